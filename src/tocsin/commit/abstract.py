@@ -1,0 +1,139 @@
+"""The commit port: one fenced commit per partition holds position, episodes, outbox rows and digests.
+
+Every implementation passes tests/contract/test_commit.py.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from tocsin.model import Episode
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """Sums over a partition since its beginning; what recovery must arrive at again.
+
+    `raw`, `scored` and `final` are the sums modulo 2^128 of all row hashes, as 32 hex digits. `counts`
+    holds the terms of the conservation law and what corrections changed.
+    """
+
+    raw: str = "0" * 32
+    scored: str = "0" * 32
+    final: str = "0" * 32
+    counts: dict[str, int] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to commit for a partition until another takes a newer epoch."""
+
+    partition: int
+    epoch: int
+    position: int
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What a partition's processor decided between its last position and this one.
+
+    `episodes` are new revisions or states of episodes, in order. `first` and `next` offsets: the commit
+    is refused with FencedError unless the stored position equals `previous`.
+    """
+
+    partition: int
+    epoch: int
+    previous: int
+    position: int
+    totals: Totals
+    episodes: Sequence[Episode] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """An episode on its way to the inbox; sequences ascend over all partitions, without reuse."""
+
+    sequence: int
+    episode: Episode
+
+
+class CommitStore(ABC):
+    """Durable before commit returns. Thread-safe."""
+
+    @abstractmethod
+    def acquire(self, partition: int) -> Lease:
+        """Take the partition with an epoch higher than any before; the former holder is fenced off."""
+
+    @abstractmethod
+    def commit(self, commits: Sequence[Commit]) -> None:
+        """Apply all in one synced transaction; FencedError if an epoch or position is not the current one."""
+
+    @abstractmethod
+    def positions(self) -> Mapping[int, int]:
+        """The committed position of each partition ever acquired."""
+
+    @abstractmethod
+    def outbox(self, after: int, *, limit: int = 1000) -> list[OutboxRow]:
+        """Rows with a sequence above `after`, ascending."""
+
+    @abstractmethod
+    def prune_outbox(self, through: int) -> None:
+        """Forget rows up to `through`; the inbox holds them durably."""
+
+    @abstractmethod
+    def episode(self, tenant: str, episode_id: str) -> Episode | None:
+        """The newest revision, with its evidence."""
+
+    @abstractmethod
+    def revisions(self, tenant: str, episode_id: str) -> list[Episode]:
+        """Every state and revision that was committed, oldest first."""
+
+    @abstractmethod
+    def episodes(
+        self,
+        tenant: str,
+        *,
+        device: str | None = None,
+        from_ms: int | None = None,
+        to_ms: int | None = None,
+        after_id: str = "",
+        limit: int = 100,
+    ) -> list[Episode]:
+        """Newest revisions that overlap the span, ordered by id, ids above `after_id`, without evidence."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close; idempotent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The state of one shard as of `position` of its partition (the offset of the next record to apply)."""
+
+    shard: int
+    position: int
+    payload: bytes
+
+
+class CheckpointStore(ABC):
+    """Chunks of state, one per shard and tenant-independent; the newest replaces the older. Thread-safe."""
+
+    @abstractmethod
+    def write(self, chunks: Sequence[Chunk]) -> None:
+        """Replace these shards' chunks in one synced transaction; each is stored with its xxh3_128."""
+
+    @abstractmethod
+    def read(self) -> Iterator[Chunk]:
+        """All chunks by shard; CorruptError when one does not match its hash (the shard is named)."""
+
+    @abstractmethod
+    def discard(self, shard: int) -> None:
+        """Forget a shard's chunk, so that it is rebuilt by replay from the beginning."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close; idempotent."""

@@ -1,0 +1,104 @@
+"""Control records: decisions by clocks, people, settings and failures that change what the processor does.
+
+Each is one record of the log. The processor reads nothing else, so a replay sees the same decisions.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """When a run of abnormal verdicts is an episode, and when that is over.
+
+    It opens at the first abnormal reading that is at least `open_after_s` after the first one of the run
+    and at least the `open_readings`-th. It closes at a normal reading when `close_after_s` have passed
+    since the last abnormal one and at least `close_readings` normal readings in a row were seen. A run
+    not yet open is dropped under the same closing rule, so a single normal reading inside does not
+    start it anew.
+    """
+
+    open_after_s: int = 300
+    open_readings: int = 3
+    close_after_s: int = 300
+    close_readings: int = 3
+
+
+class Range(msgspec.Struct, frozen=True, kw_only=True):
+    """What is physically possible for a parameter, and its unit for people; None = no bound."""
+
+    lower: float | None = None
+    upper: float | None = None
+    unit: str = ""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a tenant sets and that changes verdicts. The defaults need no tuning.
+
+    `detectors` names the detectors that run, with overrides of their declared parameters. `parameters`
+    gives ranges and units by parameter name. `timezones` maps a device to its zone, `timezone` is that of
+    all others. `tzdata` is the version of the zone data in force. `silence` sets how many typical
+    intervals a device may be silent, and at least how long.
+    """
+
+    timezone: str = "UTC"
+    timezones: dict[str, str] = {}
+    tzdata: str = ""
+    detectors: dict[str, dict[str, float]] = {"seasonal": {}, "health": {}}
+    policy: Policy = Policy()
+    parameters: dict[str, Range] = {}
+    silence_intervals: float = 20.0
+    silence_min_s: int = 900
+    reorder_window_s: int = 0
+
+
+class SettingsChanged(msgspec.Struct, frozen=True, kw_only=True, tag="settings"):
+    """The settings of a tenant, whole, from `effective_ms` on."""
+
+    tenant: str
+    effective_ms: int
+    settings: Settings
+
+
+class Tick(msgspec.Struct, frozen=True, kw_only=True, tag="tick"):
+    """A minute has passed; reveals silences of devices whose last record was live."""
+
+    now_ms: int
+
+
+class Correct(msgspec.Struct, frozen=True, kw_only=True, tag="correct"):
+    """Derive these devices again from all their records before this one, in order of time."""
+
+    tenant: str
+    devices: tuple[str, ...]
+
+
+class Quarantine(msgspec.Struct, frozen=True, kw_only=True, tag="quarantine"):
+    """From here on, keep the readings of these devices raw but do not score them (or score them again)."""
+
+    tenant: str
+    devices: tuple[str, ...]
+    reason: str
+    released: bool = False
+
+
+Control = SettingsChanged | Tick | Correct | Quarantine
+
+_DECODER: Final = msgspec.json.Decoder(Control)
+
+
+def encode_control(control: Control) -> bytes:
+    """The record as canonical JSON: the same decision gives the same bytes.
+
+    >>> encode_control(Tick(now_ms=60_000))
+    b'{"type":"tick","now_ms":60000}'
+    """
+    return msgspec.json.encode(control, order="deterministic")
+
+
+def decode_control(payload: bytes) -> Control:
+    """The decision in `payload`; raises msgspec.ValidationError if it is none."""
+    control: Control = _DECODER.decode(payload)
+    return control

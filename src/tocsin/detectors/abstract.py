@@ -1,0 +1,204 @@
+"""The detector port for series: learn each series, score each reading before learning from it.
+
+A detector is one file in this package with one public subclass of SeriesDetector; the registry finds it,
+and tests/contract/test_detectors.py applies itself to it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from tocsin.control import Settings
+from tocsin.events import F64, I32, I64, U8
+
+Rows = npt.NDArray[Any]
+"""A structured array: one row per series, or one row per set of settings."""
+
+HOT_BYTES_MAX: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A number that a detector can be tuned by; its default needs no tuning, and `why` says so."""
+
+    default: float
+    unit: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorInfo:
+    """What a user or an operator must know before choosing a detector."""
+
+    name: str
+    version: int
+    summary: str
+    parameters: Mapping[str, Parameter]
+    ready_after: str
+    cost_ns_per_reading: float
+    score_range: tuple[float, float]
+    fails_when: str
+    follows: str
+    reasons: tuple[str, ...]  # names of the values of Scores.reason; 0 is "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """m readings to score, all of status SCORED; per series strictly ascending in time.
+
+    `series`: dense number, index into the state's rows. `ts`: ms UTC. `local_offset_ms`: what to add to
+    get the device's local time. `setting`: index into the settings rows.
+    """
+
+    series: I32
+    ts: I64
+    value: F64
+    local_offset_ms: I32
+    setting: I32
+
+    def __len__(self) -> int:
+        return len(self.ts)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """One row per reading, written by the detector. `score` is NaN while not ready; higher is stranger.
+
+    A verdict is abnormal when the score is above 1: thresholds calibrate scores of all series and
+    detectors to that scale. `expected`, `lower`, `upper`: the band that the reading was judged by, in
+    the reading's unit; NaN where the detector has none.
+    """
+
+    score: F64
+    expected: F64
+    lower: F64
+    upper: F64
+    verdict: U8
+    reason: U8
+
+    @classmethod
+    def empty(cls, rows: int) -> Scores:
+        def unknown() -> F64:
+            return np.full(rows, np.nan)
+
+        def zeros() -> U8:
+            return np.zeros(rows, np.uint8)
+
+        return cls(unknown(), unknown(), unknown(), unknown(), zeros(), zeros())
+
+
+@dataclass(frozen=True, slots=True)
+class CellCapture:
+    """Cells that a series under watch consulted, as they were at `ts`, for the evidence."""
+
+    series: int
+    before_ms: int
+    ts: int
+    cells: bytes
+
+
+@dataclass(slots=True)
+class SeriesState:
+    """State of one detector: rows for `count` series of a larger capacity; grows by `reserve`.
+
+    `hot` (at most 256 bytes a row) is touched by every reading; `cells` is a detector's cold memory.
+    `before[s]` is a copy of `hot[s]` from just before the reading at `hot[s]["before_ms"]`, which is the
+    first abnormal one of the run that is watched now.
+    """
+
+    hot: Rows
+    before: Rows
+    cells: Rows
+    count: int = 0
+    captures: list[CellCapture] = field(default_factory=list)
+
+
+class SeriesDetector(ABC):
+    """Vectorised over many series; stateless itself (state and settings are passed in).
+
+    Kernels use only + − × ÷ and square root in a fixed order, no fast-math, so that scores agree bit by
+    bit on every machine; cutting a batch anywhere changes nothing.
+
+    `hot_dtype` must have the int64 fields `before_ms` and `last_abnormal_ms` (both start at
+    NEVER_MS). The kernel keeps them: at an abnormal reading that comes later than
+    `last_abnormal_ms + watch_ms`, it first copies the row into `before` and sets `before_ms` to the
+    reading's time. While a series is watched (its time ≤ last_abnormal_ms + watch_ms), every look-up in
+    `cells` is reported as a CellCapture. `watch_ms` is a field of every settings row.
+    """
+
+    info: ClassVar[DetectorInfo]
+    hot_dtype: ClassVar[np.dtype[Any]]
+    cell_dtype: ClassVar[np.dtype[Any]]
+    cell_count: ClassVar[int]  # cells per series; 0 = none
+    settings_dtype: ClassVar[np.dtype[Any]]
+    state_version: ClassVar[int]
+
+    @abstractmethod
+    def settings_row(self, settings: Settings, parameter: str) -> Rows:
+        """The settings of one parameter as an array of one row; unknown overrides raise InvalidInputError."""
+
+    @abstractmethod
+    def initialise(self, hot: Rows, cells: Rows) -> None:
+        """Fill zeroed rows of new series in place."""
+
+    @abstractmethod
+    def score(self, readings: Readings, state: SeriesState, settings: Rows, out: Scores) -> None:
+        """Score every reading, then learn from it, in row order; releases the GIL."""
+
+    @abstractmethod
+    def reference(self, settings: Rows) -> ReferenceSeries:
+        """One series in plain Python floats, written from the definition; must equal `score` bit by bit."""
+
+    @abstractmethod
+    def explain(self, facts: EpisodeFacts) -> str:
+        """One English sentence with numbers, without a full stop at the end."""
+
+
+class ReferenceSeries(ABC):
+    """A series scored one reading at a time, slowly and plainly."""
+
+    @abstractmethod
+    def step(self, ts: int, value: float, local_offset_ms: int) -> ReferenceScore:
+        """Score one reading, then learn from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceScore:
+    """A row of Scores."""
+
+    score: float
+    expected: float
+    lower: float
+    upper: float
+    verdict: int
+    reason: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpisodeFacts:
+    """What an explanation may speak of; the peak's numbers, times in ms UTC."""
+
+    parameter: str
+    unit: str
+    reason: str
+    value: float
+    expected: float
+    lower: float
+    upper: float
+    score: float
+    peak_ms: int
+    peak_local_offset_ms: int
+    started_ms: int
+    last_abnormal_ms: int
+    readings: int
+
+
+NEVER_MS: Final = -(1 << 62)
+
+BASE_HOT_FIELDS: Final = [("before_ms", np.int64), ("last_abnormal_ms", np.int64)]

@@ -1,0 +1,54 @@
+"""The lake port: immutable raw records and aggregates as tables.
+
+Every implementation passes tests/contract/test_lake.py.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tocsin.events import EventBatch
+from tocsin.log.abstract import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Events of one device in the order of the log; `offset[i]` is that of event i."""
+
+    offsets: tuple[int, ...]
+    batch: EventBatch
+
+
+class Lake(ABC):
+    """Append-only and idempotent by (writer, offset). One writer; readers from any thread."""
+
+    @abstractmethod
+    def append(self, records: Sequence[Record]) -> None:
+        """Add records of any partitions, each partition's in order; files and table log synced on return.
+
+        Records below `positions()[partition]` are skipped, so that a repeat changes nothing. Control
+        records go to a table of their own. Also updates the hour aggregates.
+        """
+
+    @abstractmethod
+    def positions(self) -> Mapping[int, int]:
+        """For each partition, the offset below which everything is in the lake and synced."""
+
+    @abstractmethod
+    def device_events(
+        self,
+        tenant: str,
+        device: str,
+        *,
+        partition: int,
+        before_offset: int,
+        from_ms: int | None = None,
+        to_ms: int | None = None,
+    ) -> Slice:
+        """Events of a device with log offsets below `before_offset`, in the order of the log."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close; idempotent."""

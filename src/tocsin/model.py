@@ -1,0 +1,115 @@
+"""The words of Tocsin as values: verdicts, statuses, severities, episodes. Imports nothing but msgspec."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import Final
+
+import msgspec
+
+
+class Verdict(IntEnum):
+    """What a threshold makes of a score. "Not ready" is never called normal."""
+
+    NORMAL = 0
+    ABNORMAL = 1
+    NOT_READY = 2
+
+
+class Status(IntEnum):
+    """What became of an accepted reading; the terms of the conservation law, as first given."""
+
+    SCORED = 0
+    DUPLICATE = 1
+    CONFLICT = 2
+    LATE = 3
+    UNSCORED_TEXT = 4
+    UNSCORED_CLOCK = 5
+    UNSCORED_QUARANTINED = 6
+    PENDING = 7
+
+
+class Flag(IntEnum):
+    """Bits that ingest decides per event and writes into the log."""
+
+    LIVE = 1
+    CLOCK_WRONG = 2
+
+
+class Severity(StrEnum):
+    """How far beyond its limit an episode went; operational = about the data, not the machine."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class SeriesKey(msgspec.Struct, frozen=True, order=True):
+    """Names one series; sorts as the digest combines series."""
+
+    tenant: str
+    application: str
+    device: str
+    parameter: str
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is needed to derive an episode again.
+
+    `state` is the detector's hot state just before `from_ms` (at most 256 bytes) and `cells` the cells
+    it consulted since, as (time in ms, bytes). `rows_digest` is the multiset hash of the verdict rows
+    from `from_ms` to the episode's end, `settings_digest` that of the limits in force, `state_digest`
+    the xxh3_128 of state and cells. Hashes are hex.
+    """
+
+    from_ms: int
+    to_ms: int
+    readings: int
+    partition: int
+    first_offset: int
+    last_offset: int
+    state: bytes
+    cells: tuple[tuple[int, bytes], ...]
+    state_version: int
+    settings: bytes
+    settings_digest: str
+    state_digest: str
+    rows_digest: str
+
+
+class Episode(msgspec.Struct, frozen=True, kw_only=True):
+    """A span of abnormal verdicts of one series (or of a device, where `parameter` is empty).
+
+    Times are milliseconds since 1970, UTC. `end_ms` is None while it lasts. `started_ms` is the first
+    abnormal reading, `opened_ms` the one at which the policy found it long and strong enough.
+    `score`, `value`, `expected`, `lower` and `upper` are those of the peak. `revision` counts from 0; a
+    correction makes the next, and `retracted` says that after it nothing was abnormal at all.
+    """
+
+    id: str
+    tenant: str
+    application: str
+    version: str
+    device: str
+    parameter: str
+    detector: str
+    reason: str
+    severity: Severity
+    started_ms: int
+    opened_ms: int
+    end_ms: int | None
+    last_abnormal_ms: int
+    peak_ms: int
+    readings: int
+    value: float
+    expected: float
+    lower: float
+    upper: float
+    score: float
+    explanation: str
+    revision: int = 0
+    retracted: bool = False
+    evidence: Evidence | None = None
+
+
+MAX_EXACT_INTEGER: Final = 2**53

@@ -92,6 +92,13 @@ class StorageFullError(TocsinError):
     status = 507
 
 
+class StorageUnavailableError(TocsinError):
+    """The store can't be opened or written (read-only, unreachable, wrong version): nothing was kept."""
+
+    code = "storage_unavailable"
+    status = 503
+
+
 class CorruptError(TocsinError):
     """Stored bytes do not match their hash: what was read is not used; `tocsin doctor` names the place."""
 

@@ -1,0 +1,97 @@
+"""Opens the databases that hold records and verdicts, all of them by the same rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from tocsin.errors import StorageUnavailableError
+from tocsin.storage.faults import storage_faults
+from tocsin.storage.files import make_directory, sync_directory
+from tocsin.storage.scripts import Scripts
+
+SQLITE_VERSION_MIN: Final = (3, 51, 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """What may differ from store to store. Durability may not.
+
+    `merge_after_pages` is the length of the write-ahead log at which SQLite copies it into the database
+    file (0 = never by itself); `merge_on_close` whether closing does. `vfs` names another file layer,
+    for tests that lose power.
+    """
+
+    page_bytes: int = 4096
+    cache_kib: int = 8192
+    merge_after_pages: int = 1000
+    merge_on_close: bool = True
+    vfs: str | None = None
+
+
+def require_sqlite(version: str) -> None:
+    """Refuse SQLite below 3.51.3, which can corrupt a WAL database that two connections use.
+
+    >>> require_sqlite("3.51.3")
+    >>> require_sqlite("3.50.4")
+    Traceback (most recent call last):
+    ...
+    tocsin.errors.StorageUnavailableError: SQLite 3.50.4 is too old ...
+    """
+    if tuple(int(part) for part in version.split(".")[:3]) < SQLITE_VERSION_MIN:
+        raise StorageUnavailableError(
+            f"SQLite {version} is too old (3.51.3 or newer is needed, older ones can corrupt a database "
+            "in WAL mode): upgrade with `pip install -U apsw`"
+        )
+
+
+def open_database(path: Path, tuning: Tuning) -> apsw.Connection:
+    """A connection for writing; creates file and folder, durably, when they are missing."""
+    require_sqlite(apsw.sqlite_lib_version())
+    existed = path.exists()
+    if not existed:
+        make_directory(path.parent)
+    with storage_faults(str(path)):
+        connection = apsw.Connection(str(path), vfs=tuning.vfs)
+        if not existed:
+            connection.pragma("page_size", tuning.page_bytes)
+        mode = connection.pragma("journal_mode", "wal")
+        if mode != "wal":
+            raise StorageUnavailableError(f"{path} can't be put in WAL mode (it stays in {mode})")
+        _configure(connection, tuning)
+        connection.pragma("synchronous", "FULL")
+    if not existed:
+        sync_directory(path.parent)
+    return connection
+
+
+def open_reader(path: Path, tuning: Tuning) -> apsw.Connection:
+    """A connection that can't change anything; the file must exist."""
+    with storage_faults(str(path)):
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=tuning.vfs)
+        _configure(connection, tuning)
+        connection.pragma("query_only", True)
+    return connection
+
+
+def migrate(connection: apsw.Connection, scripts: Scripts) -> None:
+    """Apply the migrations that are missing, each in one transaction with its number."""
+    known = len(scripts.migrations)
+    if connection.pragma("user_version") > known:
+        raise StorageUnavailableError(f"{connection.filename} was written by a newer Tocsin: upgrade Tocsin")
+    for number, script in enumerate(scripts.migrations, start=1):
+        if connection.pragma("user_version") < number:
+            connection.execute(f"BEGIN IMMEDIATE;\n{script}\n;PRAGMA user_version = {number};\nCOMMIT;")
+
+
+def _configure(connection: apsw.Connection, tuning: Tuning) -> None:
+    connection.set_busy_timeout(10_000)
+    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 1)
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(not tuning.merge_on_close))
+    connection.wal_autocheckpoint(tuning.merge_after_pages)
+    connection.pragma("cache_size", -tuning.cache_kib)

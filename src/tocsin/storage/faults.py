@@ -1,0 +1,55 @@
+"""What SQLite's errors mean for Tocsin: an answer, a corruption, or the end of the process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, NoReturn
+
+import apsw
+
+from tocsin.errors import CorruptError, StorageFullError, StorageUnavailableError, TocsinError
+
+EXIT_STATUS: Final = 74  # EX_IOERR of sysexits.h
+
+_SYNC_FAILED: Final = frozenset({apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC})
+_UNAVAILABLE: Final = (apsw.ReadOnlyError, apsw.CantOpenError, apsw.IOError, apsw.BusyError, apsw.LockedError)
+
+
+def end_process(reason: str) -> NoReturn:
+    """Say why on standard error and stop at once, without any clean-up that could write again.
+
+    After a failed fsync the kernel may have dropped the unwritten pages and call the next fsync a
+    success, so trying again could acknowledge what is lost. Only a new process, which reads what is
+    really on the disk, may go on.
+    """
+    sys.stderr.write(f"tocsin: fatal: {reason}; the process ends and must be started again\n")
+    sys.stderr.flush()
+    os._exit(EXIT_STATUS)
+
+
+def translate(error: apsw.Error, place: str) -> TocsinError | None:
+    """The answer that `error` at `place` amounts to, or None if it is a bug; ends the process after a failed sync."""
+    if getattr(error, "extendedresult", 0) in _SYNC_FAILED:
+        end_process(f"fsync failed at {place}: {error}")
+    if isinstance(error, apsw.FullError):
+        return StorageFullError(f"the disk is full at {place}: free space and try again", retry_after_s=10)
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return CorruptError(f"{place} is damaged: {error}")
+    if isinstance(error, _UNAVAILABLE):
+        return StorageUnavailableError(f"{place} can't be used: {error}", retry_after_s=10)
+    return None
+
+
+@contextmanager
+def storage_faults(place: str) -> Iterator[None]:
+    """Turn APSW's errors inside the block into Tocsin's; `place` names the file for people."""
+    try:
+        yield
+    except apsw.Error as error:
+        answer = translate(error, place)
+        if answer is None:
+            raise
+        raise answer from error

@@ -1,0 +1,64 @@
+# `make demo` shows Tocsin, `make test` tests it, `make help` lists the rest.
+PYTHON ?= python3
+BIN := .venv/bin
+LOCKS := requirements/installer.txt pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test install check test-services proof torture bench quality docs lock format clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/.runtime ## install, simulate a fleet, detect; open the address it prints (DEMO_SECONDS=N ends by itself)
+	@$(BIN)/tocsin demo $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
+
+test: .venv/.dev ## run every test that needs no server and no browser (ARGS="-k name" chooses)
+	@$(BIN)/python -m pytest -m "not services" $(ARGS)
+
+install: .venv/.runtime ## make .venv with the `tocsin` command in it
+	@echo "installed: $(BIN)/tocsin"
+
+check: .venv/.dev ## style, types, import contracts, docs
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python -m pytest tests/docs
+
+test-services: .venv/.dev ## install and start real servers and a browser, run the tests that need them
+	@scripts/test-services $(ARGS)
+
+proof: .venv/.dev ## torture test and fuzzers for SECONDS=120 each
+	@scripts/proof $(or $(SECONDS),120)
+
+torture: .venv/.dev ## kill -9 at KILLS=50 random moments while ingesting DATA=FILE, compare digests
+	@$(BIN)/python scripts/torture.py $(if $(DATA),--data "$(DATA)") --kills $(or $(KILLS),50)
+
+bench: .venv/.dev ## measure speed and memory (ONLY=name runs one, LONG=1 longer runs); last line is JSON
+	@$(BIN)/python -m benchmarks.run $(if $(ONLY),--only $(ONLY)) $(if $(LONG),--long)
+
+quality: .venv/.dev ## measure detection on labelled data sets in DATA=DIR; last line is JSON
+	@$(BIN)/python -m benchmarks.quality $(if $(DATA),--data "$(DATA)")
+
+docs: .venv/.dev ## build the documentation site into site/
+	$(BIN)/mkdocs build --strict
+
+lock: .venv/.dev ## resolve requirements/*.txt again from pyproject.toml (UPGRADE=1 takes newer versions)
+	@scripts/lock $(if $(UPGRADE),--upgrade)
+
+format: .venv/.dev ## rewrite the code in the agreed style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean: ## remove all that was built or installed, keep data
+	rm -rf .venv site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.runtime: requirements/runtime.txt $(LOCKS)
+	@PYTHON=$(PYTHON) scripts/install runtime
+	@touch $@
+
+.venv/.dev: requirements/dev.txt requirements/runtime.txt $(LOCKS)
+	@PYTHON=$(PYTHON) scripts/install dev
+	@touch $@

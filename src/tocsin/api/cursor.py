@@ -1,0 +1,63 @@
+"""Cursors of lists: opaque to callers, checked strictly when they come back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Final
+
+import msgspec
+import xxhash
+
+from tocsin.errors import InvalidInputError
+
+CURSOR_CHARACTERS_MAX: Final = 2048
+_CHECK_BYTES: Final = 8
+
+
+def encode_cursor(kind: str, value: int | str) -> str:
+    """Where the next page of the list `kind` starts; it fits no other list.
+
+    >>> decode_number("anomalies", encode_cursor("anomalies", 17))
+    17
+    """
+    payload = msgspec.json.encode([kind, value])
+    return base64.urlsafe_b64encode(payload + xxhash.xxh3_64_digest(payload)).rstrip(b"=").decode()
+
+
+def decode_number(kind: str, cursor: str) -> int:
+    """The number in a cursor; InvalidInputError for anything that was not made here for this list."""
+    value = _decode(kind, cursor)
+    if not isinstance(value, int):
+        raise _refused()
+    return value
+
+
+def decode_text(kind: str, cursor: str) -> str:
+    """The text in a cursor; InvalidInputError as above."""
+    value = _decode(kind, cursor)
+    if not isinstance(value, str):
+        raise _refused()
+    return value
+
+
+def _decode(kind: str, cursor: str) -> int | str:
+    if len(cursor) > CURSOR_CHARACTERS_MAX or not cursor.isascii():
+        raise _refused()
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        payload, check = raw[:-_CHECK_BYTES], raw[-_CHECK_BYTES:]
+        if xxhash.xxh3_64_digest(payload) != check:
+            raise _refused()
+        stored_kind, value = msgspec.json.decode(payload, type=tuple[str, int | str])
+    except (binascii.Error, msgspec.DecodeError) as error:
+        raise _refused() from error
+    if stored_kind != kind or encode_cursor(kind, value) != cursor:
+        raise _refused()
+    return value
+
+
+def _refused() -> InvalidInputError:
+    return InvalidInputError(
+        "This cursor was not made by this list; start again without a cursor.", field="cursor"
+    )

@@ -1,0 +1,139 @@
+"""Bounds on requests: how many at once, how many bytes, how long a body may take to arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tocsin.api.problems import problem_response
+
+_RETRY_AFTER: Final = {"Retry-After": "1"}
+EVENTS_PATH: Final = "/v1/events"
+STREAM_PATH: Final = "/v1/stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLimits:
+    """Bounds of one process. A body of telemetry may be large, any other body is small.
+
+    `idle_s` bounds the wait for the next piece of a body, `body_s` that for the whole: together they
+    free what a trickling client holds. `bytes_in_flight_max` counts bodies from their first byte (or
+    their declared length) to the end of the answer.
+    """
+
+    events_bytes_max: int = 64 << 20
+    body_bytes_max: int = 1 << 20
+    bytes_in_flight_max: int = 256 << 20
+    requests_max: int = 256
+    idle_s: float = 10.0
+    body_s: float = 30.0
+
+    def bytes_max(self, path: str) -> int:
+        """The largest body that `path` takes."""
+        return self.events_bytes_max if path == EVENTS_PATH else self.body_bytes_max
+
+
+@dataclass(slots=True)
+class InFlight:
+    """What all requests hold together now."""
+
+    requests: int = 0
+    bytes: int = 0
+
+
+class RequestGuard:
+    """ASGI middleware that applies RequestLimits, with or without a Content-Length.
+
+    Refusals for want of room come at once, before any byte of the body is read. A listener to the
+    stream counts against the bound of the stream instead of `requests_max`.
+    """
+
+    def __init__(self, app: ASGIApp, limits: RequestLimits) -> None:
+        self._app = app
+        self._limits = limits
+        self._held = InFlight()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] == STREAM_PATH:
+            await self._app(scope, receive, send)
+            return
+        if self._held.requests >= self._limits.requests_max:
+            busy = problem_response(503, "overloaded", "Too many requests at once.", headers=_RETRY_AFTER)
+            await busy(scope, receive, send)
+            return
+        body = _Body(receive, self._limits, self._limits.bytes_max(scope["path"]), self._held)
+        self._held.requests += 1
+        try:
+            await self._run(scope, body, send)
+        finally:
+            self._held.requests -= 1
+            self._held.bytes -= body.held
+
+    async def _run(self, scope: Scope, body: _Body, send: Send) -> None:
+        try:
+            body.reserve(_content_length(scope))
+        except HTTPException as error:
+            # raised where the body is read, so that a caller without a credential learns nothing else
+            body.refusal = error
+        await self._app(scope, body.receive, send)
+
+
+@dataclass(slots=True)
+class _Body:
+    """Hands on the pieces of one body while they are within bounds and on time."""
+
+    inner: Receive
+    limits: RequestLimits
+    bytes_max: int
+    all_held: InFlight
+    held: int = 0
+    seen: int = 0
+    deadline_s: float = field(default=0.0)
+    finished: bool = False
+    refusal: HTTPException | None = None
+
+    def reserve(self, bytes_total: int) -> None:
+        """Hold `bytes_total` in all; HTTPException 413 or 503 when that is too much."""
+        if bytes_total > self.bytes_max:
+            raise HTTPException(413, f"The body is larger than {self.bytes_max} bytes.")
+        more = bytes_total - self.held
+        if more <= 0:
+            return
+        if self.all_held.bytes + more > self.limits.bytes_in_flight_max:
+            raise HTTPException(503, "Too many bytes are being worked on.", headers=_RETRY_AFTER)
+        self.all_held.bytes += more
+        self.held = bytes_total
+
+    async def receive(self) -> Message:
+        if self.refusal is not None:
+            raise self.refusal
+        if self.finished:
+            return await self.inner()
+        message = await self._on_time()
+        if message["type"] == "http.request":
+            self.seen += len(message.get("body", b""))
+            self.reserve(self.seen)
+            self.finished = not message.get("more_body", False)
+        return message
+
+    async def _on_time(self) -> Message:
+        now_s = asyncio.get_running_loop().time()
+        if not self.deadline_s:
+            self.deadline_s = now_s + self.limits.body_s
+        try:
+            async with asyncio.timeout(min(self.limits.idle_s, self.deadline_s - now_s)):
+                return await self.inner()
+        except TimeoutError as error:
+            raise HTTPException(408, "The body did not arrive in time.") from error
+
+
+def _content_length(scope: Scope) -> int:
+    """The declared length, 0 when there is none; servers refuse a malformed one before this."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else 0
+    return 0

@@ -1,0 +1,118 @@
+"""Errors over HTTP: RFC 9457 problem details with a stable code and the field or line at fault."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from tocsin.errors import TocsinError
+
+PROBLEM_JSON: Final = "application/problem+json"
+PROBLEM_BASE: Final = "https://tocsin.readthedocs.io/problems/#"
+
+_CODES: Final = {
+    400: "invalid_input",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    408: "request_timeout",
+    409: "conflict",
+    412: "precondition_failed",
+    413: "too_large",
+    415: "unsupported_media_type",
+    429: "rate_limited",
+    503: "overloaded",
+    507: "storage_full",
+}
+_log: Final = structlog.get_logger(__name__)
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    field: str | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The members of a problem; `extra` adds those of one kind of error (the lines of a bad body)."""
+    members: dict[str, Any] = {
+        "type": PROBLEM_BASE + code,
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    if field is not None:
+        members["field"] = field
+    return members | dict(extra or {})
+
+
+def problem_response(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    field: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A response that carries a problem."""
+    body = msgspec.json.encode(problem(status, code, detail, field=field))
+    return Response(body, status, headers=dict(headers or {}), media_type=PROBLEM_JSON)
+
+
+def error_response(error: TocsinError) -> Response:
+    """The answer to an error that is an answer, with Retry-After and WWW-Authenticate where they belong."""
+    headers: dict[str, str] = {}
+    if error.retry_after_s is not None or error.status in {429, 503}:
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s or 1)))
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="tocsin"'
+    return problem_response(error.status, error.code, error.detail, field=error.field, headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the application and of the framework as a problem."""
+    app.add_exception_handler(TocsinError, _tocsin_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _tocsin_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, TocsinError)
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and error.status not in {503, 507}:
+        _log.error("request_failed", path=request.url.path, code=error.code, exc_info=error)
+        return problem_response(error.status, error.code, "Stored data could not be used; see the log.")
+    return error_response(error)
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = _CODES.get(error.status_code, "error")
+    return problem_response(error.status_code, code, str(error.detail), headers=error.headers)
+
+
+async def _validation_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"] if part not in {"query", "path", "body", "header"}]
+    return problem_response(400, "invalid_input", str(first["msg"]), field=".".join(place) or None)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    _log.error("unexpected_error", path=request.url.path, method=request.method, exc_info=error)
+    return problem_response(
+        500, "internal_error", "Something went wrong here; the log of the server says what."
+    )

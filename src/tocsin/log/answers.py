@@ -1,0 +1,65 @@
+"""Finds the answer a repeated request got the first time."""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+from tocsin.clock import Clock
+from tocsin.log.kept import KeptStore
+from tocsin.log.rows import Answer, answer_key
+from tocsin.log.segment import Segment
+
+KEEP_MS: Final = 24 * 3600 * 1000
+
+
+class AnswerBook:
+    """Looks through the unsettled segments, newest first, then through what was kept. Thread-safe.
+
+    The keys of unsettled segments are in memory (about 100 bytes each, a segment's worth), so that a
+    first request, the normal case, costs one look into the kept answers.
+    """
+
+    def __init__(self, kept: KeptStore, clock: Clock) -> None:
+        self._kept = kept
+        self._clock = clock
+        self._unsettled: dict[Segment, set[int]] = {}
+        self._lock = threading.Lock()
+
+    def open_segment(self, segment: Segment) -> None:
+        """Look into this segment too; it is newer than all before."""
+        keys = segment.answer_keys()
+        with self._lock:
+            self._unsettled[segment] = keys
+
+    def add(self, segment: Segment, answer: Answer) -> None:
+        """The answer is durable in `segment`."""
+        with self._lock:
+            self._unsettled[segment].add(answer.key)
+
+    def settle(self, segment: Segment) -> None:
+        """Move the segment's answers and dead letters to where they outlive it; it must be sealed."""
+        expired_ms = self.expired_ms()
+        self._kept.settle(
+            segment.number, segment.answers_since(expired_ms), segment.all_dead_letters(), expired_ms
+        )
+        with self._lock:
+            self._unsettled.pop(segment, None)
+
+    def expired_ms(self) -> int:
+        """Answers to what arrived before this moment are forgotten."""
+        return self._clock.now_ms() - KEEP_MS
+
+    def find(self, tenant: str, producer: str, sequence: str) -> Answer | None:
+        """The answer, if it is not older than 24 hours."""
+        key = answer_key(tenant, producer, sequence)
+        with self._lock:
+            holders = [segment for segment, keys in self._unsettled.items() if key in keys]
+        for segment in reversed(holders):
+            if found := segment.find_answer(tenant, producer, sequence):
+                return self._unexpired(found)
+        found = self._kept.find_answer(tenant, producer, sequence)
+        return self._unexpired(found) if found else None
+
+    def _unexpired(self, answer: Answer) -> Answer | None:
+        return answer if answer.arrival_ms >= self.expired_ms() else None

@@ -1,0 +1,216 @@
+"""The segments of a log folder, oldest first: opened, continued, read across, trimmed."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tocsin.clock import Clock
+from tocsin.errors import CorruptError, InvalidInputError, NotFoundError, StorageUnavailableError
+from tocsin.log.abstract import Record, StoredDeadLetter
+from tocsin.log.answers import AnswerBook
+from tocsin.log.kept import KeptStore
+from tocsin.log.segment import Group, Segment, remove_database, segment_path
+from tocsin.storage.database import Tuning
+from tocsin.storage.files import make_directory, sync_directory
+
+_FILE: Final = re.compile(r"segment-(\d{12})\.(db|new)(-wal|-shm)?")
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentInfo:
+    """A segment as `tocsin doctor` lists it; offsets by partition, `ends` exclusive."""
+
+    name: str
+    bytes: int
+    begins: tuple[int, ...]
+    ends: tuple[int, ...]
+
+
+class Catalogue:
+    """All segments; the last one, the active, takes the groups. One thread appends, any may read."""
+
+    def __init__(self, folder: Path, partitions: int, clock: Clock, tuning: Tuning) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._tuning = tuning
+        self._lock = threading.Lock()
+        self._settling = threading.Lock()
+        make_directory(folder)
+        self._kept = KeptStore(folder / "kept.db", Tuning(vfs=tuning.vfs))
+        self.book = AnswerBook(self._kept, clock)
+        self._segments = self._open(partitions)
+        self._check_partitions(partitions)
+        self.active.start_writing()
+        for segment in self._segments:
+            if segment.number > self._kept.settled:
+                self.book.open_segment(segment)
+
+    @property
+    def active(self) -> Segment:
+        """The segment that groups are added to."""
+        return self._segments[-1]
+
+    @property
+    def begins(self) -> tuple[int, ...]:
+        """The oldest offset kept of each partition."""
+        return self._segments[0].begins
+
+    def add(self, group: Group) -> None:
+        """Add the group to the active segment, synced on return."""
+        segment = self.active
+        segment.add(group)
+        for answer in group.answers:
+            self.book.add(segment, answer)
+
+    def roll(self, ends: Sequence[int], last_dead_letter: int) -> None:
+        """Seal the active segment and go on with a new one that begins at `ends`."""
+        sealed = self.active
+        segment = Segment.create(
+            self._folder, sealed.number + 1, ends, last_dead_letter + 1, self._clock.now_ms(), self._tuning
+        )
+        segment.start_writing()
+        self.book.open_segment(segment)
+        with self._lock:
+            self._segments = (*self._segments, segment)
+        sealed.stop_writing()
+
+    def read(self, partition: int, offset: int, end: int, bytes_max: int) -> list[Record]:
+        """As Log.read, from the files, for an offset below `end`."""
+        records: list[Record] = []
+        size = 0
+        while offset < end and size < bytes_max:
+            more = self._read_segment(partition, offset, bytes_max - size)
+            if records and size + len(more[0].payload) > bytes_max:
+                break
+            records += more
+            size += sum(len(record.payload) for record in more)
+            offset = records[-1].next_offset
+        return records
+
+    def _read_segment(self, partition: int, offset: int, bytes_max: int) -> list[Record]:
+        segment = self._holder(partition, offset)
+        try:
+            records = segment.read(partition, offset, bytes_max)
+        except StorageUnavailableError:
+            self._holder(partition, offset)  # trimmed in the meantime? then that is the answer
+            raise
+        if not records:
+            raise CorruptError(
+                f"{segment.path.name}: partition {partition}, offset {offset}: the segment ends too early"
+            )
+        return records
+
+    def _holder(self, partition: int, offset: int) -> Segment:
+        for segment in reversed(self._segments):
+            if segment.begins[partition] <= offset:
+                return segment
+        raise NotFoundError(
+            f"offset {offset} of partition {partition} was trimmed; the oldest is {self.begins[partition]}"
+        )
+
+    def settle(self) -> None:
+        """Copy answers and dead letters of sealed segments to where they outlive them; one thread at a time."""
+        with self._settling:
+            for segment in self._segments[:-1]:
+                if segment.number > self._kept.settled:
+                    self.book.settle(segment)
+
+    def trim(self, safe: Mapping[int, int]) -> int:
+        """As Log.trim."""
+        segments = self._segments
+        count = 0
+        while count < len(segments) - 1 and _is_safe(
+            segments[count].begins, segments[count + 1].begins, safe
+        ):
+            count += 1
+        if count:
+            self.settle()
+            self._delete(segments[:count])
+        return count
+
+    def _delete(self, segments: Sequence[Segment]) -> None:
+        with self._settling:
+            self._kept.mark_trimmed(segments[-1].number)
+            with self._lock:
+                self._segments = tuple(s for s in self._segments if s.number > segments[-1].number)
+            for segment in segments:
+                segment.close()
+                remove_database(segment.path)
+            sync_directory(self._folder)
+
+    def dead_letters(self, tenant: str, after_id: int, limit: int) -> list[StoredDeadLetter]:
+        """As Log.dead_letters. Segments are read before the kept ones, so that a move in between hides none."""
+        found: dict[int, StoredDeadLetter] = {}
+        for segment in self._segments:
+            if segment.number > self._kept.settled:
+                found |= {stored.id: stored for stored in segment.dead_letters(tenant, after_id, limit)}
+        found |= {stored.id: stored for stored in self._kept.dead_letters(tenant, after_id, limit)}
+        return [found[number] for number in sorted(found)[:limit]]
+
+    def infos(self, ends: Sequence[int]) -> list[SegmentInfo]:
+        """The segments, oldest first; the active one ends at `ends`."""
+        segments = self._segments
+        nexts = [*(segment.begins for segment in segments[1:]), tuple(ends)]
+        return [
+            SegmentInfo(segment.path.name, _size(segment.path), segment.begins, after)
+            for segment, after in zip(segments, nexts, strict=True)
+        ]
+
+    def close(self) -> None:
+        """Close every file; idempotent."""
+        for segment in self._segments:
+            segment.close()
+        self._kept.close()
+
+    def _open(self, partitions: int) -> tuple[Segment, ...]:
+        numbers = self._clear_refuse()
+        if not numbers and self._kept.trimmed:
+            raise CorruptError(f"{self._folder}: all segments after {self._kept.trimmed} are missing")
+        if not numbers:
+            first = Segment.create(self._folder, 1, [0] * partitions, 1, self._clock.now_ms(), self._tuning)
+            return (first,)
+        expected = range(self._kept.trimmed + 1, numbers[-1] + 1)
+        if missing := sorted(set(expected) - set(numbers)):
+            raise CorruptError(f"{segment_path(self._folder, missing[0])} is missing")
+        return tuple(Segment(segment_path(self._folder, number), self._tuning) for number in expected)
+
+    def _clear_refuse(self) -> list[int]:
+        """Finish what a crash interrupted; the numbers of the segments that are left."""
+        numbers = []
+        for path in sorted(self._folder.iterdir()):
+            if (match := _FILE.fullmatch(path.name)) is None:
+                continue
+            number = int(match[1])
+            if match[2] == "new" or number <= self._kept.trimmed:
+                path.unlink()
+            elif match[3] is None:
+                numbers.append(number)
+        sync_directory(self._folder)
+        return numbers
+
+    def _check_partitions(self, partitions: int) -> None:
+        for segment in self._segments:
+            if segment.partitions != partitions:
+                raise InvalidInputError(
+                    f"{self._folder} was made with {segment.partitions} partitions and can't be opened with "
+                    f"{partitions}: set the number back, or start with an empty folder"
+                )
+
+
+def _is_safe(begins: Sequence[int], ends: Sequence[int], safe: Mapping[int, int]) -> bool:
+    """Whether all records between the two lie below `safe`."""
+    return all(
+        begin == end or end <= safe.get(partition, 0)
+        for partition, (begin, end) in enumerate(zip(begins, ends, strict=True))
+    )
+
+
+def _size(path: Path) -> int:
+    """Bytes of a database on disk, its write-ahead log included."""
+    files = (path, path.with_name(path.name + "-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())

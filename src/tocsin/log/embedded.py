@@ -1,0 +1,169 @@
+"""The embedded log: segments in SQLite files, one writer thread, group commit."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Final
+
+from tocsin.clock import Clock
+from tocsin.errors import BackpressureError, TocsinError
+from tocsin.log.abstract import Append, Appended, Log, Record, StoredDeadLetter
+from tocsin.log.catalogue import Catalogue, SegmentInfo
+from tocsin.log.group_commit import GroupQueue, Pending
+from tocsin.log.planning import Plan
+from tocsin.log.tail import Tail
+from tocsin.storage.database import Tuning
+
+_MIB: Final = 1 << 20
+
+
+class EmbeddedLog(Log):
+    """One process, one folder. A group of appends is one transaction with one fsync."""
+
+    def __init__(
+        self,
+        folder: Path,
+        partitions: int,
+        clock: Clock,
+        *,
+        segment_bytes_max: int = 256 * _MIB,
+        queue_bytes_max: int = 64 * _MIB,
+        group_bytes_max: int = 8 * _MIB,
+        tail_bytes_max: int = 64 * _MIB,
+        vfs: str | None = None,
+    ) -> None:
+        self.partitions = partitions
+        self._segment_bytes_max = segment_bytes_max
+        tuning = Tuning(page_bytes=16384, merge_after_pages=0, merge_on_close=False, vfs=vfs)
+        self._catalogue = Catalogue(folder, partitions, clock, tuning)
+        self._ends = self._catalogue.active.ends()
+        self._segment_bytes = self._catalogue.active.payload_bytes()
+        self._last_dead_letter = self._catalogue.active.last_dead_letter()
+        self._tail = Tail(partitions, tail_bytes_max)
+        self._queue = GroupQueue(queue_bytes_max, group_bytes_max)
+        self._grown = threading.Condition()
+        self._closed = False
+        self._failure: BaseException | None = None
+        self._writer = threading.Thread(target=self._write_groups, name="log-writer", daemon=True)
+        self._writer.start()
+
+    def submit(self, append: Append) -> Future[Appended]:
+        for part in append.parts:
+            self._check_partition(part.partition)
+            if part.count < 1:
+                raise ValueError(f"a part takes at least one offset, not {part.count}")
+        if self._failure is not None:
+            raise BackpressureError(
+                f"the log has stopped: {self._failure!r}: restart Tocsin", retry_after_s=5
+            )
+        return self._queue.put(append)
+
+    def find_answer(self, tenant: str, producer: str, sequence: str, fingerprint: bytes) -> bytes | None:
+        found = self._catalogue.book.find(tenant, producer, sequence)
+        if found is None:
+            return None
+        found.check(fingerprint)
+        return found.answer
+
+    def read(self, partition: int, offset: int, *, bytes_max: int = 8 * _MIB) -> list[Record]:
+        end = self.end(partition)
+        if offset >= end:
+            return []
+        recent = self._tail.read(partition, offset, bytes_max)
+        return self._catalogue.read(partition, offset, end, bytes_max) if recent is None else recent
+
+    def begin(self, partition: int) -> int:
+        self._check_partition(partition)
+        return self._catalogue.begins[partition]
+
+    def end(self, partition: int) -> int:
+        self._check_partition(partition)
+        return self._ends[partition]
+
+    def wait(self, partition: int, offset: int, timeout_s: float) -> bool:
+        self._check_partition(partition)
+        with self._grown:
+            return self._grown.wait_for(
+                lambda: self._ends[partition] > offset or self._closed, timeout_s
+            ) and (self._ends[partition] > offset)
+
+    def trim(self, safe: Mapping[int, int]) -> int:
+        return self._catalogue.trim(safe)
+
+    def dead_letters(self, tenant: str, *, after_id: int = 0, limit: int = 100) -> list[StoredDeadLetter]:
+        return self._catalogue.dead_letters(tenant, after_id, limit)
+
+    def dead_letter(self, tenant: str, letter_id: int) -> StoredDeadLetter | None:
+        """One dead letter of the tenant."""
+        found = self.dead_letters(tenant, after_id=letter_id - 1, limit=1)
+        return found[0] if found and found[0].id == letter_id else None
+
+    def segments(self) -> list[SegmentInfo]:
+        """What lies on disk, oldest first."""
+        return self._catalogue.infos(self._ends)
+
+    def close(self) -> None:
+        self._queue.close()
+        self._writer.join()
+        with self._grown:
+            self._closed = True
+            self._grown.notify_all()
+        self._catalogue.close()
+
+    def _write_groups(self) -> None:
+        """The writer thread; a failure that is no answer stops the log and shows in every future."""
+        group: list[Pending] = []
+        try:
+            while group := self._queue.take():
+                self._write_group(group)
+                self._roll_when_full()
+        except BaseException as error:
+            self._failure = error
+            self._queue.close()
+            self._fail(group, error)
+            while group := self._queue.take():
+                self._fail(group, error)
+            raise
+
+    def _write_group(self, group: list[Pending]) -> None:
+        plan = Plan(self._ends, self._last_dead_letter, self._catalogue.book)
+        try:
+            for pending in group:
+                plan.add(pending)
+            self._catalogue.add(plan.group())
+        except TocsinError as error:
+            self._fail(group, error)
+            return
+        self._publish(plan)
+        for pending, outcome in plan.outcomes:
+            if isinstance(outcome, Appended):
+                pending.future.set_result(outcome)
+            else:
+                pending.future.set_exception(outcome)
+
+    def _publish(self, plan: Plan) -> None:
+        """Show durable records to readers."""
+        self._tail.add(plan.records)
+        self._segment_bytes += sum(len(record.payload) for record in plan.records)
+        self._last_dead_letter = plan.last_dead_letter
+        with self._grown:
+            self._ends = tuple(plan.ends)
+            self._grown.notify_all()
+
+    def _roll_when_full(self) -> None:
+        if self._segment_bytes >= self._segment_bytes_max:
+            self._catalogue.roll(self._ends, self._last_dead_letter)
+            self._segment_bytes = 0
+
+    @staticmethod
+    def _fail(group: list[Pending], error: BaseException) -> None:
+        for pending in group:
+            if not pending.future.done():
+                pending.future.set_exception(error)
+
+    def _check_partition(self, partition: int) -> None:
+        if not 0 <= partition < self.partitions:
+            raise ValueError(f"there is no partition {partition} of {self.partitions}")

@@ -1,0 +1,137 @@
+"""Rows of the embedded log and the hashes they carry."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
+from typing import Any, Final
+
+import xxhash
+
+from tocsin.errors import ConflictError, CorruptError
+from tocsin.log.abstract import Append, DeadLetter, Record, RecordKind, StoredDeadLetter
+from tocsin.storage.hashing import check_row, row_hash
+
+_HEAD: Final = struct.Struct("<IQQIqI")
+
+
+def record_hash(record: Record) -> bytes:
+    """xxh3_128 over everything that makes the record what and where it is."""
+    tenant = record.tenant.encode()
+    head = (record.partition, record.offset, record.count, record.kind, record.arrival_ms, len(tenant))
+    digest = xxhash.xxh3_128(_HEAD.pack(*head))
+    digest.update(tenant)
+    digest.update(record.payload)
+    return digest.digest()
+
+
+def record_row(record: Record) -> tuple[Any, ...]:
+    """The record as the columns of table `record`."""
+    return (
+        record.partition,
+        record.offset,
+        record.count,
+        int(record.kind),
+        record.tenant,
+        record.arrival_ms,
+        record_hash(record),
+        record.payload,
+    )
+
+
+def record_of(partition: int, row: tuple[Any, ...], place: str) -> Record:
+    """The record in a row of `read_records`; CorruptError naming segment and offset if it was altered."""
+    offset, count, kind, tenant, arrival_ms, stored_hash, payload = row
+    where = f"{place}: partition {partition}, offset {offset}"
+    try:
+        record = Record(partition, offset, count, RecordKind(kind), tenant, arrival_ms, payload)
+        intact = record_hash(record) == stored_hash
+    except (ValueError, struct.error) as error:
+        raise CorruptError(f"{where}: the record is none: {error}") from error
+    if not intact:
+        raise CorruptError(f"{where}: the record does not match its hash")
+    return record
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a producer's sequence was answered, so that a repeat gets the same."""
+
+    tenant: str
+    producer: str
+    sequence: str
+    arrival_ms: int
+    fingerprint: bytes
+    offsets: tuple[int, ...]
+    answer: bytes
+
+    @classmethod
+    def to(cls, append: Append, offsets: tuple[int, ...]) -> Answer:
+        return cls(
+            append.tenant,
+            append.producer,
+            append.sequence,
+            append.arrival_ms,
+            append.fingerprint,
+            offsets,
+            append.answer,
+        )
+
+    @property
+    def key(self) -> int:
+        """The 64-bit hash by which the answer is looked for."""
+        return answer_key(self.tenant, self.producer, self.sequence)
+
+    def check(self, fingerprint: bytes) -> None:
+        """ConflictError unless the repeat has the body of the first."""
+        if fingerprint != self.fingerprint:
+            raise ConflictError(
+                f"id_conflict: sequence {self.sequence!r} of producer {self.producer!r} came before with "
+                "another body: give every body a sequence of its own"
+            )
+
+
+def answer_key(tenant: str, producer: str, sequence: str) -> int:
+    """A 64-bit hash of the three names; different triples may share it, so that a hit must be checked."""
+    return xxhash.xxh3_64_intdigest("\0".join((tenant, producer, sequence)).encode())
+
+
+def answer_row(answer: Answer) -> tuple[Any, ...]:
+    """The answer as the columns of table `answer`."""
+    *head, offsets, body = astuple(answer)
+    row = (*head, pack_offsets(offsets), body)
+    return (*row, row_hash(row))
+
+
+def answer_of(row: tuple[Any, ...], place: str) -> Answer:
+    """The answer in a row; CorruptError if it was altered."""
+    *head, offsets, body = check_row(row, f"{place}: answer to producer {row[1]!r}")
+    return Answer(*head, unpack_offsets(offsets), body)
+
+
+def dead_letter_row(stored: StoredDeadLetter) -> tuple[Any, ...]:
+    """The dead letter as the columns of table `dead_letter`."""
+    row = (stored.id, *astuple(stored.letter))
+    return (*row, row_hash(row))
+
+
+def dead_letter_of(row: tuple[Any, ...], place: str) -> StoredDeadLetter:
+    """The dead letter in a row; CorruptError if it was altered."""
+    number, *columns = check_row(row, f"{place}: dead letter {row[0]}")
+    return StoredDeadLetter(number, DeadLetter(*columns))
+
+
+def pack_offsets(offsets: Iterable[int]) -> bytes:
+    """Offsets as int64, little-endian."""
+    values = tuple(offsets)
+    return struct.pack(f"<{len(values)}q", *values)
+
+
+def unpack_offsets(packed: bytes) -> tuple[int, ...]:
+    """The offsets in `packed`.
+
+    >>> unpack_offsets(pack_offsets([0, 5_000]))
+    (0, 5000)
+    """
+    return struct.unpack(f"<{len(packed) // 8}q", packed)

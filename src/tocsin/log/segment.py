@@ -1,0 +1,222 @@
+"""One file of the log: all partitions' records from `begins` on, until the next segment takes over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from tocsin.errors import CorruptError
+from tocsin.log.abstract import Record, StoredDeadLetter
+from tocsin.log.rows import (
+    Answer,
+    answer_key,
+    answer_of,
+    answer_row,
+    dead_letter_of,
+    dead_letter_row,
+    pack_offsets,
+    record_of,
+    record_row,
+    unpack_offsets,
+)
+from tocsin.storage.database import Tuning, migrate, open_database
+from tocsin.storage.faults import storage_faults
+from tocsin.storage.files import sync_directory
+from tocsin.storage.readers import Readers
+from tocsin.storage.scripts import load_scripts
+
+_SCRIPTS: Final = load_scripts("tocsin.log", "segment")
+_SQL: Final = _SCRIPTS.queries
+_NAME: Final = "segment-{:012}.db"
+_NEW: Final = ".new"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What one transaction adds to a segment."""
+
+    records: Sequence[Record]
+    answers: Sequence[Answer]
+    dead_letters: Sequence[StoredDeadLetter]
+
+
+class Segment:
+    """Records live in the segment's write-ahead log until the whole segment is deleted (see ADR 0003).
+
+    Reads are thread-safe. One thread writes, after `start_writing`.
+    """
+
+    def __init__(self, path: Path, tuning: Tuning) -> None:
+        self.path = path
+        self._tuning = tuning
+        self._readers = Readers(path, tuning)
+        self._writer: apsw.Connection | None = None
+        self.number, self.partitions, self.begins, self.first_dead_letter = _describe(path, tuning)
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        number: int,
+        begins: Sequence[int],
+        first_dead_letter: int,
+        now_ms: int,
+        tuning: Tuning,
+    ) -> Segment:
+        """A new, empty segment, whole and durable before it gets its name."""
+        path = segment_path(folder, number)
+        unnamed = path.with_suffix(_NEW)
+        remove_database(unnamed)
+        connection = open_database(unnamed, tuning)
+        with storage_faults(str(unnamed)):
+            migrate(connection, _SCRIPTS)
+            row = (number, len(begins), pack_offsets(begins), first_dead_letter, now_ms)
+            connection.execute(_SQL["describe"], row)
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            connection.close()
+        remove_database(unnamed, but_main=True)
+        unnamed.rename(path)
+        sync_directory(folder)
+        return cls(path, tuning)
+
+    def start_writing(self) -> None:
+        """Become the segment that groups are added to."""
+        self._writer = open_database(self.path, self._tuning)
+        migrate(self._writer, _SCRIPTS)
+
+    def add(self, group: Group) -> None:
+        """Add the group in one transaction, synced on return; else nothing of it is there."""
+        assert self._writer is not None
+        with storage_faults(str(self.path)):
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                self._insert(self._writer, group)
+                self._writer.execute("COMMIT")
+            except apsw.Error:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    def _insert(self, writer: apsw.Connection, group: Group) -> None:
+        writer.executemany(_SQL["add_record"], (record_row(record) for record in group.records))
+        writer.executemany(_SQL["add_answer"], (answer_row(answer) for answer in group.answers))
+        letters = (dead_letter_row(letter) for letter in group.dead_letters)
+        writer.executemany(_SQL["add_dead_letter"], letters)
+
+    def stop_writing(self) -> None:
+        """Become read-only: the next segment has taken over, or the log closes."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def read(self, partition: int, offset: int, bytes_max: int) -> list[Record]:
+        """Records from the one containing `offset` on: at least one if there is any, then up to `bytes_max`."""
+        records: list[Record] = []
+        size = 0
+        with self._readers.lend() as reader:
+            rows = reader.execute(_SQL["read_records"], {"partition": partition, "offset": offset})
+            for row in rows:
+                record = record_of(partition, row, self.path.name)
+                if records and size + len(record.payload) > bytes_max:
+                    rows.close(True)
+                    break
+                records.append(record)
+                size += len(record.payload)
+        self._check_order(partition, offset, records)
+        return records
+
+    def _check_order(self, partition: int, offset: int, records: Sequence[Record]) -> None:
+        expected = offset
+        for record in records:
+            if record.next_offset <= expected or record.offset > expected:
+                break
+            expected = record.next_offset
+        else:
+            return
+        raise CorruptError(
+            f"{self.path.name}: partition {partition}, offset {expected}: the record is missing"
+        )
+
+    def ends(self) -> tuple[int, ...]:
+        """For each partition, the offset after its last record here."""
+        ends = list(self.begins)
+        for partition, offset, count in self._rows("ends"):
+            ends[partition] = offset + count
+        return tuple(ends)
+
+    def payload_bytes(self) -> int:
+        """Sum of the payloads in here."""
+        return int(self._rows("payload_bytes")[0][0])
+
+    def last_dead_letter(self) -> int:
+        """The id of the newest dead letter up to here; 0 if there never was one."""
+        newest = self._rows("last_dead_letter")[0][0]
+        return self.first_dead_letter - 1 if newest is None else int(newest)
+
+    def find_answer(self, tenant: str, producer: str, sequence: str) -> Answer | None:
+        """The answer given in this segment, whatever its age."""
+        rows = self._rows("find_answer", (tenant, producer, sequence))
+        return answer_of(rows[0], self.path.name) if rows else None
+
+    def answer_keys(self) -> set[int]:
+        """Keys of all answers in here."""
+        return {answer_key(*row) for row in self._rows("answer_keys")}
+
+    def answers_since(self, arrival_ms: int) -> list[Answer]:
+        """Answers to what arrived at `arrival_ms` or later."""
+        return [answer_of(row, self.path.name) for row in self._rows("answers_since", (arrival_ms,))]
+
+    def dead_letters(self, tenant: str, after_id: int, limit: int) -> list[StoredDeadLetter]:
+        """As Log.dead_letters, of this segment."""
+        rows = self._rows("dead_letters", (tenant, after_id, limit))
+        return [dead_letter_of(row, self.path.name) for row in rows]
+
+    def all_dead_letters(self) -> Iterator[StoredDeadLetter]:
+        """Every dead letter, by id."""
+        with self._readers.lend() as reader:
+            for row in reader.execute(_SQL["all_dead_letters"]):
+                yield dead_letter_of(row, self.path.name)
+
+    def close(self) -> None:
+        """Close all connections that are not in use; idempotent."""
+        self.stop_writing()
+        self._readers.close()
+
+    def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        with self._readers.lend() as reader:
+            return list(reader.execute(_SQL[query], values))
+
+
+def segment_path(folder: Path, number: int) -> Path:
+    """Where the segment of that number lies."""
+    return folder / _NAME.format(number)
+
+
+def remove_database(path: Path, *, but_main: bool = False) -> None:
+    """Delete a database's files, those that are there; the caller syncs the directory."""
+    suffixes: Iterable[str] = ("-wal", "-shm") if but_main else ("", "-wal", "-shm")
+    for suffix in suffixes:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _describe(path: Path, tuning: Tuning) -> tuple[int, int, tuple[int, ...], int]:
+    """Number, partitions, begins and first dead letter, read from the main file alone.
+
+    They were there before the segment got its name, so the write-ahead log, which a new process has to
+    read through at its first use, is left alone.
+    """
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    with storage_faults(str(path)):
+        connection = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=flags, vfs=tuning.vfs)
+        try:
+            row = connection.execute(_SQL["description"]).get
+        finally:
+            connection.close()
+    if row is None:
+        raise CorruptError(f"{path.name} does not say which segment it is")
+    number, partitions, begins, first_dead_letter, _ = row
+    return number, partitions, unpack_offsets(begins), first_dead_letter

@@ -1,0 +1,52 @@
+-- name: describe
+INSERT INTO segment (only, number, partitions, begins, first_dead_letter, created_ms) VALUES (1, ?, ?, ?, ?, ?)
+
+-- name: description
+SELECT number, partitions, begins, first_dead_letter, created_ms FROM segment
+
+-- name: add_record
+INSERT INTO record (partition, offset, count, kind, tenant, arrival_ms, hash, payload)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: add_answer
+INSERT OR REPLACE INTO answer (tenant, producer, sequence, arrival_ms, fingerprint, offsets, answer, hash)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: add_dead_letter
+INSERT INTO dead_letter (id, tenant, arrival_ms, source, line, code, field, detail, body, hash)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: read_records
+SELECT offset, count, kind, tenant, arrival_ms, hash, payload FROM record
+WHERE partition = :partition AND offset >= (
+  SELECT coalesce(max(offset), 0) FROM record WHERE partition = :partition AND offset <= :offset
+)
+ORDER BY offset
+
+-- name: ends
+SELECT partition, max(offset), count FROM record GROUP BY partition
+
+-- name: all_records
+SELECT partition, offset, count, kind, tenant, arrival_ms, hash, payload FROM record ORDER BY partition, offset
+
+-- name: payload_bytes
+SELECT coalesce(sum(length(payload)), 0) FROM record
+
+-- name: find_answer
+SELECT tenant, producer, sequence, arrival_ms, fingerprint, offsets, answer, hash FROM answer WHERE tenant = ? AND producer = ? AND sequence = ?
+
+-- name: answer_keys
+SELECT tenant, producer, sequence FROM answer
+
+-- name: answers_since
+SELECT tenant, producer, sequence, arrival_ms, fingerprint, offsets, answer, hash FROM answer WHERE arrival_ms >= ?
+
+-- name: last_dead_letter
+SELECT max(id) FROM dead_letter
+
+-- name: all_dead_letters
+SELECT id, tenant, arrival_ms, source, line, code, field, detail, body, hash FROM dead_letter ORDER BY id
+
+-- name: dead_letters
+SELECT id, tenant, arrival_ms, source, line, code, field, detail, body, hash FROM dead_letter
+WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?

@@ -1,0 +1,1 @@
+"""Fleets that do not exist: sensors with seasons, noise and labelled faults, reproducible by seed."""

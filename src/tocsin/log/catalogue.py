@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -114,7 +115,7 @@ class Catalogue:
         )
 
     def settle(self) -> None:
-        """Copy answers and dead letters of sealed segments to where they outlive them; one thread at a time."""
+        """Copy answers and dead letters of sealed segments to where they outlive them."""
         with self._settling:
             for segment in self._segments[:-1]:
                 if segment.number > self._kept.settled:
@@ -124,9 +125,9 @@ class Catalogue:
         """As Log.trim."""
         segments = self._segments
         count = 0
-        while count < len(segments) - 1 and _is_safe(
-            segments[count].begins, segments[count + 1].begins, safe
-        ):
+        for segment, following in pairwise(segments):
+            if not _is_safe(segment.begins, following.begins, safe):
+                break
             count += 1
         if count:
             self.settle()
@@ -144,7 +145,7 @@ class Catalogue:
             sync_directory(self._folder)
 
     def dead_letters(self, tenant: str, after_id: int, limit: int) -> list[StoredDeadLetter]:
-        """As Log.dead_letters. Segments are read before the kept ones, so that a move in between hides none."""
+        """As Log.dead_letters; segments are read before what was kept, so that a move hides none."""
         found: dict[int, StoredDeadLetter] = {}
         for segment in self._segments:
             if segment.number > self._kept.settled:

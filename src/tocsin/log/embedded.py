@@ -86,9 +86,8 @@ class EmbeddedLog(Log):
     def wait(self, partition: int, offset: int, timeout_s: float) -> bool:
         self._check_partition(partition)
         with self._grown:
-            return self._grown.wait_for(
-                lambda: self._ends[partition] > offset or self._closed, timeout_s
-            ) and (self._ends[partition] > offset)
+            self._grown.wait_for(lambda: self._ends[partition] > offset or self._closed, timeout_s)
+            return self._ends[partition] > offset
 
     def trim(self, safe: Mapping[int, int]) -> int:
         return self._catalogue.trim(safe)

@@ -55,7 +55,7 @@ class GroupQueue:
         return pending.future
 
     def take(self) -> list[Pending]:
-        """Block for the next group, at most `group_bytes_max` or one append; empty once closed and drained."""
+        """Block for the next group, `group_bytes_max` or one append; empty once closed and drained."""
         with self._changed:
             while not self._waiting and not self._closed:
                 self._changed.wait()

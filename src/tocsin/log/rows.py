@@ -106,8 +106,9 @@ def answer_row(answer: Answer) -> tuple[Any, ...]:
 
 def answer_of(row: tuple[Any, ...], place: str) -> Answer:
     """The answer in a row; CorruptError if it was altered."""
-    *head, offsets, body = check_row(row, f"{place}: answer to producer {row[1]!r}")
-    return Answer(*head, unpack_offsets(offsets), body)
+    checked = check_row(row, f"{place}: answer to producer {row[1]!r}")
+    tenant, producer, sequence, arrival_ms, fingerprint, offsets, answer = checked
+    return Answer(tenant, producer, sequence, arrival_ms, fingerprint, unpack_offsets(offsets), answer)
 
 
 def dead_letter_row(stored: StoredDeadLetter) -> tuple[Any, ...]:

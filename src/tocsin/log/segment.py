@@ -90,13 +90,14 @@ class Segment:
 
     def add(self, group: Group) -> None:
         """Add the group in one transaction, synced on return; else nothing of it is there."""
-        assert self._writer is not None
+        if self._writer is None:
+            raise RuntimeError(f"{self.path.name} is sealed")
         with storage_faults(str(self.path)):
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 self._insert(self._writer, group)
                 self._writer.execute("COMMIT")
-            except apsw.Error:
+            except BaseException:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
@@ -114,7 +115,7 @@ class Segment:
             self._writer = None
 
     def read(self, partition: int, offset: int, bytes_max: int) -> list[Record]:
-        """Records from the one containing `offset` on: at least one if there is any, then up to `bytes_max`."""
+        """Records from the one containing `offset` on: at least one, then up to `bytes_max`."""
         records: list[Record] = []
         size = 0
         with self._readers.lend() as reader:

@@ -31,7 +31,7 @@ def end_process(reason: str) -> NoReturn:
 
 
 def translate(error: apsw.Error, place: str) -> TocsinError | None:
-    """The answer that `error` at `place` amounts to, or None if it is a bug; ends the process after a failed sync."""
+    """The answer that `error` amounts to, None if it is a bug; after a failed sync the process ends."""
     if getattr(error, "extendedresult", 0) in _SYNC_FAILED:
         end_process(f"fsync failed at {place}: {error}")
     if isinstance(error, apsw.FullError):

@@ -84,28 +84,25 @@ def error_response(error: TocsinError) -> Response:
 
 def install(app: FastAPI) -> None:
     """Answer every error of the application and of the framework as a problem."""
-    app.add_exception_handler(TocsinError, _tocsin_error)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(Exception, _unexpected)
+    app.exception_handler(TocsinError)(_tocsin_error)
+    app.exception_handler(HTTPException)(_http_error)
+    app.exception_handler(RequestValidationError)(_validation_error)
+    app.exception_handler(Exception)(_unexpected)
 
 
-async def _tocsin_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, TocsinError)
+async def _tocsin_error(request: Request, error: TocsinError) -> Response:
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and error.status not in {503, 507}:
         _log.error("request_failed", path=request.url.path, code=error.code, exc_info=error)
         return problem_response(error.status, error.code, "Stored data could not be used; see the log.")
     return error_response(error)
 
 
-async def _http_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+async def _http_error(_request: Request, error: HTTPException) -> Response:
     code = _CODES.get(error.status_code, "error")
     return problem_response(error.status_code, code, str(error.detail), headers=error.headers)
 
 
-async def _validation_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+async def _validation_error(_request: Request, error: RequestValidationError) -> Response:
     first = error.errors()[0]
     place = [str(part) for part in first["loc"] if part not in {"query", "path", "body", "header"}]
     return problem_response(400, "invalid_input", str(first["msg"]), field=".".join(place) or None)

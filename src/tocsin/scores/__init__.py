@@ -1,0 +1,1 @@
+"""What detectors found, kept for short questions: the abnormal readings of each tenant."""

@@ -1,0 +1,136 @@
+"""Abnormal readings in SQLite, one file."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+import msgspec
+
+from tocsin.scores.abstract import AbnormalReading, AbnormalReadings, Findings
+from tocsin.storage.database import Tuning, migrate, open_database
+from tocsin.storage.faults import storage_faults
+from tocsin.storage.readers import Readers
+from tocsin.storage.scripts import load_scripts
+
+_MINUTE_MS: Final = 60_000
+_MINUTES_KEPT: Final = 400 * 24 * 60
+_SCRIPTS: Final = load_scripts("tocsin.scores", "abnormal")
+_QUERIES: Final = _SCRIPTS.queries
+
+
+class EmbeddedAbnormalReadings(AbnormalReadings):
+    """Keeps at most about `readings_max` readings per tenant, and minutes for 400 days before the newest."""
+
+    def __init__(self, path: Path, *, readings_max: int = 200_000, vfs: str | None = None) -> None:
+        tuning = Tuning(vfs=vfs)
+        self._path = path
+        self._readings_max = readings_max
+        self._lock = threading.Lock()
+        self._writer: apsw.Connection | None = open_database(path, tuning)
+        with storage_faults(str(path)):
+            migrate(self._writer, _SCRIPTS)
+        self._readers = Readers(path, tuning)
+        self._added: dict[str, int] = {}
+
+    def append(self, findings: Sequence[Findings]) -> None:
+        with self._lock, storage_faults(str(self._path)):
+            if self._writer is None:
+                raise ValueError("the store is closed")
+            with self._writer:
+                for found in findings:
+                    self._append(self._writer, found)
+
+    def positions(self) -> Mapping[int, int]:
+        with self._readers.lend() as reader:
+            rows: list[Any] = reader.execute(_QUERIES["positions"]).fetchall()
+        return dict(rows)
+
+    def latest(self, tenant: str, *, device: str | None = None, limit: int = 10) -> list[AbnormalReading]:
+        query = _QUERIES["latest" if device is None else "latest_of_device"]
+        wanted = {"tenant": tenant, "device": device, "limit": limit}
+        with self._readers.lend() as reader:
+            rows: list[Any] = reader.execute(query, wanted).fetchall()
+        names = AbnormalReading.__struct_fields__
+        return [AbnormalReading(**dict(zip(names, row, strict=True))) for row in rows]
+
+    def count(self, tenant: str, *, after_ms: int, through_ms: int) -> int:
+        if through_ms <= after_ms:
+            return 0
+        total = 0
+        # one transaction, so that counters and readings are of the same moment
+        with self._readers.lend() as reader, reader:
+            total += _count(reader, tenant, after_ms, through_ms)
+        return total
+
+    def close(self) -> None:
+        with self._lock:
+            self._readers.close()
+            if self._writer is not None:
+                self._writer.close()
+            self._writer = None
+
+    def _append(self, writer: apsw.Connection, found: Findings) -> None:
+        stored = writer.execute(_QUERIES["position"], {"partition": found.partition}).fetchone()
+        if stored is not None and found.position <= stored[0]:
+            return
+        for tenant, device in found.corrected:
+            whose = {"tenant": tenant, "device": device}
+            writer.execute(_QUERIES["forget_readings"], whose)
+            writer.execute(_QUERIES["forget_minutes"], whose)
+        writer.executemany(_QUERIES["add"], (msgspec.structs.astuple(row) for row in found.readings))
+        advanced = {"partition": found.partition, "position": found.position}
+        writer.execute(_QUERIES["advance"], advanced)
+        for reading in found.readings:
+            self._added[reading.tenant] = self._added.get(reading.tenant, 0) + 1
+        self._drop_old(writer)
+
+    def _drop_old(self, writer: apsw.Connection) -> None:
+        """Make room in the tenants that have grown by a tenth; looking more often would cost more."""
+        for tenant, added in list(self._added.items()):
+            if added * 10 < self._readings_max:
+                continue
+            self._added[tenant] = 0
+            whose: dict[str, Any] = {"tenant": tenant}
+            edge = writer.execute(_QUERIES["oldest_to_keep"], whose | {"rows": self._readings_max}).fetchone()
+            if edge is not None:
+                writer.execute(_QUERIES["drop_readings"], whose | {"ts": edge[0]})
+                writer.execute(_QUERIES["set_kept"], whose | {"from_ms": edge[0] + 1})
+            newest = _number(writer, "newest", whose)
+            oldest_minute = newest // _MINUTE_MS - _MINUTES_KEPT
+            writer.execute(_QUERIES["drop_minutes"], whose | {"minute": oldest_minute})
+
+
+def _count(reader: apsw.Connection, tenant: str, after_ms: int, through_ms: int) -> int:
+    """Whole minutes from the counters, the pieces at both ends from the readings."""
+    kept = reader.execute(_QUERIES["kept"], {"tenant": tenant}).fetchone()
+    kept_from_ms = kept[0] if kept else -(1 << 62)
+    start_ms, end_ms = after_ms + 1, through_ms + 1
+    first = -(-start_ms // _MINUTE_MS)
+    end = end_ms // _MINUTE_MS
+    if start_ms < kept_from_ms:
+        # the readings of the first minute are gone, so that minute counts whole
+        first = start_ms // _MINUTE_MS
+    if first >= end:
+        return _count_readings(reader, tenant, start_ms, end_ms)
+    total = _count_minutes(reader, tenant, first, end)
+    if start_ms < first * _MINUTE_MS:
+        total += _count_readings(reader, tenant, start_ms, first * _MINUTE_MS)
+    return total + _count_readings(reader, tenant, end * _MINUTE_MS, end_ms)
+
+
+def _count_readings(reader: apsw.Connection, tenant: str, start_ms: int, end_ms: int) -> int:
+    span = {"tenant": tenant, "after_ms": start_ms - 1, "through_ms": end_ms - 1}
+    return _number(reader, "count_readings", span)
+
+
+def _count_minutes(reader: apsw.Connection, tenant: str, first: int, end: int) -> int:
+    return _number(reader, "count_minutes", {"tenant": tenant, "first": first, "end": end})
+
+
+def _number(connection: apsw.Connection, query: str, wanted: dict[str, Any]) -> int:
+    row: Any = connection.execute(_QUERIES[query], wanted).fetchone()
+    return int(row[0])

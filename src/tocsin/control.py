@@ -46,7 +46,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     timezone: str = "UTC"
     timezones: dict[str, str] = {}
     tzdata: str = ""
-    detectors: dict[str, dict[str, float]] = {"seasonal": {}, "health": {}}
+    detectors: dict[str, dict[str, float]] = msgspec.field(
+        default_factory=lambda: {"seasonal": {}, "health": {}}
+    )
     policy: Policy = Policy()
     parameters: dict[str, Range] = {}
     silence_intervals: float = 20.0

@@ -95,7 +95,11 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class CellCapture:
-    """Cells that a series under watch consulted, as they were at `ts`, for the evidence."""
+    """Cells that a series under watch consulted, as they were before the reading at `ts`.
+
+    `cells` is as `pack_cells` writes it. To derive scores again: put `before` back, and before each
+    reading at a capture's `ts` put its cells back with `unpack_cells`.
+    """
 
     series: int
     before_ms: int
@@ -119,6 +123,18 @@ class SeriesState:
     captures: list[CellCapture] = field(default_factory=list)
 
 
+def pack_cells(first: int, cells: Rows) -> bytes:
+    """Consecutive cells from number `first`, as a capture carries them: the number (4 bytes), the cells."""
+    return first.to_bytes(4, "little") + cells.tobytes()
+
+
+def unpack_cells(captured: bytes, cells: Rows) -> None:
+    """Put captured cells back into the `cells` of one series (an array of its cells)."""
+    first = int.from_bytes(captured[:4], "little")
+    consulted = np.frombuffer(captured, cells.dtype, offset=4)
+    cells[first : first + len(consulted)] = consulted
+
+
 class SeriesDetector(ABC):
     """Vectorised over many series; stateless itself (state and settings are passed in).
 
@@ -129,7 +145,9 @@ class SeriesDetector(ABC):
     NEVER_MS). The kernel keeps them: at an abnormal reading that comes later than
     `last_abnormal_ms + watch_ms`, it first copies the row into `before` and sets `before_ms` to the
     reading's time. While a series is watched (its time ≤ last_abnormal_ms + watch_ms), every look-up in
-    `cells` is reported as a CellCapture. `watch_ms` is a field of every settings row.
+    `cells` is reported as a CellCapture. `watch_ms` is a field of every settings row. A detector may watch
+    longer: those of Tocsin end a watch at a normal reading, when `watch_ms` have passed since the last
+    abnormal one and `watch_readings` normal ones in a row were seen, which is when a policy ends its run.
     """
 
     info: ClassVar[DetectorInfo]

@@ -1,0 +1,189 @@
+"""The compiled form of `health`: one pass over the readings."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numba as nb
+import numpy as np
+
+from tocsin.detectors._watch import WATCH_HOT_FIELDS, WATCH_SETTINGS_FIELDS, watch
+from tocsin.detectors.abstract import BASE_HOT_FIELDS
+
+DAY_MS: Final = 86_400_000
+
+HOT: Final = np.dtype(
+    [
+        *BASE_HOT_FIELDS,
+        ("first_ms", np.int64),
+        ("day_end_ms", np.int64),
+        ("run_start_ms", np.int64),  # first reading of the value that repeats now
+        ("longest_ms", np.float64),  # longest run of one value, fading by the day
+        ("longest", np.float64),  # the same in readings
+        ("run_scale", np.float64),  # 1 / limit in readings
+        ("run_ms_scale", np.float64),  # 1 / limit in ms
+        ("last", np.float64),
+        ("pivot", np.float64),  # first value of the day; sums are taken from it
+        ("sum", np.float64),
+        ("squares", np.float64),
+        ("level", np.float64),  # moving average of daily means
+        ("level_spread", np.float64),  # mean distance of daily means from the level before them
+        ("noise", np.float64),  # deviation within a day
+        ("shift", np.float64),  # score of yesterday's mean, 0 = none
+        ("shift_level", np.float64),  # the level and the reach that it was judged by
+        ("shift_reach", np.float64),
+        ("day_readings_most", np.float64),
+        ("run", np.int32),
+        ("changes", np.int32),
+        ("day_readings", np.int32),
+        ("days", np.int32),
+        *WATCH_HOT_FIELDS,
+        ("spare", np.uint8, 6),
+    ]
+)
+SETTINGS: Final = np.dtype(
+    [
+        *WATCH_SETTINGS_FIELDS,
+        ("lower", np.float64),
+        ("upper", np.float64),
+        ("span", np.float64),
+        ("ranged", np.int64),
+        ("ready_ms", np.int64),
+        ("stuck_ratio", np.float64),
+        ("stuck_readings", np.float64),
+        ("stuck_ms", np.float64),
+        ("changes", np.float64),
+        ("shift_limit", np.float64),
+        ("shift_days", np.float64),
+    ]
+)
+
+STUCK, OUT_OF_RANGE, LEVEL_SHIFT = 1, 2, 3
+MAGNITUDE_MAX: Final = 1e120
+GAIN: Final = 2.0 / 11.0
+FADE_A_DAY: Final = 0.98
+NOISE_SHARE: Final = 0.1  # of the deviation within a day: daily means vary by at least that
+STEP_MAX: Final = 3.0  # spreads by which one day may move the level
+SPREAD_MIN: Final = 1e-150
+
+
+@nb.njit(cache=True, nogil=True)
+def score_rows(readings: Any, hot: Any, before: Any, settings: Any, out: Any, scratch: Any) -> None:
+    """Score every reading, then learn from it."""
+    series, ts, value, offset, setting = readings
+    for i in range(len(ts)):
+        s = series[i]
+        row = hot[s]
+        rule = settings[setting[i]]
+        x = min(max(value[i], -MAGNITUDE_MAX), MAGNITUDE_MAX)
+        moved = ts[i] >= row.day_end_ms or x != row.last or row.first_ms == row.day_end_ms
+        if moved:
+            scratch[0] = hot[s]
+            open_reading(row, rule, ts[i], offset[i], x)
+        verdict = judge(i, row, rule, ts[i], value[i], x, out)
+        if verdict == 1 and row.watched == 0:
+            if moved:
+                before[s] = scratch[0]
+            else:
+                before[s] = hot[s]
+            row.before_ms = ts[i]
+        watch(row, rule, ts[i], verdict)
+        learn(row, x)
+
+
+@nb.njit(cache=True, nogil=True)
+def open_reading(row: Any, rule: Any, ts: int, offset: int, x: float) -> None:
+    """What a new value or a new day ends: the run of equal values, the daily mean."""
+    if ts >= row.day_end_ms:
+        if row.day_readings > 0:
+            close_day(row, rule)
+        else:
+            row.first_ms = ts
+            row.run_start_ms = ts
+            row.last = x
+        row.day_end_ms = ts - (ts + offset) % DAY_MS + DAY_MS
+        row.day_readings = 0
+        row.pivot = x
+        row.sum = 0.0
+        row.squares = 0.0
+    if x != row.last:
+        row.longest = max(row.longest, np.float64(row.run))
+        row.longest_ms = max(row.longest_ms, np.float64(ts - row.run_start_ms))
+        row.run_scale = 1.0 / max(rule.stuck_readings, rule.stuck_ratio * row.longest)
+        row.run_ms_scale = 1.0 / max(rule.stuck_ms, rule.stuck_ratio * row.longest_ms)
+        row.changes = min(row.changes + 1, 1_000_000_000)
+        row.run = 0
+        row.run_start_ms = ts
+        row.last = x
+
+
+@nb.njit(cache=True, nogil=True)
+def close_day(row: Any, rule: Any) -> None:
+    """Judge the day's mean by the days before, then let the level follow it."""
+    row.longest *= FADE_A_DAY
+    row.longest_ms *= FADE_A_DAY
+    row.shift = 0.0
+    count = np.float64(row.day_readings)
+    whole = 2.0 * count >= row.day_readings_most
+    row.day_readings_most = max(count, row.day_readings_most * FADE_A_DAY)
+    if not whole:
+        return
+    offset = row.sum / count
+    mean = row.pivot + offset
+    noise = np.sqrt(max(row.squares / count - offset * offset, 0.0))
+    row.days = min(row.days + 1, 1_000_000)
+    gain = max(1.0 / row.days, GAIN)
+    row.noise += (noise - row.noise) * gain
+    if row.days == 1:
+        row.level = mean
+        return
+    spread = max(max(row.level_spread, NOISE_SHARE * row.noise), SPREAD_MIN)
+    distance = abs(mean - row.level)
+    if row.days > rule.shift_days:
+        row.shift_level = row.level
+        row.shift_reach = rule.shift_limit * spread
+        row.shift = min(distance / row.shift_reach, 1e6)
+        distance = min(distance, STEP_MAX * spread)
+    row.level += gain * (distance if mean > row.level else -distance)
+    gain = max(1.0 / (row.days - 1), GAIN)
+    row.level_spread += (distance - row.level_spread) * gain
+
+
+@nb.njit(cache=True, nogil=True)
+def judge(i: int, row: Any, rule: Any, ts: int, value: float, x: float, out: Any) -> int:
+    """Write the scores of reading i; changes nothing."""
+    scores, expected, lower, upper, verdict, reason = out
+    score, why = np.nan, 0
+    expected[i] = lower[i] = upper[i] = np.nan
+    if ts - row.first_ms >= rule.ready_ms:
+        score = 0.0
+        if row.changes >= rule.changes:
+            score = min(row.run * row.run_scale, (ts - row.run_start_ms) * row.run_ms_scale)
+            why = STUCK
+        if row.shift > score:
+            score, why = row.shift, LEVEL_SHIFT
+    if rule.ranged != 0:
+        over = max(value - rule.upper, rule.lower - value)
+        if over > 0.0:
+            score, why = 2.0 + min(over / rule.span, 1e6), OUT_OF_RANGE
+        elif not score >= 0.0:
+            score = 0.0
+    if why == OUT_OF_RANGE:
+        lower[i], upper[i] = rule.lower, rule.upper
+    elif why == LEVEL_SHIFT:
+        expected[i] = row.shift_level
+        lower[i], upper[i] = row.shift_level - row.shift_reach, row.shift_level + row.shift_reach
+    scores[i] = score
+    verdict[i] = 2 if not score >= 0.0 else (1 if score > 1.0 else 0)
+    reason[i] = why if score > 1.0 else 0
+    return verdict[i]
+
+
+@nb.njit(cache=True, nogil=True)
+def learn(row: Any, x: float) -> None:
+    """Count the reading into its run and its day."""
+    row.run = min(row.run + 1, 1_000_000_000)
+    row.day_readings += 1
+    shifted = x - row.pivot
+    row.sum += shifted
+    row.squares += shifted * shifted

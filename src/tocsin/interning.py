@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tocsin.errors import TooLargeError
 from tocsin.events import I32, U8, Strings
-from tocsin.intrinsics import fold_product, load_tail, load_u64
+from tocsin.intrinsics import address_of, fold_product, load_i32, load_short, load_u64
 
 U64 = npt.NDArray[np.uint64]
 
@@ -91,49 +91,53 @@ class Interner:
             self._arena = np.concatenate([self._arena, np.zeros(size - len(self._arena), np.uint8)])
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
-def hash_bytes(data: U8, start: int, end: int, seed: Any) -> Any:
-    """A 64-bit hash of `data[start:end]`; not cryptographic, but unpredictable without the seed."""
-    mixed = seed ^ nb.uint64(end - start)
-    while end - start >= 8:
-        mixed = fold_product(mixed ^ load_u64(data, start), _STRIDE)
-        start += 8
-    if end > start:
-        mixed = fold_product(mixed ^ load_tail(data, start, end - start), _STRIDE)
+@nb.njit(cache=True, nogil=True)
+def hash_bytes(start: int, length: int, seed: Any) -> Any:
+    """A 64-bit hash of the bytes at an address; not cryptographic, but unpredictable without the seed."""
+    mixed = seed ^ nb.uint64(length)
+    i = 0
+    while i + 8 <= length:
+        mixed = fold_product(mixed ^ load_u64(start + i), _STRIDE)
+        i += 8
+    if i < length:
+        mixed = fold_product(mixed ^ load_short(start + i, length - i), _STRIDE)
     return fold_product(mixed ^ seed, _STRIDE)
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
-def equal_bytes(left: U8, left_start: int, right: U8, right_start: int, length: int) -> bool:
-    """Whether `length` bytes of the two arrays are the same; both must have them."""
+@nb.njit(cache=True, nogil=True)
+def equal_bytes(left: int, right: int, length: int) -> bool:
+    """Whether the `length` bytes at two addresses are the same."""
+    if length < 8:
+        short: bool = load_short(left, length) == load_short(right, length)
+        return short
     i = 0
     while i + 8 <= length:
-        if load_u64(left, left_start + i) != load_u64(right, right_start + i):
+        if load_u64(left + i) != load_u64(right + i):
             return False
         i += 8
-    return i == length or load_tail(left, left_start + i, length - i) == load_tail(
-        right, right_start + i, length - i
-    )
+    tail: bool = load_u64(left + length - 8) == load_u64(right + length - 8)
+    return tail
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
-def _slot_of(data: U8, start: int, end: int, mixed: Any, slots: U64, offsets: I32, arena: U8) -> Any:
-    """The slot that holds this name, or the free one where it belongs.
+@nb.njit(cache=True, nogil=True)
+def _slot_of(
+    start: int, length: int, mixed: Any, slots: int, mask: Any, offsets: int, arena: int
+) -> tuple[Any, Any]:
+    """The slot where this name is or belongs, and what it holds.
 
     A slot is 0 when free, else the upper half of the hash and the number + 1.
     """
-    mask = nb.uint64(len(slots) - 1)
     at = mixed & mask
-    length = end - start
-    while slots[at] != 0:
-        word = slots[at]
-        if (word ^ mixed) >> nb.uint64(32) == 0:
-            number = nb.int64(word & _ID_MASK) - 1
-            first = offsets[number]
-            if offsets[number + 1] - first == length and equal_bytes(arena, first, data, start, length):
+    word = load_u64(slots + nb.int64(at << nb.uint64(3)))
+    while word != nb.uint64(0):
+        if (word ^ mixed) >> nb.uint64(32) == nb.uint64(0):
+            place = offsets + 4 * (nb.int64(word & _ID_MASK) - 1)
+            first = load_i32(place)
+            if load_i32(place + 4) - first == length and equal_bytes(arena + first, start, length):
                 break
         at = (at + nb.uint64(1)) & mask
-    return nb.int64(at)
+        word = load_u64(slots + nb.int64(at << nb.uint64(3)))
+    return at, word
 
 
 @nb.njit(cache=True, nogil=True)
@@ -149,12 +153,14 @@ def _intern(
     numbers: I32,
 ) -> tuple[int, int]:
     """Number rows from `done` on until all are done or a table is full; (rows done, names now)."""
+    base, kept, table, places = address_of(data), address_of(arena), address_of(slots), address_of(offsets)
+    mask = nb.uint64(len(slots) - 1)
     for row in range(done, len(rows) - 1):
         start, end = nb.int64(rows[row]), nb.int64(rows[row + 1])
-        mixed = hash_bytes(data, start, end, seed)
-        at = _slot_of(data, start, end, mixed, slots, offsets, arena)
-        if slots[at] != 0:
-            numbers[row] = nb.int64(slots[at] & _ID_MASK) - 1
+        mixed = hash_bytes(base + start, end - start, seed)
+        at, word = _slot_of(base + start, end - start, mixed, table, mask, places, kept)
+        if word != nb.uint64(0):
+            numbers[row] = nb.int64(word & _ID_MASK) - 1
             continue
         first = nb.int64(offsets[count])
         if count >= len(offsets) - 1 or first + end - start > len(arena):
@@ -169,18 +175,24 @@ def _intern(
 
 @nb.njit(cache=True, nogil=True)
 def _find(rows: I32, data: U8, seed: Any, slots: U64, offsets: I32, arena: U8, numbers: I32) -> None:
+    base, kept, table, places = address_of(data), address_of(arena), address_of(slots), address_of(offsets)
+    mask = nb.uint64(len(slots) - 1)
     for row in range(len(rows) - 1):
-        start, end = nb.int64(rows[row]), nb.int64(rows[row + 1])
-        at = _slot_of(data, start, end, hash_bytes(data, start, end, seed), slots, offsets, arena)
-        numbers[row] = nb.int64(slots[at] & _ID_MASK) - 1
+        start = base + nb.int64(rows[row])
+        length = nb.int64(rows[row + 1]) - nb.int64(rows[row])
+        mixed = hash_bytes(start, length, seed)
+        _, word = _slot_of(start, length, mixed, table, mask, places, kept)
+        numbers[row] = nb.int64(word & _ID_MASK) - 1
 
 
 @nb.njit(cache=True, nogil=True)
 def _rehash(slots: U64, offsets: I32, arena: U8, count: int, seed: Any) -> None:
+    kept = address_of(arena)
     mask = nb.uint64(len(slots) - 1)
     for number in range(count):
-        mixed = hash_bytes(arena, nb.int64(offsets[number]), nb.int64(offsets[number + 1]), seed)
+        start = nb.int64(offsets[number])
+        mixed = hash_bytes(kept + start, nb.int64(offsets[number + 1]) - start, seed)
         at = mixed & mask
-        while slots[at] != 0:
+        while slots[at] != nb.uint64(0):
             at = (at + nb.uint64(1)) & mask
         slots[at] = (mixed & ~_ID_MASK) | nb.uint64(number + 1)

@@ -1,6 +1,8 @@
-"""Two machine operations that Numba has no words for: an unaligned 8-byte load and a 128-bit product.
+"""Machine operations that Numba has no words for: loads from an address and a 128-bit product.
 
-No bounds are checked: a caller passes only places that have 8 bytes left.
+Kernels take addresses where they call small functions in a loop, since handing over an array counts
+references each time, which costs more than the work itself. Whoever takes an address keeps the array
+alive, and nothing checks bounds.
 """
 
 from __future__ import annotations
@@ -13,20 +15,51 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 
-def _load_u64(_typing: Any, data: Any, index: Any) -> Any:
-    """The 8 bytes of a byte array from `index` on, little-endian, as an unsigned number."""
+def _load(builder: Any, address: Any, bits: int) -> Any:
+    place = builder.inttoptr(address, ir.PointerType(ir.IntType(bits)))
+    word = builder.load(place)
+    word.align = 1
+    return word
+
+
+def _address_of(_typing: Any, array: Any) -> Any:
+    """Where the array's first element lies."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array = cgutils.create_struct_proxy(signature.args[0])(context, builder, args[0])
-        place = builder.gep(array.data, [builder.sext(args[1], ir.IntType(64))])
-        word = builder.load(builder.bitcast(place, ir.PointerType(ir.IntType(64))))
-        word.align = 1
-        return word
+        proxy = cgutils.create_struct_proxy(signature.args[0])(context, builder, args[0])
+        return builder.ptrtoint(proxy.data, ir.IntType(64))
 
-    return types.uint64(data, types.int64), build
+    return types.int64(array), build
 
 
-def _fold_product(_typing: Any, left: Any, right: Any) -> Any:
+def _load_u8(_typing: Any, _address: Any) -> Any:
+    """The byte at an address, as a signed 64-bit number that is easy to compute with."""
+
+    def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.zext(_load(builder, args[0], 8), ir.IntType(64))
+
+    return types.int64(types.int64), build
+
+
+def _load_i32(_typing: Any, _address: Any) -> Any:
+    """The 4 bytes at an address as a signed number, sign-extended."""
+
+    def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.sext(_load(builder, args[0], 32), ir.IntType(64))
+
+    return types.int64(types.int64), build
+
+
+def _load_u64(_typing: Any, _address: Any) -> Any:
+    """The 8 bytes at an address, little-endian, as an unsigned number; need not be aligned."""
+
+    def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return _load(builder, args[0], 64)
+
+    return types.uint64(types.int64), build
+
+
+def _fold_product(_typing: Any, _left: Any, _right: Any) -> Any:
     """The upper half of the 128-bit product of two unsigned numbers, xor its lower half."""
 
     def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
@@ -38,16 +71,33 @@ def _fold_product(_typing: Any, left: Any, right: Any) -> Any:
     return types.uint64(types.uint64, types.uint64), build
 
 
+def _count_trailing_zeros(_typing: Any, _word: Any) -> Any:
+    """How many low bits of an unsigned number are 0; 64 for 0."""
+
+    def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), build
+
+
+address_of: Any = intrinsic(_address_of)
+load_u8: Any = intrinsic(_load_u8)
+load_i32: Any = intrinsic(_load_i32)
 load_u64: Any = intrinsic(_load_u64)
 fold_product: Any = intrinsic(_fold_product)
+count_trailing_zeros: Any = intrinsic(_count_trailing_zeros)
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
-def load_tail(data: Any, start: int, length: int) -> Any:
-    """The `length` < 8 bytes from `start` on as an unsigned number; reads nothing beyond the array."""
-    if start + 8 <= len(data):
-        return load_u64(data, start) & ((nb.uint64(1) << nb.uint64(8 * length)) - nb.uint64(1))
-    word = nb.uint64(0)
-    for i in range(length):
-        word |= nb.uint64(data[start + i]) << nb.uint64(8 * i)
-    return word
+@nb.njit(cache=True, nogil=True)
+def load_short(address: int, length: int) -> Any:
+    """`length` < 8 bytes as a number that differs wherever bytes of that length differ.
+
+    Touches nothing outside: the two halves overlap in the middle.
+    """
+    if length >= 4:
+        upper = nb.uint64(load_i32(address + length - 4)) << nb.uint64(32)
+        return upper ^ (nb.uint64(load_i32(address)) & nb.uint64(0xFFFFFFFF))
+    if length == 0:
+        return nb.uint64(0)
+    middle = load_u8(address + (length >> 1)) << 8
+    return nb.uint64(load_u8(address) << 16 | middle | load_u8(address + length - 1))

@@ -1,0 +1,73 @@
+"""The embedded checkpoint store: one SQLite file of its own, one row per shard."""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import xxhash
+
+from tocsin.commit.abstract import CheckpointStore, Chunk
+from tocsin.errors import CorruptError
+from tocsin.storage.database import Tuning, migrate, open_database
+from tocsin.storage.faults import storage_faults
+from tocsin.storage.readers import Readers
+from tocsin.storage.scripts import load_scripts
+
+SCRIPTS: Final = load_scripts("tocsin.commit", "checkpoints")
+_SQL: Final = SCRIPTS.queries
+_HEAD: Final = struct.Struct("<qq")
+
+
+class EmbeddedCheckpointStore(CheckpointStore):
+    """Apart from the commit store, so that gigabytes of state never make a commit wait."""
+
+    def __init__(self, path: Path, *, vfs: str | None = None) -> None:
+        tuning = Tuning(page_bytes=16384, vfs=vfs)
+        self._place = str(path)
+        self._lock = threading.Lock()
+        self._writer = open_database(path, tuning)
+        with storage_faults(self._place):
+            migrate(self._writer, SCRIPTS)
+        self._readers = Readers(path, tuning, idle_max=1)
+
+    def write(self, chunks: Sequence[Chunk]) -> None:
+        rows = [(chunk.shard, chunk.position, _chunk_hash(chunk), chunk.payload) for chunk in chunks]
+        with self._lock, storage_faults(self._place), self._writer:
+            self._writer.executemany(_SQL["put"], rows)
+
+    def read(self) -> Iterator[Chunk]:
+        with self._readers.lend() as reader:
+            shards = [shard for (shard,) in reader.execute(_SQL["shards"])]
+        for shard in shards:
+            if chunk := self._read_shard(shard):
+                yield chunk
+
+    def discard(self, shard: int) -> None:
+        with self._lock, storage_faults(self._place), self._writer:
+            self._writer.execute(_SQL["discard"], (shard,))
+
+    def close(self) -> None:
+        self._readers.close()
+        with self._lock:
+            self._writer.close()
+
+    def _read_shard(self, shard: int) -> Chunk | None:
+        with self._readers.lend() as reader:
+            row = reader.execute(_SQL["chunk"], (shard,)).get
+        if row is None:
+            return None
+        _, position, stored, payload = row
+        chunk = Chunk(shard, position, payload)
+        if _chunk_hash(chunk) != stored:
+            raise CorruptError(f"checkpoint of shard {shard} does not match its hash", field=f"shard {shard}")
+        return chunk
+
+
+def _chunk_hash(chunk: Chunk) -> bytes:
+    digest = xxhash.xxh3_128(_HEAD.pack(chunk.shard, chunk.position))
+    digest.update(chunk.payload)
+    return digest.digest()

@@ -1,0 +1,45 @@
+-- Positions, episodes and the outbox of the embedded commit store.
+
+CREATE TABLE partition (
+  partition INTEGER PRIMARY KEY,
+  epoch INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  totals BLOB NOT NULL, -- commit.abstract.Totals as JSON
+  hash BLOB NOT NULL    -- xxh3_128 over the rest of the row
+) STRICT;
+
+-- Every state and revision of every episode, as committed; rows are added, never changed. The sequence is
+-- that of the outbox: AUTOINCREMENT, so that none is ever given twice.
+CREATE TABLE episode (
+  sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+  tenant TEXT NOT NULL,
+  id TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  payload BLOB NOT NULL, -- model.Episode without evidence, as MessagePack
+  hash BLOB NOT NULL,    -- xxh3_128 over the columns before it
+  evidence BLOB,         -- model.Evidence as MessagePack, last so that lists do not read it
+  evidence_hash BLOB     -- xxh3_128 over tenant, id, revision and evidence
+) STRICT;
+
+CREATE INDEX episode_by_id ON episode (tenant, id, sequence);
+
+-- Where the newest revision of each episode is, and what lists select by.
+CREATE TABLE newest (
+  tenant TEXT NOT NULL,
+  id TEXT NOT NULL,
+  sequence INTEGER NOT NULL REFERENCES episode (sequence),
+  revision INTEGER NOT NULL,
+  device TEXT NOT NULL,
+  started_ms INTEGER NOT NULL,
+  end_ms INTEGER, -- null while it lasts
+  PRIMARY KEY (tenant, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX newest_by_device ON newest (tenant, device, id);
+
+CREATE TABLE outbox (
+  only INTEGER PRIMARY KEY CHECK (only = 1),
+  pruned_through INTEGER NOT NULL -- the inbox holds everything up to this sequence
+) STRICT;
+
+INSERT INTO outbox (only, pruned_through) VALUES (1, 0);

@@ -86,7 +86,7 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         _require(
             min(self.jitter_s, self.latency_s, self.latency_spread_s) >= 0 and slack_s > 0,
             "interval_s",
-            "must exceed jitter_s + latency_spread_s (none negative), or a healthy station would overtake itself",
+            "must exceed jitter_s + latency_spread_s (none negative), or stations overtake themselves",
         )
 
     @property

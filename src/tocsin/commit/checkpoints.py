@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -12,10 +11,10 @@ import xxhash
 
 from tocsin.commit.abstract import CheckpointStore, Chunk
 from tocsin.errors import CorruptError
-from tocsin.storage.database import Tuning, migrate, open_database
-from tocsin.storage.faults import storage_faults
+from tocsin.storage.database import Tuning
 from tocsin.storage.readers import Readers
 from tocsin.storage.scripts import load_scripts
+from tocsin.storage.writer import Writer
 
 SCRIPTS: Final = load_scripts("tocsin.commit", "checkpoints")
 _SQL: Final = SCRIPTS.queries
@@ -27,17 +26,13 @@ class EmbeddedCheckpointStore(CheckpointStore):
 
     def __init__(self, path: Path, *, vfs: str | None = None) -> None:
         tuning = Tuning(page_bytes=16384, vfs=vfs)
-        self._place = str(path)
-        self._lock = threading.Lock()
-        self._writer = open_database(path, tuning)
-        with storage_faults(self._place):
-            migrate(self._writer, SCRIPTS)
+        self._writer = Writer(path, SCRIPTS, tuning)
         self._readers = Readers(path, tuning, idle_max=1)
 
     def write(self, chunks: Sequence[Chunk]) -> None:
         rows = [(chunk.shard, chunk.position, _chunk_hash(chunk), chunk.payload) for chunk in chunks]
-        with self._lock, storage_faults(self._place), self._writer:
-            self._writer.executemany(_SQL["put"], rows)
+        with self._writer.transaction() as writer:
+            writer.executemany(_SQL["put"], rows)
 
     def read(self) -> Iterator[Chunk]:
         with self._readers.lend() as reader:
@@ -47,13 +42,12 @@ class EmbeddedCheckpointStore(CheckpointStore):
                 yield chunk
 
     def discard(self, shard: int) -> None:
-        with self._lock, storage_faults(self._place), self._writer:
-            self._writer.execute(_SQL["discard"], (shard,))
+        with self._writer.transaction() as writer:
+            writer.execute(_SQL["discard"], (shard,))
 
     def close(self) -> None:
         self._readers.close()
-        with self._lock:
-            self._writer.close()
+        self._writer.close()
 
     def _read_shard(self, shard: int) -> Chunk | None:
         with self._readers.lend() as reader:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +13,10 @@ from tocsin.commit.abstract import Commit, CommitStore, Lease, OutboxRow, Totals
 from tocsin.commit.rows import episode_of, episode_row, lease_of, lease_row, proved_episode_of
 from tocsin.errors import FencedError
 from tocsin.model import Episode
-from tocsin.storage.database import Tuning, migrate, open_database
-from tocsin.storage.faults import storage_faults
+from tocsin.storage.database import Tuning
 from tocsin.storage.readers import Readers
 from tocsin.storage.scripts import load_scripts
+from tocsin.storage.writer import Writer
 
 SCRIPTS: Final = load_scripts("tocsin.commit", "commit")
 _SQL: Final = SCRIPTS.queries
@@ -28,56 +27,22 @@ class EmbeddedCommitStore(CommitStore):
 
     def __init__(self, path: Path, *, vfs: str | None = None) -> None:
         tuning = Tuning(vfs=vfs)
-        self._place = str(path)
-        self._lock = threading.Lock()
-        self._writer = open_database(path, tuning)
-        with storage_faults(self._place):
-            migrate(self._writer, SCRIPTS)
+        self._writer = Writer(path, SCRIPTS, tuning)
         self._readers = Readers(path, tuning)
 
     def acquire(self, partition: int) -> Lease:
-        with self._lock, storage_faults(self._place), self._writer:
-            held = self._lease(partition) or Lease(partition, 0, 0, Totals())
+        with self._writer.transaction() as writer:
+            held = _lease(writer, partition) or Lease(partition, 0, 0, Totals())
             lease = replace(held, epoch=held.epoch + 1)
-            self._writer.execute(_SQL["put_partition"], lease_row(lease))
+            writer.execute(_SQL["put_partition"], lease_row(lease))
         return lease
 
     def commit(self, commits: Sequence[Commit]) -> None:
-        with self._lock, storage_faults(self._place), self._writer:
+        with self._writer.transaction() as writer:
             for commit in commits:
-                self._advance(commit)
+                _advance(writer, commit)
                 for episode in commit.episodes:
-                    self._add_episode(episode)
-
-    def _advance(self, commit: Commit) -> None:
-        lease = self._lease(commit.partition)
-        if lease is None or (lease.epoch, lease.position) != (commit.epoch, commit.previous):
-            current = f"epoch {lease.epoch}, position {lease.position}" if lease else "never acquired"
-            raise FencedError(
-                f"partition {commit.partition} is at {current}; the commit of epoch {commit.epoch} "
-                f"from position {commit.previous} is refused"
-            )
-        if commit.position < commit.previous:
-            raise ValueError(f"position {commit.position} lies before {commit.previous}")
-        lease = replace(lease, position=commit.position, totals=commit.totals)
-        self._writer.execute(_SQL["put_partition"], lease_row(lease))
-
-    def _add_episode(self, episode: Episode) -> None:
-        sequence = self._writer.execute(_SQL["add_episode"], episode_row(episode)).get
-        newest = {
-            "tenant": episode.tenant,
-            "id": episode.id,
-            "sequence": sequence,
-            "revision": episode.revision,
-            "device": episode.device,
-            "started_ms": episode.started_ms,
-            "end_ms": episode.end_ms,
-        }
-        self._writer.execute(_SQL["point_to_newest"], newest)
-
-    def _lease(self, partition: int) -> Lease | None:
-        row = self._writer.execute(_SQL["partition"], (partition,)).get
-        return lease_of(row) if row else None
+                    _add_episode(writer, episode)
 
     def positions(self) -> Mapping[int, int]:
         leases = [lease_of(row) for row in self._rows("partitions", ())]
@@ -87,8 +52,8 @@ class EmbeddedCommitStore(CommitStore):
         return [OutboxRow(row[0], episode_of(row)) for row in self._rows("outbox", (after, limit))]
 
     def prune_outbox(self, through: int) -> None:
-        with self._lock, storage_faults(self._place), self._writer:
-            self._writer.execute(_SQL["prune_outbox"], (through,))
+        with self._writer.transaction() as writer:
+            writer.execute(_SQL["prune_outbox"], (through,))
 
     def episode(self, tenant: str, episode_id: str) -> Episode | None:
         rows = self._rows("newest_episode", (tenant, episode_id))
@@ -116,9 +81,41 @@ class EmbeddedCommitStore(CommitStore):
 
     def close(self) -> None:
         self._readers.close()
-        with self._lock:
-            self._writer.close()
+        self._writer.close()
 
     def _rows(self, query: str, values: apsw.Bindings) -> list[tuple[Any, ...]]:
         with self._readers.lend() as reader:
             return list(reader.execute(_SQL[query], values))
+
+
+def _advance(writer: apsw.Connection, commit: Commit) -> None:
+    lease = _lease(writer, commit.partition)
+    if lease is None or (lease.epoch, lease.position) != (commit.epoch, commit.previous):
+        current = f"epoch {lease.epoch}, position {lease.position}" if lease else "never acquired"
+        raise FencedError(
+            f"partition {commit.partition} is at {current}; the commit of epoch {commit.epoch} "
+            f"from position {commit.previous} is refused"
+        )
+    if commit.position < commit.previous:
+        raise ValueError(f"position {commit.position} lies before {commit.previous}")
+    lease = replace(lease, position=commit.position, totals=commit.totals)
+    writer.execute(_SQL["put_partition"], lease_row(lease))
+
+
+def _add_episode(writer: apsw.Connection, episode: Episode) -> None:
+    sequence = writer.execute(_SQL["add_episode"], episode_row(episode)).get
+    newest = {
+        "tenant": episode.tenant,
+        "id": episode.id,
+        "sequence": sequence,
+        "revision": episode.revision,
+        "device": episode.device,
+        "started_ms": episode.started_ms,
+        "end_ms": episode.end_ms,
+    }
+    writer.execute(_SQL["point_to_newest"], newest)
+
+
+def _lease(writer: apsw.Connection, partition: int) -> Lease | None:
+    row = writer.execute(_SQL["partition"], (partition,)).get
+    return lease_of(row) if row else None

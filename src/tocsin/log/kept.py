@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
 from tocsin.log.abstract import StoredDeadLetter
 from tocsin.log.rows import Answer, answer_of, answer_row, dead_letter_of, dead_letter_row
-from tocsin.storage.database import Tuning, migrate, open_database
-from tocsin.storage.faults import storage_faults
+from tocsin.storage.database import Tuning
 from tocsin.storage.readers import Readers
 from tocsin.storage.scripts import load_scripts
+from tocsin.storage.writer import Writer
 
-_SCRIPTS: Final = load_scripts("tocsin.log", "kept")
-_SQL: Final = _SCRIPTS.queries
+SCRIPTS: Final = load_scripts("tocsin.log", "kept")
+_SQL: Final = SCRIPTS.queries
 
 
 class KeptStore:
@@ -27,28 +26,25 @@ class KeptStore:
 
     def __init__(self, path: Path, tuning: Tuning) -> None:
         self._path = path
-        self._lock = threading.Lock()
-        self._writer = open_database(path, tuning)
-        with storage_faults(str(path)):
-            migrate(self._writer, _SCRIPTS)
-            self.settled, self.trimmed = self._writer.execute(_SQL["settled"]).get
+        self._writer = Writer(path, SCRIPTS, tuning)
         self._readers = Readers(path, tuning)
+        self.settled, self.trimmed = self._rows("settled", ())[0]
 
     def settle(
         self, segment: int, answers: Iterable[Answer], letters: Iterable[StoredDeadLetter], expired_ms: int
     ) -> None:
         """Take over what `segment` holds and forget answers that arrived before `expired_ms`; synced."""
-        with self._lock, storage_faults(str(self._path)), self._writer:
-            self._writer.executemany(_SQL["add_answer"], (answer_row(answer) for answer in answers))
-            self._writer.executemany(_SQL["add_dead_letter"], (dead_letter_row(letter) for letter in letters))
-            self._writer.execute(_SQL["forget_answers"], (expired_ms,))
-            self._writer.execute(_SQL["set_settled"], (segment,))
+        with self._writer.transaction() as writer:
+            writer.executemany(_SQL["add_answer"], (answer_row(answer) for answer in answers))
+            writer.executemany(_SQL["add_dead_letter"], (dead_letter_row(letter) for letter in letters))
+            writer.execute(_SQL["forget_answers"], (expired_ms,))
+            writer.execute(_SQL["set_settled"], (segment,))
         self.settled = segment
 
     def mark_trimmed(self, segment: int) -> None:
         """From now on the files of segments up to this one are refuse, also after a crash; synced."""
-        with self._lock, storage_faults(str(self._path)), self._writer:
-            self._writer.execute(_SQL["set_trimmed"], (segment,))
+        with self._writer.transaction() as writer:
+            writer.execute(_SQL["set_trimmed"], (segment,))
         self.trimmed = segment
 
     def find_answer(self, tenant: str, producer: str, sequence: str) -> Answer | None:

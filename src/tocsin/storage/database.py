@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import apsw
 
-from tocsin.errors import StorageUnavailableError
+from tocsin.errors import StorageUnavailableError, TocsinError
 from tocsin.storage.faults import storage_faults
 from tocsin.storage.files import make_directory, sync_directory
 from tocsin.storage.scripts import Scripts
@@ -63,6 +65,7 @@ def open_database(path: Path, tuning: Tuning) -> apsw.Connection:
             raise StorageUnavailableError(f"{path} can't be put in WAL mode (it stays in {mode})")
         _configure(connection, tuning)
         connection.pragma("synchronous", "FULL")
+        connection.set_wal_hook(partial(_merge, merge_after_pages=tuning.merge_after_pages))
     if not existed:
         sync_directory(path.parent)
     return connection
@@ -93,5 +96,17 @@ def _configure(connection: apsw.Connection, tuning: Tuning) -> None:
     connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 1)
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(not tuning.merge_on_close))
-    connection.wal_autocheckpoint(tuning.merge_after_pages)
+    connection.wal_autocheckpoint(0)
     connection.pragma("cache_size", -tuning.cache_kib)
+
+
+def _merge(connection: apsw.Connection, schema: str, pages: int, merge_after_pages: int) -> int:
+    """Copy the write-ahead log into the database file when it has grown long.
+
+    SQLite's own automatic checkpoint ignores every error, a failed fsync too. Other errors change
+    nothing: the write-ahead log still holds all, and the next commit tries again.
+    """
+    if pages >= merge_after_pages > 0:
+        with suppress(TocsinError), storage_faults(connection.filename):
+            connection.wal_checkpoint(schema, mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    return apsw.SQLITE_OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from tocsin.errors import CorruptError, StorageFullError, StorageUnavailableErro
 EXIT_STATUS: Final = 74  # EX_IOERR of sysexits.h
 
 _SYNC_FAILED: Final = frozenset({apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC})
+_DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _UNAVAILABLE: Final = (apsw.ReadOnlyError, apsw.CantOpenError, apsw.IOError, apsw.BusyError, apsw.LockedError)
 
 
@@ -45,7 +47,7 @@ def translate(error: apsw.Error, place: str) -> TocsinError | None:
 
 @contextmanager
 def storage_faults(place: str) -> Iterator[None]:
-    """Turn APSW's errors inside the block into Tocsin's; `place` names the file for people."""
+    """Turn errors of APSW and the system into Tocsin's; `place` names the file for people."""
     try:
         yield
     except apsw.Error as error:
@@ -53,3 +55,11 @@ def storage_faults(place: str) -> Iterator[None]:
         if answer is None:
             raise
         raise answer from error
+    except OSError as error:
+        raise _answer_to_system(error, place) from error
+
+
+def _answer_to_system(error: OSError, place: str) -> TocsinError:
+    if error.errno in _DISK_FULL:
+        return StorageFullError(f"the disk is full at {place}: free space and try again", retry_after_s=10)
+    return StorageUnavailableError(f"{place} can't be used: {error}", retry_after_s=10)

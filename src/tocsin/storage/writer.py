@@ -1,0 +1,48 @@
+"""The one connection of a store that writes, used by one thread at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from tocsin.errors import StorageUnavailableError
+from tocsin.storage.database import Tuning, migrate, open_database
+from tocsin.storage.faults import storage_faults
+from tocsin.storage.scripts import Scripts
+
+
+class Writer:
+    """Opens the database, brings its schema up to date, and runs transactions. Thread-safe."""
+
+    def __init__(self, path: Path, scripts: Scripts, tuning: Tuning) -> None:
+        self._place = str(path)
+        self._lock = threading.Lock()
+        self._connection: apsw.Connection | None = open_database(path, tuning)
+        with storage_faults(self._place):
+            migrate(self._connection, scripts)
+
+    @contextmanager
+    def transaction(self) -> Iterator[apsw.Connection]:
+        """All of the block or nothing of it; synced to disk when the block has been left."""
+        with self._lock, storage_faults(self._place):
+            if self._connection is None:
+                raise StorageUnavailableError(f"{self._place} is closed")
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Wait for the transaction that runs, then close; idempotent."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None

@@ -1,0 +1,294 @@
+"""The types of the configuration; docs/reference/configuration.md is generated from them.
+
+Units are last in the names. Every field has a description, which the reference page repeats.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FilePath,
+    HttpUrl,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from tocsin.config.watch import WatchConfig
+from tocsin.control import Settings
+
+KIB = 1 << 10
+MIB = 1 << 20
+GIB = 1 << 30
+
+Bytes = Annotated[int, Field(ge=4 * KIB, le=64 * GIB)]
+Seconds = Annotated[float, Field(ge=0.01, le=86_400, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """Refuses keys it does not know, and `yes` or `no` where a number belongs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_numbers(cls, value: Any, info: Any) -> Any:
+        # pydantic reads `true` as 1; a port named `yes` is a mistake, not port 1
+        if isinstance(value, bool) and cls.model_fields[info.field_name].annotation is not bool:
+            raise ValueError("is yes or no where another kind of value belongs")
+        return value
+
+
+class HttpConfig(Section):
+    """Where requests come in, and how much of them is taken."""
+
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address to listen on. The default is reachable from this machine alone.",
+        min_length=1,
+    )
+    port: int = Field(default=8765, ge=0, le=65_535, description="TCP port to listen on; 0 takes a free one.")
+    tls_cert: FilePath | None = Field(
+        default=None, description="Certificate chain (PEM file). With `tls_key`: requests come over TLS only."
+    )
+    tls_key: FilePath | None = Field(default=None, description="Private key of the certificate (PEM file).")
+    body_bytes_max: Bytes = Field(
+        default=64 * MIB, description="Largest body in bytes, also after decompression; above it: 413."
+    )
+    concurrency_max: int = Field(
+        default=256,
+        ge=1,
+        le=65_536,
+        description="Requests worked on at the same time; above it: 503 with Retry-After.",
+    )
+    request_timeout_s: Seconds = Field(
+        default=30,
+        description="Seconds until a request that is still being received or answered is given up.",
+    )
+    streams_max: int = Field(
+        default=200, ge=0, le=65_536, description="Live views (server-sent events) open at the same time."
+    )
+
+    @model_validator(mode="after")
+    def _certificate_with_key(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key must be given together")
+        return self
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the address."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+class IngestConfig(Section):
+    """What is accepted from devices."""
+
+    live_within_s: Annotated[int, Field(ge=1, le=86_400)] = Field(
+        default=600, description="An event whose stamp lies at most so many seconds from its arrival is live."
+    )
+    clock_ahead_max_s: Annotated[int, Field(ge=1, le=86_400)] = Field(
+        default=300,
+        description="A stamp further than so many seconds in the future marks the device's clock as wrong.",
+    )
+    series_per_device_max: int = Field(
+        default=1_000,
+        ge=1,
+        le=100_000,
+        description="Series of one device; a new one above it is refused as `cardinality_limit`.",
+    )
+    series_per_tenant_max: int = Field(
+        default=1_000_000,
+        ge=1,
+        le=100_000_000,
+        description="Series of one tenant; a new one above it is refused as `cardinality_limit`.",
+    )
+
+
+class LogConfig(Section):
+    """The durable log that every record enters before it is acknowledged."""
+
+    partitions: int = Field(
+        default=4,
+        ge=1,
+        le=4_096,
+        description="Number of partitions, the unit of parallelism. Fixed once the data folder exists.",
+    )
+    segment_bytes: Bytes = Field(
+        default=256 * MIB,
+        description="Size in bytes at which a new segment file is begun; whole segments are trimmed.",
+    )
+    queue_bytes: Bytes = Field(
+        default=64 * MIB, description="Bytes waiting to be synced; above it: 503 with Retry-After."
+    )
+
+
+class LakeConfig(Section):
+    """Raw records and hour aggregates as tables."""
+
+    flush_s: Seconds = Field(
+        default=60, description="Seconds after which live records are written to the lake."
+    )
+    flush_bytes: Bytes = Field(
+        default=64 * MIB, description="Bytes of records after which the lake is written, whatever the time."
+    )
+
+
+class ProcessingConfig(Section):
+    """The processor: how it is fed and how its state is kept."""
+
+    threads: int = Field(
+        default=0,
+        ge=0,
+        le=1_024,
+        description="Threads that process partitions; 0 = as many as there are cores.",
+    )
+    batch_bytes: Bytes = Field(
+        default=8 * MIB, description="Bytes of log records taken in one step; no result depends on it."
+    )
+    checkpoint_interval_s: Seconds = Field(
+        default=10, description="Seconds between the beginnings of two rounds of checkpoints."
+    )
+    checkpoint_chunk_bytes: Bytes = Field(
+        default=4 * MIB,
+        description="State written at once, in bytes; smaller means shorter pauses of the writer.",
+    )
+    correction_interval_s: Seconds = Field(
+        default=60, description="Seconds between two looks for late readings that need a correction."
+    )
+
+
+class InboxConfig(Section):
+    """How episodes become anomalies."""
+
+    correlation_window_s: Annotated[int, Field(ge=0, le=86_400)] = Field(
+        default=600,
+        description="Episodes of one device that overlap or start within so many seconds have one cause.",
+    )
+    recurrence_window_s: Annotated[int, Field(ge=0, le=31_536_000)] = Field(
+        default=86_400,
+        description="An episode of the same parameters so many seconds after its end reopens an anomaly.",
+    )
+
+
+class AccessConfig(Section):
+    """How much a credential may use, and how long it is remembered who did what."""
+
+    requests_per_s: float = Field(
+        default=200,
+        gt=0,
+        le=1e6,
+        description="Requests per second of one credential over time; above it: 429.",
+    )
+    requests_burst: float = Field(
+        default=1_000, ge=1, le=1e7, description="Requests a credential may send at once after a pause."
+    )
+    bytes_per_s: float = Field(
+        default=256 * MIB,
+        gt=0,
+        le=1e12,
+        description="Body bytes per second of one credential over time; above it: 429.",
+    )
+    bytes_burst: float = Field(
+        default=1 * GIB, ge=1, le=1e13, description="Body bytes a credential may send at once after a pause."
+    )
+    audit_retention_days: int = Field(
+        default=400, ge=1, le=36_500, description="Days that entries of the audit log are kept."
+    )
+    audit_rows_max: int = Field(
+        default=1_000_000,
+        ge=1_000,
+        le=1_000_000_000,
+        description="Most entries of the audit log; the oldest go first.",
+    )
+
+
+class ObservabilityConfig(Section):
+    """Logs, metrics and traces of Tocsin itself."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severity that is logged."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto",
+        description="`json`: one object a line; `console`: for people; `auto`: console on a terminal.",
+    )
+    otlp_endpoint: HttpUrl | None = Field(
+        default=None,
+        description="Base URL of an OpenTelemetry collector (OTLP over HTTP). None: nothing is sent.",
+    )
+    otlp_headers: dict[str, SecretStr] = Field(
+        default={}, description="HTTP headers sent to the collector, such as its token. Secret: shown masked."
+    )
+    otlp_interval_s: Seconds = Field(
+        default=15, description="Seconds between two exports of metrics to the collector."
+    )
+    trace_ratio: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Share of requests whose trace is recorded, when there is a collector.",
+    )
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _no_password_in_url(cls, url: HttpUrl | None) -> HttpUrl | None:
+        # a URL is printed and logged; headers are masked
+        if url is not None and (url.username or url.password):
+            raise ValueError("must not contain a user or password; put the credential in otlp_headers")
+        return url
+
+
+class Config(BaseSettings):
+    """All settings of one Tocsin process; unknown keys are refused, and it never changes while running."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TOCSIN_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        validate_default=False,
+    )
+
+    data: Path = Field(
+        default=Path("tocsin-data"), description="Folder of everything that is kept; made at the first start."
+    )
+    http: HttpConfig = HttpConfig()
+    ingest: IngestConfig = IngestConfig()
+    log: LogConfig = LogConfig()
+    processing: ProcessingConfig = ProcessingConfig()
+    inbox: InboxConfig = InboxConfig()
+    lake: LakeConfig = LakeConfig()
+    access: AccessConfig = AccessConfig()
+    observability: ObservabilityConfig = ObservabilityConfig()
+    watch: WatchConfig = WatchConfig()
+    tenants: dict[str, WatchConfig] = Field(
+        default={},
+        description="Tenants watched in another way: name → what `watch` has, which then does not apply.",
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file (whose content comes as arguments); no other source."""
+        return env_settings, init_settings
+
+    def settings_of(self, tenant: str) -> Settings:
+        """What changes the tenant's verdicts, as it goes into a control record."""
+        return self.tenants.get(tenant, self.watch).settings()

@@ -1,0 +1,135 @@
+"""What a tenant's devices are watched by: the part of the configuration that changes verdicts.
+
+It never reaches the processor directly: at the start, what differs from the last control record becomes
+a new one (control.SettingsChanged), so that a replay sees the same settings at the same place.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import metadata, resources
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from tocsin.control import Policy, Range, Settings
+
+
+@cache
+def _zones() -> frozenset[str]:
+    """Names of the pinned tzdata package; the system's zones may differ and are not asked."""
+    return frozenset(resources.files("tzdata").joinpath("zones").read_text().split())
+
+
+def _known_zone(name: str) -> str:
+    if name not in _zones():
+        raise ValueError(f"{name!r} is no time zone; names look like Europe/Berlin or UTC")
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_for_numbers(cls, values: Any) -> Any:
+        if isinstance(values, dict) and any(isinstance(value, bool) for value in values.values()):
+            raise ValueError("has yes or no where another kind of value belongs")
+        return values
+
+
+class PolicyConfig(_Part):
+    """When a run of abnormal readings is an episode, and when that is over."""
+
+    open_after_s: int = Field(
+        default=300,
+        ge=0,
+        le=604_800,
+        description="Seconds that readings must stay abnormal before an episode opens.",
+    )
+    open_readings: int = Field(
+        default=3,
+        ge=1,
+        le=10_000,
+        description="Abnormal readings that there must be before an episode opens.",
+    )
+    close_after_s: int = Field(
+        default=300,
+        ge=0,
+        le=604_800,
+        description="Seconds since the last abnormal reading before an episode ends.",
+    )
+    close_readings: int = Field(
+        default=3,
+        ge=1,
+        le=10_000,
+        description="Normal readings in a row that there must be before an episode ends.",
+    )
+
+
+class RangeConfig(_Part):
+    """What is physically possible for a parameter."""
+
+    lower: Number | None = Field(
+        default=None, description="Least possible value, in the parameter's unit. None: no bound."
+    )
+    upper: Number | None = Field(
+        default=None, description="Greatest possible value, in the parameter's unit. None: no bound."
+    )
+    unit: str = Field(default="", max_length=32, description="Unit shown to people, such as °C.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.lower is not None and self.upper is not None and self.lower >= self.upper:
+            raise ValueError(f"lower ({self.lower}) must be below upper ({self.upper})")
+        return self
+
+
+class WatchConfig(_Part):
+    """How devices are watched. A change becomes a control record, and replays see it in its place."""
+
+    timezone: Zone = Field(
+        default="UTC", description="Time zone (IANA name) of devices that `timezones` does not name."
+    )
+    timezones: dict[str, Zone] = Field(default={}, description="Time zone by device: device → IANA name.")
+    detectors: dict[str, dict[str, Number]] = Field(
+        default={"seasonal": {}, "health": {}},
+        description="Detectors that run: name → overrides of its declared parameters, in their units.",
+    )
+    policy: PolicyConfig = PolicyConfig()
+    parameters: dict[str, RangeConfig] = Field(
+        default={}, description="Physical range and unit by parameter: name → `lower`, `upper`, `unit`."
+    )
+    silence_intervals: float = Field(
+        default=20, ge=2, le=10_000, description="Typical intervals that a device may be silent."
+    )
+    silence_min_s: int = Field(
+        default=900,
+        ge=1,
+        le=2_592_000,
+        description="Seconds that any device may be silent, however often it sends.",
+    )
+    reorder_window_s: int = Field(
+        default=0,
+        ge=0,
+        le=86_400,
+        description="Seconds that readings are held back to be put in order; 0 = none.",
+    )
+
+    def settings(self) -> Settings:
+        """The same as a control record carries it, with the version of the zone data in force."""
+        return Settings(
+            timezone=self.timezone,
+            timezones=dict(self.timezones),
+            tzdata=metadata.version("tzdata"),
+            detectors={name: dict(overrides) for name, overrides in self.detectors.items()},
+            policy=Policy(**self.policy.model_dump()),
+            parameters={name: Range(**part.model_dump()) for name, part in self.parameters.items()},
+            silence_intervals=self.silence_intervals,
+            silence_min_s=self.silence_min_s,
+            reorder_window_s=self.reorder_window_s,
+        )

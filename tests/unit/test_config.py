@@ -1,0 +1,197 @@
+"""The configuration: one file and the environment, checked at the start, said clearly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from tocsin.config import Config, ConfigError, load_config, print_config, render_reference
+from tocsin.config.watch import WatchConfig
+from tocsin.control import Policy, Range, Settings
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in [name for name in os.environ if name.upper().startswith("TOCSIN_")]:
+        monkeypatch.delenv(name)
+
+
+def written(folder: Path, text: str) -> Path:
+    """A configuration file with this content."""
+    path = folder / "tocsin.yaml"
+    path.write_text(text)
+    return path
+
+
+def mistakes_of(path: Path) -> list[str]:
+    """What is wrong with the file, without its folder."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    return caught.value.detail.replace(f"{path.parent}/", "").splitlines()
+
+
+def test_nothing_has_to_be_set() -> None:
+    """Without file and variables the defaults hold, and only this machine can reach the port."""
+    config = load_config()
+    assert (config.http.host, config.http.port, config.log.partitions) == ("127.0.0.1", 8765, 4)
+    assert config.http.loopback
+    assert config.lake.flush_s == 60
+
+
+def test_file_sets_and_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable overrides its field of the file and leaves the rest of the section alone."""
+    monkeypatch.setenv("TOCSIN_HTTP__PORT", "9000")
+    monkeypatch.setenv("TOCSIN_WATCH__TIMEZONES", '{"pump-7": "Europe/Rome"}')
+    config = load_config(
+        written(tmp_path, "http:\n  port: 1\n  host: 0.0.0.0\nwatch: {timezone: Asia/Tokyo}\n")
+    )
+    assert (config.http.port, config.http.host) == (9000, "0.0.0.0")  # noqa: S104 a value, not a listener
+    assert config.watch.timezones == {"pump-7": "Europe/Rome"}
+    assert config.watch.timezone == "Asia/Tokyo"
+
+
+def test_file_named_by_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TOCSIN_CONFIG names the file when no path is given."""
+    monkeypatch.setenv("TOCSIN_CONFIG", str(written(tmp_path, "data: elsewhere\n")))
+    assert load_config().data == Path("elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        (
+            "http:\n  port: 99999\n",
+            "tocsin.yaml:2: http.port: should be less than or equal to 65535 (it is '99999')",
+        ),
+        ("http:\n  prot: 1\n", "tocsin.yaml:2: http.prot: is unknown; did you mean port?"),
+        ("\nlak: {}\n", "tocsin.yaml:2: lak: is unknown; did you mean lake?"),
+        (
+            "log: {partitions: yes}",
+            "tocsin.yaml:1: log.partitions: is yes or no where another kind of value belongs",
+        ),
+        ("log:\n  partitions: 4\n  partitions: 8\n", "tocsin.yaml:3: log.partitions: is given twice"),
+        ("- http\n", "tocsin.yaml:1: must be a mapping of sections, such as `http:`"),
+        ("http: [\n", "tocsin.yaml:2: not YAML: expected the node content, but found '<stream end>'"),
+        (
+            "watch:\n  timezone: Mars\n",
+            "tocsin.yaml:2: watch.timezone: 'Mars' is no time zone; names look like Europe/Berlin or UTC",
+        ),
+        (
+            "watch:\n  parameters:\n    t: {lower: 3, upper: 1}\n",
+            "tocsin.yaml:3: watch.parameters.t: lower (3.0) must be below upper (1.0)",
+        ),
+        (
+            "watch: {policy: {open_readings: true}}",
+            "tocsin.yaml:1: watch.policy: has yes or no where another kind of value belongs",
+        ),
+        (
+            "observability: {otlp_headers: {authorization: [hunter2]}}",
+            "tocsin.yaml:1: observability.otlp_headers.authorization: should be a valid string",
+        ),
+    ],
+)
+def test_mistakes_are_named_with_line_and_remedy(tmp_path: Path, text: str, mistake: str) -> None:
+    """A wrong file is refused with file, line, field and what is allowed."""
+    assert mistakes_of(written(tmp_path, text)) == [mistake]
+
+
+def test_certificate_needs_its_key(tmp_path: Path) -> None:
+    """A certificate without a key is refused: it would serve in the clear."""
+    certificate = tmp_path / "cert.pem"
+    certificate.touch()
+    (mistake,) = mistakes_of(written(tmp_path, f"http:\n  tls_cert: {certificate}\n"))
+    assert mistake == "tocsin.yaml:1: http: tls_cert and tls_key must be given together"
+
+
+def test_all_mistakes_come_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mistakes of file and environment are listed together, each with its source."""
+    monkeypatch.setenv("TOCSIN_HTPP__PORT", "1")
+    monkeypatch.setenv("TOCSIN_LAKE__FLUSH_S", "0")
+    found = mistakes_of(written(tmp_path, "http: {port: -1}\n"))
+    assert found[0] == "environment variable TOCSIN_HTPP__PORT: is unknown; did you mean TOCSIN_HTTP?"
+    assert sorted(line.split(":")[0] for line in found[1:]) == [
+        "environment variable TOCSIN_LAKE__FLUSH_S",
+        "tocsin.yaml",
+    ]
+
+
+def test_variable_that_is_not_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mapping in the environment that is no JSON is refused with the remedy."""
+    monkeypatch.setenv("TOCSIN_WATCH__TIMEZONES", "pump-7")
+    with pytest.raises(ConfigError, match="given as JSON"):
+        load_config()
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    """A file that isn't there is an error, never an empty configuration."""
+    assert mistakes_of(tmp_path / "none.yaml") == ["none.yaml: cannot be read: No such file or directory"]
+
+
+def test_printed_configuration_reads_back_and_masks_secrets(tmp_path: Path) -> None:
+    """What is printed holds no secret, and loading it gives the same values."""
+    text = "http: {port: 9}\nobservability: {otlp_headers: {authorization: hunter2}}\n"
+    config = load_config(written(tmp_path, text))
+    printed = print_config(config)
+    assert "hunter2" not in printed
+    again = load_config(written(tmp_path, printed))
+    assert print_config(again) == printed
+    assert yaml.safe_load(printed)["http"]["port"] == 9
+
+
+def test_watch_has_what_settings_have() -> None:
+    """The section `watch` has the fields and defaults of the control record it becomes."""
+    plain = msgspec.structs.replace(WatchConfig().settings(), tzdata="")
+    assert plain == Settings()
+    assert WatchConfig().settings().tzdata != ""
+    assert set(WatchConfig.model_fields) == set(Settings.__struct_fields__) - {"tzdata"}
+
+
+def test_tenants_can_be_watched_in_their_own_way(tmp_path: Path) -> None:
+    """A tenant named under `tenants` gets its own settings, any other those of `watch`."""
+    text = """
+watch: {timezone: Europe/Berlin}
+tenants:
+  north:
+    policy: {open_after_s: 60}
+    parameters: {temperature: {lower: -40, upper: 125, unit: °C}}
+"""
+    config = load_config(written(tmp_path, text))
+    assert config.settings_of("south").timezone == "Europe/Berlin"
+    north = config.settings_of("north")
+    assert (north.timezone, north.policy) == ("UTC", Policy(open_after_s=60))
+    assert north.parameters == {"temperature": Range(lower=-40, upper=125, unit="°C")}
+
+
+def models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """The model and all models inside it."""
+    yield model
+    for info in model.model_fields.values():
+        for kind in (info.annotation, *getattr(info.annotation, "__args__", ())):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from models(kind)
+
+
+def test_every_field_is_described() -> None:
+    """Each field that is no section says what it means; times and sizes name their unit."""
+    for model in models(Config):
+        for name, info in model.model_fields.items():
+            if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+                continue
+            assert info.description, f"{model.__name__}.{name}"
+            if re.search(r"_s$|_bytes", name):
+                assert re.search(r"[Ss]econd|[Bb]ytes", info.description), f"{model.__name__}.{name}"
+
+
+def test_reference_page_is_up_to_date() -> None:
+    """The page equals what the types say; write it anew with `python -m tocsin.config`."""
+    assert PAGE.read_text() == render_reference()

@@ -1,0 +1,107 @@
+"""Records the metrics of metrics.py through OpenTelemetry, for Prometheus and for a collector."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from opentelemetry import metrics as api
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from prometheus_client import CollectorRegistry, generate_latest
+
+from tocsin.observability.collector import Collector
+from tocsin.observability.metrics import Counter, Gauge, Histogram, Metric, all_metrics
+
+PROMETHEUS_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class Meters:
+    """The instruments of one process. Thread-safe; an add takes some microseconds, so add once a batch.
+
+    Each has a registry of its own, so several may live side by side (tests do that). Recording with an
+    attribute that the metric does not declare raises ValueError.
+    """
+
+    def __init__(self, collector: Collector | None = None, *, resource: Resource | None = None) -> None:
+        self._registry = CollectorRegistry()
+        readers: list[MetricReader] = [
+            PrometheusMetricReader(
+                disable_target_info=True, scope_info_enabled=False, registry=self._registry
+            )
+        ]
+        if collector is not None:
+            exporter = OTLPMetricExporter(collector.url("v1/metrics"), headers=dict(collector.headers))
+            interval_ms = collector.interval_s * 1000
+            readers.append(PeriodicExportingMetricReader(exporter, export_interval_millis=interval_ms))
+        self._provider = MeterProvider(readers, resource=resource or Resource.get_empty())
+        self._observed: dict[Gauge, dict[Labels, Callable[[], float]]] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+        self._make_instruments(self._provider.get_meter("tocsin"))
+
+    def add(self, metric: Counter, amount: float, **attributes: str) -> None:
+        """Count `amount` ≥ 0 more."""
+        _check(metric, attributes)
+        self._counters[metric].add(amount, attributes)
+
+    def record(self, metric: Histogram, value: float, **attributes: str) -> None:
+        """Enter one value, in the metric's unit."""
+        _check(metric, attributes)
+        self._histograms[metric].record(value, attributes)
+
+    def set(self, metric: Gauge, value: float, **attributes: str) -> None:
+        """The value from now on."""
+        self.observe(metric, lambda: value, **attributes)
+
+    def observe(self, metric: Gauge, read: Callable[[], float], **attributes: str) -> None:
+        """Ask `read` whenever metrics are collected, from any thread; it must be quick.
+
+        A second call with the same attributes replaces the first.
+        """
+        _check(metric, attributes)
+        with self._lock:
+            self._observed.setdefault(metric, {})[tuple(sorted(attributes.items()))] = read
+
+    def render_prometheus(self) -> bytes:
+        """All metrics in Prometheus' text format (PROMETHEUS_CONTENT_TYPE)."""
+        return generate_latest(self._registry)
+
+    def close(self) -> None:
+        """Send what is left to the collector, and stop; idempotent."""
+        if not self._closed:
+            self._closed = True
+            self._provider.shutdown()
+
+    def _make_instruments(self, meter: api.Meter) -> None:
+        self._counters: dict[Counter, api.Counter] = {}
+        self._histograms: dict[Histogram, api.Histogram] = {}
+        for metric in all_metrics():
+            named = {"name": metric.name, "unit": metric.unit, "description": metric.description}
+            if isinstance(metric, Counter):
+                self._counters[metric] = meter.create_counter(**named)
+            elif isinstance(metric, Histogram):
+                self._histograms[metric] = meter.create_histogram(
+                    **named, explicit_bucket_boundaries_advisory=metric.buckets
+                )
+            elif isinstance(metric, Gauge):
+                meter.create_observable_gauge(**named, callbacks=[self._reader_of(metric)])
+
+    def _reader_of(self, metric: Gauge) -> Callable[[api.CallbackOptions], Iterable[api.Observation]]:
+        def read(_: api.CallbackOptions) -> Iterable[api.Observation]:
+            with self._lock:
+                sources = list(self._observed.get(metric, {}).items())
+            return [api.Observation(source(), dict(labels)) for labels, source in sources]
+
+        return read
+
+
+def _check(metric: Metric, attributes: Mapping[str, str]) -> None:
+    if tuple(attributes) != metric.attributes and set(attributes) != set(metric.attributes):
+        raise ValueError(f"{metric.name} is recorded with {sorted(attributes)}, not {metric.attributes}")

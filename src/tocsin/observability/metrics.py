@@ -1,0 +1,288 @@
+"""Every metric of Tocsin: its name, kind, unit and meaning, and what to do when it looks wrong.
+
+docs/reference/metrics.md is generated from this file. A metric that is not here cannot be recorded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+SECONDS_SHORT: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+SECONDS_LONG: Final = (0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Metric:
+    """What all kinds have in common. `attributes` are the only ones it may be recorded with.
+
+    Two are equal only if they are the same object, which makes looking one up cheap. Attributes never
+    hold devices, parameters or tenants: their number would have no bound.
+    """
+
+    name: str
+    unit: str
+    description: str
+    remedy: str
+    attributes: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """Counter, Gauge or Histogram."""
+        return type(self).__name__.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Counter(Metric):
+    """Only grows; its rate is what matters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Gauge(Metric):
+    """The value now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Histogram(Metric):
+    """How values are spread; `buckets` are the upper bounds, in the metric's unit."""
+
+    buckets: tuple[float, ...]
+
+
+HTTP_REQUESTS: Final = Counter(
+    name="tocsin.http.requests",
+    unit="{request}",
+    description="Requests answered, by route template, method and status.",
+    remedy="401 or 403: look in the audit log for the credential. 429: raise `access` limits or slow the "
+    "sender. 503: see `tocsin.log.queue_bytes`. Any 500 is a bug: report it with the log entry.",
+    attributes=("route", "method", "status"),
+)
+HTTP_DURATION: Final = Histogram(
+    name="tocsin.http.duration",
+    unit="s",
+    description="Time from the first byte of a request to the end of its answer, by route template.",
+    remedy="If only POST /v1/events is slow, compare with `tocsin.log.sync_duration`: the disk is the limit.",
+    attributes=("route",),
+    buckets=SECONDS_SHORT,
+)
+HTTP_BODY_BYTES: Final = Counter(
+    name="tocsin.http.body_bytes",
+    unit="By",
+    description="Bytes of request bodies as they came, before decompression.",
+    remedy="A sudden rise: find the sender by the audit log's 413 and 429 entries.",
+)
+HTTP_STREAMS: Final = Gauge(
+    name="tocsin.http.streams",
+    unit="{stream}",
+    description="Live views (server-sent events) open now.",
+    remedy="Near `http.streams_max`: raise it, or look for clients that open streams without closing them.",
+)
+INGEST_LINES: Final = Counter(
+    name="tocsin.ingest.lines",
+    unit="{line}",
+    description="Lines of events by outcome: received, accepted, rejected, repeated. "
+    "received = accepted + rejected + repeated, always.",
+    remedy="Rejected grows: list the dead letters, they say what is wrong with each line. If the sum does "
+    "not hold, records may be lost: report it at once.",
+    attributes=("outcome",),
+)
+INGEST_REJECTED: Final = Counter(
+    name="tocsin.ingest.rejected",
+    unit="{line}",
+    description="Rejected lines by code.",
+    remedy="The code names the mistake; docs/reference has one entry for each.",
+    attributes=("code",),
+)
+INGEST_PARSE_DURATION: Final = Histogram(
+    name="tocsin.ingest.parse_duration",
+    unit="s",
+    description="Time to decompress, parse and validate one body, by path: fast (compiled) or careful.",
+    remedy="Much careful parsing: see which lines miss the fast path (escapes, exponents, bad lines).",
+    attributes=("path",),
+    buckets=SECONDS_SHORT,
+)
+INGEST_SERIES: Final = Gauge(
+    name="tocsin.ingest.series",
+    unit="{series}",
+    description="Series known.",
+    remedy="Grows without end: a sender puts values into names; see dead letters with `cardinality_limit`.",
+)
+LOG_QUEUE_BYTES: Final = Gauge(
+    name="tocsin.log.queue_bytes",
+    unit="By",
+    description="Bytes accepted from requests that wait to be synced.",
+    remedy="Near `log.queue_bytes`: the disk is slower than the senders; they get 503 and try again.",
+)
+LOG_SYNC_DURATION: Final = Histogram(
+    name="tocsin.log.sync_duration",
+    unit="s",
+    description="Time of one group commit of the log, its fsync included.",
+    remedy="p99 over 0.1 s: the disk is slow or shared; use a local SSD.",
+    buckets=SECONDS_SHORT,
+)
+LOG_GROUP_APPENDS: Final = Histogram(
+    name="tocsin.log.group_appends",
+    unit="{append}",
+    description="Requests that shared one group commit.",
+    remedy="Always 1 under load: senders wait for each other; use more connections.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+)
+LOG_SEGMENTS: Final = Gauge(
+    name="tocsin.log.segments",
+    unit="{segment}",
+    description="Segment files kept.",
+    remedy="Grows: the lake, the commit or a checkpoint is behind; see the three lags.",
+)
+LOG_BYTES: Final = Gauge(
+    name="tocsin.log.bytes",
+    unit="By",
+    description="Size of the segments kept.",
+    remedy="As for `tocsin.log.segments`; watch the free disk space.",
+)
+PROCESSOR_READINGS: Final = Counter(
+    name="tocsin.processor.readings",
+    unit="{reading}",
+    description="Accepted readings by what became of them: scored, duplicate, conflict, late, unscored_text, "
+    "unscored_clock, unscored_quarantined, pending. Their sum is the number accepted.",
+    remedy="late: the sender delivers out of order (`watch.reorder_window_s`). conflict: two senders share a "
+    "device name. unscored_clock: a device's clock is wrong.",
+    attributes=("status",),
+)
+PROCESSOR_VERDICTS: Final = Counter(
+    name="tocsin.processor.verdicts",
+    unit="{verdict}",
+    description="Verdicts by detector and value: normal, abnormal, not_ready.",
+    remedy="Much abnormal from one detector: look at its anomalies before changing anything.",
+    attributes=("detector", "verdict"),
+)
+PROCESSOR_EPISODES: Final = Counter(
+    name="tocsin.processor.episodes",
+    unit="{episode}",
+    description="Episodes by detector and event: opened, closed, corrected, retracted.",
+    remedy="Many opened at once: a common cause (site power, network, new software version).",
+    attributes=("detector", "event"),
+)
+PROCESSOR_DURATION: Final = Histogram(
+    name="tocsin.processor.duration",
+    unit="s",
+    description="Time to process one batch of log records.",
+    remedy="Grows with a growing lag: use more `processing.threads` and partitions.",
+    buckets=SECONDS_SHORT,
+)
+PROCESSOR_LAG: Final = Gauge(
+    name="tocsin.processor.lag",
+    unit="{record}",
+    description="Log records not yet committed by the processor, by partition.",
+    remedy="Grows without falling: the processor is stuck or too slow; see the log for its last error.",
+    attributes=("partition",),
+)
+COMMIT_DURATION: Final = Histogram(
+    name="tocsin.commit.duration",
+    unit="s",
+    description="Time of one commit of position, episodes, outbox and digests, its fsync included.",
+    remedy="As for `tocsin.log.sync_duration`.",
+    buckets=SECONDS_SHORT,
+)
+CHECKPOINT_DURATION: Final = Histogram(
+    name="tocsin.checkpoint.duration",
+    unit="s",
+    description="Time to write one chunk of checkpoints.",
+    remedy="Over 0.1 s: lower `processing.checkpoint_chunk_bytes`.",
+    buckets=SECONDS_SHORT,
+)
+CHECKPOINT_LAG: Final = Gauge(
+    name="tocsin.checkpoint.lag",
+    unit="{record}",
+    description="Log records that a restart would replay, by partition.",
+    remedy="Grows: restarts take longer and segments are kept; check disk and `checkpoint.duration`.",
+    attributes=("partition",),
+)
+LAKE_FLUSH_DURATION: Final = Histogram(
+    name="tocsin.lake.flush_duration",
+    unit="s",
+    description="Time to write records to the lake, synced.",
+    remedy="Over `lake.flush_s`: the lake cannot keep up; look at the number of files (`tocsin lake list`).",
+    buckets=SECONDS_LONG,
+)
+LAKE_LAG: Final = Gauge(
+    name="tocsin.lake.lag",
+    unit="{record}",
+    description="Log records not yet in the lake, by partition.",
+    remedy="Grows: see the log for errors of the lake; nothing is lost, the log keeps them.",
+    attributes=("partition",),
+)
+INBOX_LAG: Final = Gauge(
+    name="tocsin.inbox.lag",
+    unit="{row}",
+    description="Outbox rows not yet folded into anomalies.",
+    remedy="Above 0 for long: people see old anomalies; see the log for errors of the inbox.",
+)
+INBOX_FOLD_DURATION: Final = Histogram(
+    name="tocsin.inbox.fold_duration",
+    unit="s",
+    description="Time to fold one batch of episodes, synced.",
+    remedy="As for `tocsin.log.sync_duration`.",
+    buckets=SECONDS_SHORT,
+)
+INBOX_ANOMALIES: Final = Counter(
+    name="tocsin.inbox.anomalies",
+    unit="{anomaly}",
+    description="Changes of anomalies by kind: opened, extended, recurred, reopened, cleared, retracted.",
+    remedy="A flood of opened: see which devices; a common cause is likely.",
+    attributes=("kind",),
+)
+CLOCK_JUMP: Final = Gauge(
+    name="tocsin.clock.jump",
+    unit="s",
+    description="How far the machine's clock has jumped, since the start, from the one that stamps arrivals.",
+    remedy="Beyond a second: repair time synchronisation, then restart; verdicts are unaffected.",
+)
+AUDIT_ENTRIES: Final = Counter(
+    name="tocsin.access.audit_entries",
+    unit="{entry}",
+    description="Entries of the audit log by outcome: allowed, denied, failed.",
+    remedy="denied grows: someone tries credentials or rights that they do not have.",
+    attributes=("outcome",),
+)
+
+
+def all_metrics() -> tuple[Metric, ...]:
+    """Every metric of this file, by name."""
+    found = (value for value in globals().values() if isinstance(value, Metric))
+    return tuple(sorted(found, key=lambda metric: metric.name))
+
+
+def prometheus_name(metric: Metric) -> str:
+    """The name under which /metrics shows it.
+
+    >>> prometheus_name(LOG_SYNC_DURATION), prometheus_name(INGEST_LINES), prometheus_name(LOG_BYTES)
+    ('tocsin_log_sync_duration_seconds', 'tocsin_ingest_lines_total', 'tocsin_log_bytes')
+    """
+    name = metric.name.replace(".", "_")
+    unit = {"s": "_seconds", "By": "_bytes"}.get(metric.unit, "")
+    suffix = "_total" if isinstance(metric, Counter) else ""
+    return name.removesuffix(unit) + unit + suffix
+
+
+_HEAD: Final = """# Metrics
+
+Prometheus reads them at `/metrics`; with `observability.otlp_endpoint` they are also sent to an
+OpenTelemetry collector. A histogram has `_bucket`, `_count` and `_sum` behind its name.
+
+This page is generated from `src/tocsin/observability/metrics.py`; a test proves it up to date.
+"""
+
+
+def render_reference() -> str:
+    """The page docs/reference/metrics.md."""
+    return "\n".join([_HEAD, *(_entry(metric) for metric in all_metrics())])
+
+
+def _entry(metric: Metric) -> str:
+    attributes = ", ".join(f"`{name}`" for name in metric.attributes) or "none"
+    return (
+        f"## {metric.name}\n\n{metric.description}\n\n"
+        f"- kind: {metric.kind}, unit: `{metric.unit}`, attributes: {attributes}\n"
+        f"- in Prometheus: `{prometheus_name(metric)}`\n"
+        f"- when it looks wrong: {metric.remedy}\n"
+    )

@@ -1,0 +1,183 @@
+"""Lake files: written whole, synced, and named after the hash of their bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import xxhash
+
+from tocsin.errors import StorageFullError
+from tocsin.lake.names import directory_of
+from tocsin.lake.schemas import TableSpec
+from tocsin.storage.faults import end_process
+from tocsin.storage.files import make_directory, sync_directory
+
+TEMPORARY_SUFFIX: Final = ".tmp"
+
+Bound = int | str | float
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ISO_SPAN_US: Final = (-62_135_596_800_000_000, 253_402_300_799_999_999)
+
+
+@dataclass(frozen=True, slots=True)
+class LakeFile:
+    """One file of a table's current version.
+
+    `path` is relative to the table's folder, `partition` has every partition column ("" = null), `ranges`
+    the smallest and largest value of columns (times in microseconds); a column may be missing there.
+    """
+
+    path: str
+    size_bytes: int
+    rows: int
+    partition: Mapping[str, str]
+    ranges: Mapping[str, tuple[Bound, Bound]] = field(default_factory=dict)
+
+    @property
+    def content_hash(self) -> str:
+        """The xxh3_128 of the file's bytes, as it was when written."""
+        return self.path.rsplit("/", 1)[-1].split("-")[-1].removesuffix(".parquet")
+
+    def overlaps(self, column: str, lower: Bound, upper: Bound) -> bool:
+        """Whether a row may lie in [lower, upper]; true when the file doesn't state its range."""
+        known = self.ranges.get(column)
+        return known is None or (known[0] <= upper and known[1] >= lower)  # type: ignore[operator]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How a file is written. Fresh files are made for speed, compacted ones for size and for readers."""
+
+    compression: str = "snappy"
+    row_group_rows: int = 1 << 20
+    statistics: bool = False
+
+
+FRESH: Final = Layout()
+COMPACTED: Final = Layout(compression="zstd", row_group_rows=1 << 16, statistics=True)
+
+
+def write_file(
+    folder: Path, spec: TableSpec, partition: Mapping[str, str], rows: pa.Table, layout: Layout
+) -> LakeFile:
+    """Write rows of one partition; file and directory are synced on return.
+
+    `rows` has the columns of `spec.file_schema`, strings may be dictionary-encoded.
+    """
+    payload = _parquet_bytes(spec, rows, layout)
+    digest = xxhash.xxh3_128_hexdigest(payload)
+    directory = directory_of(partition)
+    name = f"part-{digest}.parquet"
+    make_directory(folder / directory)
+    publish(folder / directory / name, payload)
+    return LakeFile(
+        path=f"{directory}/{name}",
+        size_bytes=len(payload),
+        rows=rows.num_rows,
+        partition=dict(partition),
+        ranges=_ranges(spec, rows),
+    )
+
+
+def publish(path: Path, payload: bytes | memoryview) -> None:
+    """Make `payload` visible under `path`, whole and synced; ends the process when syncing fails."""
+    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    try:
+        with temporary.open("wb") as sink:
+            sink.write(payload)
+            sink.flush()
+            sync_descriptor(sink.fileno(), path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StorageFullError(f"{path} can't be written: {error.strerror}", retry_after_s=10) from error
+    temporary.replace(path)
+    sync_directory(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Sync a file that another library has written, then its directory."""
+    with path.open("rb") as written:
+        sync_descriptor(written.fileno(), path)
+    sync_directory(path.parent)
+
+
+def sync_descriptor(descriptor: int, path: Path) -> None:
+    """fsync; ends the process when that fails."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        end_process(f"fsync of {path} failed: {error}")
+
+
+def _parquet_bytes(spec: TableSpec, rows: pa.Table, layout: Layout) -> memoryview:
+    present = set(rows.column_names)
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        rows,
+        sink,
+        row_group_size=layout.row_group_rows,
+        compression=layout.compression,
+        use_dictionary=[path for path in spec.dictionary if path.split(".")[0] in present],
+        column_encoding={name: "DELTA_BINARY_PACKED" for name in spec.delta},
+        write_statistics=list(spec.statistics) if layout.statistics else False,
+        store_schema=False,
+    )
+    return memoryview(sink.getvalue())
+
+
+def _ranges(spec: TableSpec, rows: pa.Table) -> dict[str, tuple[Bound, Bound]]:
+    return {name: _range(rows.column(name)) for name in spec.statistics} if rows.num_rows else {}
+
+
+def _range(column: pa.ChunkedArray) -> tuple[Bound, Bound]:
+    if pa.types.is_dictionary(column.type):
+        used = pa.chunked_array([chunk.dictionary for chunk in column.chunks])
+        return _range(used)
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64())
+    limits = pc.min_max(column)
+    return limits["min"].as_py(), limits["max"].as_py()
+
+
+def stats_json(spec: TableSpec, entry: LakeFile) -> str:
+    """The file's statistics as the table log carries them."""
+    stated = {name: _stated(spec, name, limits) for name, limits in entry.ranges.items()}
+    known = {name: limits for name, limits in stated.items() if limits}
+    return json.dumps(
+        {
+            "numRecords": entry.rows,
+            "minValues": {name: limits[0] for name, limits in known.items()},
+            "maxValues": {name: limits[1] for name, limits in known.items()},
+            "nullCount": dict.fromkeys(known, 0),
+        }
+    )
+
+
+def _stated(spec: TableSpec, name: str, limits: tuple[Bound, Bound]) -> Sequence[Bound]:
+    if not pa.types.is_timestamp(spec.schema.field(name).type):
+        return limits
+    lower, upper = int(limits[0]), int(limits[1])
+    if lower < _ISO_SPAN_US[0] or upper > _ISO_SPAN_US[1]:
+        return ()
+    return _iso(lower), _iso(upper)
+
+
+def _iso(microseconds: int) -> str:
+    moment = _EPOCH + timedelta(microseconds=microseconds)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def partition_value(value: Any) -> str:
+    """A partition value as the table log writes it; null is ""."""
+    if value is None:
+        return ""
+    return value.isoformat() if isinstance(value, date) else str(value)

@@ -1,0 +1,94 @@
+"""Which rows go into which partition, so that no request can make more files than the bound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+import numpy as np
+
+from tocsin.events import I64
+from tocsin.lake.columns import EventColumns
+from tocsin.lake.names import has_own_partition
+from tocsin.lake.schemas import OVERFLOW_DATE
+
+DAY_MS: Final = 86_400_000
+PLAUSIBLE_FROM_MS: Final = 946_684_800_000  # 2000-01-01
+PLAUSIBLE_AHEAD_MS: Final = DAY_MS
+GROUPS_MAX: Final = 64
+
+OVERFLOW: Final = -1
+_DENSE_SPAN_MAX: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows of one partition; `rows` None = all of them. `key` is -1 for the overflow."""
+
+    key: int
+    rows: I64 | None
+
+
+def group_rows(keys: I64, groups_max: int = GROUPS_MAX) -> Iterator[Group]:
+    """Split rows by key, each group in row order; -1 and all but the largest groups are the overflow.
+
+    At most `groups_max` groups and the overflow, whatever the keys are.
+    """
+    if not len(keys):
+        return
+    lowest, highest = int(keys.min()), int(keys.max())
+    if lowest == highest:
+        yield Group(lowest, None)
+        return
+    values, codes, counts = _numbered(keys, lowest, highest)
+    chosen = np.argsort(-counts, kind="stable")
+    chosen = chosen[values[chosen] != OVERFLOW][:groups_max]
+    target = np.zeros(len(values), np.uint16)
+    target[np.sort(chosen)] = np.arange(1, len(chosen) + 1)
+    order = np.argsort(target[codes], kind="stable")
+    sizes = np.bincount(target[codes], minlength=len(chosen) + 1)
+    for group_key, rows in zip(
+        [OVERFLOW, *values[np.sort(chosen)].tolist()], np.split(order, np.cumsum(sizes)[:-1]), strict=True
+    ):
+        if len(rows):
+            yield Group(group_key, rows)
+
+
+def _numbered(keys: I64, lowest: int, highest: int) -> tuple[I64, I64, I64]:
+    """Distinct keys, the index of each row's key among them, and how often each occurs."""
+    if highest - lowest > _DENSE_SPAN_MAX:
+        return np.unique(keys, return_inverse=True, return_counts=True)
+    counts = np.bincount(keys - lowest)
+    present = np.flatnonzero(counts)
+    index = np.zeros(len(counts), np.int64)
+    index[present] = np.arange(len(present))
+    return present + lowest, index[keys - lowest], counts[present]
+
+
+def plausible(ts: I64, arrival: I64) -> I64:
+    """Which stamps may name a partition: not before 2000, at most a day after arrival."""
+    return (ts >= PLAUSIBLE_FROM_MS) & (ts <= arrival + PLAUSIBLE_AHEAD_MS)
+
+
+def event_keys(columns: EventColumns) -> I64:
+    """A number per event that is the same for events of one stream and day."""
+    own = np.array([all(map(has_own_partition, stream)) for stream in columns.streams], np.bool_)
+    keys = columns.ts // DAY_MS * len(columns.streams) + columns.stream
+    keys[~plausible(columns.ts, columns.arrival) | ~own[columns.stream]] = OVERFLOW
+    return keys
+
+
+def event_partition(columns: EventColumns, key: int) -> dict[str, str]:
+    """The partition of `events` that a key stands for."""
+    application, version, day = "", "", OVERFLOW_DATE
+    if key != OVERFLOW:
+        application, version = columns.streams[key % len(columns.streams)]
+        day = date(1970, 1, 1) + timedelta(days=key // len(columns.streams))
+    return {
+        "tenant": columns.tenant,
+        "application": application,
+        "version": version,
+        "date": day.isoformat(),
+    }

@@ -1,0 +1,134 @@
+"""The folder of a lake: one writer's lock, the ledger, the tables, and what readers may see."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tocsin.clock import Clock
+from tocsin.errors import FencedError, NotFoundError
+from tocsin.lake.files import LakeFile
+from tocsin.lake.ledger import Ledger, Synced
+from tocsin.lake.schemas import EVENTS, LOG_TABLES, TABLES
+from tocsin.lake.table import LakeTable
+from tocsin.storage.files import make_directory
+
+WRITER_PREFIX: Final = "partition-"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What readers see: synced files of every table, and the positions that they reach."""
+
+    folder: Path
+    positions: Mapping[int, int]
+    files: Mapping[str, tuple[LakeFile, ...]]
+
+    def of(self, table: str, tenant: str) -> list[LakeFile]:
+        """A tenant's files of a table."""
+        return [entry for entry in self.files.get(table, ()) if entry.partition["tenant"] == tenant]
+
+    def path(self, table: str, entry: LakeFile) -> Path:
+        """Where a file of a table lies."""
+        return self.folder / table / entry.path
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry for a table's log: files to add and remove, and how far writers get by it."""
+
+    table: str
+    add: Sequence[LakeFile] = ()
+    remove: Sequence[LakeFile] = ()
+    writers: Mapping[str, int] = field(default_factory=dict)
+
+
+class LakeStore:
+    """Opens the tables, commits changes and publishes them once they are synced.
+
+    A writer locks the folder: FencedError if another process has it. With `read_only` nothing is
+    locked, dropped or created, and the snapshot is that of the moment of opening.
+    """
+
+    def __init__(self, folder: Path, clock: Clock, *, read_only: bool = False) -> None:
+        self.folder: Final = folder
+        self.clock: Final = clock
+        self.writing: Final = threading.RLock()
+        self.read_only: Final = read_only
+        self._lock_descriptor = -1 if read_only else _lock(folder)
+        self._ledger = Ledger(folder / "synced.json")
+        self._tables: dict[str, LakeTable] = {}
+        self._open_tables()
+        self._snapshot = self._take_snapshot()
+
+    def table(self, name: str) -> LakeTable:
+        """A table by name; one that nobody has filled yet is created. NotFoundError if it isn't declared."""
+        if name not in TABLES:
+            raise NotFoundError(f"there is no table {name!r} in the lake; tables: {', '.join(TABLES)}")
+        if name not in self._tables:
+            self._tables[name] = LakeTable(self.folder, TABLES[name], self._ledger)
+        return self._tables[name]
+
+    def snapshot(self) -> Snapshot:
+        """The files and positions that were last published; consistent, and synced."""
+        return self._snapshot
+
+    def position(self, table: str, partition: int) -> int | None:
+        """The offset that this table has reached in a partition; None before its first record."""
+        return self.table(table).writers.get(f"{WRITER_PREFIX}{partition}")
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        """Commit to each table in turn, record all of them as synced, then show them to readers."""
+        if self.read_only:
+            raise FencedError("this lake was opened for reading only")
+        for change in changes:
+            self.table(change.table).commit(
+                change.add,
+                remove=change.remove,
+                writers=change.writers,
+                now_ms=self.clock.now_ms(),
+            )
+        self._ledger.record({change.table: self._synced(change.table) for change in changes})
+        self._snapshot = self._take_snapshot()
+
+    def close(self) -> None:
+        """Let another writer in; idempotent."""
+        if self._lock_descriptor >= 0:
+            os.close(self._lock_descriptor)
+            self._lock_descriptor = -1
+
+    def _synced(self, table: str) -> Synced:
+        return self._tables[table].synced
+
+    def _open_tables(self) -> None:
+        required = {spec.name for spec in LOG_TABLES}
+        for name, spec in TABLES.items():
+            if self._ledger.get(name) or (name in required and not self.read_only):
+                self._tables[name] = LakeTable(self.folder, spec, self._ledger, read_only=self.read_only)
+
+    def _take_snapshot(self) -> Snapshot:
+        events = self._tables.get(EVENTS.name)
+        reached = events.writers if events else {}
+        positions = {
+            int(writer.removeprefix(WRITER_PREFIX)): version
+            for writer, version in reached.items()
+            if writer.startswith(WRITER_PREFIX)
+        }
+        files = {name: tuple(table.files.values()) for name, table in self._tables.items()}
+        return Snapshot(self.folder, positions, files)
+
+
+def _lock(folder: Path) -> int:
+    make_directory(folder)
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    with suppress(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return descriptor
+    os.close(descriptor)
+    raise FencedError(f"another process writes the lake in {folder}: stop it first, or open it for reading")

@@ -16,6 +16,7 @@ from tocsin.model import Episode
 from tocsin.storage.database import Tuning
 from tocsin.storage.readers import Readers
 from tocsin.storage.scripts import load_scripts
+from tocsin.storage.verify import RowReads, verify_rows
 from tocsin.storage.writer import Writer
 
 SCRIPTS: Final = load_scripts("tocsin.commit", "commit")
@@ -27,6 +28,7 @@ class EmbeddedCommitStore(CommitStore):
 
     def __init__(self, path: Path, *, vfs: str | None = None) -> None:
         tuning = Tuning(vfs=vfs)
+        self._name = path.name
         self._writer = Writer(path, SCRIPTS, tuning)
         self._readers = Readers(path, tuning)
 
@@ -78,6 +80,14 @@ class EmbeddedCommitStore(CommitStore):
         else:
             rows = self._rows("episodes_of_device", {"tenant": tenant, "device": device, **span})
         return [episode_of(row) for row in rows]
+
+    def verify(self) -> list[str]:
+        """What is wrong with the stored bytes, in words; reads all of them."""
+        reads: RowReads = {
+            "partitions": lambda row, _: lease_of(row),
+            "all_episodes": lambda row, _: proved_episode_of(row),
+        }
+        return verify_rows(self._readers, self._name, reads, _SQL)
 
     def close(self) -> None:
         self._readers.close()

@@ -16,10 +16,14 @@ from tocsin.log.abstract import Record, StoredDeadLetter
 from tocsin.log.answers import AnswerBook
 from tocsin.log.kept import KeptStore
 from tocsin.log.segment import Group, Segment, remove_database, segment_path
+from tocsin.log.settling import Settler
 from tocsin.storage.database import Tuning
-from tocsin.storage.files import make_directory, sync_directory
+from tocsin.storage.faults import end_process
+from tocsin.storage.files import sync_directory
+from tocsin.storage.lock import FolderLock
 
 _FILE: Final = re.compile(r"segment-(\d{12})\.(db|new)(-wal|-shm)?")
+_OPEN_SEALED_MAX: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +45,17 @@ class Catalogue:
         self._tuning = tuning
         self._lock = threading.Lock()
         self._settling = threading.Lock()
-        make_directory(folder)
-        self._kept = KeptStore(folder / "kept.db", Tuning(vfs=tuning.vfs))
-        self.book = AnswerBook(self._kept, clock)
-        self._segments = self._open(partitions)
-        self._check_partitions(partitions)
-        self.active.start_writing()
-        for segment in self._segments:
-            if segment.number > self._kept.settled:
-                self.book.open_segment(segment)
+        self._open_sealed: list[Segment] = []
+        self._folder_lock = FolderLock(folder)
+        try:
+            self._kept = KeptStore(folder / "kept.db", Tuning(vfs=tuning.vfs))
+            self.book = AnswerBook(self._kept, clock)
+            self._segments = self._open(partitions)
+        except BaseException:
+            self._folder_lock.close()
+            raise
+        self._settler = Settler(self.settle)
+        self._settler.wake()
 
     @property
     def active(self) -> Segment:
@@ -74,11 +80,26 @@ class Catalogue:
         segment = Segment.create(
             self._folder, sealed.number + 1, ends, last_dead_letter + 1, self._clock.now_ms(), self._tuning
         )
-        segment.start_writing()
+        try:
+            segment.start_writing()
+        except BaseException:
+            self._take_back(segment)
+            raise
         self.book.open_segment(segment)
         with self._lock:
             self._segments = (*self._segments, segment)
         sealed.stop_writing()
+        self._touch(sealed)
+        self._settler.wake()
+
+    def _take_back(self, segment: Segment) -> None:
+        """Remove a segment that never got a record, durably, since the one before it goes on growing."""
+        try:
+            segment.close()
+            remove_database(segment.path)
+        except OSError as error:
+            end_process(f"{segment.path} can't be removed: {error}")
+        sync_directory(self._folder)
 
     def read(self, partition: int, offset: int, end: int, bytes_max: int) -> list[Record]:
         """As Log.read, from the files, for an offset below `end`."""
@@ -95,6 +116,8 @@ class Catalogue:
 
     def _read_segment(self, partition: int, offset: int, bytes_max: int) -> list[Record]:
         segment = self._holder(partition, offset)
+        if segment is not self.active:
+            self._touch(segment)
         try:
             records = segment.read(partition, offset, bytes_max)
         except StorageUnavailableError:
@@ -113,6 +136,17 @@ class Catalogue:
         raise NotFoundError(
             f"offset {offset} of partition {partition} was trimmed; the oldest is {self.begins[partition]}"
         )
+
+    def _touch(self, segment: Segment) -> None:
+        """Keep only the sealed segments used last open."""
+        with self._lock:
+            self._open_sealed = [segment, *(other for other in self._open_sealed if other is not segment)]
+            idle, self._open_sealed = (
+                self._open_sealed[_OPEN_SEALED_MAX:],
+                self._open_sealed[:_OPEN_SEALED_MAX],
+            )
+        for other in idle:
+            other.release()
 
     def settle(self) -> None:
         """Copy answers and dead letters of sealed segments to where they outlive them."""
@@ -162,13 +196,34 @@ class Catalogue:
             for segment, after in zip(segments, nexts, strict=True)
         ]
 
+    def verify(self, ends: Sequence[int]) -> list[str]:
+        """What is wrong with the stored bytes; reads all of them. The active segment is read up to `ends`."""
+        problems = self._kept.verify()
+        segments = self._segments
+        nexts = [*(segment.begins for segment in segments[1:]), tuple(ends)]
+        for segment, after in zip(segments, nexts, strict=True):
+            problems += segment.verify(after)
+        return problems
+
     def close(self) -> None:
         """Close every file; idempotent."""
+        self._settler.close()
         for segment in self._segments:
             segment.close()
         self._kept.close()
+        self._folder_lock.close()
 
     def _open(self, partitions: int) -> tuple[Segment, ...]:
+        segments = self._find_segments(partitions)
+        for segment in segments:
+            self._check_partitions(segment, partitions)
+        segments[-1].start_writing()
+        for segment in segments:
+            if segment.number > self._kept.settled:
+                self.book.open_segment(segment)
+        return segments
+
+    def _find_segments(self, partitions: int) -> tuple[Segment, ...]:
         numbers = self._clear_refuse()
         if not numbers and self._kept.trimmed:
             raise CorruptError(f"{self._folder}: all segments after {self._kept.trimmed} are missing")
@@ -194,13 +249,12 @@ class Catalogue:
         sync_directory(self._folder)
         return numbers
 
-    def _check_partitions(self, partitions: int) -> None:
-        for segment in self._segments:
-            if segment.partitions != partitions:
-                raise InvalidInputError(
-                    f"{self._folder} was made with {segment.partitions} partitions and can't be opened with "
-                    f"{partitions}: set the number back, or start with an empty folder"
-                )
+    def _check_partitions(self, segment: Segment, partitions: int) -> None:
+        if segment.partitions != partitions:
+            raise InvalidInputError(
+                f"{self._folder} was made with {segment.partitions} partitions and can't be opened with "
+                f"{partitions}: set the number back, or start with an empty folder"
+            )
 
 
 def _is_safe(begins: Sequence[int], ends: Sequence[int], safe: Mapping[int, int]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -37,10 +38,10 @@ class EmbeddedLog(Log):
     ) -> None:
         self.partitions = partitions
         self._segment_bytes_max = segment_bytes_max
-        tuning = Tuning(page_bytes=16384, merge_after_pages=0, merge_on_close=False, vfs=vfs)
+        tuning = Tuning(page_bytes=16384, merge_on_close=False, vfs=vfs)
         self._catalogue = Catalogue(folder, partitions, clock, tuning)
         self._ends = self._catalogue.active.ends()
-        self._segment_bytes = self._catalogue.active.payload_bytes()
+        self._segment_bytes = self._catalogue.active.size_bytes()
         self._last_dead_letter = self._catalogue.active.last_dead_letter()
         self._tail = Tail(partitions, tail_bytes_max)
         self._queue = GroupQueue(queue_bytes_max, group_bytes_max)
@@ -104,6 +105,10 @@ class EmbeddedLog(Log):
         """What lies on disk, oldest first."""
         return self._catalogue.infos(self._ends)
 
+    def verify(self) -> list[str]:
+        """Check every stored record, answer and dead letter against its hash; what is wrong, in words."""
+        return self._catalogue.verify(self._ends)
+
     def close(self) -> None:
         self._queue.close()
         self._writer.join()
@@ -146,14 +151,16 @@ class EmbeddedLog(Log):
     def _publish(self, plan: Plan) -> None:
         """Show durable records to readers."""
         self._tail.add(plan.records)
-        self._segment_bytes += sum(len(record.payload) for record in plan.records)
+        self._segment_bytes += plan.size_bytes
         self._last_dead_letter = plan.last_dead_letter
         with self._grown:
             self._ends = tuple(plan.ends)
             self._grown.notify_all()
 
     def _roll_when_full(self) -> None:
-        if self._segment_bytes >= self._segment_bytes_max:
+        if self._segment_bytes < self._segment_bytes_max:
+            return
+        with suppress(TocsinError):  # no room for another file: the segment grows until there is
             self._catalogue.roll(self._ends, self._last_dead_letter)
             self._segment_bytes = 0
 

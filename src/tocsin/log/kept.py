@@ -11,6 +11,7 @@ from tocsin.log.rows import Answer, answer_of, answer_row, dead_letter_of, dead_
 from tocsin.storage.database import Tuning
 from tocsin.storage.readers import Readers
 from tocsin.storage.scripts import load_scripts
+from tocsin.storage.verify import verify_rows
 from tocsin.storage.writer import Writer
 
 SCRIPTS: Final = load_scripts("tocsin.log", "kept")
@@ -56,6 +57,15 @@ class KeptStore:
         """As Log.dead_letters, of settled segments."""
         rows = self._rows("dead_letters", (tenant, after_id, limit))
         return [dead_letter_of(row, self._path.name) for row in rows]
+
+    def verify(self) -> list[str]:
+        """What is wrong with the stored bytes, in words."""
+        return verify_rows(
+            self._readers,
+            self._path.name,
+            {"all_answers": answer_of, "all_dead_letters": dead_letter_of},
+            _SQL,
+        )
 
     def close(self) -> None:
         """Close; idempotent."""

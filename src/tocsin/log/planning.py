@@ -20,6 +20,7 @@ class Plan:
         self.last_dead_letter = last_dead_letter
         self.outcomes: list[tuple[Pending, Appended | ConflictError]] = []
         self.records: list[Record] = []
+        self.size_bytes = 0
         self.dead_letters: list[StoredDeadLetter] = []
         self._answers: dict[tuple[str, str, str], Answer] = {}
         self._book = book
@@ -29,7 +30,7 @@ class Plan:
         append = pending.append
         earlier = self._earlier(append)
         if earlier is None:
-            self.outcomes.append((pending, self._accept(append)))
+            self.outcomes.append((pending, self._accept(append, pending.size_bytes)))
             return
         try:
             earlier.check(append.fingerprint)
@@ -40,7 +41,7 @@ class Plan:
 
     def group(self) -> Group:
         """The rows to write."""
-        return Group(self.records, tuple(self._answers.values()), self.dead_letters)
+        return Group(self.records, tuple(self._answers.values()), self.dead_letters, self.size_bytes)
 
     def _earlier(self, append: Append) -> Answer | None:
         if not append.producer and not append.sequence:
@@ -48,8 +49,9 @@ class Plan:
         key = (append.tenant, append.producer, append.sequence)
         return self._answers.get(key) or self._book.find(*key)
 
-    def _accept(self, append: Append) -> Appended:
+    def _accept(self, append: Append, size_bytes: int) -> Appended:
         offsets = tuple(self._place(append))
+        self.size_bytes += size_bytes
         for letter in append.dead_letters:
             self.last_dead_letter += 1
             self.dead_letters.append(StoredDeadLetter(self.last_dead_letter, letter))

@@ -11,6 +11,7 @@ import apsw
 
 from tocsin.errors import CorruptError
 from tocsin.log.abstract import Record, StoredDeadLetter
+from tocsin.log.order import RecordOrder
 from tocsin.log.rows import (
     Answer,
     answer_key,
@@ -26,13 +27,18 @@ from tocsin.log.rows import (
 from tocsin.storage.database import Tuning, migrate, open_database
 from tocsin.storage.faults import storage_faults
 from tocsin.storage.files import sync_directory
+from tocsin.storage.hashing import check_row, row_hash
 from tocsin.storage.readers import Readers
 from tocsin.storage.scripts import load_scripts
+from tocsin.storage.verify import RowReads, verify_rows
+from tocsin.storage.writer import Writer
 
-_SCRIPTS: Final = load_scripts("tocsin.log", "segment")
-_SQL: Final = _SCRIPTS.queries
+SCRIPTS: Final = load_scripts("tocsin.log", "segment")
+_SQL: Final = SCRIPTS.queries
 _NAME: Final = "segment-{:012}.db"
 _NEW: Final = ".new"
+_MERGE_BYTES_MIN: Final = 16 << 20
+_MERGE_FACTOR: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,7 @@ class Group:
     records: Sequence[Record]
     answers: Sequence[Answer]
     dead_letters: Sequence[StoredDeadLetter]
+    size_bytes: int
 
 
 class Segment:
@@ -54,8 +61,14 @@ class Segment:
         self.path = path
         self._tuning = tuning
         self._readers = Readers(path, tuning)
-        self._writer: apsw.Connection | None = None
-        self.number, self.partitions, self.begins, self.first_dead_letter = _describe(path, tuning)
+        self._writer: Writer | None = None
+        self._unmerged_bytes = 0
+        self.number, self.begins, self.first_dead_letter = _describe(path, tuning)
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions the log has."""
+        return len(self.begins)
 
     @classmethod
     def create(
@@ -70,46 +83,47 @@ class Segment:
         """A new, empty segment, whole and durable before it gets its name."""
         path = segment_path(folder, number)
         unnamed = path.with_suffix(_NEW)
-        remove_database(unnamed)
-        connection = open_database(unnamed, tuning)
-        with storage_faults(str(unnamed)):
-            migrate(connection, _SCRIPTS)
-            row = (number, len(begins), pack_offsets(begins), first_dead_letter, now_ms)
-            connection.execute(_SQL["describe"], row)
+        row = (number, pack_offsets(begins), first_dead_letter, now_ms)
+        with storage_faults(str(path)):
+            remove_database(unnamed)
+            remove_database(path)
+            connection = open_database(unnamed, tuning)
+            migrate(connection, SCRIPTS)
+            connection.execute(_SQL["describe"], (*row, row_hash(row)))
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             connection.close()
-        remove_database(unnamed, but_main=True)
-        unnamed.rename(path)
+            remove_database(unnamed, but_main=True)
+            unnamed.rename(path)
         sync_directory(folder)
         return cls(path, tuning)
 
     def start_writing(self) -> None:
         """Become the segment that groups are added to."""
-        self._writer = open_database(self.path, self._tuning)
-        migrate(self._writer, _SCRIPTS)
+        self._writer = Writer(self.path, SCRIPTS, self._tuning, self._is_merge_due)
 
     def add(self, group: Group) -> None:
         """Add the group in one transaction, synced on return; else nothing of it is there."""
         if self._writer is None:
             raise RuntimeError(f"{self.path.name} is sealed")
-        with storage_faults(str(self.path)):
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                self._insert(self._writer, group)
-                self._writer.execute("COMMIT")
-            except BaseException:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                raise
+        self._unmerged_bytes += group.size_bytes
+        with self._writer.transaction() as writer:
+            writer.executemany(_SQL["add_record"], (record_row(record) for record in group.records))
+            writer.executemany(_SQL["add_answer"], (answer_row(answer) for answer in group.answers))
+            letters = (dead_letter_row(letter) for letter in group.dead_letters)
+            writer.executemany(_SQL["add_dead_letter"], letters)
 
-    def _insert(self, writer: apsw.Connection, group: Group) -> None:
-        writer.executemany(_SQL["add_record"], (record_row(record) for record in group.records))
-        writer.executemany(_SQL["add_answer"], (answer_row(answer) for answer in group.answers))
-        letters = (dead_letter_row(letter) for letter in group.dead_letters)
-        writer.executemany(_SQL["add_dead_letter"], letters)
+    def _is_merge_due(self, pages: int) -> bool:
+        """Whether small groups have made the write-ahead log much longer than what it holds."""
+        wal_bytes = pages * self._tuning.page_bytes
+        if wal_bytes < max(_MERGE_BYTES_MIN, _MERGE_FACTOR * self._unmerged_bytes):
+            return False
+        self._unmerged_bytes = 0
+        return True
 
     def stop_writing(self) -> None:
         """Become read-only: the next segment has taken over, or the log closes."""
+        with self._readers.lend():  # stays open, so that the write-ahead log need not be read through again
+            pass
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -149,9 +163,9 @@ class Segment:
             ends[partition] = offset + count
         return tuple(ends)
 
-    def payload_bytes(self) -> int:
-        """Sum of the payloads in here."""
-        return int(self._rows("payload_bytes")[0][0])
+    def size_bytes(self) -> int:
+        """About what the records in here weigh."""
+        return int(self._rows("size_bytes")[0][0])
 
     def last_dead_letter(self) -> int:
         """The id of the newest dead letter up to here; 0 if there never was one."""
@@ -182,9 +196,26 @@ class Segment:
             for row in reader.execute(_SQL["all_dead_letters"]):
                 yield dead_letter_of(row, self.path.name)
 
+    def verify(self, ends: Sequence[int]) -> list[str]:
+        """What is wrong with the stored bytes, in words; records up to `ends` must all be there."""
+        order = RecordOrder(self.begins, ends)
+        reads: RowReads = {
+            "all_records": order.check,
+            "all_answers": answer_of,
+            "all_dead_letters": dead_letter_of,
+        }
+        problems = verify_rows(self._readers, self.path.name, reads, _SQL)
+        return problems + order.finish(self.path.name)
+
+    def release(self) -> None:
+        """Spare open files until the next read."""
+        self._readers.release()
+
     def close(self) -> None:
         """Close all connections that are not in use; idempotent."""
-        self.stop_writing()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
         self._readers.close()
 
     def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -204,8 +235,8 @@ def remove_database(path: Path, *, but_main: bool = False) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def _describe(path: Path, tuning: Tuning) -> tuple[int, int, tuple[int, ...], int]:
-    """Number, partitions, begins and first dead letter, read from the main file alone.
+def _describe(path: Path, tuning: Tuning) -> tuple[int, tuple[int, ...], int]:
+    """Number, begins and first dead letter, read from the main file alone.
 
     They were there before the segment got its name, so the write-ahead log, which a new process has to
     read through at its first use, is left alone.
@@ -219,5 +250,5 @@ def _describe(path: Path, tuning: Tuning) -> tuple[int, int, tuple[int, ...], in
             connection.close()
     if row is None:
         raise CorruptError(f"{path.name} does not say which segment it is")
-    number, partitions, begins, first_dead_letter, _ = row
-    return number, partitions, unpack_offsets(begins), first_dead_letter
+    number, begins, first_dead_letter, _ = check_row(row, f"{path.name}: its description")
+    return number, unpack_offsets(begins), first_dead_letter

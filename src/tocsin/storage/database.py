@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -14,17 +15,21 @@ from tocsin.errors import StorageUnavailableError, TocsinError
 from tocsin.storage.faults import storage_faults
 from tocsin.storage.files import make_directory, sync_directory
 from tocsin.storage.scripts import Scripts
+from tocsin.storage.wal import check_tail
 
 SQLITE_VERSION_MIN: Final = (3, 51, 3)
+
+MergeRule = Callable[[int], bool]
+"""Whether a write-ahead log of so many pages is to be copied into its database file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
     """What may differ from store to store. Durability may not.
 
-    `merge_after_pages` is the length of the write-ahead log at which SQLite copies it into the database
-    file (0 = never by itself); `merge_on_close` whether closing does. `vfs` names another file layer,
-    for tests that lose power.
+    `merge_after_pages` is the length of the write-ahead log at which it is copied into the database
+    file; `merge_on_close` whether closing does so too. `vfs` names another file layer, for tests that
+    lose power.
     """
 
     page_bytes: int = 4096
@@ -50,8 +55,12 @@ def require_sqlite(version: str) -> None:
         )
 
 
-def open_database(path: Path, tuning: Tuning) -> apsw.Connection:
-    """A connection for writing; creates file and folder, durably, when they are missing."""
+def open_database(path: Path, tuning: Tuning, merge_when: MergeRule | None = None) -> apsw.Connection:
+    """A connection for writing; creates file and folder, durably, when they are missing.
+
+    `merge_when` replaces `tuning.merge_after_pages`: it is asked after each commit.
+    CorruptError when the write-ahead log has lost commits.
+    """
     require_sqlite(apsw.sqlite_lib_version())
     existed = path.exists()
     if not existed:
@@ -65,7 +74,9 @@ def open_database(path: Path, tuning: Tuning) -> apsw.Connection:
             raise StorageUnavailableError(f"{path} can't be put in WAL mode (it stays in {mode})")
         _configure(connection, tuning)
         connection.pragma("synchronous", "FULL")
-        connection.set_wal_hook(partial(_merge, merge_after_pages=tuning.merge_after_pages))
+        check_tail(connection)
+        rule = merge_when or (lambda pages: pages >= tuning.merge_after_pages)
+        connection.set_wal_hook(partial(_merge, merge_when=rule))
     if not existed:
         sync_directory(path.parent)
     return connection
@@ -100,13 +111,13 @@ def _configure(connection: apsw.Connection, tuning: Tuning) -> None:
     connection.pragma("cache_size", -tuning.cache_kib)
 
 
-def _merge(connection: apsw.Connection, schema: str, pages: int, merge_after_pages: int) -> int:
+def _merge(connection: apsw.Connection, schema: str, pages: int, merge_when: MergeRule) -> int:
     """Copy the write-ahead log into the database file when it has grown long.
 
     SQLite's own automatic checkpoint ignores every error, a failed fsync too. Other errors change
     nothing: the write-ahead log still holds all, and the next commit tries again.
     """
-    if pages >= merge_after_pages > 0:
+    if merge_when(pages):
         with suppress(TocsinError), storage_faults(connection.filename):
             connection.wal_checkpoint(schema, mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
     return apsw.SQLITE_OK

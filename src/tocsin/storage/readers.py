@@ -38,8 +38,12 @@ class Readers:
 
     def close(self) -> None:
         """Close what is idle and keep nothing any more; connections that are lent close when given back."""
+        self._idle_max = 0
+        self.release()
+
+    def release(self) -> None:
+        """Close what is idle, to spare open files; the next use opens again."""
         with self._lock:
-            self._idle_max = 0
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()

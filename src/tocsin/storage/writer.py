@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 
 from tocsin.errors import StorageUnavailableError
-from tocsin.storage.database import Tuning, migrate, open_database
+from tocsin.storage.database import MergeRule, Tuning, migrate, open_database
 from tocsin.storage.faults import storage_faults
 from tocsin.storage.scripts import Scripts
 
@@ -18,10 +18,12 @@ from tocsin.storage.scripts import Scripts
 class Writer:
     """Opens the database, brings its schema up to date, and runs transactions. Thread-safe."""
 
-    def __init__(self, path: Path, scripts: Scripts, tuning: Tuning) -> None:
+    def __init__(
+        self, path: Path, scripts: Scripts, tuning: Tuning, merge_when: MergeRule | None = None
+    ) -> None:
         self._place = str(path)
         self._lock = threading.Lock()
-        self._connection: apsw.Connection | None = open_database(path, tuning)
+        self._connection: apsw.Connection | None = open_database(path, tuning, merge_when)
         with storage_faults(self._place):
             migrate(self._connection, scripts)
 

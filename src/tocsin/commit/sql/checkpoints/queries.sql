@@ -9,3 +9,6 @@ SELECT shard, position, hash, payload FROM chunk WHERE shard = ?
 
 -- name: discard
 DELETE FROM chunk WHERE shard = ?
+
+-- name: all_chunks
+SELECT shard, position, hash, payload FROM chunk

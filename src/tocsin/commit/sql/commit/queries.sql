@@ -52,3 +52,6 @@ WHERE n.tenant = :tenant AND n.device = :device AND n.id > :after_id
   AND (:to_ms IS NULL OR n.started_ms <= :to_ms)
   AND (:from_ms IS NULL OR n.end_ms IS NULL OR n.end_ms >= :from_ms)
 ORDER BY n.id LIMIT :limit
+
+-- name: all_episodes
+SELECT sequence, tenant, id, revision, payload, hash, evidence, evidence_hash FROM episode

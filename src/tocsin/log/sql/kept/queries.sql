@@ -24,3 +24,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 -- name: dead_letters
 SELECT id, tenant, arrival_ms, source, line, code, field, detail, body, hash FROM dead_letter
 WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?
+
+-- name: all_answers
+SELECT tenant, producer, sequence, arrival_ms, fingerprint, offsets, answer, hash FROM answer
+
+-- name: all_dead_letters
+SELECT id, tenant, arrival_ms, source, line, code, field, detail, body, hash FROM dead_letter

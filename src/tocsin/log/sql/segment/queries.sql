@@ -1,8 +1,8 @@
 -- name: describe
-INSERT INTO segment (only, number, partitions, begins, first_dead_letter, created_ms) VALUES (1, ?, ?, ?, ?, ?)
+INSERT INTO segment (only, number, begins, first_dead_letter, created_ms, hash) VALUES (1, ?, ?, ?, ?, ?)
 
 -- name: description
-SELECT number, partitions, begins, first_dead_letter, created_ms FROM segment
+SELECT number, begins, first_dead_letter, created_ms, hash FROM segment
 
 -- name: add_record
 INSERT INTO record (partition, offset, count, kind, tenant, arrival_ms, hash, payload)
@@ -29,8 +29,8 @@ SELECT partition, max(offset), count FROM record GROUP BY partition
 -- name: all_records
 SELECT partition, offset, count, kind, tenant, arrival_ms, hash, payload FROM record ORDER BY partition, offset
 
--- name: payload_bytes
-SELECT coalesce(sum(length(payload)), 0) FROM record
+-- name: size_bytes
+SELECT coalesce(sum(length(payload) + 256), 0) FROM record
 
 -- name: find_answer
 SELECT tenant, producer, sequence, arrival_ms, fingerprint, offsets, answer, hash FROM answer WHERE tenant = ? AND producer = ? AND sequence = ?
@@ -50,3 +50,6 @@ SELECT id, tenant, arrival_ms, source, line, code, field, detail, body, hash FRO
 -- name: dead_letters
 SELECT id, tenant, arrival_ms, source, line, code, field, detail, body, hash FROM dead_letter
 WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?
+
+-- name: all_answers
+SELECT tenant, producer, sequence, arrival_ms, fingerprint, offsets, answer, hash FROM answer

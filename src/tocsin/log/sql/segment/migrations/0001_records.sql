@@ -1,10 +1,10 @@
 CREATE TABLE segment (
   only INTEGER PRIMARY KEY CHECK (only = 1),
   number INTEGER NOT NULL,
-  partitions INTEGER NOT NULL,
   begins BLOB NOT NULL,               -- first offset of each partition, int64 little-endian
   first_dead_letter INTEGER NOT NULL, -- id the first dead letter in here gets
-  created_ms INTEGER NOT NULL
+  created_ms INTEGER NOT NULL,
+  hash BLOB NOT NULL -- xxh3_128 over the rest of the row but `only`
 ) STRICT;
 
 CREATE TABLE record (

@@ -1,0 +1,39 @@
+"""Settles sealed segments in the background, so that neither appending nor memory waits for trimming."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from tocsin.errors import TocsinError
+
+
+class Settler:
+    """Calls `settle` after every `wake`; what fails is tried again at the next one, and by trimming."""
+
+    def __init__(self, settle: Callable[[], None]) -> None:
+        self._settle = settle
+        self._due = threading.Event()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="log-settler", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is something to settle."""
+        self._due.set()
+
+    def close(self) -> None:
+        """Finish what is under way; idempotent."""
+        self._closed = True
+        self._due.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            self._due.wait()
+            self._due.clear()
+            if self._closed:
+                return
+            with suppress(TocsinError):
+                self._settle()

@@ -1,0 +1,28 @@
+"""Keeps two processes from writing the same folder."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+
+from tocsin.errors import StorageUnavailableError
+from tocsin.storage.files import make_directory
+
+
+class FolderLock:
+    """Held until `close` or the end of the process, however that ends."""
+
+    def __init__(self, folder: Path) -> None:
+        make_directory(folder)
+        self._file = (folder / "lock").open("a")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            raise StorageUnavailableError(
+                f"{folder} is in use by another Tocsin: stop that one first"
+            ) from error
+
+    def close(self) -> None:
+        """Let others in; idempotent."""
+        self._file.close()

@@ -45,7 +45,7 @@ def test_every_file_can_be_read_in_one_sitting(trees: dict[Path, ast.Module]) ->
 
 
 def _imported(tree: ast.Module) -> set[str]:
-    names = set()
+    names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name.split(".")[0] for alias in node.names)

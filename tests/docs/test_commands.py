@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-_BLOCK = re.compile(r"^```(?:sh|console)\n(.*?)^```", re.M | re.S)
+_BLOCK = re.compile(r"^```(?:sh|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def _commands(page: Path) -> str:
@@ -17,7 +17,9 @@ def _commands(page: Path) -> str:
 def test_every_target_that_a_page_names_exists(pages: list[Path], targets: dict[str, str]) -> None:
     """Whoever types what a page says gets no error."""
     named = {
-        (page.name, name) for page in pages for name in re.findall(r"^make ([a-z-]+)", _commands(page), re.M)
+        (page.name, name)
+        for page in pages
+        for name in re.findall(r"^make ([a-z-]+)", _commands(page), re.MULTILINE)
     }
     assert {(page, name) for page, name in named if name not in targets} == set()
 

@@ -37,4 +37,4 @@ def test_every_dependency_has_a_reason(root: Path) -> None:
     wanted = [*project["project"]["dependencies"], *groups["dev"], *groups["install"]]
     names = {re.match(r"[\w.-]+", requirement)[0] for requirement in wanted}  # type: ignore[index]
     text = (root / "docs" / "adr" / "0002-dependencies.md").read_text()
-    assert set(re.findall(r"^\| ([a-z][\w.-]+) \| (?!field)", text, re.M)) - {"package"} == names
+    assert set(re.findall(r"^\| ([a-z][\w.-]+) \| (?!field)", text, re.MULTILINE)) - {"package"} == names

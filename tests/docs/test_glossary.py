@@ -5,15 +5,39 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-_WORDS = """
-tenant application version device component location technician directory reading series event dump log
-shard partition lake detector threshold episode anomaly incident evidence model registry offset digest
-""".split()
+_WORDS = [
+    "tenant",
+    "application",
+    "version",
+    "device",
+    "component",
+    "location",
+    "technician",
+    "directory",
+    "reading",
+    "series",
+    "event",
+    "dump",
+    "log",
+    "shard",
+    "partition",
+    "lake",
+    "detector",
+    "threshold",
+    "episode",
+    "anomaly",
+    "incident",
+    "evidence",
+    "model",
+    "registry",
+    "offset",
+    "digest",
+]
 
 
 def _defined(root: Path) -> list[str]:
     text = (root / "docs" / "glossary.md").read_text()
-    rows = re.findall(r"^\| ([^|]+?) \| [^|]+ \|$", text, re.M)
+    rows = re.findall(r"^\| ([^|]+?) \| [^|]+ \|$", text, re.MULTILINE)
     return [word for row in rows if row != "word" for word in row.split(", ")]
 
 

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
-_FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.M | re.S)
-_HEADING = re.compile(r"^#+ (.+?)\s*$", re.M)
+_FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"^#+ (.+?)\s*$", re.MULTILINE)
 
 
 def _prose(page: Path) -> str:
@@ -51,7 +51,7 @@ def test_the_site_links_only_inside_itself_or_to_the_web(pages: list[Path], root
 
 
 def test_every_named_source_file_exists(pages: list[Path], root: Path) -> None:
-    """A path in backticks below src, tests, benchmarks, scripts, deploy or docs is one of a real file or folder."""
+    """What a page names in backticks as a path of the project is there."""
     named = re.compile(r"`((?:src|tests|benchmarks|scripts|docs|deploy)/[\w./-]+)`")
     missing = [
         (page.name, name)

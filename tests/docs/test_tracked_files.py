@@ -67,6 +67,6 @@ def test_development_and_run_time_agree_on_versions(root: Path) -> None:
     """Tests run against the versions that users get."""
 
     def versions(name: str) -> set[str]:
-        return set(re.findall(r"^[\w.-]+==[^ ]+", (root / "requirements" / name).read_text(), re.M))
+        return set(re.findall(r"^[\w.-]+==[^ ]+", (root / "requirements" / name).read_text(), re.MULTILINE))
 
     assert versions("runtime.txt") <= versions("dev.txt")

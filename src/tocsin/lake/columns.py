@@ -81,7 +81,9 @@ def merge_records(tenant: str, records: Sequence[Record]) -> EventColumns:
     batches = [decode_events(record.payload) for record in records]
     for record, batch in zip(records, batches, strict=True):
         if len(batch) != record.count:
-            raise CorruptError(f"log record {record.partition}:{record.offset} does not hold {record.count} events")
+            raise CorruptError(
+                f"log record {record.partition}:{record.offset} does not hold {record.count} events"
+            )
     names, streams, devices = _Numbers(), _Numbers(), Interner()
     device = [devices.intern(batch.device) for batch in batches]
     counts = [len(batch) for batch in batches]
@@ -174,7 +176,9 @@ def arrow_readings(columns: EventColumns) -> pa.Array:
     """The readings as a map from parameter (dictionary-encoded) to value."""
     keys = arrow_names(columns.parameter, columns.names)
     kind = pa.map_(keys.type, pa.field("value", pa.float64(), nullable=False))
-    return pa.MapArray.from_arrays(pa.array(columns.reading_offsets), keys, pa.array(columns.value), type=kind)
+    return pa.MapArray.from_arrays(
+        pa.array(columns.reading_offsets), keys, pa.array(columns.value), type=kind
+    )
 
 
 def event_table(columns: EventColumns, *, name_streams: bool) -> pa.Table:

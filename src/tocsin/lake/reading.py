@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from tocsin.events import F64, I32, I64, EventBatch, Strings
+from tocsin.events import I32, EventBatch, Strings, empty_text
 from tocsin.lake.abstract import Slice
 from tocsin.lake.files import LakeFile
-from tocsin.lake.grouping import DAY_MS
-from tocsin.lake.schemas import EVENTS, OVERFLOW_DATE
+from tocsin.lake.schemas import EVENTS
 from tocsin.lake.store import Snapshot
 
 Span = tuple[int | None, int | None]
@@ -33,6 +33,22 @@ WHERE device = $device AND log_partition = $partition AND log_offset < $before
 ORDER BY log_offset
 """
 
+_NONE: Final = np.zeros(0, np.int32)
+_NO_EVENTS: Final = EventBatch(
+    device=empty_text(0),
+    ts=np.zeros(0, np.int64),
+    flags=np.zeros(0, np.uint8),
+    stream=_NONE,
+    reading_offsets=np.zeros(1, np.int32),
+    parameter=_NONE,
+    value=np.zeros(0, np.float64),
+    text=empty_text(0),
+    text_count=_NONE,
+    event_id=empty_text(0),
+    names=(),
+    streams=(),
+)
+
 
 def read_device(
     snapshot: Snapshot, tenant: str, device: str, *, partition: int, before_offset: int, span_ms: Span
@@ -49,7 +65,7 @@ def read_device(
         if _may_hold(entry, device, partition, before_offset, (first, last))
     ]
     if not chosen:
-        return _slice(_EMPTY)
+        return Slice((), _NO_EVENTS)
     parameters = {
         "files": chosen,
         "device": device,
@@ -58,6 +74,76 @@ def read_device(
         "first": first,
         "last": last,
     }
-    with duckdb.connect() as connection:
+    with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        return _slice(connection.execute(_SELECT, parameters).to_arrow_table())
+        return _slice(connection.sql(_SELECT, params=parameters).to_arrow_table(), device)
+
+
+def _may_hold(
+    entry: LakeFile, device: str, partition: int, before_offset: int, span_us: tuple[int, int]
+) -> bool:
+    return (
+        entry.overlaps("device", device, device)
+        and entry.overlaps("log_partition", partition, partition)
+        and entry.overlaps("log_offset", 0, before_offset - 1)
+        and entry.overlaps("ts", *span_us)
+    )
+
+
+def _slice(rows: pa.Table, device: str) -> Slice:
+    names, parameter = _numbers(_list_items(rows, "parameter"))
+    streams, stream = _streams(rows)
+    batch = EventBatch(
+        device=Strings.of([device]).take(np.zeros(len(rows), np.int64)),
+        ts=_numpy(rows, "ts", np.int64) // 1000,
+        flags=_numpy(rows, "flags", np.uint8),
+        stream=stream,
+        reading_offsets=_list_offsets(rows, "value"),
+        parameter=parameter,
+        value=_list_items(rows, "value").to_numpy(zero_copy_only=False),
+        text=_strings(rows, "text"),
+        text_count=_numpy(rows, "text_count", np.int32),
+        event_id=_strings(rows, "id"),
+        names=names,
+        streams=streams,
+    )
+    return Slice(tuple(rows.column("log_offset").to_pylist()), batch)
+
+
+def _numpy(rows: pa.Table, name: str, dtype: Any) -> npt.NDArray[Any]:
+    return rows.column(name).to_numpy().astype(dtype, copy=False)
+
+
+def _list_items(rows: pa.Table, name: str) -> pa.Array:
+    return pc.list_flatten(rows.column(name)).combine_chunks()
+
+
+def _list_offsets(rows: pa.Table, name: str) -> I32:
+    lengths = pc.list_value_length(rows.column(name)).to_numpy()
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+
+
+def _numbers(values: pa.Array) -> tuple[tuple[str, ...], I32]:
+    """The distinct values, and the index of each row's among them."""
+    encoded = values.dictionary_encode()
+    return tuple(encoded.dictionary.to_pylist()), encoded.indices.to_numpy().astype(np.int32, copy=False)
+
+
+def _streams(rows: pa.Table) -> tuple[tuple[tuple[str, str], ...], I32]:
+    applications, application = _numbers(rows.column("application").combine_chunks())
+    versions, version = _numbers(rows.column("version").combine_chunks())
+    pairs, stream = np.unique(application * np.int64(len(versions)) + version, return_inverse=True)
+    named = tuple(
+        (applications[pair // len(versions)], versions[pair % len(versions)]) for pair in pairs.tolist()
+    )
+    return named, stream.astype(np.int32)
+
+
+def _strings(rows: pa.Table, name: str) -> Strings:
+    filled = pc.fill_null(rows.column(name), "").cast(pa.string()).combine_chunks()
+    if not len(filled):
+        return empty_text(0)
+    _, offsets, data = filled.buffers()
+    ends = np.frombuffer(offsets, np.int32, len(filled) + 1, filled.offset * 4)
+    text = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(0, np.uint8)
+    return Strings(ends - ends[0], text[ends[0] : ends[-1]])

@@ -224,8 +224,6 @@ DEAD_LETTERS: Final = TableSpec(
     statistics=("id", "arrival"),
 )
 
-TABLES: Final = {
-    spec.name: spec for spec in (EVENTS, HOURS, CONTROL, EPISODES, SCORES, MODELS, DEAD_LETTERS)
-}
+TABLES: Final = {spec.name: spec for spec in (EVENTS, HOURS, CONTROL, EPISODES, SCORES, MODELS, DEAD_LETTERS)}
 LOG_TABLES: Final = (EVENTS, HOURS, CONTROL)
 """What `append` fills from the log; the others are filled by `append_table`."""

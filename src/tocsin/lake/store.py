@@ -79,9 +79,9 @@ class LakeStore:
         """The files and positions that were last published; consistent, and synced."""
         return self._snapshot
 
-    def position(self, table: str, partition: int) -> int | None:
-        """The offset that this table has reached in a partition; None before its first record."""
-        return self.table(table).writers.get(f"{WRITER_PREFIX}{partition}")
+    def position(self, table: str, partition: int) -> int:
+        """The offset that this table has reached in a partition."""
+        return self.table(table).writers.get(f"{WRITER_PREFIX}{partition}", 0)
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Commit to each table in turn, record all of them as synced, then show them to readers."""

@@ -154,7 +154,9 @@ def forget_unsynced(log: Path, synced: Synced) -> None:
     otherwise open silently, with rows missing.
     """
     if not (log / f"{synced.version:020d}.json").exists() and synced.checkpoint < synced.version:
-        raise CorruptError(f"{log} lacks entry {synced.version}, which was synced: restore the lake from a backup")
+        raise CorruptError(
+            f"{log} lacks entry {synced.version}, which was synced: restore the lake from a backup"
+        )
     for path in _log_files(log):
         match = _ENTRY.fullmatch(path.name)
         limit = synced.version if match and match[2] == "json" else synced.checkpoint

@@ -1,0 +1,160 @@
+"""The promises of the lake port, kept by every implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tocsin.clock import ManualClock
+from tocsin.control import Tick, encode_control
+from tocsin.errors import ConflictError, FencedError
+from tocsin.events import EventBatch, Strings, encode_events
+from tocsin.lake.abstract import Lake, Slice
+from tocsin.lake.delta import DeltaLake
+from tocsin.log.abstract import Record, RecordKind
+
+NOW_MS = 1_767_225_600_000  # 2026-01-01
+
+Row = tuple[str, int, dict[str, float], str]
+Opener = Callable[[], Lake]
+
+
+def events(rows: list[Row], stream: tuple[str, str] = ("pumps", "1.0")) -> EventBatch:
+    """A batch of (device, ts, readings, text)."""
+    names = tuple(dict.fromkeys(name for _, _, readings, _ in rows for name in readings))
+    sizes = [len(readings) for _, _, readings, _ in rows]
+    return EventBatch(
+        device=Strings.of([row[0] for row in rows]),
+        ts=np.array([row[1] for row in rows], np.int64),
+        flags=np.arange(len(rows), dtype=np.uint8) % 4,
+        stream=np.zeros(len(rows), np.int32),
+        reading_offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32),
+        parameter=np.array([names.index(name) for _, _, readings, _ in rows for name in readings], np.int32),
+        value=np.array([value for _, _, readings, _ in rows for value in readings.values()], np.float64),
+        text=Strings.of([row[3] for row in rows]),
+        text_count=np.array([1 if row[3] else 0 for row in rows], np.int32),
+        event_id=Strings.of(["" for _ in rows]),
+        names=names,
+        streams=(stream,),
+    )
+
+
+def record(offset: int, batch: EventBatch, *, partition: int = 0, tenant: str = "acme") -> Record:
+    """A log record that holds the batch."""
+    return Record(partition, offset, len(batch), RecordKind.EVENTS, tenant, NOW_MS, encode_events(batch))
+
+
+def rows_of(batch: EventBatch) -> list[Row]:
+    """The batch as plain rows."""
+    rows = []
+    for row in range(len(batch)):
+        span = range(batch.reading_offsets[row], batch.reading_offsets[row + 1])
+        readings = {batch.names[batch.parameter[at]]: float(batch.value[at]) for at in span}
+        rows.append((batch.device[row], int(batch.ts[row]), readings, batch.text[row]))
+    return rows
+
+
+def slice_of(lake: Lake, device: str, *, partition: int = 0, before: int = 1 << 40) -> Slice:
+    return lake.device_events("acme", device, partition=partition, before_offset=before)
+
+
+@pytest.fixture
+def opener(tmp_path: Path) -> Iterator[Opener]:
+    """Opens the lake, after closing the one opened before."""
+    opened: list[Lake] = []
+
+    def reopen() -> Lake:
+        for lake in opened:
+            lake.close()
+        opened.append(DeltaLake(tmp_path / "lake", ManualClock(NOW_MS)))
+        return opened[-1]
+
+    yield reopen
+    for lake in opened:
+        lake.close()
+
+
+FIRST: list[Row] = [
+    ("a", NOW_MS, {"t": 1.5, "h": -0.25}, ""),
+    ("b", NOW_MS, {"t": 2.0}, '{"state":"on"}'),
+    ("a", NOW_MS - 1, {}, '{"state":"off"}'),
+]
+SECOND: list[Row] = [("a", NOW_MS + 1, {"h": 3.0, "t": 4.0}, ""), ("c", NOW_MS, {"t": 5.0}, "")]
+
+
+def test_events_come_back_in_log_order(opener: Opener) -> None:
+    """A device's events are read as they were appended, with their offsets, in the order of the log."""
+    lake = opener()
+    lake.append([record(0, events(FIRST)), record(3, events(SECOND))])
+    found = slice_of(lake, "a")
+    assert found.offsets == (0, 2, 3)
+    assert rows_of(found.batch) == [FIRST[0], FIRST[2], SECOND[0]]
+    assert found.batch.flags.tolist() == [0, 2, 0]
+    assert found.batch.text_count.tolist() == [0, 1, 0]
+    assert found.batch.streams == (("pumps", "1.0"),)
+
+
+def test_positions_name_the_next_offset(opener: Opener) -> None:
+    """Positions start empty and name the offset after the last record of each partition."""
+    lake = opener()
+    assert dict(lake.positions()) == {}
+    lake.append([record(0, events(FIRST)), record(0, events(SECOND), partition=3)])
+    assert dict(lake.positions()) == {0: 3, 3: 2}
+
+
+def test_repeated_append_changes_nothing(opener: Opener) -> None:
+    """Records below the position are skipped, whether the lake was reopened or not."""
+    lake = opener()
+    lake.append([record(0, events(FIRST))])
+    lake.append([record(0, events(FIRST))])
+    lake = opener()
+    lake.append([record(0, events(FIRST)), record(3, events(SECOND))])
+    assert slice_of(lake, "a").offsets == (0, 2, 3)
+
+
+def test_reopened_lake_has_everything(opener: Opener) -> None:
+    """What append has returned for is there after closing and opening."""
+    opener().append([record(0, events(FIRST))])
+    lake = opener()
+    assert dict(lake.positions()) == {0: 3}
+    assert rows_of(slice_of(lake, "b").batch) == [FIRST[1]]
+
+
+def test_gap_is_refused(opener: Opener) -> None:
+    """Records that start beyond the position would lose what lies between, so they are refused."""
+    lake = opener()
+    lake.append([record(0, events(FIRST))])
+    with pytest.raises(ConflictError):
+        lake.append([record(4, events(SECOND))])
+
+
+def test_control_records_move_the_position(opener: Opener) -> None:
+    """Control records are stored, and count as offsets of their partition."""
+    lake = opener()
+    tick = Record(0, 3, 1, RecordKind.CONTROL, "", NOW_MS, encode_control(Tick(now_ms=NOW_MS)))
+    lake.append([record(0, events(FIRST)), tick])
+    lake.append([record(4, events(SECOND))])
+    lake = opener()
+    assert dict(lake.positions()) == {0: 6}
+    assert slice_of(lake, "a").offsets == (0, 2, 4)
+
+
+def test_device_events_stop_before_an_offset_and_keep_to_a_span(opener: Opener) -> None:
+    """`before_offset` excludes, `from_ms` and `to_ms` include; other tenants and partitions are not seen."""
+    lake = opener()
+    lake.append([record(0, events(FIRST)), record(3, events(SECOND)), record(0, events(FIRST), partition=1)])
+    lake.append([record(5, events(FIRST), tenant="other")])
+    assert slice_of(lake, "a", before=3).offsets == (0, 2)
+    span = lake.device_events("acme", "a", partition=0, before_offset=99, from_ms=NOW_MS, to_ms=NOW_MS)
+    assert span.offsets == (0,)
+    assert slice_of(lake, "nobody").offsets == ()
+
+
+def test_only_one_writer(opener: Opener, tmp_path: Path) -> None:
+    """A second writer of the same lake is refused."""
+    opener()
+    with pytest.raises(FencedError):
+        DeltaLake(tmp_path / "lake", ManualClock(NOW_MS))

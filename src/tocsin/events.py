@@ -106,6 +106,46 @@ class EventBatch:
         )
 
 
+def concat_events(batches: list[EventBatch]) -> EventBatch:
+    """The events of several batches in one, in order; always fresh, writable columns."""
+    names: dict[str, int] = {}
+    streams: dict[tuple[str, str], int] = {}
+    parameter, stream = [], []
+    for batch in batches:
+        name_codes = [names.setdefault(name, len(names)) for name in batch.names]
+        stream_codes = [streams.setdefault(pair, len(streams)) for pair in batch.streams]
+        parameter.append(np.array(name_codes, np.int32)[batch.parameter])
+        stream.append(np.array(stream_codes, np.int32)[batch.stream])
+    return EventBatch(
+        device=_concat_strings([batch.device for batch in batches]),
+        ts=np.concatenate([batch.ts for batch in batches]),
+        flags=np.concatenate([batch.flags for batch in batches]),
+        stream=np.concatenate(stream),
+        reading_offsets=_concat_offsets([batch.reading_offsets for batch in batches]),
+        parameter=np.concatenate(parameter),
+        value=np.concatenate([batch.value for batch in batches]),
+        text=_concat_strings([batch.text for batch in batches]),
+        text_count=np.concatenate([batch.text_count for batch in batches]),
+        event_id=_concat_strings([batch.event_id for batch in batches]),
+        names=tuple(names),
+        streams=tuple(streams),
+    )
+
+
+def _concat_strings(columns: list[Strings]) -> Strings:
+    return Strings(
+        _concat_offsets([column.offsets for column in columns]),
+        np.concatenate([column.data for column in columns]),
+    )
+
+
+def _concat_offsets(offsets: list[I32]) -> I32:
+    """Arrow offsets of lists laid end to end."""
+    starts = np.cumsum([0] + [int(column[-1]) for column in offsets[:-1]])
+    shifted = [column[1:] + np.int32(start) for column, start in zip(offsets, starts, strict=True)]
+    return np.concatenate([np.zeros(1, np.int32), *shifted])
+
+
 def empty_text(rows: int) -> Strings:
     """`rows` empty strings."""
     return Strings(np.zeros(rows + 1, np.int32), np.zeros(0, np.uint8))

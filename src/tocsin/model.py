@@ -56,25 +56,25 @@ class SeriesKey(msgspec.Struct, frozen=True, order=True):
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """All that is needed to derive an episode again.
 
-    `state` is the detector's hot state just before `from_ms` (at most 256 bytes) and `cells` the cells
-    it consulted since, as (time in ms, bytes). `rows_digest` is the multiset hash of the verdict rows
-    from `from_ms` to the episode's end, `settings_digest` that of the limits in force, `state_digest`
-    the xxh3_128 of state and cells. Hashes are hex.
+    The records are those of the device with `from_ms` ≤ ts ≤ `to_ms` and an offset of `partition` below
+    `before_offset`, taken in the order of the log, or, where `by_time`, in order of time (a correction).
+    `state` is the detector's hot state just before `from_ms` (at most 256 bytes) and `cells` the cells it
+    consulted since, as (time in ms, bytes). `settings` are the limits in force, as JSON. `rows_digest` is
+    the sum of the verdict rows from the episode's start on; `seal` the xxh3_128 of everything else here.
+    Hashes are hex.
     """
 
     from_ms: int
     to_ms: int
-    readings: int
     partition: int
-    first_offset: int
-    last_offset: int
+    before_offset: int
+    by_time: bool
     state: bytes
-    cells: tuple[tuple[int, bytes], ...]
     state_version: int
+    cells: tuple[tuple[int, bytes], ...]
     settings: bytes
-    settings_digest: str
-    state_digest: str
     rows_digest: str
+    seal: str = ""
 
 
 class Episode(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,46 @@
+"""Log records into batches: consecutive events of one tenant are processed together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from tocsin.control import Control, decode_control
+from tocsin.events import I64, EventBatch, concat_events, decode_events
+from tocsin.log.abstract import Record, RecordKind
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Consecutive events of a tenant and each one's offset."""
+
+    tenant: str
+    offsets: I64
+    batch: EventBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A control record and its offset."""
+
+    offset: int
+    control: Control
+
+
+def batches(records: Sequence[Record]) -> Iterator[Events | Decision]:
+    """The records in order, events of the same tenant in a row joined; CorruptError for altered payloads."""
+    for (kind, tenant), group in groupby(records, key=lambda record: (record.kind, record.tenant)):
+        if kind is RecordKind.CONTROL:
+            for record in group:
+                yield Decision(record.offset, decode_control(record.payload))
+        else:
+            yield _joined(tenant, list(group))
+
+
+def _joined(tenant: str, records: list[Record]) -> Events:
+    offsets = [np.arange(record.offset, record.next_offset, dtype=np.int64) for record in records]
+    batch = concat_events([decode_events(record.payload) for record in records])
+    return Events(tenant, np.concatenate(offsets), batch)

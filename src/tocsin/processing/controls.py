@@ -1,0 +1,75 @@
+"""Control records: what each decision does to the state, device by device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tocsin.control import Quarantine, SettingsChanged, Tick
+from tocsin.events import I64
+from tocsin.model import Episode
+from tocsin.processing import ordering
+from tocsin.processing.episodes import Source, episodes_of_notices
+from tocsin.processing.state import PartitionState, TenantState
+from tocsin.sharding import shard_of
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Per shard, the offset below which its state already has every record; used while replaying."""
+
+    below: I64
+
+    def has(self, offset: int, state: TenantState) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """For each device, whether the record at `offset` is already in its state."""
+        found: np.ndarray[tuple[int], np.dtype[np.bool_]] = self.below[state.devices.used["shard"]] > offset
+        return found
+
+    def has_device(self, offset: int, tenant: str, device: str) -> bool:
+        """Whether the record at `offset` is already in this device's state."""
+        return bool(self.below[shard_of(tenant, device)] > offset)
+
+
+def change_settings(
+    change: SettingsChanged, offset: int, state: TenantState, applied: Applied | None
+) -> None:
+    """Let the settings act on each device from the later of their time and the device's newest stamp."""
+    names = state.names.names().tolist()
+    version = state.timeline.change(change.settings, change.effective_ms, offset, names)
+    concerned = _concerned(offset, state, applied)
+    state.timeline.act(version, concerned, state.devices.used["newest_ms"][concerned])
+    state.settings_changed()
+
+
+def tick(record: Tick, offset: int, state: PartitionState, applied: Applied | None) -> list[Episode]:
+    """Reveal silences of devices whose last record was live."""
+    found: list[Episode] = []
+    source = Source(state.partition, np.zeros(0, np.int64))
+    for tenant in state.tenants.values():
+        known = applied.has(offset, tenant) if applied else np.zeros(tenant.devices.count, np.bool_)
+        notices = ordering.silences(tenant, record.now_ms, known)
+        found += episodes_of_notices(notices, tenant, source, offset)
+    return found
+
+
+def quarantine(record: Quarantine, offset: int, state: TenantState, applied: Applied | None) -> None:
+    """Stop scoring these devices, or start again."""
+    concerned = set(_concerned(offset, state, applied).tolist())
+    for name in record.devices:
+        device = state.device_number(name)
+        if device is None or device not in concerned:
+            continue
+        spans = state.quarantines.setdefault(device, [])
+        open_now = bool(spans) and spans[-1][1] is None
+        if record.released and open_now:
+            spans[-1] = (spans[-1][0], offset)
+        elif not record.released and not open_now:
+            spans.append((offset, None))
+        state.devices.rows["quarantined"][device] = not record.released
+
+
+def _concerned(offset: int, state: TenantState, applied: Applied | None) -> I64:
+    if applied is None:
+        return np.arange(state.devices.count, dtype=np.int64)
+    return np.flatnonzero(~applied.has(offset, state)).astype(np.int64)

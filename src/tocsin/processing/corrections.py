@@ -1,0 +1,218 @@
+"""Corrections: derive a device again from all its records in order of time, and swap in the result.
+
+A control record `correct` says when. At that record everything before it is in the log, so the state that
+is swapped in is exact, and live, replay, backtest and Spark do the same thing at the same place.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from tocsin.events import I32, I64, Strings
+from tocsin.model import Episode, Flag, SeriesKey, Status
+from tocsin.processing.batching import Events
+from tocsin.processing.episodes import Source
+from tocsin.processing.hashing import join, raw_row, split
+from tocsin.processing.judging import Judged, judge
+from tocsin.processing.ordering import LATE_MAX_MS
+from tocsin.processing.revisions import revise
+from tocsin.processing.state import TenantState
+
+_CHUNK_EVENTS: Final = 200_000
+_DEVICE_FIELDS: Final = (
+    "newest_ms",
+    "active_ms",
+    "next_check_ms",
+    "interval_ms",
+    "intervals",
+    "zone",
+    "zone_from_ms",
+    "zone_until_ms",
+    "zone_offset_ms",
+)
+_SERIES_FIELDS: Final = (
+    "last_ms",
+    "last_value",
+    "interval_ms",
+    "intervals",
+    "missing",
+    "missing_ms",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a correction found: the device's readings in order of time, judged anew, and revised episodes."""
+
+    tenant: str
+    device: str
+    judged: tuple[Judged, ...]
+    episodes: list[Episode]
+    counts: Counter[str]
+
+
+def correct(events: Events, name: str, state: TenantState, source: Source) -> Correction:
+    """Derive a device again from `events` (all of them, in the order of the log) and swap in its new state.
+
+    Afterwards its digest `final` is that of the ordered records; `scored` stays what was first given.
+    Costs one pass over the device's whole history.
+    """
+    device = state.device_number(name)
+    if device is None:
+        return Correction(state.tenant, name, (), [], Counter())
+    scored, kept_apart = _split_off(events, state.quarantines.get(device, []))
+    scratch = _scratch(state, device, name)
+    judged, episodes = _derive(scored, scratch, source)
+    pairs = _pairs(scratch, state, device)
+    _swap_digests(scratch, state, device, pairs, _raw_sums(kept_apart, state, device))
+    revised = revise(episodes, scratch, state, device, dict(pairs))
+    _swap_rows(scratch, state, device, pairs)
+    return Correction(state.tenant, name, tuple(judged), revised, _counts(judged, revised))
+
+
+def _split_off(events: Events, quarantines: list[tuple[int, int | None]]) -> tuple[Events, Events]:
+    """The events that take part, in order of time, and those that never do."""
+    batch = events.batch
+    apart = (batch.flags & int(Flag.CLOCK_WRONG)) != 0
+    for first, last in quarantines:
+        apart |= (events.offsets > first) & (events.offsets < (last if last is not None else np.inf))
+    out_of_time = _too_late(batch.ts, batch.stream, batch.reading_offsets, batch.parameter, apart)
+    taking_part = _only(events, ~apart, ~out_of_time)
+    order = np.argsort(taking_part.batch.ts, kind="stable")
+    ordered = Events(events.tenant, taking_part.offsets[order], taking_part.batch.take(order))
+    return ordered, _only(events, np.ones(len(batch), np.bool_), out_of_time)
+
+
+def _only(events: Events, keep: npt.NDArray[np.bool_], readings: npt.NDArray[np.bool_]) -> Events:
+    """The kept events with only the marked readings."""
+    batch = events.batch
+    offsets = np.zeros(len(batch) + 1, np.int32)
+    sums = np.concatenate([[0], np.cumsum(readings)])
+    offsets[1:] = sums[batch.reading_offsets[1:]]
+    thinned = replace(
+        batch, reading_offsets=offsets, parameter=batch.parameter[readings], value=batch.value[readings]
+    )
+    rows = np.flatnonzero(keep).astype(np.int64)
+    return Events(events.tenant, events.offsets[rows], thinned.take(rows))
+
+
+@nb.njit(cache=True, nogil=True)
+def _too_late(
+    ts: I64, stream: I32, reading_offsets: I32, parameter: I32, apart: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Readings of events apart, and those too far behind the newest of their series when they arrived."""
+    found = np.zeros(reading_offsets[-1], np.bool_)
+    if len(ts) == 0:
+        return found
+    width = np.int64(parameter.max()) + 1 if len(parameter) else np.int64(1)
+    newest = np.full((np.int64(stream.max()) + 1) * width, -(np.int64(1) << 62))
+    for i in range(len(ts)):
+        for j in range(reading_offsets[i], reading_offsets[i + 1]):
+            series = stream[i] * width + parameter[j]
+            if apart[i] or newest[series] - ts[i] > LATE_MAX_MS:
+                found[j] = True
+            else:
+                newest[series] = max(newest[series], ts[i])
+    return found
+
+
+def _scratch(state: TenantState, device: int, name: str) -> TenantState:
+    """A state for this one device under the same settings at the same times."""
+    scratch = TenantState(state.tenant, state.timeline.for_device(device))
+    scratch.add_devices(Strings.of([name]))
+    scratch.timeline.acts_ms[:, 0] = state.timeline.acts_ms[:, device]
+    scratch.timeline.zone[:, 0] = state.timeline.zone[:, device]
+    scratch.settings_changed()
+    return scratch
+
+
+def _derive(events: Events, scratch: TenantState, source: Source) -> tuple[list[Judged], list[Episode]]:
+    judged, episodes = [], []
+    for start in range(0, len(events.batch), _CHUNK_EVENTS):
+        rows = np.arange(start, min(start + _CHUNK_EVENTS, len(events.batch)), dtype=np.int64)
+        chunk = Events(events.tenant, events.offsets[rows], events.batch.take(rows))
+        found, _, published = judge(chunk, scratch, replace(source, offsets=chunk.offsets))
+        judged.append(found)
+        episodes += published
+    return judged, episodes
+
+
+def _pairs(scratch: TenantState, state: TenantState, device: int) -> list[tuple[int, int]]:
+    """(number in the scratch state, number in the live state) of each series."""
+    live = {state.series_key(number): number for number in state.device_series(device)}
+    return [(number, live[scratch.series_key(number)]) for number in range(scratch.series.count)]
+
+
+def _raw_sums(apart: Events, state: TenantState, device: int) -> dict[SeriesKey, int]:
+    """Raw digest of the readings that take no part in the derivation, by series."""
+    sums: dict[SeriesKey, int] = {}
+    batch, name = apart.batch, state.names.name(device)
+    numbers = {state.series_key(number): number for number in state.device_series(device)}
+    event = np.repeat(np.arange(len(batch)), np.diff(batch.reading_offsets))
+    bits = batch.value.view(np.uint64)
+    for row in range(batch.readings):
+        application = batch.streams[batch.stream[event[row]]][0]
+        key = SeriesKey(state.tenant, application, name, batch.names[batch.parameter[row]])
+        item = state.series.rows[numbers[key]]
+        low, high = raw_row(item["key_low"], item["key_high"], batch.ts[event[row]], bits[row])
+        sums[key] = sums.get(key, 0) + join(int(low), int(high))
+    return sums
+
+
+def _swap_digests(
+    scratch: TenantState,
+    state: TenantState,
+    device: int,
+    pairs: list[tuple[int, int]],
+    apart: dict[SeriesKey, int],
+) -> None:
+    """Make `raw` and `final` what the derivation gives; `scored` stays."""
+    for derived, number in pairs:
+        fresh, row = scratch.series.rows[derived], state.series.rows[number]
+        raw = join(fresh["raw_low"], fresh["raw_high"]) + apart.get(state.series_key(number), 0)
+        _add_total(state.raw_total, raw - join(row["raw_low"], row["raw_high"]))
+        row["raw_low"], row["raw_high"] = split(raw)
+        _set_delta(row, join(fresh["scored_low"], fresh["scored_high"]), state)
+    clocks = sum(item.digest for item in state.known.get(device, []) if item.reason == "clock")
+    fresh = scratch.devices.rows[0]
+    _set_delta(state.devices.rows[device], join(fresh["scored_low"], fresh["scored_high"]) + clocks, state)
+
+
+def _set_delta(row: Any, final: int, state: TenantState) -> None:
+    delta = final - join(row["scored_low"], row["scored_high"])
+    _add_total(state.delta_total, delta - join(row["delta_low"], row["delta_high"]))
+    row["delta_low"], row["delta_high"] = split(delta)
+
+
+def _add_total(total: npt.NDArray[np.uint64], number: int) -> None:
+    total[:] = split(join(*total) + number)
+
+
+def _swap_rows(scratch: TenantState, state: TenantState, device: int, pairs: list[tuple[int, int]]) -> None:
+    """Put the derived rows in the place of the live ones."""
+    for field in _DEVICE_FIELDS:
+        state.devices.rows[field][device] = scratch.devices.rows[field][0]
+    state.devices.rows["dirty"][device] = 0
+    numbers = dict(pairs)
+    for derived, number in pairs:
+        for field in _SERIES_FIELDS:
+            state.series.rows[field][number] = scratch.series.rows[field][derived]
+        for name, slot in state.slots.items():
+            slot.copy_series(number, scratch.slots[name], derived)
+    for name, slot in state.slots.items():
+        slot.move_captures(scratch.slots[name], numbers)
+
+
+def _counts(judged: list[Judged], revised: list[Episode]) -> Counter[str]:
+    """What corrections changed; apart from the conservation law, whose terms stay as first given."""
+    status = np.concatenate([part.status for part in judged]) if judged else np.zeros(0, np.uint8)
+    by_status = np.bincount(status, minlength=len(Status))
+    counts = Counter({"corrections": 1, "corrected_readings": int(by_status[Status.SCORED])})
+    counts["revised_episodes"] = len(revised)
+    return counts

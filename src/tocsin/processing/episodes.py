@@ -1,0 +1,298 @@
+"""Fifth step: episodes with their sentences and evidence, from the turns of runs and from notices."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from tocsin.control import Settings
+from tocsin.detectors.abstract import NEVER_MS, EpisodeFacts
+from tocsin.events import I64
+from tocsin.model import Episode, Evidence, Severity
+from tocsin.processing import policies
+from tocsin.processing.hashing import join, names_hash, split
+from tocsin.processing.scoring import Gathered
+from tocsin.processing.state import Known, Slot, TenantState
+from tocsin.processing.wording import duration, notice_sentence
+
+KNOWN_MAX: Final = 1000
+"""Episodes remembered per device for corrections; older ones are no longer revised."""
+
+_DEVICE_DETECTOR: Final = "health"
+_NOTICE_REASONS: Final = ("silent", "silent", "missing", "missing", "clock", "clock")
+_NOTICE_STATE: Final = struct.Struct("<qddq")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a batch came from: the partition, each event's offset, and whether it was sorted by time."""
+
+    partition: int
+    offsets: I64
+    by_time: bool = False
+
+
+def episodes_of_turns(
+    turns: npt.NDArray[Any], gathered: Gathered, slot: Slot, state: TenantState, source: Source
+) -> list[Episode]:
+    """The episodes that opened, worsened or closed; closed ones enter the digest."""
+    found = []
+    for turn in turns:
+        before_offset = int(source.offsets[gathered.event[turn["reading"]]]) + 1
+        episode = _of_turn(turn, slot, state, source, before_offset)
+        series = int(turn["series"])
+        found.append(_publish(episode, int(state.series.rows[series]["device"]), series, state))
+    return found
+
+
+def episodes_of_notices(
+    notices: npt.NDArray[Any], state: TenantState, source: Source, tick_offset: int = -1
+) -> list[Episode]:
+    """The device-level episodes that started or ended; `tick_offset` is that of the tick that showed them."""
+    found = []
+    for notice in notices:
+        event = int(notice["event"])
+        before_offset = (int(source.offsets[event]) if event >= 0 else tick_offset) + 1
+        episode = _of_notice(notice, state, source, before_offset)
+        found.append(_publish(episode, int(notice["device"]), int(notice["series"]), state))
+    return found
+
+
+def seal(evidence: Evidence) -> str:
+    """xxh3_128 over everything in the evidence but the seal itself, as hex."""
+    return xxhash.xxh3_128_hexdigest(msgspec.msgpack.encode(msgspec.structs.replace(evidence, seal="")))
+
+
+def episode_digest(episode: Episode) -> int:
+    """128-bit hash of an episode's final fields; id, version, sentence, evidence and revision stay out."""
+    facts = (
+        episode.tenant,
+        episode.application if episode.parameter else "",
+        episode.device,
+        episode.parameter,
+        episode.detector,
+        episode.reason,
+        episode.severity.value,
+        episode.started_ms,
+        episode.opened_ms,
+        episode.end_ms,
+        episode.last_abnormal_ms,
+        episode.peak_ms,
+        episode.readings,
+        *(struct.pack("<d", number) for number in _numbers(episode)),
+    )
+    return xxhash.xxh3_128_intdigest(msgspec.msgpack.encode(facts))
+
+
+def add_to_digest(number: int, device: int, series: int, state: TenantState) -> None:
+    """Add a hash (negative: take it out) to the digest `scored` of a series, or of its device where -1."""
+    row = state.series.rows[series] if series >= 0 else state.devices.rows[device]
+    row["scored_low"], row["scored_high"] = split(join(row["scored_low"], row["scored_high"]) + number)
+    state.scored_total[:] = split(join(*state.scored_total) + number)
+
+
+def settings_of_device(settings: Settings, device: str, parameter: str) -> bytes:
+    """The settings as far as they concern one series, as canonical JSON."""
+    parameters = {parameter: settings.parameters[parameter]} if parameter in settings.parameters else {}
+    own = msgspec.structs.replace(
+        settings,
+        timezone=settings.timezones.get(device, settings.timezone),
+        timezones={},
+        parameters=parameters,
+    )
+    return msgspec.json.encode(own, order="deterministic")
+
+
+def _numbers(episode: Episode) -> tuple[float, ...]:
+    return (episode.value, episode.expected, episode.lower, episode.upper, episode.score)
+
+
+def _identity(
+    tenant: str, application: str, device: str, parameter: str, detector: str, started_ms: int
+) -> str:
+    low, high = names_hash(tenant, application, device, parameter, detector, str(started_ms))
+    return f"ep_{high:016x}{low:016x}"
+
+
+def _publish(episode: Episode, device: int, series: int, state: TenantState) -> Episode:
+    """Remember the episode for corrections; a closed one enters the digest.
+
+    An episode that a correction has moved keeps the id and revision it had.
+    """
+    known = state.known.setdefault(device, [])
+    same = [item for item in known if _is(item, episode, series)]
+    if same:
+        episode = msgspec.structs.replace(episode, id=same[0].id, revision=same[0].revision)
+    digest = 0
+    if episode.end_ms is not None:
+        digest = episode_digest(episode)
+        add_to_digest(digest, device, series, state)
+    others = [item for item in known if not _is(item, episode, series)][-KNOWN_MAX + 1 :]
+    state.known[device] = [*others, _known(episode, series, digest)]
+    return episode
+
+
+def _is(item: Known, episode: Episode, series: int) -> bool:
+    """Whether a remembered episode is this one."""
+    return (
+        item.started_ms == episode.started_ms
+        and item.series == series
+        and item.detector == episode.detector
+        and (series >= 0 or item.reason == episode.reason)
+    )
+
+
+def _known(episode: Episode, series: int, digest: int) -> Known:
+    return Known(
+        id=episode.id,
+        detector=episode.detector,
+        series=series,
+        reason=episode.reason,
+        started_ms=episode.started_ms,
+        end_ms=episode.end_ms,
+        revision=episode.revision,
+        digest=digest,
+    )
+
+
+def _of_turn(turn: Any, slot: Slot, state: TenantState, source: Source, before_offset: int) -> Episode:
+    run, series = turn["run"], int(turn["series"])
+    key, info = state.series_key(series), slot.detector.info
+    settings = state.timeline.settings[int(turn["version"])]
+    reason = info.reasons[int(run["reason"])]
+    closed = int(turn["kind"]) == policies.CLOSED
+    facts = _facts(run, key.parameter, reason, settings)
+    lasted_ms = facts.last_abnormal_ms - facts.started_ms
+    stream = state.streams[int(state.devices.rows[state.series.rows[series]["device"]]["stream"])]
+    return Episode(
+        id=_identity(key.tenant, key.application, key.device, key.parameter, info.name, facts.started_ms),
+        tenant=key.tenant,
+        application=key.application,
+        version=stream[1],
+        device=key.device,
+        parameter=key.parameter,
+        detector=info.name,
+        reason=reason,
+        severity=policies.SEVERITIES[int(run["severity"])],
+        started_ms=facts.started_ms,
+        opened_ms=int(run["opened_ms"]),
+        end_ms=int(turn["at_ms"]) if closed else None,
+        last_abnormal_ms=facts.last_abnormal_ms,
+        peak_ms=facts.peak_ms,
+        readings=facts.readings,
+        value=facts.value,
+        expected=facts.expected,
+        lower=facts.lower,
+        upper=facts.upper,
+        score=facts.score,
+        explanation=f"{slot.detector.explain(facts)}; abnormal for {duration(lasted_ms)}",
+        evidence=_evidence_of_turn(turn, slot, settings, key.device, key.parameter, source, before_offset),
+    )
+
+
+def _facts(run: Any, parameter: str, reason: str, settings: Settings) -> EpisodeFacts:
+    unit = settings.parameters[parameter].unit if parameter in settings.parameters else ""
+    return EpisodeFacts(
+        parameter=parameter,
+        unit=unit,
+        reason=reason,
+        value=float(run["value"]),
+        expected=float(run["expected"]),
+        lower=float(run["lower"]),
+        upper=float(run["upper"]),
+        score=float(run["score"]),
+        peak_ms=int(run["peak_ms"]),
+        peak_local_offset_ms=int(run["peak_local_offset_ms"]),
+        started_ms=int(run["started_ms"]),
+        last_abnormal_ms=int(run["last_abnormal_ms"]),
+        readings=int(run["readings"]),
+    )
+
+
+def _evidence_of_turn(
+    turn: Any, slot: Slot, settings: Settings, device: str, parameter: str, source: Source, before_offset: int
+) -> Evidence:
+    series, run, until_ms = int(turn["series"]), turn["run"], int(turn["at_ms"])
+    before = slot.before_run(series, int(run["started_ms"]))
+    from_ms = int(before["before_ms"])
+    cells = tuple(
+        (capture.ts, capture.cells)
+        for capture in slot.state.captures
+        if capture.series == series and from_ms <= capture.ts <= until_ms
+    )
+    evidence = Evidence(
+        from_ms=from_ms,
+        to_ms=until_ms,
+        partition=source.partition,
+        before_offset=before_offset,
+        by_time=source.by_time,
+        state=before.tobytes(),
+        state_version=slot.detector.state_version,
+        cells=cells,
+        settings=settings_of_device(settings, device, parameter),
+        rows_digest=f"{join(run['rows_low'], run['rows_high']):032x}",
+    )
+    return msgspec.structs.replace(evidence, seal=seal(evidence))
+
+
+def _of_notice(notice: Any, state: TenantState, source: Source, before_offset: int) -> Episode:
+    device, series, kind = int(notice["device"]), int(notice["series"]), int(notice["kind"])
+    name, reason = state.names.name(device), _NOTICE_REASONS[kind]
+    application, version = state.streams[int(state.devices.rows[device]["stream"])]
+    parameter = state.series_key(series).parameter if series >= 0 else ""
+    started_ms = int(notice["started_ms"])
+    ended_ms = None if notice["ended_ms"] == NEVER_MS else int(notice["ended_ms"])
+    at_ms, limit_ms = int(notice["at_ms"]), float(notice["limit_ms"])
+    settings = state.timeline.settings[int(notice["version"])]
+    return Episode(
+        id=_identity(state.tenant, "", name, parameter, f"{_DEVICE_DETECTOR}.{reason}", started_ms),
+        tenant=state.tenant,
+        application=application,
+        version=version,
+        device=name,
+        parameter=parameter,
+        detector=_DEVICE_DETECTOR,
+        reason=reason,
+        severity=Severity.WARNING,
+        started_ms=started_ms,
+        opened_ms=started_ms,
+        end_ms=ended_ms,
+        last_abnormal_ms=ended_ms or started_ms,
+        peak_ms=started_ms,
+        readings=0,
+        value=0.0,
+        expected=0.0,
+        lower=0.0,
+        upper=0.0,
+        score=1.0,
+        explanation=notice_sentence(
+            reason, parameter, started_ms, ended_ms, at_ms, float(notice["interval_ms"]), limit_ms
+        ),
+        evidence=_evidence_of_notice(notice, settings, name, parameter, source, before_offset),
+    )
+
+
+def _evidence_of_notice(
+    notice: Any, settings: Settings, device: str, parameter: str, source: Source, before_offset: int
+) -> Evidence:
+    started_ms, limit_ms = int(notice["started_ms"]), float(notice["limit_ms"])
+    state = _NOTICE_STATE.pack(started_ms, float(notice["interval_ms"]), limit_ms, int(notice["ended_ms"]))
+    evidence = Evidence(
+        from_ms=started_ms - int(np.int64(limit_ms)),
+        to_ms=int(notice["at_ms"]),
+        partition=source.partition,
+        before_offset=before_offset,
+        by_time=source.by_time,
+        state=state,
+        state_version=1,
+        cells=(),
+        settings=settings_of_device(settings, device, parameter),
+        rows_digest="0" * 32,
+    )
+    return msgspec.structs.replace(evidence, seal=seal(evidence))

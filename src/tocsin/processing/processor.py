@@ -1,0 +1,116 @@
+"""The heart: a pure function from log records and state to state, verdicts and episodes.
+
+Nothing else decides a verdict. Runtimes feed it and commit what it returns; however the log is cut into
+calls, the result is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tocsin.control import Correct, Quarantine, SettingsChanged, Tick
+from tocsin.log.abstract import Record
+from tocsin.model import Episode, Status
+from tocsin.processing import controls
+from tocsin.processing.batching import Decision, Events, batches
+from tocsin.processing.controls import Applied
+from tocsin.processing.corrections import Correction, correct
+from tocsin.processing.episodes import Source
+from tocsin.processing.judging import Judged, judge
+from tocsin.processing.ordering import Ordered
+from tocsin.processing.state import PartitionState, TenantState
+
+History = Callable[[str, str, int], Events]
+"""`history(tenant, device, before_offset)`: its events below that offset, in the order of the log."""
+
+
+@dataclass(slots=True)
+class Output:
+    """What came of some records, in their order."""
+
+    episodes: list[Episode] = field(default_factory=list)
+    judged: list[Judged] = field(default_factory=list)
+    corrections: list[Correction] = field(default_factory=list)
+
+
+def process(
+    records: Sequence[Record], state: PartitionState, history: History, applied: Applied | None = None
+) -> Output:
+    """Apply `records`, which start at `state.position` or below, to `state`, and say what came of them.
+
+    `state` is consumed: it is changed in place and is the new state on return. `history` is asked only
+    by corrections. `applied` is given while replaying behind checkpoints: what a shard's state already
+    has is passed over.
+    """
+    output = Output()
+    for item in batches(records):
+        if isinstance(item, Decision):
+            _decide(item, state, history, applied, output)
+        else:
+            _take(item, state, applied, output)
+    if records:
+        state.position = max(state.position, records[-1].next_offset)
+    return output
+
+
+def _take(events: Events, state: PartitionState, applied: Applied | None, output: Output) -> None:
+    tenant = state.tenant(events.tenant)
+    if applied is not None:
+        events = _not_yet(events, tenant, applied)
+        if len(events.batch) == 0:
+            return
+    judged, ordered, episodes = judge(events, tenant, Source(state.partition, events.offsets))
+    _count(judged, ordered, state)
+    output.judged.append(judged)
+    output.episodes += episodes
+
+
+def _count(judged: Judged, ordered: Ordered, state: PartitionState) -> None:
+    """Add the batch to the terms of the conservation law."""
+    by_status = np.bincount(judged.status, minlength=len(Status))
+    for status in Status:
+        if by_status[status]:
+            state.counts[status.name.lower()] += int(by_status[status])
+    text = int(judged.batch.text_count.sum())
+    state.counts["unscored_text"] += text
+    state.counts["accepted"] += text + judged.batch.readings
+    state.counts["events"] += len(judged.batch)
+    if ordered.too_late:
+        state.counts["late_beyond_correction"] += ordered.too_late
+
+
+def _not_yet(events: Events, state: TenantState, applied: Applied) -> Events:
+    """The events that their shard's state does not have yet."""
+    device = state.add_devices(events.batch.device)
+    shard = state.devices.rows["shard"][device]
+    rows = np.flatnonzero(applied.below[shard] <= events.offsets).astype(np.int64)
+    return Events(events.tenant, events.offsets[rows], events.batch.take(rows))
+
+
+def _decide(
+    item: Decision, state: PartitionState, history: History, applied: Applied | None, output: Output
+) -> None:
+    control, offset = item.control, item.offset
+    state.counts["control"] += 1
+    match control:
+        case SettingsChanged():
+            controls.change_settings(control, offset, state.tenant(control.tenant), applied)
+        case Tick():
+            output.episodes += controls.tick(control, offset, state, applied)
+        case Quarantine():
+            controls.quarantine(control, offset, state.tenant(control.tenant), applied)
+        case Correct():
+            tenant = state.tenant(control.tenant)
+            for name in control.devices:
+                if applied is not None and applied.has_device(offset, control.tenant, name):
+                    continue
+                events = history(control.tenant, name, offset)
+                correction = correct(
+                    events, name, tenant, Source(state.partition, events.offsets, by_time=True)
+                )
+                state.counts.update(correction.counts)
+                output.corrections.append(correction)
+                output.episodes += correction.episodes

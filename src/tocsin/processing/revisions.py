@@ -1,0 +1,93 @@
+"""Revisions: match the episodes of a correction with those published before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+
+from tocsin.model import Episode, Severity
+from tocsin.processing.state import Known, TenantState
+
+
+def revise(
+    derived: list[Episode],
+    scratch: TenantState,
+    state: TenantState,
+    device: int,
+    numbers: dict[int, int],
+) -> list[Episode]:
+    """Revisions to publish: a changed episode keeps the id of the one it overlaps.
+
+    The rest are new or, where nothing overlaps an old one, retracted. `numbers` maps series of the
+    scratch state to the live one. Updates what the live state knows.
+    """
+    newest = {episode.id: episode for episode in derived}
+    fresh = [replace(item, series=numbers.get(item.series, -1)) for item in scratch.known.get(0, [])]
+    before = state.known.get(device, [])
+    kept = [item for item in before if item.reason == "clock"]
+    candidates = [item for item in before if item.reason != "clock"]
+    found: list[Episode] = []
+    for item in fresh:
+        match = next((old for old in candidates if _overlap(old, item)), None)
+        if match is None:
+            kept.append(item)
+            found.append(newest[item.id])
+            continue
+        candidates.remove(match)
+        if _same(match, item):
+            kept.append(match)
+            continue
+        kept.append(replace(item, id=match.id, revision=match.revision + 1))
+        found.append(msgspec.structs.replace(newest[item.id], id=match.id, revision=match.revision + 1))
+    found += [_retracted(item, state, device) for item in candidates]
+    state.known[device] = kept
+    return found
+
+
+def _overlap(old: Known, new: Known) -> bool:
+    """Whether two spans of the same cause have a moment in common."""
+    same_cause = old.detector == new.detector and old.series == new.series
+    if not same_cause or (old.series < 0 and old.reason != new.reason):
+        return False
+    starts_in_time = new.end_ms is None or old.started_ms <= new.end_ms
+    return starts_in_time and (old.end_ms is None or new.started_ms <= old.end_ms)
+
+
+def _same(old: Known, new: Known) -> bool:
+    return old.digest == new.digest and old.started_ms == new.started_ms and old.end_ms == new.end_ms
+
+
+def _retracted(item: Known, state: TenantState, device: int) -> Episode:
+    """The last revision of an episode that late data made vanish."""
+    name = state.names.name(device)
+    application, version = state.streams[int(state.devices.rows[device]["stream"])]
+    parameter = ""
+    if item.series >= 0:
+        key = state.series_key(item.series)
+        application, parameter = key.application, key.parameter
+    return Episode(
+        id=item.id,
+        tenant=state.tenant,
+        application=application,
+        version=version,
+        device=name,
+        parameter=parameter,
+        detector=item.detector,
+        reason=item.reason,
+        severity=Severity.INFO,
+        started_ms=item.started_ms,
+        opened_ms=item.started_ms,
+        end_ms=item.end_ms if item.end_ms is not None else item.started_ms,
+        last_abnormal_ms=item.started_ms,
+        peak_ms=item.started_ms,
+        readings=0,
+        value=0.0,
+        expected=0.0,
+        lower=0.0,
+        upper=0.0,
+        score=0.0,
+        explanation="late records showed that nothing was abnormal",
+        revision=item.revision + 1,
+        retracted=True,
+    )

@@ -1,0 +1,312 @@
+"""The processor's state: per tenant, tables of devices and series and what detectors learnt of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from tocsin.commit.abstract import Totals
+from tocsin.detectors.abstract import Rows, SeriesDetector, SeriesState
+from tocsin.detectors.registry import detector
+from tocsin.events import I32, EventBatch, Strings
+from tocsin.interning import Interner
+from tocsin.model import SeriesKey
+from tocsin.processing.hashing import join, names_hash
+from tocsin.processing.rows import DEVICE, IDLE, PARAMETER_KEY, POLICY, SERIES, start_devices
+from tocsin.processing.tables import PairIndex, Table, grow
+from tocsin.processing.timeline import Timeline
+from tocsin.sharding import shard_of
+
+_NOTICES_MIN: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An episode that was published, as far as a correction must know it."""
+
+    id: str
+    detector: str
+    series: int  # -1 = the device as a whole
+    reason: str
+    started_ms: int
+    end_ms: int | None
+    revision: int
+    digest: int
+
+
+class Slot:
+    """One detector at work for a tenant: its rows, and the policy's, one per series."""
+
+    def __init__(self, kind: SeriesDetector) -> None:
+        self.detector: Final = kind
+        self.label: Final = np.uint64(names_hash(kind.info.name)[0] & ~0xFF)
+        self.policy = Table(POLICY)
+        self.settings: Rows = np.zeros(0, kind.settings_dtype)
+        self.row_of: I32 = np.zeros((0, 0), np.int32)
+        self.enabled: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self.state = SeriesState(
+            hot=np.zeros(1, kind.hot_dtype),
+            before=np.zeros(1, kind.hot_dtype),
+            cells=np.zeros((1, kind.cell_count), kind.cell_dtype),
+        )
+
+    def reserve(self, rows: int) -> None:
+        """Make room for `rows` series in all."""
+        self.state.hot = grow(self.state.hot, rows)
+        self.state.before = grow(self.state.before, rows)
+        self.state.cells = grow(self.state.cells, rows)
+        self.policy.reserve(rows - self.policy.count)
+
+    def start(self, added: int) -> None:
+        """Take `added` new series into use."""
+        first = self.state.count
+        self.state.count += added
+        self.detector.initialise(
+            self.state.hot[first : first + added], self.state.cells[first : first + added]
+        )
+        self.policy.extend(added)
+
+    def before_run(self, series: int, started_ms: int) -> Rows:
+        """The hot state from just before the run that started at `started_ms` came under watch."""
+        del started_ms
+        return np.array(self.state.before[series])
+
+    def copy_series(self, number: int, other: Slot, derived: int) -> None:
+        """Take over the rows of one series from another state of the same detector."""
+        self.state.hot[number] = other.state.hot[derived]
+        self.state.before[number] = other.state.before[derived]
+        self.state.cells[number] = other.state.cells[derived]
+        self.policy.rows[number] = other.policy.rows[derived]
+
+    def move_captures(self, other: Slot, numbers: dict[int, int]) -> None:
+        """Take over the captures of the series in `numbers` (theirs → ours)."""
+        replaced = set(numbers.values())
+        kept = [capture for capture in self.state.captures if capture.series not in replaced]
+        moved = [replace(capture, series=numbers[capture.series]) for capture in other.state.captures]
+        self.state.captures = kept + moved
+
+    def forget_captures(self) -> None:
+        """Drop captures of series that are no longer watched."""
+        hot = self.state.hot
+        self.state.captures = [
+            capture
+            for capture in self.state.captures
+            if self.policy.rows[capture.series]["phase"] != IDLE
+            and hot[capture.series]["before_ms"] <= capture.ts
+        ]
+
+
+class TenantState:
+    """Everything the processor knows of one tenant's devices in one partition."""
+
+    def __init__(self, tenant: str, timeline: Timeline | None = None) -> None:
+        self.tenant: Final = tenant
+        self.names = Interner()
+        self.devices = Table(DEVICE)
+        self.timeline = timeline or Timeline()
+        self.streams: list[tuple[str, str]] = []
+        self._stream_numbers: dict[tuple[str, str], int] = {}
+        self.parameters: list[tuple[str, str]] = []
+        self._parameter_codes: dict[tuple[str, str], int] = {}
+        self.parameter_keys = Table(PARAMETER_KEY)
+        self.pairs = PairIndex()
+        self.series = Table(SERIES)
+        self.slots: dict[str, Slot] = {}
+        self.known: dict[int, list[Known]] = {}
+        self.quarantines: dict[int, list[tuple[int, int | None]]] = {}  # spans of offsets, both apart
+        self.raw_total: npt.NDArray[np.uint64] = np.zeros(2, np.uint64)
+        self.scored_total: npt.NDArray[np.uint64] = np.zeros(2, np.uint64)
+        self.delta_total: npt.NDArray[np.uint64] = np.zeros(2, np.uint64)
+        self.settings_changed()
+
+    def settings_changed(self) -> None:
+        """Bring detectors and their settings rows in line with the timeline."""
+        for settings in self.timeline.settings:
+            for name in settings.detectors:
+                if name not in self.slots:
+                    self.slots[name] = slot = Slot(detector(name))
+                    slot.reserve(self.series.count)
+                    slot.start(self.series.count)
+        for slot in self.slots.values():
+            self._place_settings(slot, 0)
+
+    def add_devices(self, strings: Strings) -> I32:
+        """The numbers of these devices; new ones get rows."""
+        before = len(self.names)
+        numbers = self.names.intern(strings)
+        if len(self.names) > before:
+            fresh = [self.names.name(number) for number in range(before, len(self.names))]
+            self._start_devices(fresh)
+        return numbers
+
+    def device_number(self, name: str) -> int | None:
+        """The number of a device, None if it is unknown here."""
+        number = int(self.names.find(Strings.of([name]))[0])
+        return None if number < 0 else number
+
+    def stream_numbers(self, batch: EventBatch) -> I32:
+        """The number of each of the batch's streams."""
+        numbers = np.zeros(len(batch.streams), np.int32)
+        for position, stream in enumerate(batch.streams):
+            if stream not in self._stream_numbers:
+                self._stream_numbers[stream] = len(self.streams)
+                self.streams.append(stream)
+            numbers[position] = self._stream_numbers[stream]
+        return numbers
+
+    def parameter_codes(self, batch: EventBatch) -> I32:
+        """`codes[stream, name]` of the batch's own streams and names; new parameters are added."""
+        codes = np.zeros((len(batch.streams), len(batch.names)), np.int32)
+        before = len(self.parameters)
+        for row, (application, _) in enumerate(batch.streams):
+            for column, name in enumerate(batch.names):
+                codes[row, column] = self._parameter_code((application, name))
+        if len(self.parameters) > before:
+            for slot in self.slots.values():
+                self._place_settings(slot, before)
+        return codes
+
+    def parameter_code(self, application: str, parameter: str) -> int:
+        """The code of a parameter; new ones are added."""
+        before = len(self.parameters)
+        code = self._parameter_code((application, parameter))
+        if len(self.parameters) > before:
+            for slot in self.slots.values():
+                self._place_settings(slot, before)
+        return code
+
+    def reserve_series(self, extra: int) -> None:
+        """Make room for `extra` new series everywhere."""
+        self.series.reserve(extra)
+        self.pairs.count = self.series.count
+        self.pairs.reserve(extra)
+        for slot in self.slots.values():
+            slot.reserve(self.series.count + extra)
+
+    def start_series(self, added: int) -> None:
+        """Take `added` series, whose rows the caller has filled, into use."""
+        self.series.count += added
+        self.pairs.count = self.series.count
+        for slot in self.slots.values():
+            slot.start(added)
+
+    def notice_room(self, batch: EventBatch) -> int:
+        """Rows for notices such that any one event of the batch fits."""
+        widest = int(np.diff(batch.reading_offsets).max(initial=0))
+        most = int(self.devices.used["series_count"].max(initial=0))
+        return max(_NOTICES_MIN, most + widest + 4)
+
+    def series_key(self, series: int) -> SeriesKey:
+        """The names of a series."""
+        row = self.series.rows[series]
+        application, parameter = self.parameters[row["parameter"]]
+        return SeriesKey(self.tenant, application, self.names.name(int(row["device"])), parameter)
+
+    def device_series(self, device: int) -> list[int]:
+        """The series of a device, newest first."""
+        found = []
+        series = int(self.devices.rows[device]["first_series"])
+        while series >= 0:
+            found.append(series)
+            series = int(self.series.rows[series]["next"])
+        return found
+
+    def dirty_devices(self) -> list[str]:
+        """Devices with late readings that no correction has taken in."""
+        return [self.names.name(int(d)) for d in np.flatnonzero(self.devices.used["dirty"])]
+
+    def _start_devices(self, names: list[str]) -> None:
+        first = self.devices.extend(len(names))
+        rows = self.devices.rows[first : first + len(names)]
+        start_devices(rows)
+        for row, name in enumerate(names):
+            rows["key_low"][row], rows["key_high"][row] = names_hash(self.tenant, name)
+            rows["shard"][row] = shard_of(self.tenant, name)
+        self.timeline.add_devices(names, first)
+
+    def _parameter_code(self, key: tuple[str, str]) -> int:
+        code = self._parameter_codes.get(key)
+        if code is None:
+            code = self._parameter_codes[key] = len(self.parameters)
+            self.parameters.append(key)
+            row = self.parameter_keys.extend(1)
+            self.parameter_keys.rows[row] = names_hash(*key)
+        return code
+
+    def _place_settings(self, slot: Slot, first: int) -> None:
+        """Settings rows of parameters from `first` on, for every version; `first` 0 = all anew."""
+        kind, versions = slot.detector, self.timeline.settings
+        rows = [
+            kind.settings_row(settings, name) for _, name in self.parameters[first:] for settings in versions
+        ]
+        kept = slot.settings[: first * len(versions)]
+        slot.settings = np.concatenate([kept, *rows]) if rows else kept
+        count = len(self.parameters)
+        numbers = np.arange(count * len(versions), dtype=np.int32).reshape(count, len(versions))
+        slot.row_of = np.ascontiguousarray(numbers.T)
+        slot.enabled = np.array([kind.info.name in settings.detectors for settings in versions])
+
+
+class PartitionState:
+    """The state of one partition: its tenants, and the offset of the next record to apply."""
+
+    def __init__(self, partition: int, position: int = 0) -> None:
+        self.partition: Final = partition
+        self.position = position
+        self.tenants: dict[str, TenantState] = {}
+        self.counts: Counter[str] = Counter()
+
+    def tenant(self, name: str) -> TenantState:
+        """The state of a tenant, new when it is not known."""
+        if name not in self.tenants:
+            self.tenants[name] = TenantState(name)
+        return self.tenants[name]
+
+    def totals(self) -> Totals:
+        """Sums over all tenants since the beginning."""
+        raw = scored = delta = 0
+        for state in self.tenants.values():
+            raw += join(*state.raw_total)
+            scored += join(*state.scored_total)
+            delta += join(*state.delta_total)
+        return Totals(
+            raw=_hex(raw),
+            scored=_hex(scored),
+            final=_hex(scored + delta),
+            counts=dict(sorted(self.counts.items())),
+        )
+
+    def pending_corrections(self) -> int:
+        """Devices with late readings that no correction has taken in."""
+        return sum(int(state.devices.used["dirty"].sum()) for state in self.tenants.values())
+
+
+def _hex(total: int) -> str:
+    return f"{total % (1 << 128):032x}"
+
+
+def digest_sums(state: TenantState) -> dict[str, list[tuple[SeriesKey, int]]]:
+    """The sums behind the digests `raw`, `scored` and `final`, by series; O(series) Python objects."""
+    sums: dict[str, list[tuple[SeriesKey, int]]] = {"raw": [], "scored": [], "final": []}
+    for number in range(state.series.count):
+        row = state.series.rows[number]
+        key = state.series_key(number)
+        scored = join(row["scored_low"], row["scored_high"])
+        delta = join(row["delta_low"], row["delta_high"])
+        sums["raw"].append((key, join(row["raw_low"], row["raw_high"])))
+        sums["scored"].append((key, scored))
+        sums["final"].append((key, (scored + delta) % (1 << 128)))
+    for number in range(state.devices.count):
+        row = state.devices.rows[number]
+        key = SeriesKey(state.tenant, "", state.names.name(number), "")
+        scored = join(row["scored_low"], row["scored_high"])
+        final = (scored + join(row["delta_low"], row["delta_high"])) % (1 << 128)
+        if scored:
+            sums["scored"].append((key, scored))
+        if final:
+            sums["final"].append((key, final))
+    return sums

@@ -1,0 +1,173 @@
+"""Streams of Arrow record batches from Parquet and CSV files, in the order of the file."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, Final, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from tocsin.errors import InvalidInputError
+
+Bools = npt.NDArray[np.bool_]
+
+_NULLS: Final = ["", "null", "NULL", "None", "NA", "N/A", "n/a"]
+_CSV_BLOCK_BYTES: Final = 4 << 20
+_SAMPLE_BYTES: Final = 1 << 20
+
+
+class Table(ABC):
+    """A file of rows with named columns. Read once, from the front, in bounded memory."""
+
+    numbers: dict[str, pa.DataType | None]  # every column in order; None = holds no numbers
+    rows: int | None  # None = not known before the end
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.numbers)
+
+    @property
+    def numeric(self) -> tuple[str, ...]:
+        """The columns that hold numbers."""
+        return tuple(name for name, kind in self.numbers.items() if kind is not None)
+
+    @abstractmethod
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """The columns, in pieces of at most `rows`; numbers may still be text, for `parse_numbers`."""
+
+
+class ParquetTable(Table):
+    """Types are those of the file."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = pq.ParquetFile(path)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InvalidInputError(f"{path.name} is no Parquet file: {error}", field="file") from error
+        schema = self._file.schema_arrow
+        self.numbers = {field.name: field.type if is_number(field.type) else None for field in schema}
+        self.rows = self._file.metadata.num_rows
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        yield from self._file.iter_batches(batch_size=rows, columns=list(columns))
+
+
+class CsvTable(Table):
+    """A header, then rows. A column holds numbers if every value in the first mebibyte is one."""
+
+    def __init__(self, source: IO[bytes], name: str) -> None:
+        self._name = name
+        self._source = io.BufferedReader(_Peekable(source), _SAMPLE_BYTES)
+        sample = self._source.peek(_SAMPLE_BYTES)
+        self.numbers = dict.fromkeys(_header(sample, name))
+        self.numbers = self._guess(sample)
+        self.rows = None
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        reader = self._open(self._source, columns)
+        try:
+            for batch in reader:
+                for begin in range(0, len(batch), rows):
+                    yield batch.slice(begin, rows)
+        except pa.ArrowInvalid as error:
+            raise InvalidInputError(f"{self._name}: {error}", field="file") from error
+
+    def _guess(self, sample: bytes) -> dict[str, pa.DataType | None]:
+        whole_lines = sample[: sample.rfind(b"\n") + 1] or sample
+        try:
+            table = pa.Table.from_batches(list(self._open(io.BytesIO(whole_lines), self.names)))
+        except (pa.ArrowInvalid, ValueError) as error:
+            raise InvalidInputError(f"{self._name}: {error}", field="file") from error
+        return {name: _guess_type(table.column(name)) for name in self.names}
+
+    def _open(self, source: Any, columns: Sequence[str]) -> pacsv.CSVStreamingReader:
+        return pacsv.open_csv(
+            source,
+            read_options=pacsv.ReadOptions(block_size=_CSV_BLOCK_BYTES),
+            parse_options=pacsv.ParseOptions(newlines_in_values=True),
+            convert_options=pacsv.ConvertOptions(
+                column_types=dict.fromkeys(self.names, pa.string()),
+                include_columns=list(columns),
+                strings_can_be_null=True,
+                null_values=_NULLS,
+            ),
+        )
+
+
+class _Peekable(io.RawIOBase):
+    """Makes any binary stream a raw one, so that a sample can be looked at before reading."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._source.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def open_source(path: Path) -> IO[bytes]:
+    """The bytes of a file, decompressed if its name ends in `.gz`."""
+    return cast("IO[bytes]", gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+
+
+def parse_numbers(column: pa.Array, kind: pa.DataType) -> tuple[pa.Array, Bools]:
+    """Text as numbers of `kind`, and which rows are none; they are null in the numbers.
+
+    What becomes of a row never depends on the rows around it. Other columns come back as they are.
+    """
+    none = np.zeros(len(column), np.bool_)
+    if not pa.types.is_string(column.type):
+        return column, none
+    try:
+        return pc.cast(column, kind), none
+    except pa.ArrowInvalid:
+        values = [_parse_number(text, kind) for text in column]
+    numbers = pa.array(values, kind)
+    return numbers, np.asarray(column.is_valid()) & ~np.asarray(numbers.is_valid())
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether values of this type can be readings; truth values can't."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def _parse_number(text: pa.Scalar, kind: pa.DataType) -> int | float | None:
+    try:
+        number: int | float | None = text.cast(kind).as_py()
+    except pa.ArrowInvalid:
+        return None
+    return number
+
+
+def _guess_type(column: pa.ChunkedArray) -> pa.DataType | None:
+    for kind in (pa.int64(), pa.float64()):
+        try:
+            pc.cast(column, kind)
+        except pa.ArrowInvalid:
+            continue
+        return kind
+    return None
+
+
+def _header(sample: bytes, name: str) -> tuple[str, ...]:
+    text = sample.decode("utf-8-sig", errors="replace")
+    names = next(csv.reader(io.StringIO(text)), [])
+    if not names or len(set(names)) != len(names):
+        raise InvalidInputError(
+            f"{name}: the first line must name every column once, it is {','.join(names)!r}", field="file"
+        )
+    return tuple(names)

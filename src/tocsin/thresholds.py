@@ -19,12 +19,15 @@ KNEE_SHARE: Final = 0.02
 KNEE_EFOLDS: Final = 3.912023005428146  # -ln(KNEE_SHARE)
 KNEE_START: Final = 3.0  # above the 2.33 of a Gaussian: doubtful at first
 EXCESS_START: Final = 1.0  # a Gaussian has 0.37
-KNEE_UP: Final = 1.0 + 0.05 * (1.0 - KNEE_SHARE)
-KNEE_DOWN: Final = 1.0 - 0.05 * KNEE_SHARE
+KNEE_GAIN: Final = 0.05
+KNEE_UP: Final = KNEE_GAIN * (1.0 - KNEE_SHARE)
+KNEE_DOWN: Final = KNEE_GAIN * KNEE_SHARE
 KNEE_MIN: Final = 0.25
+KNEE_MAX: Final = 30.0
+EXCESS_MAX: Final = 100.0
 EXCESS_SHARE_MIN: Final = 0.1  # of the knee: no tail is taken as lighter than that
 EXCESS_GAIN: Final = 1.0 / 20.0
-EXCESS_CLIP: Final = 10.0
+EXCESS_CLIP: Final = 100.0
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
@@ -42,21 +45,16 @@ def strangeness(efolds: float, knee: float, excess: float) -> float:
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
-def next_knee(z: float, knee: float) -> float:
-    """The knee after a reading of strangeness z."""
+def next_knee(z: float, knee: float, weight: float) -> float:
+    """The knee after a reading of strangeness z that counts `weight` (0 … 1)."""
     if z > knee:
-        return knee * KNEE_UP
-    lower = knee * KNEE_DOWN
-    return lower if lower > KNEE_MIN else KNEE_MIN
+        return min(knee + knee * (KNEE_UP * weight), KNEE_MAX)
+    return max(knee - knee * (KNEE_DOWN * weight), KNEE_MIN)
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
-def next_excess(z: float, knee: float, excess: float) -> float:
-    """The mean excess after a reading beyond the knee; one monster counts as ten times the mean."""
-    over = z - knee
-    most = EXCESS_CLIP * excess
-    if over > most:
-        over = most
-    learnt = excess + (over - excess) * EXCESS_GAIN
-    least = EXCESS_SHARE_MIN * knee
-    return learnt if learnt > least else least
+def next_excess(z: float, knee: float, excess: float, weight: float) -> float:
+    """The mean excess after a reading beyond the knee; a monster counts as EXCESS_CLIP times the mean."""
+    over = min(z - knee, EXCESS_CLIP * excess)
+    learnt = excess + (over - excess) * (EXCESS_GAIN * weight)
+    return min(max(learnt, EXCESS_SHARE_MIN * knee), EXCESS_MAX)

@@ -33,6 +33,8 @@ HOT: Final = np.dtype(
         ("excess", np.float64),
         ("smooth_knee", np.float64),
         ("smooth_excess", np.float64),
+        ("held_limit", np.float64),  # z that was abnormal when the run of abnormal readings began
+        ("smooth_held_limit", np.float64),
         ("last", np.float64),
         ("quantum", np.float64),  # smallest change seen
         ("held_since_ms", np.int64),  # start of the run of abnormal readings kept out of learning
@@ -42,7 +44,8 @@ HOT: Final = np.dtype(
         ("cell", np.int16),
         ("source", np.uint8),
         *WATCH_HOT_FIELDS,
-        ("spare", np.uint8, 7),
+        ("run", np.int32),  # abnormal readings of the run
+        ("spare", np.uint8, 3),
     ]
 )
 CELL: Final = np.dtype([("mean", np.float64), ("deviation", np.float32), ("visits", np.int32)])
@@ -96,15 +99,15 @@ def score_rows(
         if moved:
             scratch[0] = hot[s]
             change_hour(row, cells[s], rule, ts[i], offset[i], x, kept)
-        abnormal = judge(i, row, rule, x, out)
+        abnormal = judge(i, row, rule, ts[i], x, out)
         if abnormal and row.watched == 0:
             if moved:
                 before[s] = scratch[0]
             else:
                 before[s] = hot[s]
             row.before_ms = ts[i]
-        if abnormal and row.watched == 0:
-            row.held_since_ms = ts[i]
+        if abnormal:
+            hold(row, rule, ts[i])
         watch(row, rule, ts[i], out[4][i])
         if moved and row.watched != 0:
             caught_row[caught] = i
@@ -183,7 +186,7 @@ def look_up(row: Any, cells: Any, cell: int, rule: Any) -> None:
 
 
 @nb.njit(cache=True, nogil=True)
-def judge(i: int, row: Any, rule: Any, x: float, out: Any) -> bool:
+def judge(i: int, row: Any, rule: Any, ts: int, x: float, out: Any) -> bool:
     """Write the scores of reading i; changes nothing in the row but what it expects now."""
     scores, expected, lower, upper, verdict, reason = out
     if row.seen < rule.ready_readings:
@@ -204,17 +207,21 @@ def judge(i: int, row: Any, rule: Any, x: float, out: Any) -> bool:
     smooth_z = abs(row.smooth + (residual - row.smooth) * GAIN) / max(row.smooth_spread, 0.1 * spread)
     raw = rarity(z, row.knee, row.excess)
     smoothed = rarity(smooth_z, row.smooth_knee, row.smooth_excess)
-    if smoothed > raw:
-        reach = strangeness(rule.limit, row.smooth_knee, row.smooth_excess) * row.smooth_spread
-        efolds = smoothed
+    limit = strangeness(rule.limit, row.knee, row.excess)
+    smooth_limit = strangeness(rule.limit, row.smooth_knee, row.smooth_excess)
+    if row.watched != 0 and ts - row.held_since_ms < rule.hold_ms:
+        limit = min(limit, row.held_limit)
+        smooth_limit = min(smooth_limit, row.smooth_held_limit)
+    abnormal = z > limit or smooth_z > smooth_limit
+    reach = smooth_limit * max(row.smooth_spread, 0.1 * spread) if smoothed > raw else limit * spread
+    share = max(raw, smoothed) / rule.limit
+    if abnormal:
+        scores[i] = 1.0 + 0.1 * share if share <= 1.0 else share + 0.1
     else:
-        reach = strangeness(rule.limit, row.knee, row.excess) * spread
-        efolds = raw
-    scores[i] = efolds / rule.limit
+        scores[i] = min(share, 1.0)
     expected[i] = centre
     lower[i] = centre - reach
     upper[i] = centre + reach
-    abnormal = scores[i] > 1.0
     verdict[i] = 1 if abnormal else 0
     reason[i] = 0 if not abnormal else (SMOOTHED if smoothed > raw else RAW)
     return abnormal
@@ -229,6 +236,17 @@ def floor_of(row: Any) -> float:
 
 
 @nb.njit(cache=True, nogil=True)
+def hold(row: Any, rule: Any, ts: int) -> None:
+    """Count an abnormal reading into its run; the first one fixes the limits that the run is held to."""
+    if row.watched == 0:
+        row.held_since_ms = ts
+        row.held_limit = strangeness(rule.limit, row.knee, row.excess)
+        row.smooth_held_limit = strangeness(rule.limit, row.smooth_knee, row.smooth_excess)
+        row.run = 0
+    row.run = min(row.run + 1, 1_000_000_000)
+
+
+@nb.njit(cache=True, nogil=True)
 def learn(row: Any, rule: Any, ts: int, x: float, abnormal: bool) -> None:
     """Learn from a reading just judged; abnormal ones only after `hold_ms` of them."""
     if row.seen == 0:
@@ -238,7 +256,7 @@ def learn(row: Any, rule: Any, ts: int, x: float, abnormal: bool) -> None:
     if change > 0.0 and (row.quantum == 0.0 or change < row.quantum):
         row.quantum = change
     row.last = x
-    learn_tails(row, rule, x)
+    learn_tails(row, rule, x, 1.0 / row.run if abnormal else 1.0)
     if abnormal and ts - row.held_since_ms < rule.hold_ms:
         return
     row.seen = min(row.seen + 1, 1_000_000_000)
@@ -253,7 +271,7 @@ def learn(row: Any, rule: Any, ts: int, x: float, abnormal: bool) -> None:
 
 
 @nb.njit(cache=True, nogil=True)
-def learn_tails(row: Any, rule: Any, x: float) -> None:
+def learn_tails(row: Any, rule: Any, x: float, weight: float) -> None:
     """Smooth the residual and let both tails learn how strange it was."""
     centre, spread = row.centre + row.level, row.spread
     if row.source == SERIES:
@@ -272,8 +290,8 @@ def learn_tails(row: Any, rule: Any, x: float) -> None:
     z = abs(residual) / spread
     smooth_z = abs(row.smooth) / max(row.smooth_spread, 0.1 * spread)
     if z > row.knee:
-        row.excess = next_excess(z, row.knee, row.excess)
-    row.knee = next_knee(z, row.knee)
+        row.excess = next_excess(z, row.knee, row.excess, weight)
+    row.knee = next_knee(z, row.knee, weight)
     if smooth_z > row.smooth_knee:
-        row.smooth_excess = next_excess(smooth_z, row.smooth_knee, row.smooth_excess)
-    row.smooth_knee = next_knee(smooth_z, row.smooth_knee)
+        row.smooth_excess = next_excess(smooth_z, row.smooth_knee, row.smooth_excess, weight)
+    row.smooth_knee = next_knee(smooth_z, row.smooth_knee, weight)

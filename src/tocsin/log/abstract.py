@@ -146,5 +146,9 @@ class Log(ABC):
         """Dead letters of a tenant with ids above `after_id`, ascending."""
 
     @abstractmethod
+    def dead_letter(self, tenant: str, letter_id: int) -> StoredDeadLetter | None:
+        """One dead letter of the tenant."""
+
+    @abstractmethod
     def close(self) -> None:
         """Finish what is queued and close; idempotent."""

@@ -130,12 +130,17 @@ class Catalogue:
         return records
 
     def _holder(self, partition: int, offset: int) -> Segment:
-        for segment in reversed(self._segments):
+        segments = self._segments
+        for segment in reversed(segments):
             if segment.begins[partition] <= offset:
                 return segment
-        raise NotFoundError(
-            f"offset {offset} of partition {partition} was trimmed; the oldest is {self.begins[partition]}"
-        )
+        raise _trimmed(partition, offset, segments[0].begins[partition])
+
+    def check_kept(self, partition: int, offset: int) -> None:
+        """NotFoundError if the offset was trimmed."""
+        begin = self.begins[partition]
+        if offset < begin:
+            raise _trimmed(partition, offset, begin)
 
     def _touch(self, segment: Segment) -> None:
         """Keep only the sealed segments used last open."""
@@ -263,6 +268,10 @@ def _is_safe(begins: Sequence[int], ends: Sequence[int], safe: Mapping[int, int]
         begin == end or end <= safe.get(partition, 0)
         for partition, (begin, end) in enumerate(zip(begins, ends, strict=True))
     )
+
+
+def _trimmed(partition: int, offset: int, begin: int) -> NotFoundError:
+    return NotFoundError(f"offset {offset} of partition {partition} was trimmed; the oldest is {begin}")
 
 
 def _size(path: Path) -> int:

@@ -73,6 +73,7 @@ class EmbeddedLog(Log):
         end = self.end(partition)
         if offset >= end:
             return []
+        self._catalogue.check_kept(partition, offset)
         recent = self._tail.read(partition, offset, bytes_max)
         return self._catalogue.read(partition, offset, end, bytes_max) if recent is None else recent
 
@@ -97,7 +98,6 @@ class EmbeddedLog(Log):
         return self._catalogue.dead_letters(tenant, after_id, limit)
 
     def dead_letter(self, tenant: str, letter_id: int) -> StoredDeadLetter | None:
-        """One dead letter of the tenant."""
         found = self.dead_letters(tenant, after_id=letter_id - 1, limit=1)
         return found[0] if found and found[0].id == letter_id else None
 
@@ -122,8 +122,8 @@ class EmbeddedLog(Log):
         group: list[Pending] = []
         try:
             while group := self._queue.take():
-                self._write_group(group)
                 self._roll_when_full()
+                self._write_group(group)
         except BaseException as error:
             self._failure = error
             self._queue.close()

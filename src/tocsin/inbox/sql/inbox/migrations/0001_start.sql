@@ -1,0 +1,74 @@
+-- The newest revision of every episode, and the anomaly it was folded into.
+-- `ends_ms` is the end, or a time that never comes while it lasts, so that one index finds overlaps.
+-- `score` is NULL where the detector has none.
+CREATE TABLE episode (
+    tenant           TEXT NOT NULL,
+    id               TEXT NOT NULL,
+    anomaly_id       TEXT NOT NULL REFERENCES anomaly (id),
+    application      TEXT NOT NULL,
+    device           TEXT NOT NULL,
+    parameter        TEXT NOT NULL,
+    detector         TEXT NOT NULL,
+    severity         INTEGER NOT NULL,
+    started_ms       INTEGER NOT NULL,
+    last_abnormal_ms INTEGER NOT NULL,
+    ends_ms          INTEGER NOT NULL,
+    score            REAL,
+    explanation      TEXT NOT NULL,
+    retracted        INTEGER NOT NULL,
+    folded_at        INTEGER NOT NULL,
+    PRIMARY KEY (tenant, id)
+) STRICT;
+
+CREATE INDEX episode_by_device ON episode (tenant, device, application, ends_ms);
+CREATE INDEX episode_by_anomaly ON episode (anomaly_id, folded_at);
+
+-- `parameters`, `detectors` and `episodes` are JSON arrays; the last three columns belong to people.
+CREATE TABLE anomaly (
+    id               TEXT NOT NULL PRIMARY KEY,
+    tenant           TEXT NOT NULL,
+    application      TEXT NOT NULL,
+    device           TEXT NOT NULL,
+    parameters       TEXT NOT NULL,
+    detectors        TEXT NOT NULL,
+    severity         TEXT NOT NULL,
+    condition        TEXT NOT NULL CHECK (condition IN ('active', 'cleared')),
+    started_ms       INTEGER NOT NULL,
+    last_abnormal_ms INTEGER NOT NULL,
+    cleared_ms       INTEGER,
+    updated_sequence INTEGER NOT NULL,
+    version          INTEGER NOT NULL,
+    recurrences      INTEGER NOT NULL,
+    explanation      TEXT NOT NULL,
+    peak_score       REAL NOT NULL,
+    episodes         TEXT NOT NULL,
+    handling         TEXT NOT NULL DEFAULT 'open'
+                     CHECK (handling IN ('open', 'acknowledged', 'snoozed', 'resolved')),
+    seen_at_ms       INTEGER,
+    assignee         TEXT
+) STRICT;
+
+CREATE INDEX anomaly_by_change ON anomaly (tenant, updated_sequence);
+CREATE INDEX anomaly_by_device ON anomaly (tenant, device, updated_sequence);
+
+-- What happened, in order; never altered.
+CREATE TABLE change (
+    sequence   INTEGER PRIMARY KEY,
+    anomaly_id TEXT NOT NULL REFERENCES anomaly (id),
+    tenant     TEXT NOT NULL,
+    at_ms      INTEGER NOT NULL,
+    actor      TEXT NOT NULL,
+    kind       TEXT NOT NULL,
+    detail     TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX change_by_anomaly ON change (anomaly_id, sequence);
+CREATE INDEX change_by_tenant ON change (tenant, sequence);
+
+-- One row: the last outbox sequence that was folded in.
+CREATE TABLE position (
+    only     INTEGER PRIMARY KEY CHECK (only = 1),
+    sequence INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO position (only, sequence) VALUES (1, 0);

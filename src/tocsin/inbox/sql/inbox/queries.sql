@@ -1,0 +1,108 @@
+-- name: position
+SELECT sequence FROM position
+-- name: advance
+UPDATE position SET sequence = :sequence
+-- name: anomaly_of_episode
+SELECT anomaly_id FROM episode WHERE tenant = :tenant AND id = :id
+-- name: near
+SELECT anomaly_id, parameter, started_ms, ends_ms
+FROM episode
+WHERE tenant = :tenant AND device = :device AND application = :application
+  AND ends_ms >= :from_ms AND started_ms <= :to_ms AND NOT retracted
+ORDER BY ends_ms DESC, id
+LIMIT :limit
+-- name: put_episode
+INSERT INTO episode (tenant, id, anomaly_id, application, device, parameter, detector, severity,
+                     started_ms, last_abnormal_ms, ends_ms, score, explanation, retracted, folded_at)
+VALUES (:tenant, :id, :anomaly_id, :application, :device, :parameter, :detector, :severity,
+        :started_ms, :last_abnormal_ms, :ends_ms, :score, :explanation, :retracted, :folded_at)
+ON CONFLICT DO UPDATE SET
+    severity = excluded.severity, started_ms = excluded.started_ms,
+    last_abnormal_ms = excluded.last_abnormal_ms, ends_ms = excluded.ends_ms, score = excluded.score,
+    explanation = excluded.explanation, retracted = excluded.retracted
+-- name: valid_episodes
+SELECT count(*) FROM episode WHERE anomaly_id = :anomaly_id AND NOT retracted
+-- name: span
+SELECT count(*), min(started_ms), max(last_abnormal_ms), max(ends_ms), max(severity), max(score)
+FROM episode WHERE anomaly_id = :anomaly_id AND retracted = :retracted
+-- name: strongest
+SELECT parameter, explanation FROM episode
+WHERE anomaly_id = :anomaly_id AND retracted = :retracted
+ORDER BY severity DESC, score DESC NULLS LAST, started_ms, id
+LIMIT 1
+-- name: parameters
+SELECT DISTINCT parameter FROM episode
+WHERE anomaly_id = :anomaly_id AND retracted = :retracted AND parameter <> ''
+ORDER BY parameter
+-- name: detectors
+SELECT DISTINCT detector FROM episode
+WHERE anomaly_id = :anomaly_id AND retracted = :retracted
+ORDER BY detector
+-- name: newest_episodes
+SELECT id FROM episode
+WHERE anomaly_id = :anomaly_id AND retracted = :retracted
+ORDER BY folded_at DESC
+LIMIT :limit
+-- name: put_anomaly
+INSERT INTO anomaly (id, tenant, application, device, parameters, detectors, severity, condition,
+                     handling, started_ms, last_abnormal_ms, cleared_ms, updated_sequence, version,
+                     recurrences, explanation, peak_score, episodes, seen_at_ms)
+VALUES (:id, :tenant, :application, :device, :parameters, :detectors, :severity, :condition,
+        :handling, :started_ms, :last_abnormal_ms, :cleared_ms, :updated_sequence, :version,
+        :recurrences, :explanation, :peak_score, :episodes, :seen_at_ms)
+ON CONFLICT DO UPDATE SET
+    parameters = excluded.parameters, detectors = excluded.detectors, severity = excluded.severity,
+    condition = excluded.condition, started_ms = excluded.started_ms,
+    last_abnormal_ms = excluded.last_abnormal_ms, cleared_ms = excluded.cleared_ms,
+    updated_sequence = excluded.updated_sequence, version = excluded.version,
+    recurrences = excluded.recurrences, explanation = excluded.explanation,
+    peak_score = excluded.peak_score, episodes = excluded.episodes
+-- name: add_change
+INSERT INTO change (sequence, anomaly_id, tenant, at_ms, actor, kind, detail)
+VALUES (:sequence, :anomaly_id, :tenant, :at_ms, :actor, :kind, :detail)
+-- name: last_change
+SELECT coalesce(max(sequence), 0) FROM change
+-- name: anomaly
+SELECT id, tenant, application, device, parameters, detectors, severity, condition, handling,
+       started_ms, last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
+       peak_score, episodes, seen_at_ms
+FROM anomaly WHERE id = :id AND tenant = :tenant
+-- name: page
+SELECT id, tenant, application, device, parameters, detectors, severity, condition, handling,
+       started_ms, last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
+       peak_score, episodes, seen_at_ms
+FROM anomaly
+WHERE tenant = :tenant AND updated_sequence < :before_sequence
+  AND (:application IS NULL OR application = :application)
+  AND (:severity IS NULL OR severity = :severity)
+  AND (:condition IS NULL OR condition = :condition)
+  AND (:handling IS NULL OR handling = :handling)
+  AND (:from_ms IS NULL OR cleared_ms IS NULL OR cleared_ms >= :from_ms)
+  AND (:to_ms IS NULL OR started_ms <= :to_ms)
+  AND (:parameter IS NULL OR EXISTS (SELECT 1 FROM json_each(parameters) WHERE value = :parameter))
+ORDER BY updated_sequence DESC
+LIMIT :limit
+-- name: page_of_device
+SELECT id, tenant, application, device, parameters, detectors, severity, condition, handling,
+       started_ms, last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
+       peak_score, episodes, seen_at_ms
+FROM anomaly
+WHERE tenant = :tenant AND device = :device AND updated_sequence < :before_sequence
+  AND (:application IS NULL OR application = :application)
+  AND (:severity IS NULL OR severity = :severity)
+  AND (:condition IS NULL OR condition = :condition)
+  AND (:handling IS NULL OR handling = :handling)
+  AND (:from_ms IS NULL OR cleared_ms IS NULL OR cleared_ms >= :from_ms)
+  AND (:to_ms IS NULL OR started_ms <= :to_ms)
+  AND (:parameter IS NULL OR EXISTS (SELECT 1 FROM json_each(parameters) WHERE value = :parameter))
+ORDER BY updated_sequence DESC
+LIMIT :limit
+-- name: history
+SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail FROM change
+WHERE anomaly_id = :id AND tenant = :tenant ORDER BY sequence
+-- name: changes
+SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail FROM change
+WHERE sequence > :after ORDER BY sequence LIMIT :limit
+-- name: changes_of_tenant
+SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail FROM change
+WHERE tenant = :tenant AND sequence > :after ORDER BY sequence LIMIT :limit

@@ -1,0 +1,429 @@
+"""What every inbox promises: one anomaly per cause, the same however the episodes arrive in batches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tocsin.commit.abstract import OutboxRow
+from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Condition, Handling, Inbox
+from tocsin.inbox.embedded import EmbeddedInbox
+from tocsin.inbox.folding import EPISODES_NAMED_MAX, Windows
+from tocsin.model import Episode, Severity
+from tocsin.storage.scripts import load_scripts
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+NOW_MS = 10**12
+WINDOWS = Windows(correlation_ms=10 * MINUTE_MS, recurrence_ms=DAY_MS)
+Opener = Callable[..., Inbox]
+
+
+@pytest.fixture(params=["embedded"])
+def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
+    """Opens the same inbox again by the same name."""
+    opened: list[Inbox] = []
+
+    def open_inbox(name: str = "inbox") -> Inbox:
+        assert request.param == "embedded"
+        opened.append(EmbeddedInbox(tmp_path / f"{name}.db", WINDOWS))
+        return opened[-1]
+
+    yield open_inbox
+    for inbox in opened:
+        inbox.close()
+
+
+@pytest.fixture
+def inbox(opener: Opener) -> Inbox:
+    return opener()
+
+
+def episode(name: str, start_min: int, end_min: int | None = None, **changed: Any) -> Episode:
+    """An episode of pump-7's temperature from one minute to another, or lasting."""
+    base = Episode(
+        id=name,
+        tenant="a",
+        application="hvac",
+        version="1",
+        device="pump-7",
+        parameter="temperature",
+        detector="seasonal",
+        reason="above",
+        severity=Severity.WARNING,
+        started_ms=start_min * MINUTE_MS,
+        opened_ms=(start_min + 5) * MINUTE_MS,
+        end_ms=None if end_min is None else end_min * MINUTE_MS,
+        last_abnormal_ms=(start_min + 5 if end_min is None else end_min) * MINUTE_MS,
+        peak_ms=start_min * MINUTE_MS,
+        readings=6,
+        value=93.2,
+        expected=75.0,
+        lower=70.0,
+        upper=81.1,
+        score=2.0,
+        explanation="temperature is high",
+    )
+    return msgspec.structs.replace(base, **changed)
+
+
+def rows(*episodes: Episode, first: int = 1) -> list[OutboxRow]:
+    """The episodes as the outbox numbers them."""
+    return [OutboxRow(first + number, each) for number, each in enumerate(episodes)]
+
+
+def listed(inbox: Inbox, **filters: Any) -> list[Anomaly]:
+    return inbox.anomalies(AnomalyQuery(**({"tenant": "a"} | filters)))
+
+
+def only(inbox: Inbox) -> Anomaly:
+    """The one anomaly there is."""
+    (anomaly,) = listed(inbox)
+    return anomaly
+
+
+def kinds(inbox: Inbox, anomaly: Anomaly) -> list[str]:
+    return [change.kind for change in inbox.history(anomaly.tenant, anomaly.id)]
+
+
+def test_a_lasting_episode_is_an_active_anomaly(inbox: Inbox) -> None:
+    """An episode that has not ended makes an open, active, unseen anomaly that says what it says."""
+    (changed,) = inbox.fold(rows(episode("e1", 0)), NOW_MS)
+    anomaly = only(inbox)
+    assert changed == anomaly == inbox.anomaly("a", anomaly.id)
+    assert anomaly.id.startswith("an_")
+    assert (anomaly.condition, anomaly.handling) == (Condition.ACTIVE, Handling.OPEN)
+    assert (anomaly.cleared_ms, anomaly.seen_at_ms, anomaly.recurrences) == (None, None, 0)
+    assert (anomaly.explanation, anomaly.peak_score) == ("temperature is high", 2.0)
+    assert (anomaly.parameters, anomaly.detectors, anomaly.episodes) == (
+        ("temperature",),
+        ("seasonal",),
+        ("e1",),
+    )
+    assert (anomaly.version, anomaly.updated_sequence) == (1, 1)
+
+
+def test_it_clears_when_all_its_episodes_have_ended(inbox: Inbox) -> None:
+    """The anomaly is cleared at the latest end, not before the last of its episodes has ended."""
+    pressure: dict[str, Any] = {"parameter": "pressure"}
+    inbox.fold(rows(episode("e1", 0), episode("e2", 3, **pressure), episode("e1", 0, 20)), NOW_MS)
+    assert only(inbox).condition is Condition.ACTIVE
+    inbox.fold(rows(episode("e2", 3, 15, **pressure), first=4), NOW_MS)
+    anomaly = only(inbox)
+    assert (anomaly.condition, anomaly.cleared_ms) == (Condition.CLEARED, 20 * MINUTE_MS)
+    assert kinds(inbox, anomaly) == ["opened", "extended", "updated", "cleared"]
+
+
+@pytest.mark.parametrize(
+    ("second", "anomalies"),
+    [
+        (episode("e2", 29, 90, parameter="pressure"), 1),
+        (episode("e2", 30, 90, parameter="pressure"), 1),
+        (episode("e2", 31, 90, parameter="pressure"), 2),
+        (episode("e2", -10, -5, parameter="pressure"), 1),
+        (episode("e2", -11, -5, parameter="pressure"), 2),
+        (episode("e2", 12, 13, detector="health"), 1),
+        (episode("e2", 30 + 24 * 60, 30 + 25 * 60), 1),
+        (episode("e2", 31 + 24 * 60, 30 + 25 * 60), 2),
+        (episode("e2", 12, 13, device="pump-8"), 2),
+        (episode("e2", 12, 13, application="lifts"), 2),
+    ],
+    ids=[
+        "overlaps",
+        "touches the end",
+        "begins after the end",
+        "starts within the window before",
+        "starts too early",
+        "another detector",
+        "recurs after a day",
+        "recurs too late",
+        "another device",
+        "another application",
+    ],
+)
+def test_one_anomaly_per_cause(inbox: Inbox, second: Episode, anomalies: int) -> None:
+    """Episodes of a device that overlap, start together or recur are one anomaly; others are not."""
+    inbox.fold(rows(episode("e1", 0, 30), second), NOW_MS)
+    assert len(listed(inbox)) == anomalies
+
+
+def test_a_recurrence_reopens_and_is_counted(inbox: Inbox) -> None:
+    """The same parameter, abnormal again within a day, reopens the anomaly with its old id."""
+    inbox.fold(rows(episode("e1", 0, 30)), NOW_MS)
+    first = only(inbox)
+    inbox.fold(rows(episode("e2", 600), episode("e2", 600, 620), first=2), NOW_MS)
+    again = only(inbox)
+    assert (again.id, again.recurrences, again.episodes) == (first.id, 1, ("e2", "e1"))
+    assert kinds(inbox, again) == ["opened", "reopened", "cleared"]
+    assert again.version == first.version + 2
+
+
+def test_the_nearest_cause_wins(inbox: Inbox) -> None:
+    """An episode that fits two anomalies joins the one it overlaps, not the one it might recur from."""
+    inbox.fold(
+        rows(
+            episode("e1", 0, 30),
+            episode("e2", 600, 700, parameter="pressure"),
+            episode("e3", 650, 660),
+        ),
+        NOW_MS,
+    )
+    recurrences = {anomaly.parameters: anomaly.recurrences for anomaly in listed(inbox)}
+    assert recurrences == {("temperature",): 0, ("pressure", "temperature"): 1}
+
+
+def test_the_strongest_episode_speaks(inbox: Inbox) -> None:
+    """Severity is the highest, the sentence that of the strongest, and it names the other parameters."""
+    others = [
+        episode(f"e{number}", 1, parameter=f"p{number}", severity=Severity.INFO, score=9.0)
+        for number in range(7)
+    ]
+    inbox.fold(rows(episode("e", 0, severity=Severity.CRITICAL), *others), NOW_MS)
+    anomaly = only(inbox)
+    assert anomaly.severity is Severity.CRITICAL
+    assert anomaly.peak_score == 9.0
+    assert anomaly.explanation == "temperature is high; and 7 more parameters: p0, p1, p2, p3, p4, …"
+
+
+def test_a_score_that_is_none_counts_as_zero(inbox: Inbox) -> None:
+    """An episode without a score is folded like any other, and folding it again changes nothing."""
+    inbox.fold(rows(episode("e1", 0, score=math.nan), episode("e1", 0, score=math.nan)), NOW_MS)
+    assert (only(inbox).peak_score, only(inbox).version) == (0.0, 1)
+
+
+def test_a_revision_updates_in_place(inbox: Inbox) -> None:
+    """A new revision of an episode replaces what the anomaly took from the old one."""
+    inbox.fold(rows(episode("e1", 0, 30, severity=Severity.CRITICAL)), NOW_MS)
+    inbox.fold(rows(episode("e1", 5, 20, revision=1, explanation="less"), first=2), NOW_MS)
+    anomaly = only(inbox)
+    assert (anomaly.started_ms, anomaly.cleared_ms) == (5 * MINUTE_MS, 20 * MINUTE_MS)
+    assert (anomaly.severity, anomaly.explanation, anomaly.recurrences) == (Severity.WARNING, "less", 0)
+
+
+def test_a_retracted_episode_is_taken_out(inbox: Inbox) -> None:
+    """After a correction the anomaly speaks of the episodes that are left."""
+    pressure = episode("e2", 1, 10, parameter="pressure", explanation="pressure is high", score=1.5)
+    gone = episode("e1", 0, retracted=True, revision=1)
+    inbox.fold(rows(episode("e1", 0), pressure, gone), NOW_MS)
+    anomaly = only(inbox)
+    assert (anomaly.parameters, anomaly.episodes, anomaly.recurrences) == (("pressure",), ("e2",), 0)
+    assert (anomaly.condition, anomaly.explanation) == (Condition.CLEARED, "pressure is high")
+
+
+def test_an_anomaly_without_valid_episodes_is_withdrawn(inbox: Inbox) -> None:
+    """When every episode was retracted, the anomaly is cleared, says why, and keeps its history."""
+    inbox.fold(rows(episode("e1", 0), episode("e1", 0, retracted=True, revision=1)), NOW_MS)
+    anomaly = only(inbox)
+    assert (anomaly.condition, anomaly.cleared_ms) == (Condition.CLEARED, 5 * MINUTE_MS)
+    assert anomaly.explanation.startswith("withdrawn, because corrected data show nothing abnormal")
+    assert anomaly.explanation.endswith("temperature is high")
+    assert anomaly.episodes == ("e1",)
+    assert kinds(inbox, anomaly) == ["opened", "retracted"]
+    inbox.fold(rows(episode("e2", 0, 30), first=3), NOW_MS)
+    assert len(listed(inbox)) == 2
+
+
+def test_a_retraction_of_something_unknown_is_nothing(inbox: Inbox) -> None:
+    """An episode that is first heard of when it is retracted makes no anomaly, but is counted as folded."""
+    assert inbox.fold(rows(episode("e1", 0, retracted=True)), NOW_MS) == []
+    assert listed(inbox) == []
+    assert inbox.position() == 1
+
+
+def test_ids_do_not_depend_on_the_run(opener: Opener) -> None:
+    """Two inboxes give the same episodes the same anomaly id; another tenant's differs."""
+    first, second = opener("one"), opener("two")
+    first.fold(rows(episode("e1", 0)), NOW_MS)
+    second.fold(
+        rows(episode("e0", 0, device="x"), episode("e1", 0), episode("e1", 0, tenant="b"), first=7), 5
+    )
+    (same,) = listed(second, device="pump-7")
+    assert same.id == only(first).id
+    (other,) = second.anomalies(AnomalyQuery(tenant="b"))
+    assert other.id != same.id
+
+
+def test_folding_again_changes_nothing(inbox: Inbox) -> None:
+    """Rows at or below the position are passed over, also when they come together with new ones."""
+    batch = rows(episode("e1", 0), episode("e1", 0, 30), episode("e2", 60))
+    inbox.fold(batch[:2], NOW_MS)
+    before = inbox.changes(0)
+    assert inbox.fold(batch[:2], NOW_MS) == []
+    assert (inbox.changes(0), inbox.position()) == (before, 2)
+    inbox.fold(batch, NOW_MS)
+    assert inbox.position() == 3
+    assert inbox.changes(0)[: len(before)] == before
+
+
+def test_everything_survives_opening_again(opener: Opener) -> None:
+    """Anomalies, changes and position are the same after closing and opening."""
+    inbox = opener()
+    inbox.fold(rows(episode("e1", 0), episode("e2", 60, device="pump-8")), NOW_MS)
+    before = (listed(inbox), inbox.changes(0), inbox.position())
+    inbox.close()
+    inbox.close()
+    again = opener()
+    assert (listed(again), again.changes(0), again.position()) == before
+    again.fold(rows(episode("e1", 0, 30), first=3), NOW_MS)
+    assert [anomaly.condition for anomaly in listed(again)] == [Condition.CLEARED, Condition.ACTIVE]
+
+
+def test_a_fold_that_fails_leaves_nothing(inbox: Inbox) -> None:
+    """A row that cannot be folded takes the whole batch back, position included."""
+    broken = episode("e2", 60, explanation=b"pump")  # bytes in a text column
+    with pytest.raises(Exception, match="TEXT"):
+        inbox.fold(rows(episode("e1", 0), broken), NOW_MS)
+    assert (listed(inbox), inbox.changes(0), inbox.position()) == ([], [], 0)
+
+
+def test_tenants_are_apart(inbox: Inbox) -> None:
+    """A tenant sees neither another's anomalies nor their history or changes, even knowing the id."""
+    inbox.fold(rows(episode("e1", 0), episode("e1", 0, tenant="b")), NOW_MS)
+    (theirs,) = inbox.anomalies(AnomalyQuery(tenant="b"))
+    assert only(inbox).tenant == "a"
+    assert inbox.anomaly("a", theirs.id) is None
+    assert inbox.history("a", theirs.id) == []
+    assert [change.tenant for change in inbox.changes(0, tenant="a")] == ["a"]
+    assert len(inbox.changes(0)) == 2
+
+
+def test_changes_are_one_ordered_log(inbox: Inbox) -> None:
+    """Sequences ascend without gaps, each change names its anomaly, and reading resumes after any of them."""
+    inbox.fold(rows(episode("e1", 0), episode("e2", 0, device="pump-8"), episode("e1", 0, 30)), NOW_MS)
+    changes = inbox.changes(0)
+    assert [change.sequence for change in changes] == [1, 2, 3]
+    assert inbox.changes(1, limit=1) == changes[1:2]
+    assert {change.at_ms for change in changes} == {NOW_MS}
+    assert inbox.history("a", changes[0].anomaly_id) == [changes[0], changes[2]]
+
+
+@pytest.mark.parametrize(
+    ("filters", "devices"),
+    [
+        ({"device": "d1"}, ["d1"]),
+        ({"application": "lifts"}, ["d2"]),
+        ({"parameter": "pressure"}, ["d1"]),
+        ({"severity": Severity.CRITICAL}, ["d2"]),
+        ({"condition": Condition.ACTIVE}, ["d2"]),
+        ({"condition": Condition.CLEARED}, ["d1", "d0"]),
+        ({"handling": Handling.OPEN}, ["d2", "d1", "d0"]),
+        ({"handling": Handling.RESOLVED}, []),
+        ({"from_ms": 31 * MINUTE_MS}, ["d2", "d1"]),
+        ({"to_ms": 99 * MINUTE_MS}, ["d1", "d0"]),
+        ({"device": "d1", "condition": Condition.ACTIVE}, []),
+        ({"limit": 2}, ["d2", "d1"]),
+    ],
+)
+def test_lists_are_filtered(inbox: Inbox, filters: dict[str, Any], devices: list[str]) -> None:
+    """Each filter keeps what it names; newest change first."""
+    inbox.fold(
+        rows(
+            episode("e0", 0, 30, device="d0"),
+            episode("e1", 40, 60, device="d1", parameter="pressure"),
+            episode("e2", 100, device="d2", application="lifts", severity=Severity.CRITICAL),
+        ),
+        NOW_MS,
+    )
+    assert [anomaly.device for anomaly in listed(inbox, **filters)] == devices
+
+
+def test_paging_holds_while_things_change(inbox: Inbox) -> None:
+    """By cursor, what did not change meanwhile comes exactly once; what changed moves to the front."""
+    inbox.fold(rows(*(episode(f"e{n}", 0, device=f"d{n}") for n in range(7))), NOW_MS)
+    seen = listed(inbox, limit=3)
+    inbox.fold(rows(episode("e1", 0, 30, device="d1"), episode("e9", 0, device="d9"), first=8), NOW_MS)
+    while page := listed(inbox, limit=3, before_sequence=seen[-1].updated_sequence):
+        seen += page
+    assert [anomaly.device for anomaly in seen] == ["d6", "d5", "d4", "d3", "d2", "d0"]
+    assert [anomaly.device for anomaly in listed(inbox, limit=2)] == ["d9", "d1"]
+
+
+def test_names_are_bounded_and_counts_exact(inbox: Inbox) -> None:
+    """However often it recurs, an anomaly names its newest 100 episodes and counts all of them."""
+    total = EPISODES_NAMED_MAX + 20
+    inbox.fold(rows(*(episode(f"e{n}", 60 * n, 60 * n + 10) for n in range(total))), NOW_MS)
+    anomaly = only(inbox)
+    assert anomaly.recurrences == total - 1
+    assert anomaly.episodes == tuple(f"e{n}" for n in reversed(range(20, total)))
+
+
+@st.composite
+def outboxes(draw: st.DrawFn) -> list[OutboxRow]:
+    """Rows of a few devices and parameters: openings, ends, revisions and retractions, in any order."""
+    made: list[Episode] = []
+    for _ in range(draw(st.integers(1, 25))):
+        start = draw(st.integers(0, 4000))
+        length = draw(st.none() | st.integers(0, 600))
+        made.append(
+            episode(
+                f"e{draw(st.integers(0, 9))}",
+                start,
+                None if length is None else start + length,
+                severity=draw(st.sampled_from(list(Severity))),
+                score=float(draw(st.integers(1, 3))),
+                retracted=draw(st.sampled_from([False, False, False, True])),
+            )
+        )
+    # an episode keeps its device and parameter through all revisions, as its id says
+    homes = [("d0", "t"), ("d0", "p"), ("d0", ""), ("d1", "t"), ("d1", "p")]
+    return rows(
+        *(
+            msgspec.structs.replace(each, device=home[0], parameter=home[1])
+            for each in made
+            for home in [homes[int(each.id[1:]) % len(homes)]]
+        )
+    )
+
+
+def everything(inbox: Inbox) -> tuple[Any, ...]:
+    return listed(inbox, limit=1000), inbox.changes(0), inbox.position()
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(outbox=outboxes(), cuts=st.lists(st.integers(0, 25), max_size=5), again=st.integers(0, 5))
+def test_batches_do_not_matter(
+    tmp_path_factory: pytest.TempPathFactory, outbox: list[OutboxRow], cuts: list[int], again: int
+) -> None:
+    """Folding row by row, at once, or in any cuts with repeats gives equal anomalies and changes."""
+    folder = tmp_path_factory.mktemp("cuts")
+    whole, cut = EmbeddedInbox(folder / "whole.db", WINDOWS), EmbeddedInbox(folder / "cut.db", WINDOWS)
+    whole.fold(outbox, NOW_MS)
+    for begin, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(outbox)], strict=True):
+        cut.fold(outbox[max(begin - again, 0) : end], NOW_MS)
+    assert everything(cut) == everything(whole)
+    check_laws(whole, outbox)
+    whole.close()
+    cut.close()
+
+
+def check_laws(inbox: Inbox, outbox: Sequence[OutboxRow]) -> None:
+    """What holds for every anomaly, by plain reckoning over the newest revision of each episode."""
+    newest = {row.episode.id: row.episode for row in outbox}
+    anomalies = listed(inbox, limit=1000)
+    owned = [name for anomaly in anomalies for name in anomaly.episodes]
+    assert len(owned) == len(set(owned))
+    shown = {name for name in newest if any(not r.episode.retracted for r in outbox if r.episode.id == name)}
+    assert {name for name in shown if not newest[name].retracted} <= set(owned) <= shown
+    for anomaly in anomalies:
+        own = [newest[name] for name in anomaly.episodes]
+        valid = [each for each in own if not each.retracted]
+        assert not valid or valid == own
+        assert (anomaly.condition is Condition.ACTIVE) == any(each.end_ms is None for each in valid)
+        assert anomaly.recurrences == len(own) - 1
+        assert anomaly.started_ms == min(each.started_ms for each in own)
+        assert anomaly.severity == max((each.severity for each in own), key=list(Severity).index)
+        assert {each.device for each in own} == {anomaly.device}
+
+
+def test_migrations_make_the_schema() -> None:
+    """Applying the migrations one by one gives the documented schema."""
+    scripts = load_scripts("tocsin.inbox", "inbox")
+    assert "".join(scripts.migrations) == scripts.schema

@@ -10,13 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tocsin.errors import CorruptError
+from tocsin.errors import CorruptError, TooLargeError
 from tocsin.events import F64, I32, I64, U8, EventBatch, Strings, decode_events
 from tocsin.interning import Interner
 from tocsin.lake.schemas import TIME
 from tocsin.log.abstract import Record
 
 STAMP_MS_MAX: Final = 2**53
+BYTES_MAX: Final = 2**31 - 1
+
+_FIRST: Final = np.zeros(1, np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,11 @@ class EventColumns:
     def __len__(self) -> int:
         return len(self.ts)
 
+    @property
+    def readings(self) -> int:
+        """Number of readings, m."""
+        return len(self.value)
+
     def take(self, rows: I64) -> EventColumns:
         """The events at `rows`, in that order, with only the devices that they name."""
         used, device = _renumber(self.device[rows], len(self.devices))
@@ -77,7 +85,12 @@ class EventColumns:
 
 
 def merge_records(tenant: str, records: Sequence[Record]) -> EventColumns:
-    """The events of these records of one tenant, one after another; CorruptError where one is damaged."""
+    """The events of these records of one tenant, one after another; CorruptError where one is damaged.
+
+    TooLargeError above 2 GiB of payload, which 32-bit offsets can't address.
+    """
+    if sum(len(record.payload) for record in records) > BYTES_MAX:
+        raise TooLargeError("more than 2 GiB of records at once: append them in parts")
     batches = [decode_events(record.payload) for record in records]
     for record, batch in zip(records, batches, strict=True):
         if len(batch) != record.count:
@@ -133,8 +146,8 @@ def _joined(parts: list[npt.NDArray[Any]], dtype: Any) -> npt.NDArray[Any]:
 
 def _joined_offsets(parts: Iterable[I32]) -> I32:
     """Offsets of lists that are laid one after another; starts at 0."""
-    lengths = [np.diff(part) for part in parts]
-    return np.concatenate([[0], *lengths]).cumsum(dtype=np.int64).astype(np.int32)
+    lengths = np.concatenate([_FIRST, *(part[1:] - part[:-1] for part in parts)])
+    return np.cumsum(lengths, dtype=np.int32, out=lengths)
 
 
 def _joined_strings(parts: list[Strings]) -> Strings:

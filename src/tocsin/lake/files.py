@@ -57,7 +57,7 @@ class LakeFile:
 class Layout:
     """How a file is written. Fresh files are made for speed, compacted ones for size and for readers."""
 
-    compression: str = "snappy"
+    compression: str = "none"
     row_group_rows: int = 1 << 20
     statistics: bool = False
 

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from tocsin.events import I64
 from tocsin.lake.columns import EventColumns
@@ -67,7 +68,7 @@ def _numbered(keys: I64, lowest: int, highest: int) -> tuple[I64, I64, I64]:
     return present + lowest, index[keys - lowest], counts[present]
 
 
-def plausible(ts: I64, arrival: I64) -> I64:
+def plausible(ts: I64, arrival: I64) -> npt.NDArray[np.bool_]:
     """Which stamps may name a partition: not before 2000, at most a day after arrival."""
     return (ts >= PLAUSIBLE_FROM_MS) & (ts <= arrival + PLAUSIBLE_AHEAD_MS)
 

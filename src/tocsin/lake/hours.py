@@ -47,15 +47,16 @@ def aggregate_hours(columns: EventColumns) -> HourColumns:
     applications, application = _applications(columns)
     hour = columns.ts // HOUR_MS
     cell, cell_event = _cells(hour, application, columns.device)
-    slot, event, parameter = _slots(columns, cell, cell_event)
-    count, parts = _accumulate(slot, columns.value, len(event))
+    slot, count, parts = _sums(columns, cell, len(cell_event))
+    names = max(1, len(columns.names))
+    event = cell_event[slot // names]
     month = columns.ts[event].astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64)
     month[~plausible(columns.ts[event], columns.arrival[event])] = _OVERFLOW_MONTH
     return HourColumns(
         application=applications,
         application_of=application[event],
         device=columns.device[event],
-        parameter=parameter,
+        parameter=(slot % names).astype(np.int32),
         hour_ms=hour[event] * HOUR_MS,
         count=count,
         sum=parts[:, 0],
@@ -109,46 +110,59 @@ def _cells(hour: I64, application: I32, device: I32) -> tuple[I32, I64]:
     return number_keys(keys * devices + device)
 
 
-def _slots(columns: EventColumns, cell: I32, cell_event: I64) -> tuple[I64, I64, I32]:
-    """Number the series and hour of each reading; also an event and the parameter of each number."""
+def _sums(columns: EventColumns, cell: I32, cells: int) -> tuple[I64, I64, F64]:
+    """The slots (cell · names + parameter) that have readings, their counts and their sums.
+
+    Slots are an array where most of them are used, else they are numbered first.
+    """
     names = max(1, len(columns.names))
-    keys = _reading_keys(cell, columns.reading_offsets, columns.parameter, names)
-    if len(cell_event) * names <= 2 * len(keys) + 4096:
-        present = np.flatnonzero(np.bincount(keys, minlength=1))
-        slot = np.zeros(len(cell_event) * names, np.int64)
-        slot[present] = np.arange(len(present))
-        slots, distinct = slot[keys], present if len(keys) else present[:0]
-    else:
-        numbers, first = number_keys(keys)
-        slots, distinct = numbers.astype(np.int64), keys[first]
-    return slots, cell_event[distinct // names], (distinct % names).astype(np.int32)
+    if cells * names <= 2 * columns.readings + 4096:
+        count, parts = _accumulate(
+            cell, columns.reading_offsets, columns.parameter, names, columns.value, cells * names
+        )
+        used = np.flatnonzero(count)
+        return used, count[used], parts[used]
+    slots = _slots(cell, columns.reading_offsets, columns.parameter, names)
+    numbers, first = number_keys(slots)
+    each = np.arange(len(slots) + 1, dtype=np.int32)
+    count, parts = _accumulate(numbers, each, np.zeros(len(slots), np.int32), 1, columns.value, len(first))
+    return slots[first], count, parts
 
 
 @nb.njit(cache=True, nogil=True)
-def _reading_keys(cell: I32, offsets: I32, parameter: I32, names: int) -> I64:
-    keys = np.empty(len(parameter), np.int64)
+def _slots(cell: I32, offsets: I32, parameter: I32, names: int) -> I64:
+    slots = np.empty(len(parameter), np.int64)
     for event in range(len(cell)):
         base = np.int64(cell[event]) * names
         for reading in range(offsets[event], offsets[event + 1]):
-            keys[reading] = base + parameter[reading]
-    return keys
+            slots[reading] = base + parameter[reading]
+    return slots
 
 
 @nb.njit(cache=True, nogil=True)
-def _accumulate(slot: I64, value: F64, slots: int) -> tuple[I64, F64]:
+def _accumulate(
+    cell: I32, offsets: I32, parameter: I32, names: int, value: F64, slots: int
+) -> tuple[I64, F64]:
     """Counts, and (sum, m2, min, max) per slot; two passes, so that m2 loses nothing by cancellation."""
     count = np.zeros(slots, np.int64)
-    parts = np.empty((slots, 4), np.float64)
-    for i in range(slots):
-        parts[i, 0], parts[i, 1], parts[i, 2], parts[i, 3] = 0.0, 0.0, np.inf, -np.inf
-    for i in range(len(slot)):
-        at, x = slot[i], value[i]
-        count[at] += 1
-        parts[at, 0] += x
-        parts[at, 2] = min(parts[at, 2], x)
-        parts[at, 3] = max(parts[at, 3], x)
-    mean = parts[:, 0] / count
-    for i in range(len(slot)):
-        difference = value[i] - mean[slot[i]]
-        parts[slot[i], 1] += difference * difference
+    parts = np.zeros((slots, 4), np.float64)
+    mean = np.zeros(slots, np.float64)
+    for event in range(len(cell)):
+        base = np.int64(cell[event]) * names
+        for reading in range(offsets[event], offsets[event + 1]):
+            at, x = base + parameter[reading], value[reading]
+            if count[at] == 0:
+                parts[at, 2], parts[at, 3] = x, x
+            count[at] += 1
+            parts[at, 0] += x
+            parts[at, 2] = min(parts[at, 2], x)
+            parts[at, 3] = max(parts[at, 3], x)
+    for at in range(slots):
+        mean[at] = parts[at, 0] / max(1, count[at])
+    for event in range(len(cell)):
+        base = np.int64(cell[event]) * names
+        for reading in range(offsets[event], offsets[event + 1]):
+            at = base + parameter[reading]
+            difference = value[reading] - mean[at]
+            parts[at, 1] += difference * difference
     return count, parts

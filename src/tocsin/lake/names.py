@@ -48,4 +48,4 @@ def directory_of(values: Mapping[str, str]) -> str:
 def _bounded(encoded: str) -> str:
     if len(encoded) <= ENCODED_BYTES_MAX:
         return encoded
-    return f"~{xxhash.xxh3_128_hexdigest(encoded)}"
+    return f"~{xxhash.xxh3_128_hexdigest(encoded.encode())}"

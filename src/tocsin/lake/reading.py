@@ -111,7 +111,8 @@ def _slice(rows: pa.Table, device: str) -> Slice:
 
 
 def _numpy(rows: pa.Table, name: str, dtype: Any) -> npt.NDArray[Any]:
-    return rows.column(name).to_numpy().astype(dtype, copy=False)
+    column: npt.NDArray[Any] = rows.column(name).to_numpy()
+    return column.astype(dtype, copy=False)
 
 
 def _list_items(rows: pa.Table, name: str) -> pa.Array:

@@ -88,7 +88,9 @@ class LakeTable:
         self, add: Sequence[LakeFile], remove: Sequence[LakeFile], writers: Mapping[str, int], now_ms: int
     ) -> None:
         data_change = not remove
-        actions = [self._add_action(entry, now_ms, data_change) for entry in add]
+        actions: list[AddAction | RemoveAction] = [
+            self._add_action(entry, now_ms, data_change) for entry in add
+        ]
         actions += [_remove_action(entry, now_ms) for entry in remove]
         expected = self._delta.version() + 1
         try:

@@ -22,6 +22,7 @@ from tocsin.processing.episodes import Source
 from tocsin.processing.judging import Judged, judge
 from tocsin.processing.ordering import Ordered
 from tocsin.processing.state import PartitionState, TenantState
+from tocsin.processing.timeline import FAR_MS
 
 History = Callable[[str, str, int], Events]
 """`history(tenant, device, before_offset)`: its events below that offset, in the order of the log."""
@@ -48,12 +49,20 @@ def process(
     output = Output()
     for item in batches(records):
         if isinstance(item, Decision):
+            _reach(item.offset, state, applied)
             _decide(item, state, history, applied, output)
         else:
+            _reach(int(item.offsets[0]), state, applied)
             _take(item, state, applied, output)
     if records:
         state.position = max(state.position, records[-1].next_offset)
     return output
+
+
+def _reach(offset: int, state: PartitionState, applied: Applied | None) -> None:
+    """Tell the timelines how far the replay has come: later settings do not act on new devices yet."""
+    for tenant in state.tenants.values():
+        tenant.timeline.reached = FAR_MS if applied is None else offset
 
 
 def _take(events: Events, state: PartitionState, applied: Applied | None, output: Output) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +16,15 @@ from tocsin.detectors.registry import detector
 from tocsin.events import I32, EventBatch, Strings
 from tocsin.interning import Interner
 from tocsin.model import SeriesKey
-from tocsin.processing.hashing import join, names_hash
+from tocsin.processing.hashing import join, names_hash, split
 from tocsin.processing.rows import DEVICE, IDLE, PARAMETER_KEY, POLICY, SERIES, start_devices
 from tocsin.processing.tables import PairIndex, Table, grow
 from tocsin.processing.timeline import Timeline
 from tocsin.sharding import shard_of
 
 _NOTICES_MIN: Final = 1024
+_MASK_32: Final = np.uint64(0xFFFFFFFF)
+_SHIFT_32: Final = np.uint64(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +153,24 @@ class TenantState:
 
     def stream_numbers(self, batch: EventBatch) -> I32:
         """The number of each of the batch's streams."""
-        numbers = np.zeros(len(batch.streams), np.int32)
-        for position, stream in enumerate(batch.streams):
+        return np.array(self.number_streams(batch.streams), np.int32)
+
+    def number_streams(self, streams: Iterable[tuple[str, str]]) -> list[int]:
+        """The numbers of pairs of application and version; new ones are added."""
+        numbers = []
+        for stream in streams:
             if stream not in self._stream_numbers:
                 self._stream_numbers[stream] = len(self.streams)
                 self.streams.append(stream)
-            numbers[position] = self._stream_numbers[stream]
+            numbers.append(self._stream_numbers[stream])
         return numbers
+
+    def sum_totals(self) -> None:
+        """Compute the totals anew from the rows; for a state that was just restored."""
+        series, devices = self.series.used, self.devices.used
+        self.raw_total[:] = split(_sum(series, "raw"))
+        self.scored_total[:] = split(_sum(series, "scored") + _sum(devices, "scored"))
+        self.delta_total[:] = split(_sum(series, "delta") + _sum(devices, "delta"))
 
     def parameter_codes(self, batch: EventBatch) -> I32:
         """`codes[stream, name]` of the batch's own streams and names; new parameters are added."""
@@ -283,6 +297,13 @@ class PartitionState:
     def pending_corrections(self) -> int:
         """Devices with late readings that no correction has taken in."""
         return sum(int(state.devices.used["dirty"].sum()) for state in self.tenants.values())
+
+
+def _sum(rows: npt.NDArray[Any], name: str) -> int:
+    """The sum of a 128-bit column; halves of halves are summed exactly in 64 bits (rows < 2^32)."""
+    low, high = rows[f"{name}_low"], rows[f"{name}_high"]
+    parts = (low & _MASK_32, low >> _SHIFT_32, high & _MASK_32, high >> _SHIFT_32)
+    return sum(int(part.sum(dtype=np.uint64)) << 32 * place for place, part in enumerate(parts))
 
 
 def _hex(total: int) -> str:

@@ -13,6 +13,8 @@ from tocsin.events import I32, I64
 from tocsin.processing.zones import ZoneTable
 
 VERSIONS_MAX: Final = 16
+FAR_MS: Final = 1 << 62
+"""Where a version acts on a device only once its record is reached."""
 
 VERSION: Final = np.dtype(
     [
@@ -46,6 +48,7 @@ class Timeline:
         self.rows: npt.NDArray[Any] = np.zeros(0, VERSION)
         self.acts_ms: I64 = np.zeros((0, _GROWTH), np.int64)
         self.zone: I32 = np.zeros((0, _GROWTH), np.int32)
+        self.reached = FAR_MS  # while replaying: the offset that has been reached
         self._add(Settings(), NEVER_MS, -1)
 
     def __len__(self) -> int:
@@ -73,15 +76,17 @@ class Timeline:
     def for_device(self, device: int) -> Timeline:
         """The versions that a single device of this timeline has, for deriving it again as device 0."""
         own = Timeline(self.zones)
-        for settings, effective_ms, offset in zip(
-            self.settings, self.effective_ms, self.offsets, strict=True
-        ):
-            own._add(settings, effective_ms, offset)
-        del own.settings[0], own.effective_ms[0], own.offsets[0]
-        own.rows, own.acts_ms, own.zone = own.rows[1:].copy(), own.acts_ms[1:].copy(), own.zone[1:].copy()
+        own.restore(list(zip(self.settings, self.effective_ms, self.offsets, strict=True)))
         own.acts_ms[:, 0] = self.acts_ms[:, device]
         own.zone[:, 0] = self.zone[:, device]
         return own
+
+    def restore(self, versions: list[tuple[Settings, int, int]]) -> None:
+        """Take over versions as (settings, effective_ms, offset); before any device is known."""
+        self.settings, self.effective_ms, self.offsets = [], [], []
+        self.rows, self.acts_ms, self.zone = self.rows[:0], self.acts_ms[:0], self.zone[:0]
+        for settings, effective_ms, offset in versions:
+            self._add(settings, effective_ms, offset)
 
     def add_devices(self, names: list[str], first: int) -> None:
         """Start devices `first …` with these names: every version acts from its own effective time."""
@@ -91,7 +96,8 @@ class Timeline:
             self.acts_ms = np.pad(self.acts_ms, ((0, 0), (0, extra)))
             self.zone = np.pad(self.zone, ((0, 0), (0, extra)))
         for version, effective_ms in enumerate(self.effective_ms):
-            self.acts_ms[version, first:needed] = effective_ms
+            known = self.offsets[version] <= self.reached
+            self.acts_ms[version, first:needed] = effective_ms if known else FAR_MS
             self._place(version, names, first)
 
     def version_at(self, device: int, ts: int) -> int:

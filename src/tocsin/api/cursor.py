@@ -13,6 +13,7 @@ from tocsin.errors import InvalidInputError
 
 CURSOR_CHARACTERS_MAX: Final = 2048
 _CHECK_BYTES: Final = 8
+_NUMBER_END: Final = 1 << 63
 
 
 def encode_cursor(kind: str, value: int | str) -> str:
@@ -28,7 +29,7 @@ def encode_cursor(kind: str, value: int | str) -> str:
 def decode_number(kind: str, cursor: str) -> int:
     """The number in a cursor; InvalidInputError for anything that was not made here for this list."""
     value = _decode(kind, cursor)
-    if not isinstance(value, int):
+    if not isinstance(value, int) or not -_NUMBER_END <= value < _NUMBER_END:
         raise _refused()
     return value
 

@@ -8,13 +8,14 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from tocsin.api.security import SECURITY_HEADERS
 from tocsin.errors import TocsinError
+from tocsin.observability.logging import get_logger
 
 PROBLEM_JSON: Final = "application/problem+json"
 PROBLEM_BASE: Final = "https://tocsin.readthedocs.io/problems/#"
@@ -35,7 +36,7 @@ _CODES: Final = {
     503: "overloaded",
     507: "storage_full",
 }
-_log: Final = structlog.get_logger(__name__)
+_log: Final = get_logger("api")
 
 
 def problem(

@@ -1,0 +1,187 @@
+"""/v1/anomalies: what people act on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Response
+from pydantic import BaseModel, ConfigDict
+
+from tocsin.api.cursor import decode_number, encode_cursor
+from tocsin.api.dependencies import PrincipalOf, ServicesOf
+from tocsin.api.names import Name, finite, iso, iso_or_none
+from tocsin.api.openapi import answers
+from tocsin.api.parameters import Cursor, From, Limit, To, time_or_none
+from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Change, Condition, Handling
+from tocsin.model import Severity
+
+router = APIRouter(prefix="/v1/anomalies", tags=["anomalies"])
+
+_EXAMPLE: dict[str, Any] = {
+    "id": "0193a7c2f4",
+    "application": "hvac",
+    "device": "pump-7",
+    "parameters": ["temperature"],
+    "detectors": ["seasonal"],
+    "severity": "warning",
+    "condition": "active",
+    "handling": "open",
+    "started_at": "2026-11-22T14:03:00.000Z",
+    "last_abnormal_at": "2026-11-22T14:10:00.000Z",
+    "cleared_at": None,
+    "seen_at": None,
+    "recurrences": 0,
+    "explanation": "temperature 93.2 °C is 12.1 °C above the 81.1 °C limit usual on Sundays at 14:00",
+    "peak_score": 1.8,
+    "episodes": ["5f2a9c0e11d4"],
+    "version": 3,
+    "updated_sequence": 41,
+}
+
+
+class AnomalyView(BaseModel):
+    """An anomaly. `version` is its ETag; `episodes` names the newest episodes folded into it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    id: str
+    application: str
+    device: str
+    parameters: list[str]
+    detectors: list[str]
+    severity: Severity
+    condition: Condition
+    handling: Handling
+    started_at: str
+    last_abnormal_at: str
+    cleared_at: str | None
+    seen_at: str | None
+    recurrences: int
+    explanation: str
+    peak_score: float | None
+    episodes: list[str]
+    version: int
+    updated_sequence: int
+
+
+class AnomalyPage(BaseModel):
+    """A page, newest change first; `next` is the cursor of the next one, null at the end."""
+
+    anomalies: list[AnomalyView]
+    next: str | None
+
+
+class ChangeView(BaseModel):
+    """One thing that happened to an anomaly."""
+
+    sequence: int
+    anomaly_id: str
+    at: str
+    actor: str
+    kind: str
+    detail: str
+
+
+class History(BaseModel):
+    """What happened to an anomaly, oldest first."""
+
+    changes: list[ChangeView]
+
+
+def anomaly_view(anomaly: Anomaly) -> AnomalyView:
+    """What people see of an anomaly."""
+    return AnomalyView(
+        id=anomaly.id,
+        application=anomaly.application,
+        device=anomaly.device,
+        parameters=list(anomaly.parameters),
+        detectors=list(anomaly.detectors),
+        severity=anomaly.severity,
+        condition=anomaly.condition,
+        handling=anomaly.handling,
+        started_at=iso(anomaly.started_ms),
+        last_abnormal_at=iso(anomaly.last_abnormal_ms),
+        cleared_at=iso_or_none(anomaly.cleared_ms),
+        seen_at=iso_or_none(anomaly.seen_at_ms),
+        recurrences=anomaly.recurrences,
+        explanation=anomaly.explanation,
+        peak_score=finite(anomaly.peak_score),
+        episodes=list(anomaly.episodes),
+        version=anomaly.version,
+        updated_sequence=anomaly.updated_sequence,
+    )
+
+
+def change_view(change: Change) -> ChangeView:
+    """What people see of a change."""
+    return ChangeView(
+        sequence=change.sequence,
+        anomaly_id=change.anomaly_id,
+        at=iso(change.at_ms),
+        actor=change.actor,
+        kind=change.kind,
+        detail=change.detail,
+    )
+
+
+@router.get("", summary="List anomalies", responses=answers())
+def list_anomalies(
+    services: ServicesOf,
+    principal: PrincipalOf,
+    device: str | None = None,
+    application: str | None = None,
+    parameter: str | None = None,
+    severity: Severity | None = None,
+    condition: Condition | None = None,
+    handling: Handling | None = None,
+    from_: From = None,
+    to: To = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> AnomalyPage:
+    """Anomalies that match all filters, newest change first."""
+    query = AnomalyQuery(
+        tenant=principal.tenant,
+        device=device,
+        application=application,
+        parameter=parameter,
+        severity=severity,
+        condition=condition,
+        handling=handling,
+        from_ms=time_or_none(from_, "from"),
+        to_ms=time_or_none(to, "to"),
+        before_sequence=None if cursor is None else decode_number("anomalies", cursor),
+        limit=limit,
+    )
+    found, before = services.anomalies.page(principal, query)
+    following = None if before is None else encode_cursor("anomalies", before)
+    return AnomalyPage(anomalies=[anomaly_view(anomaly) for anomaly in found], next=following)
+
+
+@router.get(
+    "/{anomaly_id}",
+    summary="Read an anomaly",
+    responses=answers(404) | {304: {"description": "It has not changed."}},
+    response_model=AnomalyView,
+)
+def read_anomaly(
+    services: ServicesOf,
+    principal: PrincipalOf,
+    anomaly_id: Name,
+    response: Response,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> AnomalyView | Response:
+    """One anomaly with its ETag."""
+    anomaly = services.anomalies.one(principal, anomaly_id)
+    etag = f'"{anomaly.version}"'
+    if if_none_match is not None and etag in {tag.strip() for tag in if_none_match.split(",")}:
+        return Response(status_code=304, headers={"ETag": etag})
+    response.headers["ETag"] = etag
+    return anomaly_view(anomaly)
+
+
+@router.get("/{anomaly_id}/history", summary="Read what happened to an anomaly", responses=answers(404))
+def read_history(services: ServicesOf, principal: PrincipalOf, anomaly_id: Name) -> History:
+    """Its entries in the inbox's log, oldest first."""
+    changes = services.anomalies.history(principal, anomaly_id)
+    return History(changes=[change_view(change) for change in changes])

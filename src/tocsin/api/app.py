@@ -1,0 +1,76 @@
+"""Puts the resources together to one ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
+
+from tocsin import __version__
+from tocsin.api import anomalies, devices, episodes, health, short, stream
+from tocsin.api.limits import RequestGuard, RequestLimits
+from tocsin.api.measuring import RequestMeter
+from tocsin.api.names import EncodedNames
+from tocsin.api.openapi import describe
+from tocsin.api.problems import install
+from tocsin.api.security import SecurityHeaders
+from tocsin.services.bundle import Services
+
+_ROUTERS: Final[tuple[APIRouter, ...]] = (
+    anomalies.router,
+    episodes.router,
+    devices.router,
+    stream.router,
+    short.router,
+    health.router,
+)
+_DESCRIPTION: Final = (
+    "Watches fleets of IoT devices: keeps every record, learns what is normal, and proves every alarm. "
+    "Send a credential as `Authorization: Bearer …`. Errors are problem details (RFC 9457) with a stable "
+    "`code`. Names in addresses are percent-encoded. Times are RFC 3339 or milliseconds since 1970."
+)
+
+
+def create_app(
+    services: Services, *, limits: RequestLimits | None = None, pages: Sequence[BaseRoute] = ()
+) -> FastAPI:
+    """The application over these services; `pages` are routes for people, such as `web.routes(services)`."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        services.stream.close()
+
+    app = FastAPI(
+        title="Tocsin",
+        version=__version__,
+        summary="Readings in, proved anomalies out.",
+        description=_DESCRIPTION,
+        docs_url=None,  # its page loads scripts from elsewhere, which the security headers forbid
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    for router in _ROUTERS:
+        app.include_router(router)
+    app.router.routes.extend(pages)
+    install(app)
+    app.openapi = _once(app)  # type: ignore[method-assign]
+    app.add_middleware(RequestGuard, limits=limits or RequestLimits())
+    app.add_middleware(EncodedNames)
+    app.add_middleware(RequestMeter, meters=services.meters, tracing=services.tracing)
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+def _once(app: FastAPI) -> Any:
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = describe(app)
+        return app.openapi_schema
+
+    return document

@@ -1,0 +1,54 @@
+"""What every operation needs: the services, and who is asking."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+
+from tocsin.access.principal import Principal
+from tocsin.errors import ForbiddenError, UnauthenticatedError
+from tocsin.services.bundle import Services
+from tocsin.services.sessions import CSRF_HEADER, SESSION_COOKIE, csrf_matches
+
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_bearer: Final = HTTPBearer(
+    auto_error=False, scheme_name="credential", description="An API key or a device token."
+)
+_cookie: Final = APIKeyCookie(
+    name=SESSION_COOKIE, auto_error=False, scheme_name="session", description="Made by /login for browsers."
+)
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesOf = Annotated[Services, Depends(_services)]
+
+
+def _principal(
+    request: Request,
+    services: ServicesOf,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    cookie: Annotated[str | None, Security(_cookie)],
+) -> Principal:
+    if bearer is not None:
+        principal = services.entrance.by_token(bearer.credentials)
+    elif cookie is not None:
+        session = services.sessions.find(cookie)
+        if request.method not in _SAFE_METHODS and not csrf_matches(
+            session, request.headers.get(CSRF_HEADER)
+        ):
+            # a browser sends its cookie whoever wrote the page; only our own pages know the token
+            raise ForbiddenError("A change made with a session cookie needs its X-CSRF-Token.")
+        principal = services.entrance.by_token(session.token)
+    else:
+        raise UnauthenticatedError("Send `Authorization: Bearer <API key or device token>`.")
+    request.state.principal = principal
+    return principal
+
+
+PrincipalOf = Annotated[Principal, Depends(_principal)]

@@ -1,0 +1,201 @@
+"""/v1/episodes: what the processor found, with the evidence to derive it again."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
+
+from tocsin.api.cursor import decode_text, encode_cursor
+from tocsin.api.dependencies import PrincipalOf, ServicesOf
+from tocsin.api.names import Name, finite, iso, iso_or_none
+from tocsin.api.openapi import answers
+from tocsin.api.parameters import Cursor, From, Limit, To, time_or_none
+from tocsin.model import Episode, Evidence, Severity
+from tocsin.services.episodes import EpisodeQuery
+
+router = APIRouter(prefix="/v1/episodes", tags=["episodes"])
+
+_EXAMPLE: dict[str, Any] = {
+    "id": "5f2a9c0e11d4",
+    "application": "hvac",
+    "version": "2.1",
+    "device": "pump-7",
+    "parameter": "temperature",
+    "detector": "seasonal",
+    "reason": "above",
+    "severity": "warning",
+    "started_at": "2026-11-22T14:03:00.000Z",
+    "opened_at": "2026-11-22T14:08:00.000Z",
+    "ended_at": None,
+    "last_abnormal_at": "2026-11-22T14:10:00.000Z",
+    "peak_at": "2026-11-22T14:09:00.000Z",
+    "readings": 8,
+    "value": 93.2,
+    "expected": 78.0,
+    "lower": 74.9,
+    "upper": 81.1,
+    "score": 1.8,
+    "explanation": "temperature 93.2 °C is 12.1 °C above the 81.1 °C limit usual on Sundays at 14:00",
+    "revision": 0,
+    "retracted": False,
+    "evidence": None,
+}
+
+
+class Cell(BaseModel):
+    """A cell of a detector's memory as it was when it was consulted; bytes in base64."""
+
+    at: str
+    bytes: str
+
+
+class EvidenceView(BaseModel):
+    """All that is needed to derive the episode again; hashes are hex, bytes are base64."""
+
+    from_at: str
+    to_at: str
+    readings: int
+    partition: int
+    first_offset: int
+    last_offset: int
+    state: str
+    cells: list[Cell]
+    state_version: int
+    settings: str
+    settings_digest: str
+    state_digest: str
+    rows_digest: str
+
+
+class EpisodeView(BaseModel):
+    """A span of abnormal verdicts; the numbers are those of its peak, null where there is no band."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    id: str
+    application: str
+    version: str
+    device: str
+    parameter: str
+    detector: str
+    reason: str
+    severity: Severity
+    started_at: str
+    opened_at: str
+    ended_at: str | None
+    last_abnormal_at: str
+    peak_at: str
+    readings: int
+    value: float | None
+    expected: float | None
+    lower: float | None
+    upper: float | None
+    score: float | None
+    explanation: str
+    revision: int
+    retracted: bool
+    evidence: EvidenceView | None
+
+
+class EpisodePage(BaseModel):
+    """A page by id, without evidence; `next` is the cursor of the next one, null at the end."""
+
+    episodes: list[EpisodeView]
+    next: str | None
+
+
+class Revisions(BaseModel):
+    """Every state and revision of an episode, oldest first."""
+
+    revisions: list[EpisodeView]
+
+
+def evidence_view(evidence: Evidence) -> EvidenceView:
+    """What a person or a program sees of the evidence."""
+    return EvidenceView(
+        from_at=iso(evidence.from_ms),
+        to_at=iso(evidence.to_ms),
+        readings=evidence.readings,
+        partition=evidence.partition,
+        first_offset=evidence.first_offset,
+        last_offset=evidence.last_offset,
+        state=_base64(evidence.state),
+        cells=[Cell(at=iso(at_ms), bytes=_base64(cell)) for at_ms, cell in evidence.cells],
+        state_version=evidence.state_version,
+        settings=_base64(evidence.settings),
+        settings_digest=evidence.settings_digest,
+        state_digest=evidence.state_digest,
+        rows_digest=evidence.rows_digest,
+    )
+
+
+def episode_view(episode: Episode) -> EpisodeView:
+    """What people see of an episode."""
+    return EpisodeView(
+        id=episode.id,
+        application=episode.application,
+        version=episode.version,
+        device=episode.device,
+        parameter=episode.parameter,
+        detector=episode.detector,
+        reason=episode.reason,
+        severity=episode.severity,
+        started_at=iso(episode.started_ms),
+        opened_at=iso(episode.opened_ms),
+        ended_at=iso_or_none(episode.end_ms),
+        last_abnormal_at=iso(episode.last_abnormal_ms),
+        peak_at=iso(episode.peak_ms),
+        readings=episode.readings,
+        value=finite(episode.value),
+        expected=finite(episode.expected),
+        lower=finite(episode.lower),
+        upper=finite(episode.upper),
+        score=finite(episode.score),
+        explanation=episode.explanation,
+        revision=episode.revision,
+        retracted=episode.retracted,
+        evidence=None if episode.evidence is None else evidence_view(episode.evidence),
+    )
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
+
+
+@router.get("", summary="List episodes", responses=answers())
+def list_episodes(
+    services: ServicesOf,
+    principal: PrincipalOf,
+    device: str | None = None,
+    from_: From = None,
+    to: To = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> EpisodePage:
+    """Newest revisions that overlap the span, by id."""
+    query = EpisodeQuery(
+        device=device,
+        from_ms=time_or_none(from_, "from"),
+        to_ms=time_or_none(to, "to"),
+        after_id="" if cursor is None else decode_text("episodes", cursor),
+        limit=limit,
+    )
+    found, after = services.episodes.page(principal, query)
+    following = None if after is None else encode_cursor("episodes", after)
+    return EpisodePage(episodes=[episode_view(episode) for episode in found], next=following)
+
+
+@router.get("/{episode_id}", summary="Read an episode with its evidence", responses=answers(404))
+def read_episode(services: ServicesOf, principal: PrincipalOf, episode_id: Name) -> EpisodeView:
+    """The newest revision; `tocsin explain` derives it again from the evidence."""
+    return episode_view(services.episodes.one(principal, episode_id))
+
+
+@router.get("/{episode_id}/revisions", summary="Read an episode's revisions", responses=answers(404))
+def read_revisions(services: ServicesOf, principal: PrincipalOf, episode_id: Name) -> Revisions:
+    """What was said first and what corrections made of it, oldest first."""
+    found = services.episodes.revisions(principal, episode_id)
+    return Revisions(revisions=[episode_view(episode) for episode in found])

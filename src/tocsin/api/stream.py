@@ -1,0 +1,107 @@
+"""/v1/stream: changes of anomalies as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Final
+
+import msgspec
+from fastapi import APIRouter, Header
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from tocsin.access.permissions import Permission, require
+from tocsin.access.principal import Principal
+from tocsin.api.anomalies import anomaly_view, change_view
+from tocsin.api.dependencies import PrincipalOf, ServicesOf
+from tocsin.api.openapi import answers
+from tocsin.errors import InvalidInputError
+from tocsin.inbox.abstract import Change
+from tocsin.services.bundle import Services
+from tocsin.services.stream import ChangeStream
+
+router = APIRouter(tags=["stream"])
+
+HEARTBEAT_S: Final = 15.0
+LIFETIME_S: Final = 300.0  # then the client comes again by itself, and its credential is checked anew
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_RETRY: Final = b"retry: 2000\n\n"
+_HEARTBEAT: Final = b": still here\n\n"
+_SEQUENCE_DIGITS_MAX: Final = 18
+_EXAMPLE: Final = 'id: 41\nevent: anomaly\ndata: {"change":{"sequence":41},"anomaly":{"id":"0193a7c2f4"}}\n\n'
+
+
+@router.get(
+    "/v1/stream",
+    summary="Follow changes of anomalies",
+    response_class=StreamingResponse,
+    responses=answers()
+    | {
+        200: {
+            "description": "Server-sent events named `anomaly`; the id is the sequence of the change.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
+        }
+    },
+)
+async def follow_stream(
+    services: ServicesOf,
+    principal: PrincipalOf,
+    last_event_id: Annotated[
+        str | None, Header(description="Resume after this sequence; without it, only what is new comes.")
+    ] = None,
+) -> StreamingResponse:
+    """Every change of the tenant's anomalies, in order, with the anomaly as it is now.
+
+    A comment comes every 15 s when nothing happens. The stream ends after some minutes; like after any
+    other cut, a browser resumes by itself.
+    """
+    require(principal, Permission.READ)
+    after = None if last_event_id is None else _sequence(last_event_id)
+    services.stream.enter()
+    return _Listening(services.stream, _events(services, principal, after))
+
+
+class _Listening(StreamingResponse):
+    """Gives its place back however it ends, also when the client has gone before the first byte."""
+
+    def __init__(self, stream: ChangeStream, events: AsyncIterator[bytes]) -> None:
+        super().__init__(events, media_type="text/event-stream", headers=_HEADERS)
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._stream.leave()
+
+
+def _sequence(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _SEQUENCE_DIGITS_MAX):
+        raise InvalidInputError("Last-Event-ID is the id of an event of this stream.", field="Last-Event-ID")
+    return int(text)
+
+
+async def _events(services: Services, principal: Principal, after: int | None) -> AsyncIterator[bytes]:
+    deadline_s = asyncio.get_running_loop().time() + LIFETIME_S
+    yield _RETRY
+    start = after
+    if start is None:
+        start = await asyncio.to_thread(services.stream.newest, principal.tenant)
+    async for page in services.stream.follow(principal.tenant, start, idle_s=HEARTBEAT_S):
+        yield await asyncio.to_thread(_page, services, principal, page) if page else _HEARTBEAT
+        if asyncio.get_running_loop().time() > deadline_s:
+            return
+
+
+def _page(services: Services, principal: Principal, page: list[Change]) -> bytes:
+    return b"".join(_event(services, principal, change) for change in page)
+
+
+def _event(services: Services, principal: Principal, change: Change) -> bytes:
+    anomaly = services.anomalies.one(principal, change.anomaly_id)
+    data = {
+        "change": change_view(change).model_dump(mode="json"),
+        "anomaly": anomaly_view(anomaly).model_dump(mode="json"),
+    }
+    return b"id: %d\nevent: anomaly\ndata: %s\n\n" % (change.sequence, msgspec.json.encode(data))

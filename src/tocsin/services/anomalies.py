@@ -1,0 +1,46 @@
+"""Anomalies as people list them and look at them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from tocsin.access.permissions import Permission, require
+from tocsin.access.principal import Principal
+from tocsin.errors import NotFoundError
+from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Change, Inbox
+
+PAGE_MAX: Final = 200
+
+
+class Anomalies:
+    """Reads the inbox for one tenant at a time."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+
+    def page(self, principal: Principal, query: AnomalyQuery) -> tuple[Sequence[Anomaly], int | None]:
+        """Newest change first, and the sequence to go on before, None at the end.
+
+        The tenant of `query` is replaced by the principal's.
+        """
+        require(principal, Permission.READ)
+        limit = min(query.limit, PAGE_MAX)
+        found = self._inbox.anomalies(replace(query, tenant=principal.tenant, limit=limit + 1))
+        if len(found) <= limit:
+            return found, None
+        return found[:limit], found[limit - 1].updated_sequence
+
+    def one(self, principal: Principal, anomaly_id: str) -> Anomaly:
+        """One anomaly of the tenant; NotFoundError if there is none."""
+        require(principal, Permission.READ)
+        anomaly = self._inbox.anomaly(principal.tenant, anomaly_id)
+        if anomaly is None:
+            raise NotFoundError("There is no such anomaly.")
+        return anomaly
+
+    def history(self, principal: Principal, anomaly_id: str) -> Sequence[Change]:
+        """What happened to it, oldest first."""
+        self.one(principal, anomaly_id)
+        return self._inbox.history(principal.tenant, anomaly_id)

@@ -1,0 +1,36 @@
+"""All use cases together, as the ways in get them from bootstrap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tocsin.clock import Clock
+from tocsin.observability.meters import Meters
+from tocsin.observability.tracing import Tracing
+from tocsin.services.anomalies import Anomalies
+from tocsin.services.devices import Devices
+from tocsin.services.digest import DigestReport
+from tocsin.services.episodes import Episodes
+from tocsin.services.health import Health
+from tocsin.services.series import SeriesCharts
+from tocsin.services.sessions import Sessions
+from tocsin.services.short import ShortQuestions
+from tocsin.services.stream import ChangeStream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the API and the pages may call; all of it is thread-safe except `stream`."""
+
+    clock: Clock
+    meters: Meters
+    tracing: Tracing
+    anomalies: Anomalies
+    episodes: Episodes
+    devices: Devices
+    series: SeriesCharts
+    short: ShortQuestions
+    digest: DigestReport
+    health: Health
+    sessions: Sessions
+    stream: ChangeStream

@@ -1,0 +1,69 @@
+"""The devices of a tenant, as their data made them known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+from tocsin.access.permissions import Permission, require
+from tocsin.access.principal import Principal
+from tocsin.errors import NotFoundError
+from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Condition, Inbox
+
+PAGE_MAX: Final = 200
+_ANOMALIES_MAX: Final = 50
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """One device: the software that last spoke for it, its parameters, its newest time stamp."""
+
+    device: str
+    application: str
+    version: str
+    parameters: tuple[str, ...]
+    last_ms: int
+
+
+class Fleet(Protocol):
+    """Knows every device that was ever accepted; the runtime offers it."""
+
+    def devices(self, tenant: str, *, after: str = "", limit: int = 100) -> Sequence[Device]:
+        """Devices with names above `after`, ordered by name."""
+        ...
+
+    def device(self, tenant: str, device: str) -> Device | None:
+        """One device, None if it never sent anything."""
+        ...
+
+
+class Devices:
+    """Lists devices, and what is wrong with one."""
+
+    def __init__(self, fleet: Fleet, inbox: Inbox) -> None:
+        self._fleet = fleet
+        self._inbox = inbox
+
+    def page(self, principal: Principal, *, after: str, limit: int) -> tuple[Sequence[Device], str | None]:
+        """Devices by name, and the name to go on after, None at the end."""
+        require(principal, Permission.READ)
+        limit = min(limit, PAGE_MAX)
+        found = self._fleet.devices(principal.tenant, after=after, limit=limit + 1)
+        return (found, None) if len(found) <= limit else (found[:limit], found[limit - 1].device)
+
+    def one(self, principal: Principal, device: str) -> Device:
+        """One device; NotFoundError if it never sent anything to this tenant."""
+        require(principal, Permission.READ)
+        known = self._fleet.device(principal.tenant, device)
+        if known is None:
+            raise NotFoundError("This device has not sent anything yet.")
+        return known
+
+    def active_anomalies(self, principal: Principal, device: str) -> Sequence[Anomaly]:
+        """The anomalies that show in the device's data now, newest change first, at most 50."""
+        require(principal, Permission.READ)
+        query = AnomalyQuery(
+            principal.tenant, device=device, condition=Condition.ACTIVE, limit=_ANOMALIES_MAX
+        )
+        return self._inbox.anomalies(query)

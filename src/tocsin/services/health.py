@@ -1,0 +1,90 @@
+"""Whether this process can do its work, and how far behind each step is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from tocsin.commit.abstract import CommitStore
+from tocsin.errors import TocsinError
+from tocsin.inbox.abstract import Inbox
+from tocsin.lake.abstract import Lake
+from tocsin.log.abstract import Log
+from tocsin.observability.logging import get_logger
+
+_log = get_logger("health")
+
+Probe = Callable[[], str]
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that must be right; `detail` is for people."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class PartitionState(msgspec.Struct, frozen=True, kw_only=True):
+    """Offsets of one partition: the log's end, and how far processor and lake have come."""
+
+    partition: int
+    end: int
+    committed: int
+    in_lake: int
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """Ready = every check is right, so requests will be answered."""
+
+    ready: bool
+    checks: tuple[Check, ...]
+
+
+class Health:
+    """Reads positions and asks probes.
+
+    A probe answers in a few words, or raises TocsinError or OSError when its part can't work.
+    """
+
+    def __init__(
+        self, *, log: Log, commits: CommitStore, lake: Lake, inbox: Inbox, probes: Mapping[str, Probe]
+    ) -> None:
+        self._log = log
+        self._commits = commits
+        self._lake = lake
+        self._inbox = inbox
+        self._probes = {"log": self._log_answers, "inbox": self._inbox_answers, **probes}
+
+    def readiness(self) -> Readiness:
+        """Every check, made now; blocks as long as the slowest probe."""
+        checks = tuple(_checked(name, probe) for name, probe in self._probes.items())
+        return Readiness(ready=all(check.ok for check in checks), checks=checks)
+
+    def partitions(self) -> Sequence[PartitionState]:
+        """How far each partition has come."""
+        committed, in_lake = self._commits.positions(), self._lake.positions()
+        return [
+            PartitionState(
+                partition=partition,
+                end=self._log.end(partition),
+                committed=committed.get(partition, 0),
+                in_lake=in_lake.get(partition, 0),
+            )
+            for partition in range(self._log.partitions)
+        ]
+
+    def _log_answers(self) -> str:
+        return f"{sum(self._log.end(partition) for partition in range(self._log.partitions))} records"
+
+    def _inbox_answers(self) -> str:
+        return f"folded up to {self._inbox.position()}"
+
+
+def _checked(name: str, probe: Probe) -> Check:
+    try:
+        return Check(name=name, ok=True, detail=probe())
+    except (TocsinError, OSError) as error:
+        _log.warning("not_ready", check=name, exc_info=error)
+        return Check(name=name, ok=False, detail=str(error) if isinstance(error, TocsinError) else "fails")

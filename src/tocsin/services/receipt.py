@@ -1,0 +1,71 @@
+"""What a sender is told about a body, kept with the body's records so that a retry hears the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+
+from tocsin.ingest.parsing.line_error import LineError
+
+LINES_TOLD_MAX: Final = 100
+ALL_REJECTED: Final = "all_lines_rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """`body` is JSON; `repeated` says that it was first given to an earlier request."""
+
+    status: int
+    body: bytes
+    repeated: bool = False
+
+
+class Told(msgspec.Struct):
+    """The members of a receipt that are read back; a body without `status` was answered 200."""
+
+    received: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    status: int = 200
+
+
+def receipt_of(accepted: int, errors: Sequence[LineError], warnings: Sequence[LineError]) -> Receipt:
+    """The first answer to a body: a problem if it had lines and all of them were bad."""
+    members: dict[str, Any] = {
+        "received": accepted + len(errors),
+        "accepted": accepted,
+        "rejected": len(errors),
+        "repeated": 0,
+        "errors": _told(errors),
+        "errors_left_out": max(0, len(errors) - LINES_TOLD_MAX),
+        "warnings": _told(warnings),
+        "warnings_left_out": max(0, len(warnings) - LINES_TOLD_MAX),
+    }
+    status = HTTPStatus.OK
+    if errors and not accepted:
+        status = HTTPStatus.BAD_REQUEST
+        members |= {
+            "type": "https://tocsin.readthedocs.io/problems/#" + ALL_REJECTED,
+            "title": status.phrase,
+            "status": status.value,
+            "code": ALL_REJECTED,
+            "detail": "No line could be accepted; `errors` says why. The lines are kept as dead letters.",
+        }
+    return Receipt(status.value, msgspec.json.encode(members))
+
+
+def repeated_receipt(answer: bytes) -> tuple[Receipt, Told]:
+    """The first answer again, and what it said."""
+    told = msgspec.json.decode(answer, type=Told)
+    return Receipt(told.status, answer, repeated=True), told
+
+
+def _told(errors: Sequence[LineError]) -> list[dict[str, Any]]:
+    return [
+        {"line": error.line, "code": error.code, "field": error.field, "detail": error.detail}
+        for error in errors[:LINES_TOLD_MAX]
+    ]

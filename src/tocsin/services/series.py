@@ -1,0 +1,110 @@
+"""Readings of a series with the band they were judged by, thin enough for a chart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, Protocol
+
+import numpy as np
+
+from tocsin.access.permissions import Permission, require
+from tocsin.access.principal import Principal
+from tocsin.errors import InvalidInputError, NotFoundError
+from tocsin.events import F64, I64, U8
+from tocsin.services.devices import Fleet
+
+POINTS_MAX: Final = 5_000
+DAY_MS: Final = 86_400_000
+SPAN_MAX_MS: Final = 400 * DAY_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Readings ascending in time, with what was expected of them; NaN where there was no band.
+
+    `verdict` holds values of model.Verdict.
+    """
+
+    ts: I64
+    value: F64
+    expected: F64
+    lower: F64
+    upper: F64
+    verdict: U8
+
+    def __len__(self) -> int:
+        return len(self.ts)
+
+    def take(self, rows: I64) -> Band:
+        """The readings at `rows`."""
+        columns = (self.ts, self.value, self.expected, self.lower, self.upper, self.verdict)
+        return Band(*(column[rows] for column in columns))
+
+
+class Bands(Protocol):
+    """Derives verdicts again; the runtime offers it."""
+
+    def band(self, tenant: str, device: str, parameter: str, from_ms: int, to_ms: int) -> Band:
+        """All readings of the series with from_ms ≤ ts < to_ms; empty for a series nobody knows."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """What a chart shows: `band` has at most the points asked for, out of `readings`."""
+
+    from_ms: int
+    to_ms: int
+    readings: int
+    band: Band
+
+
+class SeriesCharts:
+    """Reads series of one tenant at a time; cost grows with the span."""
+
+    def __init__(self, bands: Bands, fleet: Fleet) -> None:
+        self._bands = bands
+        self._fleet = fleet
+
+    def chart(
+        self,
+        principal: Principal,
+        device: str,
+        parameter: str,
+        *,
+        from_ms: int | None = None,
+        to_ms: int | None = None,
+        points: int = 1000,
+    ) -> Chart:
+        """The series between two times, by default the day that ends with the device's newest record.
+
+        NotFoundError for a series nobody knows, InvalidInputError for an empty or overlong span.
+        """
+        require(principal, Permission.READ)
+        known = self._fleet.device(principal.tenant, device)
+        if known is None or parameter not in known.parameters:
+            raise NotFoundError("There is no such series.")
+        end_ms = known.last_ms + 1 if to_ms is None else to_ms
+        start_ms = end_ms - DAY_MS if from_ms is None else from_ms
+        if not 0 < end_ms - start_ms <= SPAN_MAX_MS:
+            raise InvalidInputError("The span must be longer than nothing and at most 400 days.", field="to")
+        band = self._bands.band(principal.tenant, device, parameter, start_ms, end_ms)
+        return Chart(start_ms, end_ms, len(band), band.take(thin(band.value, points)))
+
+
+def thin(value: F64, points: int) -> I64:
+    """Rows that keep the shape of a curve: the lowest and highest of each of points/2 stretches.
+
+    >>> thin(np.array([1.0, 9.0, 2.0, 2.0, 0.0, 3.0]), 4).tolist()
+    [0, 1, 4, 5]
+    """
+    if len(value) <= points:
+        return np.arange(len(value))
+    edges = np.linspace(0, len(value), max(1, points // 2) + 1).astype(np.int64)
+    kept = [
+        start + row
+        for start, end in pairwise(edges)
+        for row in (value[start:end].argmin(), value[start:end].argmax())
+    ]
+    return np.unique(np.array(kept, np.int64))

@@ -1,0 +1,95 @@
+"""Changes of anomalies as they happen, for live views."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from tocsin.errors import BackpressureError
+from tocsin.inbox.abstract import AnomalyQuery, Change, Inbox
+
+_PAGE: Final = 100
+
+
+class ChangeStream:
+    """Follows the inbox's ordered log for up to `listeners_max` listeners.
+
+    A listener keeps nothing but the sequence it has reached and reads the log a page at a time, so a
+    slow one costs no memory and misses nothing. One look at the log per `poll_s` serves all listeners.
+    Must be used from one event loop.
+    """
+
+    def __init__(self, inbox: Inbox, *, listeners_max: int, poll_s: float = 0.25) -> None:
+        self._inbox = inbox
+        self._listeners_max = listeners_max
+        self._poll_s = poll_s
+        self._listeners = 0
+        self._changed = asyncio.Event()
+        self._watcher: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def listeners(self) -> int:
+        """How many listen now."""
+        return self._listeners
+
+    def newest(self, tenant: str) -> int:
+        """The sequence of the tenant's newest change, 0 if there is none; blocks."""
+        newest = self._inbox.anomalies(AnomalyQuery(tenant, limit=1))
+        return newest[0].updated_sequence if newest else 0
+
+    def enter(self) -> None:
+        """Take a listener's place; BackpressureError when all are taken."""
+        if self._closed or self._listeners >= self._listeners_max:
+            raise BackpressureError("All places for live views are taken.", retry_after_s=5)
+        self._listeners += 1
+
+    def leave(self) -> None:
+        """Give the place back."""
+        self._listeners -= 1
+        if not self._listeners and self._watcher is not None:
+            self._watcher.cancel()
+            self._watcher = None
+
+    async def follow(self, tenant: str, after: int, *, idle_s: float) -> AsyncIterator[list[Change]]:
+        """Pages of changes with sequences above `after`, and an empty page after `idle_s` without any.
+
+        Ends when the stream is closed. Call `enter` before and `leave` after.
+        """
+        while not self._closed:
+            changed = self._changed
+            page = await asyncio.to_thread(self._inbox.changes, after, tenant=tenant, limit=_PAGE)
+            if page:
+                after = page[-1].sequence
+                yield page
+            elif not await self._wait(changed, after, idle_s):
+                yield []
+
+    def close(self) -> None:
+        """End all listeners; idempotent."""
+        self._closed = True
+        self._wake()
+
+    async def _wait(self, changed: asyncio.Event, after: int, timeout_s: float) -> bool:
+        if self._watcher is None or self._watcher.done():
+            self._watcher = asyncio.create_task(self._watch(after))
+        try:
+            async with asyncio.timeout(timeout_s):
+                await changed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _watch(self, after: int) -> None:
+        while not self._closed:
+            page = await asyncio.to_thread(self._inbox.changes, after, limit=1000)
+            if page:
+                after = page[-1].sequence
+                self._wake()
+            else:
+                await asyncio.sleep(self._poll_s)
+
+    def _wake(self) -> None:
+        woken, self._changed = self._changed, asyncio.Event()
+        woken.set()

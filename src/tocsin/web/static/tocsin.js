@@ -1,0 +1,78 @@
+// Live updates. Without this file every page still works; it is then as old as its last loading.
+"use strict";
+
+const RELOAD_DELAY_MS = 300;
+
+function fillKeyFromAddress() {
+  const field = document.getElementById("key");
+  if (!field || location.hash.length < 2) return;
+  // the part behind # never leaves the browser, so a link may carry the key; it is wiped from the address
+  field.value = decodeURIComponent(location.hash.slice(1));
+  history.replaceState(null, "", location.pathname + location.search);
+  document.getElementById("submit").focus();
+}
+
+function sayHowLongAgo() {
+  const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
+  const format = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+  for (const element of document.querySelectorAll("time[data-ago]")) {
+    const seconds = (Date.now() - Date.parse(element.dateTime)) / 1000;
+    const [unit, size] = units.find(([, length]) => seconds >= length) || ["minute", 60];
+    element.title = element.title || element.textContent;
+    element.textContent = seconds < 60 ? "just now" : format.format(-Math.floor(seconds / size), unit);
+  }
+}
+
+function follow() {
+  const part = document.querySelector("[data-live]");
+  if (!part) return;
+  const state = document.getElementById("live-state");
+  const announcer = document.getElementById("announcer");
+  let waiting = 0;
+
+  function show(value, text) {
+    state.dataset.state = value;
+    state.textContent = text;
+  }
+
+  async function reload() {
+    waiting = 0;
+    const answer = await fetch(part.dataset.live, { headers: { Accept: "text/html" }, credentials: "same-origin" });
+    if (answer.status === 401 || answer.redirected) location.assign("/login");
+    if (!answer.ok) return;
+    const focused = document.activeElement && part.contains(document.activeElement) && document.activeElement.id;
+    part.innerHTML = await answer.text(); // made and escaped by the server's own template
+    if (focused) document.getElementById(focused)?.focus();
+    sayHowLongAgo();
+  }
+
+  function soon() {
+    waiting = waiting || setTimeout(() => reload().catch(() => show("waiting", "Reconnecting")), RELOAD_DELAY_MS);
+  }
+
+  function listen() {
+    const stream = new EventSource("/v1/stream");
+    stream.addEventListener("open", () => {
+      show("live", "Live");
+      soon(); // what happened while the stream was cut is on the page again
+    });
+    stream.addEventListener("anomaly", (event) => {
+      const { change, anomaly } = JSON.parse(event.data);
+      if (change.kind === "opened" || change.kind === "reopened") {
+        announcer.textContent = `Anomaly on ${anomaly.device}: ${anomaly.explanation}`;
+      }
+      soon();
+    });
+    stream.addEventListener("error", () => {
+      show("waiting", "Reconnecting");
+      if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
+    });
+  }
+
+  listen();
+}
+
+fillKeyFromAddress();
+sayHowLongAgo();
+setInterval(sayHowLongAgo, 30000);
+follow();

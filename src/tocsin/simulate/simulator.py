@@ -83,9 +83,8 @@ class Simulator:
     def chunks(self, until_ms: int, *, events: int = _BLOCK_EVENTS) -> Iterator[Arrivals]:
         """The events that arrive before `until_ms` in pieces of about `events`; empty pieces are left out."""
         stride = max(1, events // self.fleet.stations) * self.fleet.interval_ms
-        position = self._start_ms + self._steps * self.fleet.interval_ms
-        while position < until_ms:
-            position = min(position + stride, until_ms)
+        first = self._start_ms + self._steps * self.fleet.interval_ms + stride
+        for position in (*range(first, until_ms, stride), until_ms):
             if len(piece := self.advance(position)):
                 yield piece
 

@@ -1,0 +1,78 @@
+"""A fleet that has a past and goes on in real time: what the demo shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from tocsin.clock import Clock
+from tocsin.simulate.faults import Fault, FaultKind, plan_faults
+from tocsin.simulate.fleet import DAY_MS, Fleet
+from tocsin.simulate.simulator import Arrivals, Simulator
+
+_MINUTE_MS: Final = 60_000
+_LIVE_KINDS: Final = (
+    FaultKind.LEVEL_SHIFT,
+    FaultKind.STUCK,
+    FaultKind.NOISE,
+    FaultKind.SILENCE,
+    FaultKind.SPIKE,
+)
+_FAULTS_A_STATION_MONTH: Final = 6.0
+
+
+class LiveFleet:
+    """History that ends at `now_ms`, with a level shift in its last minutes, then the present.
+
+    The shift begins `fault_minutes` before now and lasts for two hours, in the first quantity of the last
+    station. More faults follow, planned day by day. Everything depends on the fleet and `now_ms` alone:
+    made again with the same two, it gives the same events, so that a stopped run can go on.
+    """
+
+    def __init__(self, fleet: Fleet, now_ms: int, *, days: float = 14.0, fault_minutes: float = 12.0) -> None:
+        self.fleet = fleet
+        self.start_ms: Final = now_ms - round(days * DAY_MS)
+        self.now_ms: Final = now_ms
+        self.fault: Final = Fault(
+            kind=FaultKind.LEVEL_SHIFT,
+            station=fleet.stations - 1,
+            from_ms=now_ms - round(fault_minutes * _MINUTE_MS),
+            to_ms=now_ms + 120 * _MINUTE_MS,
+            quantity=0,
+            size=15.0,
+        )
+        self._simulator = Simulator(fleet, [self.fault], self.start_ms)
+        self._planned_ms = now_ms + 10 * _MINUTE_MS
+        self._days_planned = 0
+
+    def until(self, until_ms: int, *, events: int = 200_000) -> Iterator[Arrivals]:
+        """What arrives before `until_ms` and was not given before, in pieces of about `events`."""
+        # A fault has to be known before its time is simulated, and steps are simulated a little ahead.
+        while self._planned_ms < until_ms + self.fleet.interval_ms + _MINUTE_MS:
+            self._plan_day()
+        yield from self._simulator.chunks(until_ms, events=events)
+
+    def present(
+        self, clock: Clock, until_ms: int | None = None, *, step_s: float = 1.0
+    ) -> Iterator[Arrivals]:
+        """What arrives by the clock, looked at every `step_s`, until `until_ms` or for ever.
+
+        Begins with all that was missed since the last piece, as after a stop or a sleep of the machine.
+        """
+        while until_ms is None or clock.now_ms() < until_ms:
+            yield from self.until(clock.now_ms())
+            clock.sleep(step_s)
+
+    def _plan_day(self) -> None:
+        self._days_planned += 1
+        end_ms = self._planned_ms + DAY_MS
+        faults = plan_faults(
+            self.fleet,
+            _LIVE_KINDS,
+            self._planned_ms,
+            end_ms,
+            per_station_month=_FAULTS_A_STATION_MONTH,
+            key=self._days_planned,
+        )
+        self._simulator.add_faults(faults)
+        self._planned_ms = end_ms

@@ -32,7 +32,7 @@ def check_tail(connection: apsw.Connection) -> None:
         frames = now  # another connection has committed in the meantime
     if commits > 1:
         raise CorruptError(
-            f"{connection.filename_wal} is damaged after frame {frames}, {commits} commits behind it are lost: "
+            f"{connection.filename_wal} is damaged after frame {frames} and {commits} commits are gone: "
             "keep the file and restore it from a copy"
         )
     if leftover:

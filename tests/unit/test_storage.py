@@ -1,0 +1,286 @@
+"""The rules that every embedded database is opened by."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import apsw
+import pytest
+from apsw.ext import query_info
+
+from tocsin.errors import CorruptError, StorageFullError, StorageUnavailableError
+from tocsin.storage.database import Tuning, migrate, open_database, open_reader, require_sqlite
+from tocsin.storage.faults import EXIT_STATUS, storage_faults
+from tocsin.storage.lock import FolderLock
+from tocsin.storage.readers import Readers
+from tocsin.storage.scripts import Scripts, load_scripts
+from tocsin.storage.writer import Writer
+
+STORES = [("tocsin.log", "segment"), ("tocsin.log", "kept"), ("tocsin.commit", "commit")]
+STORES += [("tocsin.commit", "checkpoints")]
+
+ONE_TABLE = Scripts("", ("CREATE TABLE item (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT",), {})
+
+
+def schema_of(connection: apsw.Connection) -> list[tuple[str, ...]]:
+    return sorted(connection.execute("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema"))
+
+
+@pytest.mark.parametrize(("package", "store"), STORES)
+def test_migrations_equal_the_declared_schema(package: str, store: str, tmp_path: Path) -> None:
+    """A store made by all migrations is the store that schema.sql shows to a reader."""
+    scripts = load_scripts(package, store)
+    migrated = open_database(tmp_path / "migrated.db", Tuning())
+    migrate(migrated, scripts)
+    declared = open_database(tmp_path / "declared.db", Tuning())
+    declared.execute(scripts.schema)
+    assert schema_of(migrated) == schema_of(declared)
+    migrated.close()
+    declared.close()
+
+
+@pytest.mark.parametrize(("package", "store"), STORES)
+def test_tables_are_strict_and_queries_compile(package: str, store: str, tmp_path: Path) -> None:
+    """Every table refuses values of another type, and every named query fits the schema."""
+    scripts = load_scripts(package, store)
+    connection = open_database(tmp_path / "store.db", Tuning())
+    migrate(connection, scripts)
+    tables = connection.execute("SELECT name, strict FROM pragma_table_list WHERE name NOT LIKE 'sqlite_%'")
+    assert {name for name, strict in tables if not strict} == set()
+    for query in scripts.queries.values():
+        assert query_info(connection, query).query == query
+    connection.close()
+
+
+def test_connections_follow_the_rules(tmp_path: Path) -> None:
+    """WAL, full synchronisation, foreign keys, and no trust in what a schema brings along."""
+    connection = open_database(tmp_path / "store.db", Tuning(page_bytes=8192))
+    names = ("journal_mode", "synchronous", "foreign_keys", "trusted_schema", "page_size")
+    assert [connection.pragma(name) for name in names] == ["wal", 2, 1, 0, 8192]
+    connection.close()
+
+
+def test_a_reader_can_not_write(tmp_path: Path) -> None:
+    """Whatever a query does, a connection for reading changes nothing."""
+    writer = Writer(tmp_path / "store.db", ONE_TABLE, Tuning())
+    reader = open_reader(tmp_path / "store.db", Tuning())
+    with pytest.raises(apsw.ReadOnlyError):
+        reader.execute("INSERT INTO item (body) VALUES (x'00')")
+    reader.close()
+    writer.close()
+
+
+def test_an_old_sqlite_is_refused() -> None:
+    """The versions that can corrupt a WAL database are named with what to do."""
+    require_sqlite("3.51.3")
+    require_sqlite("3.60")
+    for version in ("3.51.2", "3.40.1", "3.9.99"):
+        with pytest.raises(StorageUnavailableError, match="pip install"):
+            require_sqlite(version)
+
+
+def test_a_store_of_a_newer_tocsin_is_refused(tmp_path: Path) -> None:
+    """An older program does not guess what a newer one has written."""
+    newer = Scripts("", (*ONE_TABLE.migrations, "CREATE TABLE later (id INTEGER) STRICT"), {})
+    Writer(tmp_path / "store.db", newer, Tuning()).close()
+    with pytest.raises(StorageUnavailableError, match="newer Tocsin"):
+        Writer(tmp_path / "store.db", ONE_TABLE, Tuning())
+
+
+def test_a_migration_that_fails_leaves_the_old_schema(tmp_path: Path) -> None:
+    """A store is of the old version or of the new one, never in between."""
+    path = tmp_path / "store.db"
+    Writer(path, ONE_TABLE, Tuning()).close()
+    broken = Scripts(
+        "", (*ONE_TABLE.migrations, "CREATE TABLE later (id INTEGER) STRICT; SELECT nonsense"), {}
+    )
+    with pytest.raises(apsw.SQLError):
+        Writer(path, broken, Tuning())
+    connection = open_database(path, Tuning())
+    assert connection.pragma("user_version") == 1
+    assert [row[1] for row in schema_of(connection)] == ["item"]
+    connection.close()
+
+
+def test_a_transaction_is_whole_or_absent(tmp_path: Path) -> None:
+    """What an error interrupts leaves nothing behind, and the next transaction works."""
+    writer = Writer(tmp_path / "store.db", ONE_TABLE, Tuning())
+
+    def fail() -> None:
+        with writer.transaction() as connection:
+            connection.execute("INSERT INTO item (body) VALUES (x'00')")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    with writer.transaction() as connection:
+        assert connection.execute("SELECT count(*) FROM item").get == 0
+    writer.close()
+    with pytest.raises(StorageUnavailableError, match="closed"), writer.transaction():
+        pass
+
+
+def test_readers_keep_few_connections_open(tmp_path: Path) -> None:
+    """Many threads may read at once; afterwards only a few connections stay."""
+    path = tmp_path / "store.db"
+    Writer(path, ONE_TABLE, Tuning()).close()
+    readers = Readers(path, Tuning(), idle_max=1)
+    gate = threading.Barrier(4)
+    lent: list[apsw.Connection] = []
+
+    def read() -> None:
+        with readers.lend() as connection:
+            lent.append(connection)
+            gate.wait(10)
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(map(id, lent))) == 4
+    open_ones = [connection for connection in apsw.connections() if connection in lent]
+    assert len(open_ones) == 1
+    readers.close()
+
+
+def test_a_folder_has_one_owner(tmp_path: Path) -> None:
+    """A second Tocsin on the same folder is told so instead of mixing its records in."""
+    first = FolderLock(tmp_path / "data")
+    with pytest.raises(StorageUnavailableError, match="in use"):
+        FolderLock(tmp_path / "data")
+    first.close()
+    FolderLock(tmp_path / "data").close()
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        (apsw.FullError("database or disk is full"), StorageFullError),
+        (OSError(28, "No space left on device"), StorageFullError),
+        (apsw.CorruptError("database disk image is malformed"), CorruptError),
+        (apsw.NotADBError("file is not a database"), CorruptError),
+        (apsw.ReadOnlyError("attempt to write a readonly database"), StorageUnavailableError),
+        (OSError(30, "Read-only file system"), StorageUnavailableError),
+    ],
+)
+def test_faults_become_answers(error: Exception, answer: type[Exception]) -> None:
+    """What the disk does to a store reaches people as an error with a code and the file's name."""
+    with pytest.raises(answer, match=r"store\.db"), storage_faults("store.db"):
+        raise error
+
+
+def test_bugs_are_not_dressed_up_as_faults() -> None:
+    """A wrong query stays what it is."""
+    with pytest.raises(apsw.SQLError), storage_faults("store.db"):
+        raise apsw.SQLError("no such table")
+
+
+def damage_wal(path: Path, *, frame: int, page_bytes: int) -> None:
+    """Flip one bit in the page of a frame of the write-ahead log."""
+    wal = path.with_name(path.name + "-wal")
+    content = bytearray(wal.read_bytes())
+    content[32 + (frame - 1) * (24 + page_bytes) + 24 + 100] ^= 1
+    wal.write_bytes(content)
+
+
+def five_commits(path: Path) -> int:
+    """A database whose write-ahead log holds five commits; how many frames it has."""
+    writer = Writer(path, ONE_TABLE, Tuning(merge_on_close=False))
+    for number in range(5):
+        with writer.transaction() as connection:
+            connection.execute("INSERT INTO item (body) VALUES (?)", (bytes([number]) * 100,))
+    writer.close()
+    return (path.with_name(path.name + "-wal").stat().st_size - 32) // (24 + 4096)
+
+
+def test_lost_commits_in_a_write_ahead_log_are_noticed(tmp_path: Path) -> None:
+    """SQLite drops what follows a flipped bit without a word; Tocsin refuses to go on without it."""
+    path = tmp_path / "store.db"
+    frames = five_commits(path)
+    damage_wal(path, frame=frames - 2, page_bytes=4096)
+    with pytest.raises(CorruptError, match="damaged after frame"):
+        open_database(path, Tuning())
+
+
+def test_a_damaged_wal_header_is_noticed(tmp_path: Path) -> None:
+    """A flip in the first bytes makes SQLite ignore the whole write-ahead log, which would lose it all."""
+    for position in (5, 17):
+        path = tmp_path / f"store{position}.db"
+        five_commits(path)
+        wal = path.with_name(path.name + "-wal")
+        content = bytearray(wal.read_bytes())
+        content[position] ^= 1
+        wal.write_bytes(content)
+        with pytest.raises(CorruptError, match="damaged after frame 0"):
+            open_database(path, Tuning())
+
+
+def test_a_torn_last_commit_is_dropped_and_cleared_away(tmp_path: Path) -> None:
+    """A power cut tears the commit that was under way; that is no damage, however often it happens."""
+    path = tmp_path / "store.db"
+    frames = five_commits(path)
+    damage_wal(path, frame=frames, page_bytes=4096)
+    connection = open_database(path, Tuning(merge_on_close=False))
+    assert connection.execute("SELECT count(*) FROM item").get == 4
+    connection.close()
+    assert path.with_name(path.name + "-wal").stat().st_size == 0
+
+
+FAILING = """
+import apsw, pathlib, sys
+from tocsin.storage.database import Tuning
+from tocsin.storage.scripts import Scripts
+from tocsin.storage.writer import Writer
+
+class Disk(apsw.VFS):
+    def __init__(self): super().__init__("failing", "")
+    def xOpen(self, name, flags): return File(name, flags)
+
+class File(apsw.VFSFile):
+    fails = ""
+    def __init__(self, name, flags):
+        super().__init__("", name, flags)
+        self.kind = "wal" if flags[0] & apsw.SQLITE_OPEN_WAL else "main"
+    def xSync(self, flags):
+        if File.fails == self.kind:
+            error = apsw.IOError("no")
+            error.extendedresult = apsw.SQLITE_IOERR_FSYNC
+            raise error
+        super().xSync(flags)
+
+disk = Disk()
+scripts = Scripts("", ("CREATE TABLE item (body BLOB) STRICT",), {})
+writer = Writer(pathlib.Path(sys.argv[1]), scripts, Tuning(vfs="failing", merge_after_pages=1))
+File.fails = sys.argv[2]
+try:
+    with writer.transaction() as connection:
+        connection.execute("INSERT INTO item VALUES (x'00')")
+except BaseException as error:
+    print("survived with", error)
+print("committed")
+"""
+
+
+@pytest.mark.parametrize("kind", ["wal", "main"])
+def test_a_failed_fsync_ends_the_process(kind: str, tmp_path: Path) -> None:
+    """After it nothing may be acknowledged, so nobody gets to catch it; the merge of the log counts too."""
+    command = [sys.executable, "-c", FAILING, str(tmp_path / "store.db"), kind]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == EXIT_STATUS
+    assert "fsync failed" in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_a_long_write_ahead_log_is_merged(tmp_path: Path) -> None:
+    """The log of a store that is written for ever stays short."""
+    path = tmp_path / "store.db"
+    writer = Writer(path, ONE_TABLE, Tuning(merge_after_pages=20))
+    for _ in range(200):
+        with writer.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO item (id, body) VALUES (1, zeroblob(3000))")
+    assert path.with_name(path.name + "-wal").stat().st_size < 30 * 4120
+    writer.close()

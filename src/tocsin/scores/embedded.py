@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -11,10 +10,10 @@ import apsw
 import msgspec
 
 from tocsin.scores.abstract import AbnormalReading, AbnormalReadings, Findings
-from tocsin.storage.database import Tuning, migrate, open_database
-from tocsin.storage.faults import storage_faults
+from tocsin.storage.database import Tuning
 from tocsin.storage.readers import Readers
 from tocsin.storage.scripts import load_scripts
+from tocsin.storage.writer import Writer
 
 _MINUTE_MS: Final = 60_000
 _MINUTES_KEPT: Final = 400 * 24 * 60
@@ -27,22 +26,15 @@ class EmbeddedAbnormalReadings(AbnormalReadings):
 
     def __init__(self, path: Path, *, readings_max: int = 200_000, vfs: str | None = None) -> None:
         tuning = Tuning(vfs=vfs)
-        self._path = path
         self._readings_max = readings_max
-        self._lock = threading.Lock()
-        self._writer: apsw.Connection | None = open_database(path, tuning)
-        with storage_faults(str(path)):
-            migrate(self._writer, _SCRIPTS)
+        self._writer = Writer(path, _SCRIPTS, tuning)
         self._readers = Readers(path, tuning)
-        self._added: dict[str, int] = {}
+        self._added: dict[str, int] = {}  # used inside transactions alone, which come one after another
 
     def append(self, findings: Sequence[Findings]) -> None:
-        with self._lock, storage_faults(str(self._path)):
-            if self._writer is None:
-                raise ValueError("the store is closed")
-            with self._writer:
-                for found in findings:
-                    self._append(self._writer, found)
+        with self._writer.transaction() as writer:
+            for found in findings:
+                self._append(writer, found)
 
     def positions(self) -> Mapping[int, int]:
         with self._readers.lend() as reader:
@@ -67,11 +59,8 @@ class EmbeddedAbnormalReadings(AbnormalReadings):
         return total
 
     def close(self) -> None:
-        with self._lock:
-            self._readers.close()
-            if self._writer is not None:
-                self._writer.close()
-            self._writer = None
+        self._readers.close()
+        self._writer.close()
 
     def _append(self, writer: apsw.Connection, found: Findings) -> None:
         stored = writer.execute(_QUERIES["position"], {"partition": found.partition}).fetchone()

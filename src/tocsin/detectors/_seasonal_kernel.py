@@ -19,9 +19,12 @@ HOT: Final = np.dtype(
     [
         *BASE_HOT_FIELDS,
         ("hour_end_ms", np.int64),  # first moment of the next local hour
-        ("centre", np.float64),  # what the cell (or what it borrows) expects, without the level
+        ("centre", np.float64),  # what the cell (or what it borrows) expects
         ("spread", np.float64),  # σ around it
-        ("level", np.float64),  # how far the series lies beside its cells now
+        ("day_mean", np.float64),  # of this hour on all days
+        ("week_mean", np.float64),  # of this hour of the week
+        ("day_level", np.float64),  # how far the series lies beside its hours of day now
+        ("week_level", np.float64),  # the same for its hours of week
         ("smooth", np.float64),  # moving average of value − expected
         ("smooth_spread", np.float64),  # mean |smooth|
         ("series_mean", np.float64),
@@ -33,8 +36,10 @@ HOT: Final = np.dtype(
         ("excess", np.float64),
         ("smooth_knee", np.float64),
         ("smooth_excess", np.float64),
+        ("scale", np.float64),  # mean |value − expected|, whatever the hour
         ("held_limit", np.float64),  # z that was abnormal when the run of abnormal readings began
         ("smooth_held_limit", np.float64),
+        ("peak", np.float64),  # most strange of the run, in limits
         ("last", np.float64),
         ("quantum", np.float64),  # smallest change seen
         ("held_since_ms", np.int64),  # start of the run of abnormal readings kept out of learning
@@ -45,7 +50,9 @@ HOT: Final = np.dtype(
         ("source", np.uint8),
         *WATCH_HOT_FIELDS,
         ("run", np.int32),  # abnormal readings of the run
-        ("spare", np.uint8, 3),
+        ("has_day", np.uint8),
+        ("has_week", np.uint8),
+        ("spare", np.uint8, 1),
     ]
 )
 CELL: Final = np.dtype([("mean", np.float64), ("deviation", np.float32), ("visits", np.int32)])
@@ -68,6 +75,9 @@ VISITS_FULL: Final = 10
 MAGNITUDE_MAX: Final = 1e120  # squares and their sums stay finite
 DEVIATION_MAX: Final = 3e38  # of a float32
 RELATIVE_FLOOR: Final = 1e-2  # of the mean, while a series has never changed
+SCALE_SHARE: Final = 1.0
+SCALE_GAIN: Final = 0.01
+SCALE_CLIP: Final = 10.0
 SPREAD_MIN: Final = 1e-150
 
 
@@ -107,7 +117,7 @@ def score_rows(
                 before[s] = hot[s]
             row.before_ms = ts[i]
         if abnormal:
-            hold(row, rule, ts[i])
+            hold(row, rule, ts[i], out[0][i] - 0.1)
         watch(row, rule, ts[i], out[4][i])
         if moved and row.watched != 0:
             caught_row[caught] = i
@@ -144,8 +154,10 @@ def close_hour(row: Any, cell: Any, rule: Any) -> None:
     offset = row.sum / row.visit
     mean = row.pivot + offset
     within = max(row.squares / row.visit - offset * offset, 0.0)
-    if row.source != SERIES:
-        row.level += (mean - row.centre - row.level) * rule.level_gain
+    if row.has_day != 0:
+        row.day_level += (mean - row.day_mean - row.day_level) * rule.level_gain
+    if row.has_week != 0:
+        row.week_level += (mean - row.week_mean - row.week_level) * rule.level_gain
     visits = min(cell.visits + 1, 1_000_000)
     gain = 1.0 / visits if visits <= VISITS_FULL else GAIN
     step = mean - cell.mean
@@ -159,30 +171,32 @@ def close_hour(row: Any, cell: Any, rule: Any) -> None:
 @nb.njit(cache=True, nogil=True)
 def look_up(row: Any, cells: Any, cell: int, rule: Any) -> None:
     """Hour-of-week if warm, else hour-of-day, else the series; sets centre, spread and source."""
-    if cells[cell].visits >= rule.warm_visits:
-        row.source = HOUR_OF_WEEK
-        row.centre = cells[cell].mean
-        row.spread = np.float64(cells[cell].deviation)
-        return
     first = cell - cell % WEEKDAYS
     visits = 0
     mean = 0.0
     for j in range(first, first + WEEKDAYS):
         visits += cells[j].visits
         mean += cells[j].mean * cells[j].visits
-    if visits < rule.warm_visits:
-        row.source = SERIES
-        row.level = 0.0
-        return
-    mean /= visits
-    variance = 0.0
-    for j in range(first, first + WEEKDAYS):
-        step = cells[j].mean - mean
-        deviation = np.float64(cells[j].deviation)
-        variance += (step * step + deviation * deviation) * cells[j].visits
-    row.source = HOUR_OF_DAY
-    row.centre = mean
-    row.spread = np.sqrt(variance / visits)
+    row.has_day = visits > 0
+    row.has_week = cells[cell].visits > 0
+    row.week_mean = cells[cell].mean
+    row.source = SERIES
+    if visits > 0:
+        mean /= visits
+        row.day_mean = mean
+    if cells[cell].visits >= rule.warm_visits:
+        row.source = HOUR_OF_WEEK
+        row.centre = row.week_mean + row.week_level
+        row.spread = np.float64(cells[cell].deviation)
+    elif visits >= rule.warm_visits:
+        variance = 0.0
+        for j in range(first, first + WEEKDAYS):
+            step = cells[j].mean - mean
+            deviation = np.float64(cells[j].deviation)
+            variance += (step * step + deviation * deviation) * cells[j].visits
+        row.source = HOUR_OF_DAY
+        row.centre = mean + row.day_level
+        row.spread = np.sqrt(variance / visits)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -197,7 +211,7 @@ def judge(i: int, row: Any, rule: Any, ts: int, x: float, out: Any) -> bool:
         verdict[i] = 2
         reason[i] = 0
         return False
-    centre, spread = row.centre + row.level, row.spread
+    centre, spread = row.centre, row.spread
     if row.source == SERIES:
         centre = row.series_mean
         spread = np.sqrt(row.series_var)
@@ -216,7 +230,11 @@ def judge(i: int, row: Any, rule: Any, ts: int, x: float, out: Any) -> bool:
     reach = smooth_limit * max(row.smooth_spread, 0.1 * spread) if smoothed > raw else limit * spread
     share = max(raw, smoothed) / rule.limit
     if abnormal:
-        scores[i] = 1.0 + 0.1 * share if share <= 1.0 else share + 0.1
+        if row.watched == 0 or row.peak < 1.0:
+            fresh = share > 1.0
+        else:
+            fresh = share > row.peak
+        scores[i] = share + 0.1 if fresh else 1.0 + 0.1 * share / (1.0 + share)
     else:
         scores[i] = min(share, 1.0)
     expected[i] = centre
@@ -231,18 +249,20 @@ def judge(i: int, row: Any, rule: Any, ts: int, x: float, out: Any) -> bool:
 def floor_of(row: Any) -> float:
     """The least σ: half the smallest change seen; before any, a share of the mean."""
     if row.quantum > 0.0:
-        return max(0.5 * row.quantum, SPREAD_MIN)
+        return max(0.5 * row.quantum, SCALE_SHARE * row.scale, SPREAD_MIN)
     return max(RELATIVE_FLOOR * abs(row.series_mean), SPREAD_MIN)
 
 
 @nb.njit(cache=True, nogil=True)
-def hold(row: Any, rule: Any, ts: int) -> None:
+def hold(row: Any, rule: Any, ts: int, peak: float) -> None:
     """Count an abnormal reading into its run; the first one fixes the limits that the run is held to."""
     if row.watched == 0:
         row.held_since_ms = ts
         row.held_limit = strangeness(rule.limit, row.knee, row.excess)
         row.smooth_held_limit = strangeness(rule.limit, row.smooth_knee, row.smooth_excess)
         row.run = 0
+        row.peak = 0.0
+    row.peak = max(row.peak, peak)
     row.run = min(row.run + 1, 1_000_000_000)
 
 
@@ -273,7 +293,7 @@ def learn(row: Any, rule: Any, ts: int, x: float, abnormal: bool) -> None:
 @nb.njit(cache=True, nogil=True)
 def learn_tails(row: Any, rule: Any, x: float, weight: float) -> None:
     """Smooth the residual and let both tails learn how strange it was."""
-    centre, spread = row.centre + row.level, row.spread
+    centre, spread = row.centre, row.spread
     if row.source == SERIES:
         centre = row.series_mean
         spread = np.sqrt(row.series_var)
@@ -285,6 +305,8 @@ def learn_tails(row: Any, rule: Any, x: float, weight: float) -> None:
     size = min(abs(row.smooth), 10.0 * spread)
     smooth_gain = 1.0 / (row.seen + 1) if row.seen < 200 else 0.005
     row.smooth_spread += (size - row.smooth_spread) * smooth_gain
+    size = min(abs(residual), SCALE_CLIP * spread)
+    row.scale += (size - row.scale) * (weight * max(SCALE_GAIN, 1.0 / (row.seen + 1)))
     if row.seen < 10:
         return
     z = abs(residual) / spread

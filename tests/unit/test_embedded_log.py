@@ -1,0 +1,275 @@
+"""What is particular to the embedded log: its files, their damage, and crashes between them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from tocsin.clock import ManualClock
+from tocsin.errors import CorruptError, InvalidInputError, StorageFullError, StorageUnavailableError
+from tocsin.log.abstract import Append, DeadLetter, Part, RecordKind
+from tocsin.log.embedded import EmbeddedLog
+from tocsin.log.segment import segment_path
+
+NOW_MS = 1_700_000_000_000
+
+
+def open_log(
+    folder: Path, *, partitions: int = 2, segment_bytes_max: int = 1, vfs: str | None = None
+) -> EmbeddedLog:
+    """A log with a segment for every append, and next to nothing in memory."""
+    clock = ManualClock(NOW_MS)
+    return EmbeddedLog(
+        folder, partitions, clock, segment_bytes_max=segment_bytes_max, tail_bytes_max=1, vfs=vfs
+    )
+
+
+def add(log: EmbeddedLog, payload: bytes = b"payload", *, sequence: str = "") -> None:
+    letters = [DeadLetter("t", 1, "http", 1, "code", "", "detail", b"the refused line")]
+    producer = "p" if sequence else ""
+    parts = [Part(0, RecordKind.EVENTS, 10, payload), Part(1, RecordKind.EVENTS, 10, payload)]
+    log.submit(Append("t", NOW_MS, parts, letters, producer, sequence, b"f", b"answer")).result(20)
+
+
+def flip(path: Path, found: bytes) -> None:
+    """Flip one bit where `found` is stored."""
+    content = bytearray(path.read_bytes())
+    content[content.rindex(found) + 1] ^= 4
+    path.write_bytes(content)
+
+
+def wal_of(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
+def merge(path: Path) -> None:
+    """Copy the write-ahead log into the database file, as anybody's sqlite3 does on closing."""
+    connection = apsw.Connection(str(path))
+    connection.execute("SELECT * FROM sqlite_schema")
+    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    connection.close()
+
+
+def test_another_number_of_partitions_is_refused(tmp_path: Path) -> None:
+    """Partitions decide where a device's records lie, so they are fixed when the log is made."""
+    open_log(tmp_path).close()
+    with pytest.raises(InvalidInputError, match="made with 2 partitions"):
+        open_log(tmp_path, partitions=4)
+    open_log(tmp_path).close()
+
+
+def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
+    """Two processes that append would give the same offsets twice."""
+    log = open_log(tmp_path)
+    with pytest.raises(StorageUnavailableError, match="in use"):
+        open_log(tmp_path)
+    log.close()
+
+
+@pytest.mark.parametrize("merged", [True, False])
+def test_a_flipped_bit_in_a_record_is_named_by_segment_and_offset(merged: bool, tmp_path: Path) -> None:
+    """An altered record is never handed out; the error and the check say where it lies."""
+    log = open_log(tmp_path)
+    for number in range(3):
+        add(log, f"payload {number}".encode())
+    log.close()
+    path = segment_path(tmp_path, 2)
+    if merged:
+        merge(path)
+    flip(path if merged else wal_of(path), b"payload 1")
+    log = open_log(tmp_path)
+    assert log.read(0, 0, bytes_max=5)[0].payload == b"payload 0"
+    with pytest.raises(CorruptError, match=r"segment-000000000002\.db: partition 0, offset 10"):
+        log.read(0, 10)
+    problems = log.verify()
+    assert problems
+    assert all("segment-000000000002.db" in problem for problem in problems)
+    assert log.read(0, 20)[0].payload == b"payload 2"
+    log.close()
+
+
+def test_flipped_bits_in_answers_and_dead_letters_are_noticed(tmp_path: Path) -> None:
+    """A wrong answer or a wrong line is worse than an error, before and after its segment is gone."""
+    log = open_log(tmp_path)
+    add(log, sequence="1")
+    add(log, sequence="2")
+    log.close()
+    merge(segment_path(tmp_path, 2))
+    flip(segment_path(tmp_path, 2), b"answer")
+    flip(segment_path(tmp_path, 2), b"refused")
+    log = open_log(tmp_path)
+    with pytest.raises(CorruptError, match="answer to producer 'p'"):
+        log.find_answer("t", "p", "2", b"f")
+    with pytest.raises(CorruptError, match="dead letter 2"):
+        log.dead_letters("t")
+    assert len(log.verify()) == 2
+    log.close()
+
+
+def test_acknowledged_records_cut_off_the_newest_segment_are_noticed(tmp_path: Path) -> None:
+    """A flipped bit early in a write-ahead log would make SQLite forget all later records silently."""
+    log = open_log(tmp_path, segment_bytes_max=1 << 20)
+    for number in range(5):
+        add(log, f"payload {number}".encode())
+    log.close()
+    content = bytearray(wal_of(segment_path(tmp_path, 1)).read_bytes())
+    content[content.index(b"payload 0")] ^= 1
+    wal_of(segment_path(tmp_path, 1)).write_bytes(content)
+    with pytest.raises(CorruptError, match="damaged after frame"):
+        open_log(tmp_path)
+
+
+def test_a_missing_segment_is_noticed(tmp_path: Path) -> None:
+    """A gap in the files is said when the log is opened, not when somebody happens to read there."""
+    log = open_log(tmp_path)
+    for _ in range(3):
+        add(log)
+    log.close()
+    segment_path(tmp_path, 2).unlink()
+    with pytest.raises(CorruptError, match=r"segment-000000000002\.db is missing"):
+        open_log(tmp_path)
+    segment_path(tmp_path, 1).unlink()
+    segment_path(tmp_path, 3).unlink()
+
+
+def test_a_crash_while_trimming_is_finished_at_the_next_start(tmp_path: Path) -> None:
+    """Whichever files a power cut brings back, what was trimmed is trimmed."""
+    folder, copy = tmp_path / "log", tmp_path / "copy"
+    log = open_log(folder)
+    for number in range(4):
+        add(log, sequence=str(number))
+    log.close()
+    shutil.copytree(folder, copy)
+    log = open_log(folder)
+    assert log.trim({0: 20, 1: 20}) == 2
+    log.close()
+    shutil.copy(wal_of(segment_path(copy, 1)), folder)
+    shutil.copy(segment_path(copy, 2), folder)
+    log = open_log(folder)
+    assert (log.begin(0), log.end(0)) == (20, 40)
+    assert len(log.dead_letters("t")) == 4
+    assert log.find_answer("t", "p", "0", b"f") == b"answer"
+    assert not wal_of(segment_path(folder, 1)).exists()
+    log.close()
+
+
+def test_a_crash_before_trimming_deletes_files_keeps_everything(tmp_path: Path) -> None:
+    """Answers and dead letters that were already copied are not there twice."""
+    log = open_log(tmp_path)
+    for number in range(3):
+        add(log, sequence=str(number))
+    log._catalogue.settle()
+    assert [stored.id for stored in log.dead_letters("t")] == [1, 2, 3]
+    log.close()
+    log = open_log(tmp_path)
+    assert [stored.id for stored in log.dead_letters("t")] == [1, 2, 3]
+    assert log.trim({0: 20, 1: 20}) == 2
+    assert [stored.id for stored in log.dead_letters("t")] == [1, 2, 3]
+    log.close()
+
+
+def test_a_crash_while_making_a_segment_is_cleared_away(tmp_path: Path) -> None:
+    """A segment exists when it has its name; what is left of an unfinished one is refuse."""
+    log = open_log(tmp_path)
+    add(log)
+    log.close()
+    unfinished = tmp_path / "segment-000000000002.new"
+    unfinished.write_bytes(b"half a file")
+    wal_of(unfinished).write_bytes(b"and its log")
+    log = open_log(tmp_path)
+    assert not unfinished.exists()
+    add(log)
+    assert [info.ends for info in log.segments()] == [(10, 10), (20, 20)]
+    log.close()
+
+
+def test_segments_are_listed_with_their_offsets(tmp_path: Path) -> None:
+    """`tocsin doctor` can say what lies where."""
+    log = open_log(tmp_path)
+    add(log, bytes(5_000))
+    add(log)
+    first, second = log.segments()
+    assert (first.name, first.begins, first.ends) == ("segment-000000000001.db", (0, 0), (10, 10))
+    assert (second.name, second.begins, second.ends) == ("segment-000000000002.db", (10, 10), (20, 20))
+    assert first.bytes > 10_000
+    log.close()
+
+
+def test_few_files_stay_open(tmp_path: Path) -> None:
+    """However many segments wait for trimming, reading them all leaves only some open."""
+    log = open_log(tmp_path)
+    for _ in range(30):
+        add(log)
+    for offset in range(0, 300, 10):
+        assert log.read(0, offset)
+    connections = [each for each in apsw.connections() if str(tmp_path) in each.filename]
+    assert len({each.filename for each in connections}) <= 10
+    log.close()
+
+
+def test_small_groups_do_not_fill_the_disk(tmp_path: Path) -> None:
+    """A commit writes whole pages; the write-ahead log of many tiny ones is merged in time."""
+    log = open_log(tmp_path, segment_bytes_max=1 << 28)
+    for _ in range(900):
+        log.submit(Append("t", NOW_MS, [Part(0, RecordKind.EVENTS, 1, b"tiny")])).result(20)
+    assert log.segments()[0].bytes < 20 << 20
+    assert log.verify() == []
+    log.close()
+
+
+class Disk(apsw.VFS):
+    """A disk that can be full."""
+
+    full = False
+
+    def __init__(self) -> None:
+        super().__init__("small-disk", "")
+
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> File:  # noqa: N802 - APSW's name
+        return File(self, name, flags)
+
+
+class File(apsw.VFSFile):
+    """A file on it."""
+
+    def __init__(self, disk: Disk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
+        super().__init__("", name, flags)
+        self._disk = disk
+
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - APSW's name
+        if self._disk.full:
+            raise apsw.FullError("no room")
+        super().xWrite(data, offset)
+
+
+@pytest.fixture
+def disk() -> Iterator[Disk]:
+    made = Disk()
+    yield made
+    made.unregister()
+
+
+def test_a_full_disk_refuses_and_the_log_goes_on_when_there_is_room(disk: Disk, tmp_path: Path) -> None:
+    """Nothing of a refused append is kept, and offsets have no hole where it would have been."""
+    log = open_log(tmp_path, segment_bytes_max=2_000, vfs="small-disk")
+    add(log, sequence="1")
+    add(log, bytes(3_000), sequence="2")
+    disk.full = True
+    for _ in range(3):
+        with pytest.raises(StorageFullError) as refusal:
+            add(log, sequence="3")
+        assert refusal.value.retry_after_s
+    disk.full = False
+    assert log.find_answer("t", "p", "3", b"f") is None
+    add(log, sequence="3")
+    assert [record.offset for record in log.read(0, 0)] == [0, 10, 20]
+    assert len(log.segments()) == 2
+    log.close()
+    log = open_log(tmp_path)
+    assert log.end(0) == 30
+    assert log.verify() == []
+    log.close()

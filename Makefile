@@ -1,6 +1,7 @@
 # `make demo` shows Tocsin, `make test` tests it, `make help` lists the rest.
 PYTHON ?= python3
 BIN := .venv/bin
+export NO_MKDOCS_2_WARNING := 1
 LOCKS := requirements/installer.txt pyproject.toml
 
 .DEFAULT_GOAL := help

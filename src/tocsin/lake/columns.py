@@ -235,3 +235,20 @@ def batch_of(columns: EventColumns) -> EventBatch:
         names=columns.names,
         streams=columns.streams,
     )
+
+
+def decoded(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The columns of `schema`, without dictionaries; for engines that would take those for enumerations."""
+    return pa.table(
+        {field.name: _decoded(table.column(field.name), field.type) for field in schema}, schema=schema
+    )
+
+
+def _decoded(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    if not pa.types.is_map(kind):
+        return column.cast(kind)
+    chunks = [
+        pa.MapArray.from_arrays(chunk.offsets, chunk.keys.cast(kind.key_type), chunk.items, type=kind)
+        for chunk in column.chunks
+    ]
+    return pa.chunked_array(chunks, type=kind)

@@ -1,9 +1,13 @@
-"""Lake files: written whole, synced, and named after the hash of their bytes."""
+"""Lake files: written whole, synced, and named after the hash of their bytes.
+
+A random part makes names unique, since two appends may hold the same rows.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -76,7 +80,7 @@ def write_file(
     payload = _parquet_bytes(spec, rows, layout)
     digest = xxhash.xxh3_128_hexdigest(payload)
     directory = directory_of(partition)
-    name = f"part-{digest}.parquet"
+    name = f"part-{secrets.token_hex(4)}-{digest}.parquet"
     make_directory(folder / directory)
     publish(folder / directory / name, payload)
     return LakeFile(
@@ -127,7 +131,7 @@ def _parquet_bytes(spec: TableSpec, rows: pa.Table, layout: Layout) -> memoryvie
         row_group_size=layout.row_group_rows,
         compression=layout.compression,
         use_dictionary=[path for path in spec.dictionary if path.split(".")[0] in present],
-        column_encoding={name: "DELTA_BINARY_PACKED" for name in spec.delta},
+        column_encoding=dict.fromkeys(spec.delta, "DELTA_BINARY_PACKED"),
         write_statistics=list(spec.statistics) if layout.statistics else False,
         store_schema=False,
     )

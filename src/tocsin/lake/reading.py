@@ -14,6 +14,7 @@ from tocsin.events import I32, EventBatch, Strings, empty_text
 from tocsin.lake.abstract import Slice
 from tocsin.lake.files import LakeFile
 from tocsin.lake.schemas import EVENTS
+from tocsin.lake.scripts import lake_queries
 from tocsin.lake.store import Snapshot
 
 Span = tuple[int | None, int | None]
@@ -21,17 +22,7 @@ Span = tuple[int | None, int | None]
 
 _STAMP_MAX_US: Final = 2**53 * 1000
 
-_SELECT: Final = """
-SELECT log_offset, epoch_us(ts) AS ts, flags, text, text_count, id,
-       map_keys(readings) AS parameter, map_values(readings) AS value,
-       coalesce(sent_application, application, '') AS application,
-       coalesce(sent_version, version, '') AS version
-FROM read_parquet($files, hive_partitioning = true,
-                  hive_types = {'application': VARCHAR, 'version': VARCHAR, 'tenant': VARCHAR, 'date': DATE})
-WHERE device = $device AND log_partition = $partition AND log_offset < $before
-  AND ts BETWEEN make_timestamptz($first) AND make_timestamptz($last)
-ORDER BY log_offset
-"""
+_SELECT: Final = lake_queries("reading")["device_events"]
 
 _NONE: Final = np.zeros(0, np.int32)
 _NO_EVENTS: Final = EventBatch(

@@ -61,6 +61,7 @@ class LakeStore:
         self.clock: Final = clock
         self.writing: Final = threading.RLock()
         self.read_only: Final = read_only
+        self.unnamed_since_ms: dict[Path, int] = {}
         self._lock_descriptor = -1 if read_only else _lock(folder)
         self._ledger = Ledger(folder / "synced.json")
         self._tables: dict[str, LakeTable] = {}
@@ -72,6 +73,7 @@ class LakeStore:
         if name not in TABLES:
             raise NotFoundError(f"there is no table {name!r} in the lake; tables: {', '.join(TABLES)}")
         if name not in self._tables:
+            self._require_writing()
             self._tables[name] = LakeTable(self.folder, TABLES[name], self._ledger)
         return self._tables[name]
 
@@ -85,8 +87,7 @@ class LakeStore:
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Commit to each table in turn, record all of them as synced, then show them to readers."""
-        if self.read_only:
-            raise FencedError("this lake was opened for reading only")
+        self._require_writing()
         for change in changes:
             self.table(change.table).commit(
                 change.add,
@@ -102,6 +103,10 @@ class LakeStore:
         if self._lock_descriptor >= 0:
             os.close(self._lock_descriptor)
             self._lock_descriptor = -1
+
+    def _require_writing(self) -> None:
+        if self._lock_descriptor < 0:
+            raise FencedError("this lake is closed or was opened for reading only")
 
     def _synced(self, table: str) -> Synced:
         return self._tables[table].synced

@@ -128,6 +128,7 @@ class LakeTable:
             sync_file(path)
         sync_file(self.folder / _LOG / "_last_checkpoint")
         self._checkpoint = version
+        self._delta.cleanup_metadata()
 
     def _create(self, ledger: Ledger) -> Synced:
         if any(path.name != f"{0:020d}.json" for path in _log_files(self.folder / _LOG)):

@@ -1,0 +1,44 @@
+"""Derives the hour aggregates again from the events, as a new revision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import duckdb
+
+from tocsin.lake.files import COMPACTED, LakeFile, write_file
+from tocsin.lake.intake import REVISION_WRITER
+from tocsin.lake.schemas import EVENTS, HOURS
+from tocsin.lake.scripts import lake_queries
+from tocsin.lake.store import Change, LakeStore
+
+_SQL: Final = lake_queries("rebuilding")
+
+
+def rebuild_hours(store: LakeStore, *, memory_bytes: int = 1 << 30) -> int:
+    """Replace all hour aggregates by what the events give; the new revision.
+
+    Appends wait meanwhile. Sums may differ from the old ones in their last bits, since they are added
+    in another order.
+    """
+    with store.writing:
+        revision = store.table(HOURS.name).writers.get(REVISION_WRITER, 0) + 1
+        old = store.snapshot().files[HOURS.name]
+        tenants = sorted({entry.partition["tenant"] for entry in store.snapshot().files[EVENTS.name]})
+        new = [entry for tenant in tenants for entry in _tenant_files(store, tenant, revision, memory_bytes)]
+        store.commit([Change(HOURS.name, add=new, remove=old, writers={REVISION_WRITER: revision})])
+    return revision
+
+
+def _tenant_files(store: LakeStore, tenant: str, revision: int, memory_bytes: int) -> Iterator[LakeFile]:
+    snapshot = store.snapshot()
+    files = [str(snapshot.path(EVENTS.name, entry)) for entry in snapshot.of(EVENTS.name, tenant)]
+    with duckdb.connect(config={"memory_limit": f"{memory_bytes}B", "threads": 1}) as engine:
+        engine.execute("SET TimeZone = 'UTC'")
+        engine.execute(_SQL["aggregate"], {"files": files, "revision": revision})
+        months = engine.execute(_SQL["months"]).fetchall()
+        for (month,) in months:
+            rows = engine.sql(_SQL["rows"], params={"month": month}).to_arrow_table().cast(HOURS.file_schema)
+            partition = {"tenant": tenant, "month": month.isoformat()}
+            yield write_file(store.folder / HOURS.name, HOURS, partition, rows, COMPACTED)

@@ -1,0 +1,70 @@
+"""Who may do what: one table. docs/reference/roles.md is generated from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from tocsin.access.principal import Principal, Role
+from tocsin.errors import ForbiddenError
+
+
+class Permission(StrEnum):
+    """What can be done, in groups that are given together; `meaning` is shown to people."""
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> Permission:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    INGEST = "ingest", "send events for the devices that the credential speaks for"
+    READ = "read", "see devices, series, anomalies and episodes of the tenant"
+    HANDLE = "handle", "act on anomalies: acknowledge, snooze, resolve, comment, give feedback"
+    OPERATE = "operate", "see digests and dead letters, replay, correct, quarantine, query the lake"
+    ADMINISTER = "administer", "make and revoke credentials, change settings, read the audit log"
+
+
+TABLE: Final[Mapping[Role, frozenset[Permission]]] = {
+    Role.ADMIN: frozenset(Permission),
+    Role.OPERATOR: frozenset({Permission.INGEST, Permission.READ, Permission.HANDLE, Permission.OPERATE}),
+    Role.TECHNICIAN: frozenset({Permission.READ, Permission.HANDLE}),
+    Role.VIEWER: frozenset({Permission.READ}),
+    Role.DEVICE: frozenset({Permission.INGEST}),
+}
+
+
+def allows(principal: Principal, permission: Permission) -> bool:
+    """Whether any of the principal's roles has the permission."""
+    return any(permission in TABLE[role] for role in principal.roles)
+
+
+def require(principal: Principal, permission: Permission) -> None:
+    """Raise ForbiddenError, naming the roles that would do, unless the principal has the permission."""
+    if not allows(principal, permission):
+        enough = " or ".join(role.value for role in Role if permission in TABLE[role])
+        raise ForbiddenError(
+            f"This credential may not do this ({permission.value}): it needs the role {enough}."
+        )
+
+
+_HEAD: Final = """# Roles
+
+A credential has one or more roles; it may do what any of them allows, in its own tenant and nowhere
+else. Device and gateway tokens have the role `device` and speak only for the devices they name.
+
+This page is generated from the table in `src/tocsin/access/permissions.py`; a test proves it up to date.
+"""
+
+
+def render_reference() -> str:
+    """The page docs/reference/roles.md."""
+    heading = "| permission | " + " | ".join(role.value for role in Role) + " | meaning |"
+    rows = [heading, "|---|" + ":-:|" * len(Role) + "---|"]
+    for permission in Permission:
+        marks = ("yes" if permission in TABLE[role] else "no" for role in Role)
+        rows.append(f"| `{permission.value}` | {' | '.join(marks)} | {permission.meaning} |")
+    return _HEAD + "\n" + "\n".join(rows) + "\n"

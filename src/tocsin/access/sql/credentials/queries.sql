@@ -1,0 +1,29 @@
+-- name: add_tenant
+INSERT INTO tenant (name, created_ms) VALUES (:name, :created_ms)
+-- name: tenant
+SELECT created_ms FROM tenant WHERE name = :name
+-- name: tenants
+SELECT name FROM tenant ORDER BY name
+-- name: add
+INSERT INTO credential (key_id, tenant, kind, name, roles, devices, patterns, all_devices, created_ms,
+                        created_by, expires_ms, revoked_ms, last_used_ms, secret_sha256)
+VALUES (:key_id, :tenant, :kind, :name, :roles, :devices, :patterns, :all_devices, :created_ms,
+        :created_by, :expires_ms, :revoked_ms, :last_used_ms, :secret_sha256)
+-- name: find
+SELECT key_id, tenant, kind, name, roles, devices, patterns, all_devices, created_ms, created_by,
+       expires_ms, revoked_ms, last_used_ms, secret_sha256
+FROM credential WHERE key_id = :key_id
+-- name: revoked
+SELECT revoked_ms FROM credential WHERE key_id = :key_id
+-- name: list
+SELECT key_id, tenant, kind, name, roles, devices, patterns, all_devices, created_ms, created_by,
+       expires_ms, revoked_ms, last_used_ms
+FROM credential WHERE tenant = :tenant AND key_id > :after ORDER BY key_id LIMIT :limit
+-- name: any
+SELECT count(*) FROM (SELECT 1 FROM credential LIMIT 1)
+-- name: revoke
+UPDATE credential SET revoked_ms = coalesce(revoked_ms, :now_ms)
+WHERE key_id = :key_id AND tenant = :tenant
+RETURNING revoked_ms
+-- name: used
+UPDATE credential SET last_used_ms = max(coalesce(last_used_ms, 0), :ms) WHERE key_id = :key_id

@@ -1,0 +1,209 @@
+"""Tenants and credentials in SQLite, with what is in use kept in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+import msgspec
+
+from tocsin.access.credential import Credential, CredentialKind, NewCredential, check_new, check_tenant
+from tocsin.access.device_scope import DeviceScope
+from tocsin.access.principal import Principal, Role
+from tocsin.access.token import Token
+from tocsin.clock import Clock
+from tocsin.errors import ConflictError, NotFoundError, UnauthenticatedError
+from tocsin.storage.database import Tuning
+from tocsin.storage.readers import Readers
+from tocsin.storage.scripts import load_scripts
+from tocsin.storage.writer import Writer
+
+DEFAULT_TENANT: Final = "default"
+REVOCATION_S: Final = 1.0
+_SCRIPTS: Final = load_scripts("tocsin.access", "credentials")
+_QUERIES: Final = _SCRIPTS.queries
+_LISTS: Final = ("roles", "devices", "patterns")
+# compared with when the key id is unknown, so that both cases take the same time
+_NO_DIGEST: Final = bytes(32)
+
+
+@dataclass(slots=True)
+class _Known:
+    """A credential in memory; whether it was revoked is asked again after REVOCATION_S."""
+
+    principal: Principal
+    digest: bytes
+    expires_ms: int | None
+    revoked: bool
+    asked_s: float
+
+
+class AccessStore:
+    """Thread-safe. At most `known_max` credentials are kept in memory; the least used go first.
+
+    A credential revoked here ends at once; one revoked by another process within a second.
+    """
+
+    def __init__(self, path: Path, clock: Clock, *, known_max: int = 10_000, vfs: str | None = None) -> None:
+        tuning = Tuning(vfs=vfs)
+        self._clock = clock
+        self._known_max = known_max
+        self._writer = Writer(path, _SCRIPTS, tuning)
+        self._readers = Readers(path, tuning)
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._used: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def authenticate(self, token: str) -> Principal:
+        """Who holds the token; UnauthenticatedError if it is unknown, expired or revoked.
+
+        The answer to all of these is the same, so that nobody learns which key ids exist.
+        """
+        parsed = Token.parse(token)
+        known = self._look_up(parsed.key_id) if parsed else None
+        proven = parsed is not None and parsed.proves(known.digest if known else _NO_DIGEST)
+        if known is None or not proven or known.revoked or self._expired(known):
+            raise UnauthenticatedError("the credential is unknown, expired or revoked")
+        with self._lock:
+            self._used[known.principal.key_id] = self._clock.now_ms()
+        return known.principal
+
+    def create(self, new: NewCredential, *, created_by: str) -> tuple[Credential, str]:
+        """A new credential and its token, which can't be read again later."""
+        new = check_new(new, self._clock.now_ms())
+        with self._writer.transaction() as writer:
+            if not writer.execute(_QUERIES["tenant"], {"name": new.tenant}).fetchone():
+                raise NotFoundError(f"there is no tenant {new.tenant}")
+            return self._insert(writer, new, created_by)
+
+    def revoke(self, tenant: str, key_id: str) -> None:
+        """End a credential for good; idempotent. NotFoundError if the tenant has none of this id."""
+        with self._writer.transaction() as writer:
+            wanted = {"tenant": tenant, "key_id": key_id, "now_ms": self._clock.now_ms()}
+            if not writer.execute(_QUERIES["revoke"], wanted).fetchone():
+                raise NotFoundError("there is no such credential")
+        with self._lock:
+            self._known.pop(key_id, None)
+
+    def credentials(self, tenant: str, *, after: str = "", limit: int = 100) -> list[Credential]:
+        """Credentials of a tenant by key id, revoked ones too, key ids above `after`."""
+        self.write_last_used()
+        with self._readers.lend() as reader:
+            wanted = {"tenant": tenant, "after": after, "limit": limit}
+            rows: list[Any] = reader.execute(_QUERIES["list"], wanted).fetchall()
+        return [_credential(row) for row in rows]
+
+    def create_tenant(self, name: str) -> None:
+        """Add a tenant; ConflictError if it exists."""
+        check_tenant(name)
+        with self._writer.transaction() as writer:
+            self._add_tenant(writer, name)
+
+    def tenants(self) -> list[str]:
+        """All tenants by name."""
+        with self._readers.lend() as reader:
+            rows: list[Any] = reader.execute(_QUERIES["tenants"]).fetchall()
+        return [row[0] for row in rows]
+
+    def bootstrap_admin(self) -> str | None:
+        """At the very first start: make the tenant `default` and an admin key; its token, else None.
+
+        There is no default secret: whoever starts Tocsin sees this token once and must keep it.
+        """
+        with self._writer.transaction() as writer:
+            row: Any = writer.execute(_QUERIES["any"]).fetchone()
+            if row[0]:
+                return None
+            if not writer.execute(_QUERIES["tenant"], {"name": DEFAULT_TENANT}).fetchone():
+                self._add_tenant(writer, DEFAULT_TENANT)
+            new = NewCredential(
+                tenant=DEFAULT_TENANT, kind=CredentialKind.API_KEY, name="first admin", roles=(Role.ADMIN,)
+            )
+            _, token = self._insert(writer, check_new(new, self._clock.now_ms()), "first start")
+            return token
+
+    def write_last_used(self) -> None:
+        """Store when credentials were last used; for a timer, since requests must not wait for it."""
+        with self._lock:
+            used, self._used = self._used, {}
+        if used:
+            with self._writer.transaction() as writer:
+                writer.executemany(_QUERIES["used"], ({"key_id": key, "ms": ms} for key, ms in used.items()))
+
+    def close(self) -> None:
+        """Close; idempotent."""
+        if not self._closed:
+            self._closed = True
+            self.write_last_used()
+            self._readers.close()
+            self._writer.close()
+
+    def _look_up(self, key_id: str) -> _Known | None:
+        now_s = self._clock.monotonic_s()
+        with self._lock:
+            known = self._known.get(key_id)
+            if known is not None:
+                self._known.move_to_end(key_id)
+        if known is None:
+            return self._load(key_id, now_s)
+        if now_s - known.asked_s >= REVOCATION_S:
+            with self._readers.lend() as reader:
+                row: Any = reader.execute(_QUERIES["revoked"], {"key_id": key_id}).fetchone()
+            known.revoked = row is None or row[0] is not None
+            known.asked_s = now_s
+        return known
+
+    def _load(self, key_id: str, now_s: float) -> _Known | None:
+        with self._readers.lend() as reader:
+            row: Any = reader.execute(_QUERIES["find"], {"key_id": key_id}).fetchone()
+        if row is None:
+            return None
+        credential = _credential(row[:-1])
+        revoked = credential.revoked_ms is not None
+        known = _Known(_principal(credential), row[-1], credential.expires_ms, revoked, now_s)
+        with self._lock:
+            self._known[key_id] = known
+            while len(self._known) > self._known_max:
+                self._known.popitem(last=False)
+        return known
+
+    def _expired(self, known: _Known) -> bool:
+        return known.expires_ms is not None and known.expires_ms <= self._clock.now_ms()
+
+    def _add_tenant(self, writer: apsw.Connection, name: str) -> None:
+        if writer.execute(_QUERIES["tenant"], {"name": name}).fetchone():
+            raise ConflictError(f"the tenant {name} exists already", field="tenant")
+        writer.execute(_QUERIES["add_tenant"], {"name": name, "created_ms": self._clock.now_ms()})
+
+    def _insert(self, writer: apsw.Connection, new: NewCredential, created_by: str) -> tuple[Credential, str]:
+        token = Token.generate()
+        credential = Credential(
+            key_id=token.key_id,
+            created_ms=self._clock.now_ms(),
+            created_by=created_by,
+            revoked_ms=None,
+            last_used_ms=None,
+            **msgspec.structs.asdict(new),
+        )
+        values = msgspec.structs.asdict(credential) | {"secret_sha256": token.digest}
+        values |= {name: msgspec.json.encode(values[name]).decode() for name in _LISTS}
+        writer.execute(_QUERIES["add"], values)
+        return credential, token.text
+
+
+def _credential(row: tuple[Any, ...]) -> Credential:
+    values = dict(zip(Credential.__struct_fields__, row, strict=True))
+    values |= {name: msgspec.json.decode(values[name]) for name in _LISTS}
+    values["all_devices"] = bool(values["all_devices"])
+    return msgspec.convert(values, Credential)
+
+
+def _principal(credential: Credential) -> Principal:
+    scope = DeviceScope(credential.devices, credential.patterns, everything=credential.all_devices)
+    roles = frozenset(credential.roles)
+    return Principal(credential.tenant, roles, credential.key_id, credential.name, scope)

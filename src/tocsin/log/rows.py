@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 
 import xxhash
@@ -14,6 +15,10 @@ from tocsin.log.abstract import Append, DeadLetter, Record, RecordKind, StoredDe
 from tocsin.storage.hashing import check_row, row_hash
 
 _HEAD: Final = struct.Struct("<IQQIqI")
+_ANSWER_COLUMNS: Final = attrgetter("tenant", "producer", "sequence", "arrival_ms", "fingerprint")
+_LETTER_COLUMNS: Final = attrgetter(
+    "tenant", "arrival_ms", "source", "line", "code", "field", "detail", "body"
+)
 
 
 def record_hash(record: Record) -> bytes:
@@ -99,8 +104,7 @@ def answer_key(tenant: str, producer: str, sequence: str) -> int:
 
 def answer_row(answer: Answer) -> tuple[Any, ...]:
     """The answer as the columns of table `answer`."""
-    *head, offsets, body = astuple(answer)
-    row = (*head, pack_offsets(offsets), body)
+    row = (*_ANSWER_COLUMNS(answer), pack_offsets(answer.offsets), answer.answer)
     return (*row, row_hash(row))
 
 
@@ -113,7 +117,7 @@ def answer_of(row: tuple[Any, ...], place: str) -> Answer:
 
 def dead_letter_row(stored: StoredDeadLetter) -> tuple[Any, ...]:
     """The dead letter as the columns of table `dead_letter`."""
-    row = (stored.id, *astuple(stored.letter))
+    row = (stored.id, *_LETTER_COLUMNS(stored.letter))
     return (*row, row_hash(row))
 
 

@@ -21,7 +21,8 @@ _FORBIDDEN = {
     "the name of a registry's host": "|".join(rf"\b{name}\.{end}\b" for name, end in _REGISTRIES.items()),
     "a path of somebody's machine": r"(?<![\w.$}-])/(?:work|root|home|Users|tmp)/\w",
     "a private key": "-----BEGIN [A-Z ]*PRIVATE" + " KEY-----",
-    "a credential": r"\b(?:tcs_[0-9a-f]{16}_[\w-]{43}|AKIA[0-9A-Z]{16}|ghp_[0-9A-Za-z]{36}|xox[bp]-[0-9A-Za-z-]{20,})\b",
+    "a token of Tocsin": r"\btcs_[0-9a-f]{16}_[\w-]{43}",
+    "a credential of a cloud": r"\b(?:AKIA[0-9A-Z]{16}|ghp_[0-9A-Za-z]{36}|xox[bp]-[0-9A-Za-z-]{20,})\b",
 }
 _LOCKS = re.compile(r"(package-lock\.json|requirements/.*\.txt)$")
 

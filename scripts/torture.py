@@ -1,0 +1,156 @@
+"""Kills Tocsin at random moments while a file is ingested, and proves that nothing came of it.
+
+The server is killed with SIGKILL and started again, over and over, while one client sends the file and
+retries. Afterwards the digests must equal those of an undisturbed backtest of the same file, and the terms
+of the conservation law must add up exactly. The last line is a JSON object; the exit code is 0 only if all
+of that is so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tocsin.testing import COMMAND, Server
+
+NAB_OPTIONS = ["--device-column", "series", "--time-column", "ts", "--parameters", "value"]
+STATUSES = (
+    "scored",
+    "duplicate",
+    "conflict",
+    "late",
+    "unscored_text",
+    "unscored_clock",
+    "unscored_quarantined",
+    "pending",
+)
+BODY_EVENTS = 100
+UP_S_MAX = 1.5
+START_S_MAX = 3.0
+CATCH_UP_S = 600
+
+
+def simulated(folder: Path) -> Path:
+    """A small file with late, duplicate and reordered events, for when no data set is given."""
+    file = folder / "fleet.ndjson"
+    command = [COMMAND, "simulate", "--stations", "40", "--days", "3", "--seed", "1", "--out", str(file)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return file
+
+
+def options_for(file: Path) -> list[str]:
+    """How the columns of a table are read; NDJSON names its own."""
+    return NAB_OPTIONS if file.suffix == ".parquet" else []
+
+
+def backtest(file: Path, folder: Path) -> dict[str, Any]:
+    """The undisturbed run's summary."""
+    out = folder / "backtest"
+    command = [COMMAND, "backtest", str(file), "--out", str(out), *options_for(file)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    summary: dict[str, Any] = json.loads((out / "summary.json").read_text())
+    return summary
+
+
+def start_client(server: Server, file: Path, folder: Path) -> subprocess.Popen[str]:
+    """One client that sends the file in small bodies and tries again until each is acknowledged."""
+    command = [COMMAND, "ingest", str(file), *options_for(file), "--json"]
+    command += ["--connections", "2", "--body-events", str(BODY_EVENTS)]
+    with (folder / "client.json").open("w") as out, (folder / "client.log").open("w") as log:
+        return subprocess.Popen(command, env=server.environment(), stdout=out, stderr=log, text=True)
+
+
+def kill_often(server: Server, client: subprocess.Popen[str], kills: int, rng: random.Random) -> int:
+    """Kill and restart `kills` times; how many of them hit while the client was still sending.
+
+    Every third kill comes at a random moment of the start itself, when recovery is under way.
+    """
+    sending = 0
+    for number in range(1, kills + 1):
+        if number % 3:
+            time.sleep(rng.uniform(0, UP_S_MAX))
+        sending += client.poll() is None
+        server.kill()
+        if number % 3 == 2 and number < kills:
+            server.spawn()
+            time.sleep(rng.uniform(0, START_S_MAX))
+            continue
+        took_s = server.start()
+        print(f"kill {number}/{kills}, ready again after {took_s:.1f} s", file=sys.stderr, flush=True)
+    return sending
+
+
+def settled_digest(server: Server) -> dict[str, Any]:
+    """The digests, once everything is processed and every correction has run."""
+    deadline_s = time.monotonic() + CATCH_UP_S
+    while True:
+        found: dict[str, Any] = json.loads(server.run("digest", "--json").stdout.splitlines()[-1])
+        if found["caught_up"] and found["pending"] == 0:
+            return found
+        if time.monotonic() > deadline_s:
+            raise TimeoutError(f"not settled after {CATCH_UP_S} s: {found}")
+        time.sleep(0.5)
+
+
+def conserved(counts: dict[str, int]) -> bool:
+    """Accepted readings equal the sum of what became of them."""
+    return counts["accepted"] == sum(counts.get(status, 0) for status in STATUSES)
+
+
+def torture(file: Path, folder: Path, kills: int, seed: int) -> dict[str, Any]:
+    """The whole run; its findings."""
+    expected = backtest(file, folder)
+    rng = random.Random(seed)
+    server = Server(folder / "data")
+    server.start()
+    client = start_client(server, file, folder)
+    try:
+        sending = kill_often(server, client, kills, rng)
+        client.wait(timeout=CATCH_UP_S)
+        found = settled_digest(server)
+    finally:
+        client.kill()
+        server.stop()
+    same = {name: found[name] == expected[name] for name in ("digest_raw", "digest_final")}
+    return {
+        "kills": kills,
+        "kills_while_sending": sending,
+        "client_exit": client.returncode,
+        "seed": seed,
+        "same_digest_raw": same["digest_raw"],
+        "same_digest_final": same["digest_final"],
+        "conserved": conserved(found["counts"]),
+        "counts": found["counts"],
+        "counts_backtest": expected["counts"],
+        "ok": all(same.values()) and conserved(found["counts"]) and client.returncode == 0,
+    }
+
+
+def main() -> int:
+    """Run in a temporary folder, which is kept if anything was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, help="file to ingest; without it a fleet is simulated")
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4)))
+    arguments = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="tocsin-torture-"))
+    findings = torture(arguments.data or simulated(folder), folder, arguments.kills, arguments.seed)
+    if findings["ok"]:
+        shutil.rmtree(folder)
+    else:
+        print(f"kept for a look: {folder}", file=sys.stderr)
+    print(json.dumps(findings))
+    return 0 if findings["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

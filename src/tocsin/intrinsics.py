@@ -32,31 +32,36 @@ def _address_of(_typing: Any, array: Any) -> Any:
     return types.int64(array), build
 
 
-def _load_u8(_typing: Any, _address: Any) -> Any:
-    """The byte at an address, as a signed 64-bit number that is easy to compute with."""
+def _loader(bits: int, result: Any, sign: str = "") -> Any:
+    """An operation that reads `bits` at an address; narrow ones are widened to the 64-bit `result`."""
 
-    def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        return builder.zext(_load(builder, args[0], 8), ir.IntType(64))
+    def load(_typing: Any, _address: Any) -> Any:
+        def build(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+            word = _load(builder, args[0], bits)
+            if bits < 64:
+                return (builder.sext if sign else builder.zext)(word, ir.IntType(64))
+            return builder.bitcast(word, context.get_value_type(result))
 
-    return types.int64(types.int64), build
+        return result(types.int64), build
 
-
-def _load_i32(_typing: Any, _address: Any) -> Any:
-    """The 4 bytes at an address as a signed number, sign-extended."""
-
-    def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        return builder.sext(_load(builder, args[0], 32), ir.IntType(64))
-
-    return types.int64(types.int64), build
+    return intrinsic(load)
 
 
-def _load_u64(_typing: Any, _address: Any) -> Any:
-    """The 8 bytes at an address, little-endian, as an unsigned number; need not be aligned."""
+def _storer(bits: int, source: Any) -> Any:
+    """An operation that writes the low `bits` of a value to an address."""
 
-    def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        return _load(builder, args[0], 64)
+    def store(_typing: Any, _address: Any, _value: Any) -> Any:
+        def build(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+            word = builder.bitcast(args[1], ir.IntType(64))
+            if bits < 64:
+                word = builder.trunc(word, ir.IntType(bits))
+            place = builder.inttoptr(args[0], ir.PointerType(ir.IntType(bits)))
+            builder.store(word, place).align = 1
+            return context.get_dummy_value()
 
-    return types.uint64(types.int64), build
+        return types.void(types.int64, source), build
+
+    return intrinsic(store)
 
 
 def _fold_product(_typing: Any, _left: Any, _right: Any) -> Any:
@@ -81,9 +86,16 @@ def _count_trailing_zeros(_typing: Any, _word: Any) -> Any:
 
 
 address_of: Any = intrinsic(_address_of)
-load_u8: Any = intrinsic(_load_u8)
-load_i32: Any = intrinsic(_load_i32)
-load_u64: Any = intrinsic(_load_u64)
+load_u8: Any = _loader(8, types.int64)
+load_i32: Any = _loader(32, types.int64, sign="signed")
+load_i64: Any = _loader(64, types.int64)
+load_u64: Any = _loader(64, types.uint64)
+load_f64: Any = _loader(64, types.float64)
+store_u8: Any = _storer(8, types.int64)
+store_i32: Any = _storer(32, types.int64)
+store_i64: Any = _storer(64, types.int64)
+store_u64: Any = _storer(64, types.uint64)
+store_f64: Any = _storer(64, types.float64)
 fold_product: Any = intrinsic(_fold_product)
 count_trailing_zeros: Any = intrinsic(_count_trailing_zeros)
 

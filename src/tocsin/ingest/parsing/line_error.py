@@ -1,0 +1,44 @@
+"""What a sender is told about one line."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+from tocsin.ingest.parsing.line_code import LINE_CODES, LineCode
+
+_PREFIX_BYTES: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class LineError:
+    """One refused (or warned-of) line. `line` counts from 1 in the body, `field` may be empty.
+
+    `detail` says what is wrong and what to do. `body` is the line as it came; of a line that is too long
+    it is the first 4 KiB, and the detail gives the length and SHA-256 of the whole.
+    """
+
+    line: int
+    code: LineCode
+    field: str
+    detail: str
+    body: bytes
+
+
+class LineFault(Exception):  # noqa: N818 - a line at fault is an answer, not an error of this program
+    """Stops the reading of one line; becomes its LineError."""
+
+    def __init__(self, code: LineCode, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.field = field
+
+    def at(self, line: int, body: bytes) -> LineError:
+        """The error of this line."""
+        detail = f"{self.message}. {LINE_CODES[self.code].remedy}"
+        if self.code is LineCode.LINE_TOO_LONG:
+            detail += f" The line's SHA-256 is {hashlib.sha256(body).hexdigest()}."
+            body = body[:_PREFIX_BYTES]
+        return LineError(line, self.code, self.field[:256], detail, body)

@@ -175,7 +175,7 @@ def test_replay_behind_checkpoints_arrives_at_the_same_state(seed: int, data: st
     process(records[first:second], state, LogHistory(records))
     for shard in sorted(shards)[::2]:
         chunks[shard] = snapshot_shard(state, shard)
-    again, below = restore(0, [snapshot_header(state), *chunks.values()])
+    again, below = restore(0, [snapshot_header(state, first), *chunks.values()])
     process(records, again, LogHistory(records), Applied(below))
     assert _sums(again) == _sums(whole)
     rest = [Tick(now_ms=START_MS + 10**9)]

@@ -37,10 +37,11 @@ def batches(records: Sequence[Record]) -> Iterator[Events | Decision]:
             for record in group:
                 yield Decision(record.offset, decode_control(record.payload))
         else:
-            yield _joined(tenant, list(group))
+            yield joined(tenant, list(group))
 
 
-def _joined(tenant: str, records: list[Record]) -> Events:
+def joined(tenant: str, records: list[Record]) -> Events:
+    """Event records of one tenant as one batch; CorruptError for altered payloads."""
     offsets = [np.arange(record.offset, record.next_offset, dtype=np.int64) for record in records]
     batch = concat_events([decode_events(record.payload) for record in records])
     return Events(tenant, np.concatenate(offsets), batch)

@@ -47,6 +47,15 @@ _SERIES_FIELDS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class Scratch:
+    """A fresh state whose only device is number 0; `device` is its number in the live state."""
+
+    device: int
+    state: TenantState
+    quarantines: list[tuple[int, int | None]]
+
+
+@dataclass(frozen=True, slots=True)
 class Correction:
     """What a correction found: the device's readings in order of time, judged anew, and revised episodes."""
 
@@ -63,17 +72,37 @@ def correct(events: Events, name: str, state: TenantState, source: Source) -> Co
     Afterwards its digest `final` is that of the ordered records; `scored` stays what was first given.
     Costs one pass over the device's whole history.
     """
-    device = state.device_number(name)
-    if device is None:
+    found = scratch_of(state, name)
+    if found is None:
         return Correction(state.tenant, name, (), [], Counter())
-    scored, kept_apart = _split_off(events, state.quarantines.get(device, []))
-    scratch = _scratch(state, device, name)
+    device, scratch = found.device, found.state
+    scored, kept_apart = _split_off(events, found.quarantines)
     judged, episodes = _derive(scored, scratch, source)
     pairs = _pairs(scratch, state, device)
     _swap_digests(scratch, state, device, pairs, _raw_sums(kept_apart, state, device))
     revised = revise(episodes, scratch, state, device, dict(pairs))
     _swap_rows(scratch, state, device, pairs)
     return Correction(state.tenant, name, tuple(judged), revised, _counts(judged, revised))
+
+
+def derive(events: Events, scratch: Scratch) -> list[Judged]:
+    """A device's readings in order of time, judged from the beginning: what `correct` would find."""
+    scored, _ = _split_off(events, scratch.quarantines)
+    judged, _ = _derive(scored, scratch.state, Source(0, scored.offsets, by_time=True))
+    return judged
+
+
+def scratch_of(state: TenantState, name: str) -> Scratch | None:
+    """A fresh state for one device under the same settings at the same times; None if it is unknown."""
+    device = state.device_number(name)
+    if device is None:
+        return None
+    timeline = state.timeline.for_device(device)
+    acts_ms, zone = timeline.acts_ms[:, 0].copy(), timeline.zone[:, 0].copy()
+    fresh = TenantState(state.tenant, timeline)
+    fresh.add_devices(Strings.of([name]))
+    timeline.acts_ms[:, 0], timeline.zone[:, 0] = acts_ms, zone
+    return Scratch(device, fresh, list(state.quarantines.get(device, [])))
 
 
 def _split_off(events: Events, quarantines: list[tuple[int, int | None]]) -> tuple[Events, Events]:
@@ -120,16 +149,6 @@ def _too_late(
             else:
                 newest[series] = max(newest[series], ts[i])
     return found
-
-
-def _scratch(state: TenantState, device: int, name: str) -> TenantState:
-    """A state for this one device under the same settings at the same times."""
-    scratch = TenantState(state.tenant, state.timeline.for_device(device))
-    scratch.add_devices(Strings.of([name]))
-    scratch.timeline.acts_ms[:, 0] = state.timeline.acts_ms[:, device]
-    scratch.timeline.zone[:, 0] = state.timeline.zone[:, device]
-    scratch.settings_changed()
-    return scratch
 
 
 def _derive(events: Events, scratch: TenantState, source: Source) -> tuple[list[Judged], list[Episode]]:

@@ -24,9 +24,9 @@ from tocsin.processing.wording import duration, notice_sentence
 KNOWN_MAX: Final = 1000
 """Episodes remembered per device for corrections; older ones are no longer revised."""
 
-_DEVICE_DETECTOR: Final = "health"
+DEVICE_DETECTOR: Final = "health"
 _NOTICE_REASONS: Final = ("silent", "silent", "missing", "missing", "clock", "clock")
-_NOTICE_STATE: Final = struct.Struct("<qddq")
+NOTICE_STATE: Final = struct.Struct("<qddq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,13 +251,13 @@ def _of_notice(notice: Any, state: TenantState, source: Source, before_offset: i
     at_ms, limit_ms = int(notice["at_ms"]), float(notice["limit_ms"])
     settings = state.timeline.settings[int(notice["version"])]
     return Episode(
-        id=_identity(state.tenant, "", name, parameter, f"{_DEVICE_DETECTOR}.{reason}", started_ms),
+        id=_identity(state.tenant, "", name, parameter, f"{DEVICE_DETECTOR}.{reason}", started_ms),
         tenant=state.tenant,
         application=application,
         version=version,
         device=name,
         parameter=parameter,
-        detector=_DEVICE_DETECTOR,
+        detector=DEVICE_DETECTOR,
         reason=reason,
         severity=Severity.WARNING,
         started_ms=started_ms,
@@ -282,7 +282,7 @@ def _evidence_of_notice(
     notice: Any, settings: Settings, device: str, parameter: str, source: Source, before_offset: int
 ) -> Evidence:
     started_ms, limit_ms = int(notice["started_ms"]), float(notice["limit_ms"])
-    state = _NOTICE_STATE.pack(started_ms, float(notice["interval_ms"]), limit_ms, int(notice["ended_ms"]))
+    state = NOTICE_STATE.pack(started_ms, float(notice["interval_ms"]), limit_ms, int(notice["ended_ms"]))
     evidence = Evidence(
         from_ms=started_ms - int(np.int64(limit_ms)),
         to_ms=int(notice["at_ms"]),

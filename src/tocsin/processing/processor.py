@@ -6,7 +6,7 @@ calls, the result is the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +23,7 @@ from tocsin.processing.judging import Judged, judge
 from tocsin.processing.ordering import Ordered
 from tocsin.processing.state import PartitionState, TenantState
 from tocsin.processing.timeline import FAR_MS
+from tocsin.sharding import shard_of
 
 History = Callable[[str, str, int], Events]
 """`history(tenant, device, before_offset)`: its events below that offset, in the order of the log."""
@@ -72,6 +73,7 @@ def _take(events: Events, state: PartitionState, applied: Applied | None, output
         if len(events.batch) == 0:
             return
     judged, ordered, episodes = judge(events, tenant, Source(state.partition, events.offsets))
+    state.touched[tenant.devices.rows["shard"][judged.resolved.device]] = True
     _count(judged, ordered, state)
     output.judged.append(judged)
     output.episodes += episodes
@@ -106,12 +108,18 @@ def _decide(
     state.counts["control"] += 1
     match control:
         case SettingsChanged():
+            state.touched[:] = True
             controls.change_settings(control, offset, state.tenant(control.tenant), applied)
         case Tick():
-            output.episodes += controls.tick(control, offset, state, applied)
+            found = controls.tick(control, offset, state, applied)
+            for episode in found:
+                _touch(state, episode.tenant, (episode.device,))
+            output.episodes += found
         case Quarantine():
+            _touch(state, control.tenant, control.devices)
             controls.quarantine(control, offset, state.tenant(control.tenant), applied)
         case Correct():
+            _touch(state, control.tenant, control.devices)
             tenant = state.tenant(control.tenant)
             for name in control.devices:
                 if applied is not None and applied.has_device(offset, control.tenant, name):
@@ -123,3 +131,9 @@ def _decide(
                 state.counts.update(correction.counts)
                 output.corrections.append(correction)
                 output.episodes += correction.episodes
+
+
+def _touch(state: PartitionState, tenant: str, devices: Iterable[str]) -> None:
+    """Mark the shards of these devices as changed."""
+    for device in devices:
+        state.touched[shard_of(tenant, device)] = True

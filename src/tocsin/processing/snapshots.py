@@ -7,7 +7,6 @@ counts. A chunk of another version of the rows is refused; its shard is rebuilt 
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import msgspec
@@ -36,7 +35,6 @@ class _Version(msgspec.Struct, array_like=True):
 class _Header(msgspec.Struct, array_like=True):
     state_version: int
     versions: dict[str, list[_Version]]
-    counts: dict[str, int]
 
 
 class _SlotRows(msgspec.Struct, array_like=True):
@@ -73,8 +71,8 @@ def header_shard(partition: int) -> int:
     return SHARDS + partition
 
 
-def snapshot_header(state: PartitionState) -> Chunk:
-    """What belongs to no shard."""
+def snapshot_header(state: PartitionState, complete: int) -> Chunk:
+    """What belongs to no shard; `complete` is the offset below which every shard's chunk has all records."""
     versions = {
         name: [
             _Version(settings, effective_ms, offset)
@@ -84,8 +82,8 @@ def snapshot_header(state: PartitionState) -> Chunk:
         ]
         for name, tenant in state.tenants.items()
     }
-    header = _Header(STATE_VERSION, versions, dict(state.counts))
-    return Chunk(header_shard(state.partition), state.position, msgspec.msgpack.encode(header))
+    header = _Header(STATE_VERSION, versions)
+    return Chunk(header_shard(state.partition), complete, msgspec.msgpack.encode(header))
 
 
 def snapshot_shard(state: PartitionState, shard: int) -> Chunk:
@@ -101,17 +99,20 @@ def snapshot_shard(state: PartitionState, shard: int) -> Chunk:
 def restore(partition: int, chunks: list[Chunk]) -> tuple[PartitionState, I64]:
     """The state in a partition's chunks, and per shard the offset below which it has every record.
 
+    A shard has what its chunk has, and at least what the header calls complete.
+
     Raises CorruptError for chunks of another version of the state.
     """
     state = PartitionState(partition)
     below = np.zeros(SHARDS, np.int64)
-    for chunk in chunks:
-        if chunk.shard >= SHARDS:
-            _restore_header(chunk, state)
+    headers = [chunk for chunk in chunks if chunk.shard >= SHARDS]
+    for chunk in headers:
+        _restore_header(chunk, state)
+        below[:] = chunk.position
     for chunk in chunks:
         if chunk.shard < SHARDS:
             _restore_shard(chunk, state)
-            below[chunk.shard] = chunk.position
+            below[chunk.shard] = max(chunk.position, below[chunk.shard])
     for tenant in state.tenants.values():
         tenant.sum_totals()
     return state, below
@@ -187,7 +188,6 @@ def _snapshot_known(
 def _restore_header(chunk: Chunk, state: PartitionState) -> None:
     header = msgspec.msgpack.decode(chunk.payload, type=_Header)
     _check_version(header.state_version, chunk.shard)
-    state.counts = Counter(header.counts)
     for name, versions in header.versions.items():
         tenant = state.tenant(name)
         tenant.timeline.restore([(item.settings, item.effective_ms, item.offset) for item in versions])

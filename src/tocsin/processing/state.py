@@ -20,7 +20,7 @@ from tocsin.processing.hashing import join, names_hash, split
 from tocsin.processing.rows import DEVICE, IDLE, PARAMETER_KEY, POLICY, SERIES, start_devices
 from tocsin.processing.tables import PairIndex, Table, grow
 from tocsin.processing.timeline import Timeline
-from tocsin.sharding import shard_of
+from tocsin.sharding import SHARDS, shard_of
 
 _NOTICES_MIN: Final = 1024
 _MASK_32: Final = np.uint64(0xFFFFFFFF)
@@ -273,6 +273,7 @@ class PartitionState:
         self.position = position
         self.tenants: dict[str, TenantState] = {}
         self.counts: Counter[str] = Counter()
+        self.touched: npt.NDArray[np.bool_] = np.zeros(SHARDS, np.bool_)  # since they were last snapshot
 
     def tenant(self, name: str) -> TenantState:
         """The state of a tenant, new when it is not known."""

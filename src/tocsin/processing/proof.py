@@ -1,0 +1,199 @@
+"""Proof: derive an episode again from its raw records and its evidence, and compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tocsin.control import Settings
+from tocsin.detectors.abstract import NEVER_MS, unpack_cells
+from tocsin.errors import CorruptError
+from tocsin.events import EventBatch, Strings
+from tocsin.model import Episode, Evidence, Flag, Status
+from tocsin.processing.batching import Events
+from tocsin.processing.episodes import DEVICE_DETECTOR, NOTICE_STATE, Source, episodes_of_turns, seal
+from tocsin.processing.ordering import Ordered, order
+from tocsin.processing.policies import fold
+from tocsin.processing.resolving import resolve
+from tocsin.processing.scoring import score
+from tocsin.processing.state import TenantState
+from tocsin.processing.timeline import Timeline
+
+_DEVICE_REASONS = ("silent", "missing", "clock")
+_FIELDS = (
+    "started_ms",
+    "opened_ms",
+    "end_ms",
+    "last_abnormal_ms",
+    "peak_ms",
+    "readings",
+    "value",
+    "expected",
+    "lower",
+    "upper",
+    "score",
+    "severity",
+    "reason",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Whether the episode was derived again, from how many readings, and what differs."""
+
+    matches: bool
+    readings: int
+    differences: tuple[str, ...]
+
+
+def prove(episode: Episode, events: Events) -> Proof:
+    """Derive `episode` again from `events`: its device's records as its evidence names them, in log order."""
+    evidence = episode.evidence
+    if evidence is None:
+        return Proof(False, 0, ("the episode has no evidence",))
+    if seal(evidence) != evidence.seal:
+        return Proof(False, 0, ("the evidence was altered: it does not match its seal",))
+    if episode.detector == DEVICE_DETECTOR and episode.reason in _DEVICE_REASONS:
+        return _prove_notice(episode, evidence, events)
+    return _prove_run(episode, evidence, events)
+
+
+def _prove_run(episode: Episode, evidence: Evidence, events: Events) -> Proof:
+    """Put the state before back, judge the readings again, and compare what comes out last."""
+    own = _own_readings(episode, evidence, events)
+    state = _state_before(episode, evidence)
+    found: list[Episode] = []
+    readings = 0
+    for number, (chunk, cells) in enumerate(_chunks(own, dict(evidence.cells))):
+        judged, ordered = _judge(episode, chunk, cells, evidence, state, first=number == 0)
+        readings += int((ordered.status == Status.SCORED).sum())
+        found += judged
+    if not found:
+        return Proof(False, readings, ("the records give no episode",))
+    return Proof(*_compare(episode, evidence, found[-1], readings))
+
+
+def _compare(
+    episode: Episode, evidence: Evidence, derived: Episode, readings: int
+) -> tuple[bool, int, tuple[str, ...]]:
+    differences = [
+        f"{name}: {getattr(derived, name)} was derived, {getattr(episode, name)} was published"
+        for name in _FIELDS
+        if getattr(derived, name) != getattr(episode, name)
+    ]
+    if derived.evidence is None or derived.evidence.rows_digest != evidence.rows_digest:
+        differences.append("the verdict rows differ from those that were published")
+    return not differences, readings, tuple(differences)
+
+
+def _own_readings(episode: Episode, evidence: Evidence, events: Events) -> Events:
+    """The events within the evidence that carry the episode's parameter, in the order they were judged."""
+    batch = events.batch
+    keep = (batch.flags & int(Flag.CLOCK_WRONG)) == 0
+    keep &= (batch.ts >= evidence.from_ms) & (batch.ts <= evidence.to_ms)
+    keep &= events.offsets < evidence.before_offset
+    streams = [
+        code for code, (application, _) in enumerate(batch.streams) if application == episode.application
+    ]
+    keep &= np.isin(batch.stream, streams)
+    rows = np.flatnonzero(keep).astype(np.int64)
+    if evidence.by_time:
+        rows = rows[np.argsort(batch.ts[rows], kind="stable")]
+    return Events(events.tenant, events.offsets[rows], batch.take(rows))
+
+
+def _state_before(episode: Episode, evidence: Evidence) -> TenantState:
+    """A state whose one series is as the evidence says it was just before."""
+    timeline = Timeline()
+    timeline.restore([(msgspec.json.decode(evidence.settings, type=Settings), NEVER_MS, -1)])
+    state = TenantState(episode.tenant, timeline)
+    state.add_devices(Strings.of([episode.device]))
+    slot = state.slots[episode.detector]
+    kind = slot.detector
+    if kind.state_version != evidence.state_version or kind.hot_dtype.itemsize != len(evidence.state):
+        raise CorruptError("the evidence was written by another version of the detector")
+    return state
+
+
+def _chunks(events: Events, cells_at: dict[int, bytes]) -> Iterator[tuple[Events, bytes | None]]:
+    """The events cut where cells were consulted, each piece with the cells to put back before it."""
+    edges = [row for row, ts in enumerate(events.batch.ts.tolist()) if ts in cells_at]
+    for first, last in pairwise([*sorted({0, *edges}), len(events.batch)]):
+        rows = np.arange(first, last, dtype=np.int64)
+        if len(rows):
+            ts = int(events.batch.ts[first])
+            yield Events(events.tenant, events.offsets[rows], events.batch.take(rows)), cells_at.get(ts)
+
+
+def _judge(
+    episode: Episode,
+    events: Events,
+    cells: bytes | None,
+    evidence: Evidence,
+    state: TenantState,
+    *,
+    first: bool,
+) -> tuple[list[Episode], Ordered]:
+    source = Source(evidence.partition, events.offsets, evidence.by_time)
+    resolved = resolve(events.batch, state)
+    ordered = order(events.batch, resolved, state)
+    slot = state.slots[episode.detector]
+    series = _series_of(episode, state)
+    if series is not None:
+        if first:
+            slot.state.hot[series] = np.frombuffer(evidence.state, slot.detector.hot_dtype)[0]
+        if cells is not None:
+            unpack_cells(cells, slot.state.cells[series])
+    verdicts = score(events.batch, resolved, ordered, slot, state)
+    turns = fold(verdicts.gathered, verdicts.scores, slot, state)
+    own = turns[turns["series"] == series]
+    return episodes_of_turns(own, verdicts.gathered, slot, state, source), ordered
+
+
+def _series_of(episode: Episode, state: TenantState) -> int | None:
+    for number in state.device_series(0):
+        key = state.series_key(number)
+        if (key.application, key.parameter) == (episode.application, episode.parameter):
+            return number
+    return None
+
+
+def _prove_notice(episode: Episode, evidence: Evidence, events: Events) -> Proof:
+    """Look again for what the notice says: the limit, the last record before it and the first after it."""
+    started_ms, interval_ms, limit_ms, _ = NOTICE_STATE.unpack(evidence.state)
+    settings = msgspec.json.decode(evidence.settings, type=Settings)
+    batch = events.batch
+    seen = events.offsets < evidence.before_offset
+    wrong = (batch.flags & int(Flag.CLOCK_WRONG)) != 0
+    if episode.reason == "clock":
+        found = bool((seen & wrong & (batch.ts == started_ms)).any())
+        return Proof(found, int((seen & wrong).sum()), () if found else ("no record has the wrong stamp",))
+    differences = []
+    least = max(settings.silence_intervals * interval_ms, settings.silence_min_s * 1000)
+    if episode.reason == "silent" and limit_ms != least:
+        differences.append(f"limit: {least} ms was derived, {limit_ms} ms was published")
+    ts = batch.ts[seen & ~wrong & _carries(episode, batch)]
+    within = ts[(ts > evidence.from_ms) & (ts < (episode.end_ms or evidence.to_ms))]
+    if len(within):
+        differences.append(f"{len(within)} records lie within the gap")
+    if episode.end_ms is not None and episode.end_ms not in ts:
+        differences.append("no record ends the gap")
+    if episode.reason == "silent" and evidence.from_ms not in ts:
+        differences.append("no record begins the gap")
+    return Proof(not differences, len(ts), tuple(differences))
+
+
+def _carries(episode: Episode, batch: EventBatch) -> npt.NDArray[np.bool_]:
+    """Which events carry the episode's parameter (all of them, where it is about the device)."""
+    if not episode.parameter:
+        return np.ones(len(batch), np.bool_)
+    codes = [code for code, name in enumerate(batch.names) if name == episode.parameter]
+    event = np.repeat(np.arange(len(batch)), np.diff(batch.reading_offsets))
+    found = np.zeros(len(batch), np.bool_)
+    found[event[np.isin(batch.parameter, codes)]] = True
+    return found

@@ -1,0 +1,61 @@
+"""Abnormal readings out of what the processor put out, for the projection behind the short questions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from tocsin.model import Verdict
+from tocsin.processing.judging import Judged
+from tocsin.processing.processor import Output
+from tocsin.processing.scoring import Verdicts
+from tocsin.scores.abstract import AbnormalReading, Findings
+
+
+def findings_of(partition: int, position: int, output: Output) -> Findings:
+    """The abnormal readings of one step; a reading two detectors call abnormal goes to the stranger score."""
+    readings = _abnormal(partition, output.judged)
+    for correction in output.corrections:
+        readings += _abnormal(partition, correction.judged)
+    corrected = [(correction.tenant, correction.device) for correction in output.corrections]
+    return Findings(partition, position, readings, corrected)
+
+
+def _abnormal(partition: int, judged: Iterable[Judged]) -> list[AbnormalReading]:
+    found: list[AbnormalReading] = []
+    for batch in judged:
+        strangest: dict[int, AbnormalReading] = {}
+        for verdicts in batch.verdicts:
+            for place in np.flatnonzero(verdicts.scores.verdict == Verdict.ABNORMAL):
+                row = int(verdicts.gathered.row[place])
+                reading = _reading(partition, batch, verdicts, int(place))
+                if row not in strangest or reading.score > strangest[row].score:
+                    strangest[row] = reading
+        found += strangest.values()
+    return found
+
+
+def _reading(partition: int, judged: Judged, verdicts: Verdicts, place: int) -> AbnormalReading:
+    gathered, scores, batch = verdicts.gathered, verdicts.scores, judged.batch
+    event, row = int(gathered.event[place]), int(gathered.row[place])
+    return AbnormalReading(
+        tenant=judged.tenant,
+        application=batch.streams[batch.stream[event]][0],
+        device=batch.device[event],
+        parameter=batch.names[batch.parameter[row]],
+        ts=int(gathered.readings.ts[place]),
+        value=float(gathered.readings.value[place]),
+        expected=_known(scores.expected[place]),
+        lower=_known(scores.lower[place]),
+        upper=_known(scores.upper[place]),
+        score=float(scores.score[place]),
+        detector=verdicts.detector,
+        partition=partition,
+        offset=int(judged.offsets[event]),
+    )
+
+
+def _known(number: float) -> float | None:
+    return float(number) if math.isfinite(number) else None

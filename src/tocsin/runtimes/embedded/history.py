@@ -1,0 +1,111 @@
+"""A device's whole past: what the lake has, then what is still in the log alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tocsin.events import I64, EventBatch, Strings, concat_events
+from tocsin.lake.abstract import Lake
+from tocsin.log.abstract import Log, RecordKind
+from tocsin.processing.batching import Events, joined
+from tocsin.sharding import partition_of, shard_of
+
+
+class DeviceHistory:
+    """Reads a device's events in the order of the log; every acknowledged one is found.
+
+    The newest stretch of the log that is not yet in the lake is decoded once and kept, since corrections
+    ask for many devices at one offset. Not thread-safe: one for each reader.
+    """
+
+    def __init__(self, log: Log, lake: Lake) -> None:
+        self._log = log
+        self._lake = lake
+        self._tail_of: tuple[str, int, int, int] | None = None
+        self._tail: list[Events] = []
+
+    def __call__(self, tenant: str, device: str, before_offset: int) -> Events:
+        return self.between(tenant, device, before_offset, None, None)
+
+    def between(
+        self, tenant: str, device: str, before_offset: int, from_ms: int | None, to_ms: int | None
+    ) -> Events:
+        """Events below `before_offset` with from_ms ≤ ts ≤ to_ms, where these are given."""
+        partition = partition_of(shard_of(tenant, device), self._log.partitions)
+        in_lake = min(self._lake.positions().get(partition, 0), before_offset)
+        found = self._lake.device_events(
+            tenant, device, partition=partition, before_offset=in_lake, from_ms=from_ms, to_ms=to_ms
+        )
+        parts = [Events(tenant, np.asarray(found.offsets, np.int64), found.batch)] if found.offsets else []
+        for events in self._tail_events(tenant, partition, in_lake, before_offset):
+            rows = _rows_of(events.batch, device)
+            if from_ms is not None:
+                rows = rows[events.batch.ts[rows] >= from_ms]
+            if to_ms is not None:
+                rows = rows[events.batch.ts[rows] <= to_ms]
+            if len(rows):
+                parts.append(Events(tenant, events.offsets[rows], events.batch.take(rows)))
+        return _together(tenant, parts)
+
+    def _tail_events(self, tenant: str, partition: int, start: int, end: int) -> list[Events]:
+        wanted = (tenant, partition, start, end)
+        if self._tail_of != wanted:
+            self._tail = list(self._read_tail(tenant, partition, start, end))
+            self._tail_of = wanted
+        return self._tail
+
+    def _read_tail(self, tenant: str, partition: int, start: int, end: int) -> list[Events]:
+        found = []
+        while start < end:
+            records = self._log.read(partition, start)
+            if not records:
+                break
+            own = [
+                record
+                for record in records
+                if record.kind is RecordKind.EVENTS
+                and record.tenant == tenant
+                and start <= record.offset < end
+            ]
+            if own:
+                found.append(joined(tenant, own))
+            start = records[-1].next_offset
+        return found
+
+
+def _rows_of(batch: EventBatch, device: str) -> I64:
+    """The rows of one device; names are compared as bytes of the same length."""
+    name = np.frombuffer(device.encode(), np.uint8)
+    rows = np.flatnonzero(np.diff(batch.device.offsets) == len(name))
+    starts = batch.device.offsets[rows].astype(np.int64)
+    same = (batch.device.data[starts[:, None] + np.arange(len(name))] == name).all(axis=1)
+    found: I64 = rows[same].astype(np.int64)
+    return found
+
+
+def _together(tenant: str, parts: list[Events]) -> Events:
+    if not parts:
+        return Events(tenant, np.zeros(0, np.int64), _nothing())
+    return Events(
+        tenant,
+        np.concatenate([part.offsets for part in parts]),
+        concat_events([part.batch for part in parts]),
+    )
+
+
+def _nothing() -> EventBatch:
+    none = Strings.of([])
+    return EventBatch(
+        device=none,
+        ts=np.zeros(0, np.int64),
+        flags=np.zeros(0, np.uint8),
+        stream=np.zeros(0, np.int32),
+        reading_offsets=np.zeros(1, np.int32),
+        parameter=np.zeros(0, np.int32),
+        value=np.zeros(0, np.float64),
+        text=none,
+        text_count=np.zeros(0, np.int32),
+        event_id=none,
+        names=(),
+        streams=(("", ""),),
+    )

@@ -1,0 +1,155 @@
+"""What people ask of the processor's state: devices, digests, bands, proofs.
+
+Each answer holds a worker's lock briefly.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from tocsin.commit.abstract import CommitStore
+from tocsin.errors import NotFoundError
+from tocsin.log.abstract import Log
+from tocsin.model import Episode, SeriesKey
+from tocsin.processing.corrections import derive, scratch_of
+from tocsin.processing.episodes import DEVICE_DETECTOR
+from tocsin.processing.hashing import combine
+from tocsin.processing.judging import Judged
+from tocsin.processing.proof import Proof, prove
+from tocsin.processing.state import TenantState, digest_sums
+from tocsin.runtimes.embedded.history import DeviceHistory
+from tocsin.runtimes.embedded.worker import Worker
+from tocsin.services.devices import Device
+from tocsin.services.digest import Digest
+from tocsin.services.series import Band
+from tocsin.sharding import partition_of, shard_of
+
+
+class Views:
+    """Implements the services' ports Fleet, Digests, Bands and Proofs over the workers' states."""
+
+    def __init__(
+        self, workers: Sequence[Worker], log: Log, commits: CommitStore, history: DeviceHistory
+    ) -> None:
+        self._workers = workers
+        self._log = log
+        self._commits = commits
+        self._history = history
+        self._names: dict[str, tuple[int, list[str]]] = {}
+
+    def devices(self, tenant: str, *, after: str = "", limit: int = 100) -> Sequence[Device]:
+        """Devices with names above `after`, ordered by name."""
+        names = self._sorted_names(tenant)
+        first = np.searchsorted(names, after, side="right") if after else 0
+        found = (self.device(tenant, str(name)) for name in names[int(first) : int(first) + limit])
+        return [device for device in found if device is not None]
+
+    def device(self, tenant: str, device: str) -> Device | None:
+        """One device, None if it never sent anything."""
+        worker = self._worker(tenant, device)
+        with worker.lock:
+            state = worker.state.tenants.get(tenant)
+            number = state.device_number(device) if state else None
+            return None if state is None or number is None else _device(state, number)
+
+    def digest(self, tenant: str) -> Digest:
+        """The digests over all series of a tenant, as of everything committed; O(series)."""
+        sums: dict[str, list[tuple[SeriesKey, int]]] = {"raw": [], "scored": [], "final": []}
+        counts: Counter[str] = Counter()
+        pending, caught_up = 0, True
+        for worker in self._workers:
+            with worker.lock:
+                counts.update(worker.state.counts)
+                caught_up &= worker.state.position == self._log.end(worker.partition)
+                state = worker.state.tenants.get(tenant)
+                if state is not None:
+                    pending += int(state.devices.used["dirty"].sum())
+                    for name, found in digest_sums(state).items():
+                        sums[name] += found
+        return Digest(
+            digest_raw=combine(sums["raw"]),
+            digest_scored=combine(sums["scored"]),
+            digest_final=combine(sums["final"]),
+            counts=dict(sorted(counts.items())),
+            pending=pending,
+            caught_up=caught_up,
+        )
+
+    def band(self, tenant: str, device: str, parameter: str, from_ms: int, to_ms: int) -> Band:
+        """The readings of a series with the band they were judged by, derived again from all its past."""
+        worker = self._worker(tenant, device)
+        with worker.lock:
+            state = worker.state.tenants.get(tenant)
+            scratch = scratch_of(state, device) if state else None
+            before_offset = worker.state.position
+        if scratch is None:
+            return _band([], parameter, from_ms, to_ms)
+        return _band(derive(self._history(tenant, device, before_offset), scratch), parameter, from_ms, to_ms)
+
+    def explain(self, tenant: str, episode_id: str) -> tuple[Episode, Proof]:
+        """Derive an episode again and compare; NotFoundError if the tenant has none with this id."""
+        episode = self._commits.episode(tenant, episode_id)
+        if episode is None:
+            raise NotFoundError(f"there is no episode {episode_id}")
+        evidence = episode.evidence
+        if episode.retracted or evidence is None:
+            return episode, Proof(False, 0, ("the episode was retracted: nothing was abnormal",))
+        span = (evidence.from_ms, evidence.to_ms)
+        if episode.detector == DEVICE_DETECTOR and episode.reason == "clock":
+            span = (episode.started_ms, episode.started_ms)
+        events = self._history.between(tenant, episode.device, evidence.before_offset, *span)
+        return episode, prove(episode, events)
+
+    def _worker(self, tenant: str, device: str) -> Worker:
+        return self._workers[partition_of(shard_of(tenant, device), len(self._workers))]
+
+    def _sorted_names(self, tenant: str) -> list[str]:
+        """All device names in order; sorted anew only when devices have come."""
+        states = [worker.state.tenants.get(tenant) for worker in self._workers]
+        count = sum(state.devices.count for state in states if state)
+        known, names = self._names.get(tenant, (-1, []))
+        if known != count:
+            names = sorted(name for worker in self._workers for name in _names(worker, tenant))
+            self._names[tenant] = (count, names)
+        return names
+
+
+def _names(worker: Worker, tenant: str) -> list[str]:
+    with worker.lock:
+        state = worker.state.tenants.get(tenant)
+        return state.names.names().tolist() if state else []
+
+
+def _device(state: TenantState, number: int) -> Device:
+    row = state.devices.rows[number]
+    application, version = state.streams[int(row["stream"])] if state.streams else ("", "")
+    parameters = sorted({state.series_key(series).parameter for series in state.device_series(number)})
+    return Device(
+        device=state.names.name(number),
+        application=application,
+        version=version,
+        parameters=tuple(parameters),
+        last_ms=max(int(row["newest_ms"]), 0),
+    )
+
+
+def _band(judged: list[Judged], parameter: str, from_ms: int, to_ms: int) -> Band:
+    """The rows of one parameter, judged by the first detector that has a band."""
+    parts = []
+    for batch in judged:
+        verdicts = batch.verdicts[0] if batch.verdicts else None
+        if verdicts is None or parameter not in batch.batch.names:
+            continue
+        code = batch.batch.names.index(parameter)
+        readings, scores = verdicts.gathered.readings, verdicts.scores
+        keep = batch.batch.parameter[verdicts.gathered.row] == code
+        keep &= (readings.ts >= from_ms) & (readings.ts < to_ms)
+        columns = (readings.ts, readings.value, scores.expected, scores.lower, scores.upper, scores.verdict)
+        parts.append([column[keep] for column in columns])
+    if not parts:
+        none = np.zeros(0)
+        return Band(np.zeros(0, np.int64), none, none, none, none, np.zeros(0, np.uint8))
+    return Band(*(np.concatenate(column) for column in zip(*parts, strict=True)))

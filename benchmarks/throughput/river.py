@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 import time
+from collections import defaultdict
+from typing import Any
 
-import numpy as np
-from benchmarks.ingesting import READINGS_PER_EVENT, measure_ingest
 from river import anomaly, stats
 
-SERIES = 3_000
-READINGS = 150_000
+from benchmarks.ingesting import READINGS_PER_EVENT, measure_ingest
+from benchmarks.load import PARAMETERS, Workload
+from benchmarks.serving import BODY_EVENTS, DEVICES, start_of
+
+WARM_UP_ROUNDS = 100  # before these river's scorer answers 0
+ROUNDS = 10
 
 
 class Model:
@@ -36,13 +40,26 @@ class Model:
 
 
 def readings_per_s() -> float:
-    """Readings that river scores and learns in a second, on one core."""
-    values = np.random.default_rng(1).normal(20, 1, READINGS).tolist()
-    models = [Model() for _ in range(SERIES)]
+    """Readings that river scores and learns in a second, on one core: the events of ingest.py, as dicts."""
+    events = [json.loads(line) for number in range(2) for line in _workload().body(number).splitlines()]
+    models: defaultdict[tuple[str, str], Model] = defaultdict(Model)
+    for _ in range(WARM_UP_ROUNDS):
+        _score(events, models)
     started_s = time.perf_counter()
-    for number, value in enumerate(values):
-        models[number % SERIES].step(value)
-    return READINGS / (time.perf_counter() - started_s)
+    for _ in range(ROUNDS):
+        _score(events, models)
+    return ROUNDS * len(models) / (time.perf_counter() - started_s)
+
+
+def _workload() -> Workload:
+    return Workload(DEVICES, BODY_EVENTS, bodies=2, start_ms=start_of(2))
+
+
+def _score(events: list[dict[str, Any]], models: defaultdict[tuple[str, str], Model]) -> None:
+    for event in events:
+        device = event["device"]
+        for parameter in PARAMETERS:
+            models[device, parameter].step(event[parameter])
 
 
 def main() -> None:

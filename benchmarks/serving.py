@@ -1,0 +1,109 @@
+"""What benchmarks of the whole system share: a server in a folder of its own, and load from outside it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+import httpx
+
+from tocsin.testing import Server
+
+DEVICES: Final = 10_000
+PARAMETERS: Final = 3
+BODY_EVENTS: Final = 5_000
+STEP_S: Final = 60
+_ROUND_BODIES: Final = DEVICES // BODY_EVENTS  # so many bodies hold one event of each device
+# one credential sends everything, and residues reach the lake at once: both would only add waiting
+_SETTINGS: Final = {
+    "TOCSIN_ACCESS__REQUESTS_PER_S": "1e6",
+    "TOCSIN_ACCESS__REQUESTS_BURST": "1e6",
+    "TOCSIN_ACCESS__BYTES_PER_S": "1e12",
+    "TOCSIN_ACCESS__BYTES_BURST": "1e12",
+    "TOCSIN_LAKE__FLUSH_S": "1",
+}
+
+
+@contextmanager
+def serving(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """A server on a new folder, which is removed afterwards."""
+    with (
+        tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder,
+        Server(Path(folder) / "data", {**_SETTINGS, **(settings or {})}) as server,
+    ):
+        yield server
+
+
+class Load:
+    """The load generator as a process: its bodies are made when the constructor returns."""
+
+    def __init__(self, server: Server, **options: float | str) -> None:
+        arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.load", "--url", server.url, *arguments],
+            env=server.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != "ready\n":
+            raise RuntimeError("the load generator did not start")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def send(self) -> None:
+        """Let it begin."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+
+    def result(self) -> dict[str, Any]:
+        """Wait until all is sent; its figures. Any answer but 200, 429 and 503 is an error."""
+        out, _ = self._process.communicate()
+        found: dict[str, Any] = json.loads(out.strip().splitlines()[-1])
+        if bad := set(found["statuses"]) - {"200", "429", "503"}:
+            raise RuntimeError(f"unexpected answers: {bad}")
+        return found
+
+    def send_all(self) -> dict[str, Any]:
+        """Send everything, wait; the figures."""
+        self.send()
+        return self.result()
+
+
+def metric(server: Server, name: str) -> float:
+    """A metric's sum over its attributes."""
+    text = httpx.get(server.url + "/metrics", timeout=30).text
+    values = re.findall(rf"^{name}(?:\{{[^}}]*\}})? ([0-9.e+-]+)$", text, re.MULTILINE)
+    if not values:
+        raise RuntimeError(f"no metric {name}")
+    return sum(float(value) for value in values)
+
+
+def wait_until_done(server: Server, *, lake: bool = True, timeout_s: float = 300) -> None:
+    """Return once everything acknowledged is processed and, if asked for, in the lake."""
+    names = ["tocsin_processor_lag"] + (["tocsin_lake_lag"] if lake else [])
+    deadline_s = time.monotonic() + timeout_s
+    while any(metric(server, name) for name in names):
+        if time.monotonic() > deadline_s:
+            raise TimeoutError(f"not done after {timeout_s} s")
+        time.sleep(0.05)
+
+
+def start_of(bodies: int) -> int:
+    """When the events of `bodies` have to begin, in ms, so that they end some minutes ago."""
+    return (int(time.time()) - 300 - bodies // _ROUND_BODIES * STEP_S) * 1000

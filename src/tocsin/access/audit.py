@@ -1,0 +1,207 @@
+"""The audit log: append-only rows in SQLite, each tied to all before it by a hash."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+import msgspec
+
+from tocsin.access.audit_entry import AuditEntry, Outcome, StoredEntry, chain_hash, clipped
+from tocsin.clock import Clock
+from tocsin.errors import TocsinError
+from tocsin.storage.database import Tuning
+from tocsin.storage.readers import Readers
+from tocsin.storage.scripts import load_scripts
+from tocsin.storage.writer import Writer
+
+_SCRIPTS: Final = load_scripts("tocsin.access", "audit")
+_QUERIES: Final = _SCRIPTS.queries
+_DAY_MS: Final = 86_400_000
+_PRUNE_EVERY: Final = 1000
+_RETRY_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class AuditCheck:
+    """How the chain was found: `entries` checked, `broken_at` the first that does not fit, None = intact.
+
+    `head` is the hash of the newest entry: kept elsewhere, it also shows a log that was cut at its end.
+    """
+
+    entries: int
+    broken_at: int | None
+    head: str
+
+
+class AuditLog:
+    """Thread-safe. Entries wait in a bounded queue and are written together by a thread of their own.
+
+    So a flood of refused requests costs one sync a group and never holds up a request. When the queue is
+    full, entries are dropped and an entry says how many. `flush` waits until everything is durable; what
+    administrators do is flushed before it is answered.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        retention_days: int = 400,
+        rows_max: int = 1_000_000,
+        queue_max: int = 10_000,
+        vfs: str | None = None,
+    ) -> None:
+        tuning = Tuning(vfs=vfs)
+        self._clock = clock
+        self._retention_ms = retention_days * _DAY_MS
+        self._rows_max = rows_max
+        self._queue_max = queue_max
+        self._writer = Writer(path, _SCRIPTS, tuning)
+        self._readers = Readers(path, tuning)
+        self._queue: deque[AuditEntry] = deque()
+        self._dropped = 0
+        self._recorded = 0
+        self._written = 0
+        self._since_prune = _PRUNE_EVERY
+        self._failure: Exception | None = None
+        self._closing = threading.Event()
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
+        self._thread.start()
+
+    def record(self, entry: AuditEntry) -> None:
+        """Queue an entry; does not block."""
+        with self._changed:
+            if len(self._queue) >= self._queue_max:
+                self._dropped += 1
+                return
+            self._queue.append(clipped(entry))
+            self._recorded += 1
+            self._changed.notify_all()
+
+    def flush(self) -> None:
+        """Wait until everything recorded so far is durable; raises what kept it from being written."""
+        with self._changed:
+            wanted = self._recorded
+            self._changed.wait_for(lambda: self._written >= wanted or self._failure is not None)
+            if self._failure is not None:
+                raise self._failure
+
+    def entries(self, tenant: str, *, before: int | None = None, limit: int = 100) -> list[StoredEntry]:
+        """Entries of a tenant, newest first, with sequences below `before`."""
+        wanted = {"tenant": tenant, "before": 1 << 62 if before is None else before, "limit": limit}
+        with self._readers.lend() as reader:
+            rows: list[Any] = reader.execute(_QUERIES["list"], wanted).fetchall()
+        return [_stored(row) for row in rows]
+
+    def verify(self) -> AuditCheck:
+        """Reckon the chain again from its first entry; reads everything, so not for every request."""
+        with self._readers.lend() as reader, reader:
+            anchor: Any = reader.execute(_QUERIES["anchor"]).fetchone()
+            sequence, chain = anchor
+            checked = 0
+            rows: Any = reader.execute(_QUERIES["walk"])
+            for row in rows:
+                stored = _stored(row)
+                expected = chain_hash(chain, sequence + 1, stored.entry)
+                if stored.sequence != sequence + 1 or row[-1] != expected:
+                    return AuditCheck(checked, stored.sequence, chain.hex())
+                sequence, chain = stored.sequence, expected
+                checked += 1
+        return AuditCheck(checked, None, chain.hex())
+
+    def close(self) -> None:
+        """Write what is queued and close; idempotent."""
+        with self._changed:
+            self._closing.set()
+            self._changed.notify_all()
+        self._thread.join()
+        self._readers.close()
+        self._writer.close()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue or self._closing.is_set())
+                group, dropped = list(self._queue), self._dropped
+                if not group:
+                    return
+                self._queue.clear()
+                self._dropped = 0
+            self._write_group(group, dropped)
+            if self._failure is not None and self._closing.wait(_RETRY_S):
+                return
+
+    def _write_group(self, group: list[AuditEntry], dropped: int) -> None:
+        failure: Exception | None = None
+        written = [*group, self._loss(dropped)] if dropped else group
+        try:
+            self._append(written)
+        except (TocsinError, apsw.Error) as error:
+            failure = error
+        with self._changed:
+            self._failure = failure
+            if failure is None:
+                self._written += len(group)
+            else:
+                self._take_back(group, dropped)
+            self._changed.notify_all()
+
+    def _take_back(self, group: list[AuditEntry], dropped: int) -> None:
+        """Keep what could not be written, as far as there is room; the rest counts as dropped."""
+        room = max(self._queue_max - len(self._queue), 0)
+        kept = group[:room]
+        self._queue.extendleft(reversed(kept))
+        lost = len(group) - len(kept)
+        self._recorded -= lost
+        self._dropped += dropped + lost
+
+    def _loss(self, dropped: int) -> AuditEntry:
+        return AuditEntry(
+            tenant="",
+            at_ms=self._clock.now_ms(),
+            actor="tocsin",
+            action="audit.drop",
+            object=f"{dropped} entries",
+            outcome=Outcome.FAILED,
+            detail="more was to be recorded than could be written",
+        )
+
+    def _append(self, group: Sequence[AuditEntry]) -> None:
+        with self._writer.transaction() as writer:
+            sequence, chain = _end(writer)
+            for entry in group:
+                sequence += 1
+                chain = chain_hash(chain, sequence, entry)
+                values = msgspec.structs.asdict(entry) | {"sequence": sequence, "chain": chain}
+                writer.execute(_QUERIES["add"], values)
+            self._since_prune += len(group)
+            if self._since_prune >= _PRUNE_EVERY:
+                self._since_prune = 0
+                self._prune(writer, sequence)
+
+    def _prune(self, writer: apsw.Connection, last: int) -> None:
+        """Remove what is too old or too much from the beginning; the chain goes on from the anchor."""
+        from_ms = self._clock.now_ms() - self._retention_ms
+        young: Any = writer.execute(_QUERIES["oldest_young_enough"], {"from_ms": from_ms}).fetchone()
+        through = max((young[0] if young else last) - 1, last - self._rows_max)
+        row: Any = writer.execute(_QUERIES["chain_of"], {"sequence": through}).fetchone()
+        if row:
+            writer.execute(_QUERIES["set_anchor"], {"sequence": through, "chain": row[0]})
+            writer.execute(_QUERIES["drop_through"], {"sequence": through})
+
+
+def _end(writer: apsw.Connection) -> tuple[int, bytes]:
+    row: Any = writer.execute(_QUERIES["last"]).fetchone() or writer.execute(_QUERIES["anchor"]).fetchone()
+    return row[0], row[1]
+
+
+def _stored(row: tuple[Any, ...]) -> StoredEntry:
+    values = dict(zip(AuditEntry.__struct_fields__, row[1:-1], strict=True))
+    return StoredEntry(sequence=row[0], entry=msgspec.convert(values, AuditEntry), chain=row[-1].hex())

@@ -1,0 +1,230 @@
+"""Credentials: made once, shown once, checked at every request, ended at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tocsin.access.credential import Credential, CredentialKind, NewCredential
+from tocsin.access.principal import Role
+from tocsin.access.store import AccessStore
+from tocsin.access.token import Token
+from tocsin.clock import ManualClock
+from tocsin.errors import ConflictError, InvalidInputError, NotFoundError, UnauthenticatedError
+from tocsin.events import Strings
+from tocsin.storage.scripts import load_scripts
+
+DEVICES = Strings.of(["pump-7", "pump-8", "fan-1"])
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(1_000_000)
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: ManualClock) -> Iterator[AccessStore]:
+    """A store with the tenants a and b."""
+    opened = AccessStore(tmp_path / "credentials.db", clock)
+    opened.create_tenant("a")
+    opened.create_tenant("b")
+    yield opened
+    opened.close()
+
+
+def made(store: AccessStore, **changed: Any) -> tuple[Credential, str]:
+    """A viewer's key of tenant a, or what `changed` says."""
+    asked = {"tenant": "a", "kind": CredentialKind.API_KEY, "name": "n", "roles": (Role.VIEWER,)} | changed
+    return store.create(NewCredential(**asked), created_by="test")
+
+
+def test_a_token_stands_for_its_credential(store: AccessStore) -> None:
+    """Tenant, roles and name come from what was stored when the token was made."""
+    credential, token = made(store, name="wall display")
+    principal = store.authenticate(token)
+    assert (principal.tenant, principal.roles, principal.name) == (
+        "a",
+        frozenset({Role.VIEWER}),
+        "wall display",
+    )
+    assert principal.key_id == credential.key_id
+    assert store.authenticate(token) is principal
+
+
+@pytest.mark.parametrize(
+    ("changed", "covered"),
+    [
+        ({"kind": CredentialKind.DEVICE, "roles": (), "devices": ("pump-7",)}, [True, False, False]),
+        ({"kind": CredentialKind.GATEWAY, "roles": (), "devices": ("pump-8", "fan-1")}, [False, True, True]),
+        ({"kind": CredentialKind.GATEWAY, "roles": (), "patterns": ("pump-*",)}, [True, True, False]),
+        ({"kind": CredentialKind.GATEWAY, "roles": (), "all_devices": True}, [True, True, True]),
+        ({}, [True, True, True]),
+    ],
+)
+def test_each_kind_speaks_for_its_devices(
+    store: AccessStore, changed: dict[str, Any], covered: list[bool]
+) -> None:
+    """A device token speaks for one, a gateway for those it names, an API key for the tenant's."""
+    principal = store.authenticate(made(store, **changed)[1])
+    assert principal.may_speak_for(DEVICES).tolist() == covered
+    assert (Role.DEVICE in principal.roles) == bool(changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"roles": ()}, "roles"),
+        ({"roles": (Role.ADMIN, Role.DEVICE)}, "roles"),
+        ({"devices": ("pump-7",)}, "devices"),
+        ({"kind": CredentialKind.DEVICE, "roles": ()}, "devices"),
+        ({"kind": CredentialKind.DEVICE, "roles": (), "devices": ("a", "b")}, "devices"),
+        ({"kind": CredentialKind.DEVICE, "roles": (), "devices": ("a",), "all_devices": True}, "devices"),
+        ({"kind": CredentialKind.DEVICE, "roles": (Role.ADMIN,), "devices": ("a",)}, "roles"),
+        ({"kind": CredentialKind.GATEWAY, "roles": ()}, "devices"),
+        ({"kind": CredentialKind.GATEWAY, "roles": (), "devices": ("",)}, "devices"),
+        ({"kind": CredentialKind.GATEWAY, "roles": (), "patterns": ("x" * 257,)}, "patterns"),
+        ({"kind": CredentialKind.GATEWAY, "roles": (), "patterns": ("x",) * 101}, "patterns"),
+        ({"kind": CredentialKind.GATEWAY, "roles": (), "devices": ("x",) * 100_001}, "devices"),
+        ({"name": ""}, "name"),
+        ({"expires_ms": 1_000_000}, "expires_ms"),
+        ({"tenant": "../a"}, "tenant"),
+    ],
+)
+def test_wrong_wishes_are_refused(store: AccessStore, changed: dict[str, Any], field: str) -> None:
+    """What makes no sense is refused with the field at fault, and nothing is stored."""
+    with pytest.raises(InvalidInputError) as caught:
+        made(store, **changed)
+    assert caught.value.field == field
+    assert store.credentials("a") == []
+
+
+@pytest.mark.parametrize(
+    "change", [lambda t: t[:-1] + ("A" if t[-1] != "A" else "B"), lambda t: t + "A", lambda t: t[4:]]
+)
+def test_a_token_must_be_right_to_the_last_character(store: AccessStore, change: Any) -> None:
+    """Any other text is refused, with the same words whatever is wrong with it."""
+    _, token = made(store)
+    for text in ("", "tcs__", f"tcs_{'0' * 16}_{'A' * 43}", change(token)):
+        with pytest.raises(UnauthenticatedError, match="unknown, expired or revoked"):
+            store.authenticate(text)
+
+
+def test_expiry_ends_a_credential(store: AccessStore, clock: ManualClock) -> None:
+    """From its time of expiry on a token is refused, also when it was in use just before."""
+    _, token = made(store, expires_ms=clock.now_ms() + 500)
+    store.authenticate(token)
+    clock.sleep(0.5)
+    with pytest.raises(UnauthenticatedError):
+        store.authenticate(token)
+
+
+def test_revocation_ends_a_credential_at_once(store: AccessStore) -> None:
+    """The next request after the revocation is refused; revoking again changes nothing."""
+    credential, token = made(store)
+    store.authenticate(token)
+    store.revoke("a", credential.key_id)
+    with pytest.raises(UnauthenticatedError):
+        store.authenticate(token)
+    (first,) = store.credentials("a")
+    store.revoke("a", credential.key_id)
+    assert store.credentials("a") == [first]
+
+
+def test_revocation_by_another_process_is_seen_within_a_second(
+    tmp_path: Path, store: AccessStore, clock: ManualClock
+) -> None:
+    """What is kept in memory is asked for again after a second."""
+    credential, token = made(store)
+    store.authenticate(token)
+    other = AccessStore(tmp_path / "credentials.db", clock)
+    other.revoke("a", credential.key_id)
+    other.close()
+    clock.sleep(1.0)
+    with pytest.raises(UnauthenticatedError):
+        store.authenticate(token)
+
+
+def test_tenants_do_not_see_each_other(store: AccessStore) -> None:
+    """A tenant can neither list nor revoke another's credentials."""
+    credential, token = made(store)
+    assert store.credentials("b") == []
+    with pytest.raises(NotFoundError):
+        store.revoke("b", credential.key_id)
+    assert store.authenticate(token).tenant == "a"
+
+
+def test_credentials_are_listed_in_pages(store: AccessStore) -> None:
+    """Pages by key id hold each credential once."""
+    ids = sorted(made(store)[0].key_id for _ in range(5))
+    seen: list[str] = []
+    while page := store.credentials("a", after=seen[-1] if seen else "", limit=2):
+        seen += [credential.key_id for credential in page]
+    assert seen == ids
+
+
+def test_last_use_is_remembered(store: AccessStore, clock: ManualClock) -> None:
+    """A list shows when a credential was last used; nothing is written at the time of use."""
+    _, token = made(store)
+    assert store.credentials("a")[0].last_used_ms is None
+    clock.sleep(5)
+    store.authenticate(token)
+    assert store.credentials("a")[0].last_used_ms == clock.now_ms()
+
+
+def test_no_secret_is_stored_or_shown(tmp_path: Path, store: AccessStore) -> None:
+    """The files hold no part of a secret that would help, nor does any representation."""
+    credential, token = made(store)
+    secret = token.split("_", 2)[2]
+    principal = store.authenticate(token)
+    store.close()
+    assert not any(secret.encode() in path.read_bytes() for path in tmp_path.iterdir())
+    parsed = Token.parse(token)
+    assert secret not in f"{credential} {principal} {parsed!r}"
+    assert re.fullmatch(r"tcs_[0-9a-f]{16}_[\w-]{43}", token)
+
+
+def test_first_start_makes_one_admin_key(tmp_path: Path, clock: ManualClock) -> None:
+    """A new store makes the tenant default and an admin key; it never does so again."""
+    fresh = AccessStore(tmp_path / "new.db", clock)
+    token = fresh.bootstrap_admin()
+    assert token is not None
+    assert fresh.tenants() == ["default"]
+    assert fresh.authenticate(token).roles == {Role.ADMIN}
+    assert fresh.bootstrap_admin() is None
+    (credential,) = fresh.credentials("default")
+    fresh.revoke("default", credential.key_id)
+    fresh.close()
+    again = AccessStore(tmp_path / "new.db", clock)
+    assert again.bootstrap_admin() is None
+    again.close()
+    again.close()
+
+
+def test_tenants_are_made_once(store: AccessStore) -> None:
+    """A name is taken once; a credential needs a tenant that exists."""
+    with pytest.raises(ConflictError):
+        store.create_tenant("a")
+    with pytest.raises(NotFoundError):
+        made(store, tenant="c")
+    assert store.tenants() == ["a", "b"]
+
+
+def test_memory_is_bounded(tmp_path: Path, clock: ManualClock) -> None:
+    """More credentials than are kept in memory still work."""
+    small = AccessStore(tmp_path / "small.db", clock, known_max=2)
+    small.create_tenant("a")
+    tokens = [made(small)[1] for _ in range(5)]
+    for token in tokens + tokens:
+        assert small.authenticate(token).tenant == "a"
+    small.close()
+
+
+@pytest.mark.parametrize("name", ["credentials", "audit"])
+def test_migrations_make_the_schema(name: str) -> None:
+    """Applying the migrations one by one gives the documented schema."""
+    scripts = load_scripts("tocsin.access", name)
+    assert "".join(scripts.migrations) == scripts.schema

@@ -333,6 +333,13 @@ def test_waiting_ends_when_a_record_arrives(log: Log) -> None:
     timer.join()
 
 
+def test_a_client_that_goes_away_does_not_stop_the_log(log: Log) -> None:
+    """An append can't be taken back once it is queued; others are not touched by the attempt."""
+    futures = [log.submit(append(part(0, b"x"))) for _ in range(20)]
+    assert not any(future.cancel() for future in futures)
+    assert [done(future).offsets for future in futures] == [(number,) for number in range(20)]
+
+
 def test_many_threads_append_without_mixing(log: Log) -> None:
     """Requests at the same time each get their own offsets, without gap or overlap."""
     taken: list[tuple[int, bytes]] = []

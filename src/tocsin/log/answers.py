@@ -6,6 +6,7 @@ import threading
 from typing import Final
 
 from tocsin.clock import Clock
+from tocsin.errors import StorageUnavailableError
 from tocsin.log.kept import KeptStore
 from tocsin.log.rows import Answer, answer_key
 from tocsin.log.segment import Segment
@@ -56,10 +57,18 @@ class AnswerBook:
         with self._lock:
             holders = [segment for segment, keys in self._unsettled.items() if key in keys]
         for segment in reversed(holders):
-            if found := segment.find_answer(tenant, producer, sequence):
+            if found := self._find_in(segment, tenant, producer, sequence):
                 return self._unexpired(found)
         found = self._kept.find_answer(tenant, producer, sequence)
         return self._unexpired(found) if found else None
+
+    def _find_in(self, segment: Segment, tenant: str, producer: str, sequence: str) -> Answer | None:
+        try:
+            return segment.find_answer(tenant, producer, sequence)
+        except StorageUnavailableError:
+            if segment in self._unsettled:
+                raise
+            return None  # settled and trimmed in the meantime
 
     def _unexpired(self, answer: Answer) -> Answer | None:
         return answer if answer.arrival_ms >= self.expired_ms() else None

@@ -18,7 +18,7 @@ from tocsin.log.kept import KeptStore
 from tocsin.log.segment import Group, Segment, remove_database, segment_path
 from tocsin.log.settling import Settler
 from tocsin.storage.database import Tuning
-from tocsin.storage.faults import end_process
+from tocsin.storage.faults import end_process, storage_faults
 from tocsin.storage.files import sync_directory
 from tocsin.storage.lock import FolderLock
 
@@ -45,6 +45,7 @@ class Catalogue:
         self._tuning = tuning
         self._lock = threading.Lock()
         self._settling = threading.Lock()
+        self._trimming = threading.Lock()
         self._open_sealed: list[Segment] = []
         self._folder_lock = FolderLock(folder)
         try:
@@ -119,15 +120,10 @@ class Catalogue:
         if segment is not self.active:
             self._touch(segment)
         try:
-            records = segment.read(partition, offset, bytes_max)
-        except StorageUnavailableError:
-            self._holder(partition, offset)  # trimmed in the meantime? then that is the answer
+            return segment.read(partition, offset, bytes_max)
+        except (StorageUnavailableError, CorruptError):
+            self.check_kept(partition, offset)  # trimmed in the meantime? then that is the answer
             raise
-        if not records:
-            raise CorruptError(
-                f"{segment.path.name}: partition {partition}, offset {offset}: the segment ends too early"
-            )
-        return records
 
     def _holder(self, partition: int, offset: int) -> Segment:
         segments = self._segments
@@ -162,16 +158,17 @@ class Catalogue:
 
     def trim(self, safe: Mapping[int, int]) -> int:
         """As Log.trim."""
-        segments = self._segments
-        count = 0
-        for segment, following in pairwise(segments):
-            if not _is_safe(segment.begins, following.begins, safe):
-                break
-            count += 1
-        if count:
-            self.settle()
-            self._delete(segments[:count])
-        return count
+        with self._trimming:
+            segments = self._segments
+            count = 0
+            for segment, following in pairwise(segments):
+                if not _is_safe(segment.begins, following.begins, safe):
+                    break
+                count += 1
+            if count:
+                self.settle()
+                self._delete(segments[:count])
+            return count
 
     def _delete(self, segments: Sequence[Segment]) -> None:
         with self._settling:
@@ -180,7 +177,8 @@ class Catalogue:
                 self._segments = tuple(s for s in self._segments if s.number > segments[-1].number)
             for segment in segments:
                 segment.close()
-                remove_database(segment.path)
+                with storage_faults(str(segment.path)):
+                    remove_database(segment.path)
             sync_directory(self._folder)
 
     def dead_letters(self, tenant: str, after_id: int, limit: int) -> list[StoredDeadLetter]:
@@ -188,9 +186,19 @@ class Catalogue:
         found: dict[int, StoredDeadLetter] = {}
         for segment in self._segments:
             if segment.number > self._kept.settled:
-                found |= {stored.id: stored for stored in segment.dead_letters(tenant, after_id, limit)}
+                found |= self._dead_letters_of(segment, tenant, after_id, limit)
         found |= {stored.id: stored for stored in self._kept.dead_letters(tenant, after_id, limit)}
         return [found[number] for number in sorted(found)[:limit]]
+
+    def _dead_letters_of(
+        self, segment: Segment, tenant: str, after_id: int, limit: int
+    ) -> dict[int, StoredDeadLetter]:
+        try:
+            return {stored.id: stored for stored in segment.dead_letters(tenant, after_id, limit)}
+        except StorageUnavailableError:
+            if segment.number > self._kept.settled:
+                raise
+            return {}  # trimmed in the meantime
 
     def infos(self, ends: Sequence[int]) -> list[SegmentInfo]:
         """The segments, oldest first; the active one ends at `ends`."""

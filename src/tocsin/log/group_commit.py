@@ -44,6 +44,7 @@ class GroupQueue:
     def put(self, append: Append) -> Future[Appended]:
         """Queue the append; BackpressureError when it does not fit or the queue is closed."""
         pending = Pending(append, append_bytes(append))
+        pending.future.set_running_or_notify_cancel()  # a client that goes away can't take it back
         with self._changed:
             if self._closed:
                 raise BackpressureError("the log is closing: try again when it is back", retry_after_s=5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tocsin.errors import ConflictError
+from tocsin.errors import TocsinError
 from tocsin.log.abstract import Append, Appended, Record, StoredDeadLetter
 from tocsin.log.answers import AnswerBook
 from tocsin.log.group_commit import Pending
@@ -18,7 +18,7 @@ class Plan:
     def __init__(self, ends: Sequence[int], last_dead_letter: int, book: AnswerBook) -> None:
         self.ends = list(ends)
         self.last_dead_letter = last_dead_letter
-        self.outcomes: list[tuple[Pending, Appended | ConflictError]] = []
+        self.outcomes: list[tuple[Pending, Appended | TocsinError]] = []
         self.records: list[Record] = []
         self.size_bytes = 0
         self.dead_letters: list[StoredDeadLetter] = []
@@ -27,31 +27,31 @@ class Plan:
 
     def add(self, pending: Pending) -> None:
         """Decide what becomes of one append: new, repeated or in conflict with an earlier one."""
-        append = pending.append
-        earlier = self._earlier(append)
-        if earlier is None:
-            self.outcomes.append((pending, self._accept(append, pending.size_bytes)))
-            return
         try:
-            earlier.check(append.fingerprint)
-        except ConflictError as error:
+            outcome = self._repeat(pending.append) or self._accept(pending)
+        except TocsinError as error:  # of this append alone: in conflict, or the answer to it is damaged
             self.outcomes.append((pending, error))
         else:
-            self.outcomes.append((pending, Appended(earlier.answer, True, earlier.offsets)))
+            self.outcomes.append((pending, outcome))
 
     def group(self) -> Group:
         """The rows to write."""
         return Group(self.records, tuple(self._answers.values()), self.dead_letters, self.size_bytes)
 
-    def _earlier(self, append: Append) -> Answer | None:
+    def _repeat(self, append: Append) -> Appended | None:
         if not append.producer and not append.sequence:
             return None
         key = (append.tenant, append.producer, append.sequence)
-        return self._answers.get(key) or self._book.find(*key)
+        earlier = self._answers.get(key) or self._book.find(*key)
+        if earlier is None:
+            return None
+        earlier.check(append.fingerprint)
+        return Appended(earlier.answer, True, earlier.offsets)
 
-    def _accept(self, append: Append, size_bytes: int) -> Appended:
+    def _accept(self, pending: Pending) -> Appended:
+        append = pending.append
         offsets = tuple(self._place(append))
-        self.size_bytes += size_bytes
+        self.size_bytes += pending.size_bytes
         for letter in append.dead_letters:
             self.last_dead_letter += 1
             self.dead_letters.append(StoredDeadLetter(self.last_dead_letter, letter))

@@ -129,7 +129,7 @@ class Segment:
             self._writer = None
 
     def read(self, partition: int, offset: int, bytes_max: int) -> list[Record]:
-        """Records from the one containing `offset` on: at least one, then up to `bytes_max`."""
+        """Records from the one containing `offset`, which must be here: one, then up to `bytes_max`."""
         records: list[Record] = []
         size = 0
         with self._readers.lend() as reader:
@@ -147,14 +147,12 @@ class Segment:
     def _check_order(self, partition: int, offset: int, records: Sequence[Record]) -> None:
         expected = offset
         for record in records:
-            if record.next_offset <= expected or record.offset > expected:
+            if not record.offset <= expected < record.next_offset:
                 break
             expected = record.next_offset
-        else:
-            return
-        raise CorruptError(
-            f"{self.path.name}: partition {partition}, offset {expected}: the record is missing"
-        )
+        if expected == offset or expected != records[-1].next_offset:
+            where = f"{self.path.name}: partition {partition}, offset {expected}"
+            raise CorruptError(f"{where}: the record is missing")
 
     def ends(self) -> tuple[int, ...]:
         """For each partition, the offset after its last record here."""

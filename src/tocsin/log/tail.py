@@ -11,6 +11,7 @@ from typing import Final
 from tocsin.log.abstract import Record
 
 _COMPACT_AT: Final = 1024
+_RECORD_BYTES: Final = 300  # of the objects around a payload
 
 
 class _PartitionTail:
@@ -36,7 +37,7 @@ class _PartitionTail:
 
 
 class Tail:
-    """At most `bytes_max` of payload over all partitions, oldest forgotten first. Thread-safe."""
+    """At most `bytes_max` over all partitions, oldest forgotten first. Thread-safe."""
 
     def __init__(self, partitions: int, bytes_max: int) -> None:
         self._tails = [_PartitionTail() for _ in range(partitions)]
@@ -50,8 +51,9 @@ class Tail:
         with self._lock:
             for record in records:
                 self._tails[record.partition].add(record)
-                self._order.append((record.partition, len(record.payload)))
-                self._bytes += len(record.payload)
+                size = len(record.payload) + _RECORD_BYTES
+                self._order.append((record.partition, size))
+                self._bytes += size
             while self._bytes > self._bytes_max:
                 partition, size = self._order.popleft()
                 self._tails[partition].forget_first()

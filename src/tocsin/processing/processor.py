@@ -6,6 +6,7 @@ calls, the result is the same.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -36,6 +37,7 @@ class Output:
     episodes: list[Episode] = field(default_factory=list)
     judged: list[Judged] = field(default_factory=list)
     corrections: list[Correction] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
 
 
 def process(
@@ -57,6 +59,7 @@ def process(
             _take(item, state, applied, output)
     if records:
         state.position = max(state.position, records[-1].next_offset)
+    state.counts.update(output.counts)
     return output
 
 
@@ -74,23 +77,23 @@ def _take(events: Events, state: PartitionState, applied: Applied | None, output
             return
     judged, ordered, episodes = judge(events, tenant, Source(state.partition, events.offsets))
     state.touched[tenant.devices.rows["shard"][judged.resolved.device]] = True
-    _count(judged, ordered, state)
+    _count(judged, ordered, output.counts)
     output.judged.append(judged)
     output.episodes += episodes
 
 
-def _count(judged: Judged, ordered: Ordered, state: PartitionState) -> None:
+def _count(judged: Judged, ordered: Ordered, counts: Counter[str]) -> None:
     """Add the batch to the terms of the conservation law."""
     by_status = np.bincount(judged.status, minlength=len(Status))
     for status in Status:
         if by_status[status]:
-            state.counts[status.name.lower()] += int(by_status[status])
+            counts[status.name.lower()] += int(by_status[status])
     text = int(judged.batch.text_count.sum())
-    state.counts["unscored_text"] += text
-    state.counts["accepted"] += text + judged.batch.readings
-    state.counts["events"] += len(judged.batch)
+    counts["unscored_text"] += text
+    counts["accepted"] += text + judged.batch.readings
+    counts["events"] += len(judged.batch)
     if ordered.too_late:
-        state.counts["late_beyond_correction"] += ordered.too_late
+        counts["late_beyond_correction"] += ordered.too_late
 
 
 def _not_yet(events: Events, state: TenantState, applied: Applied) -> Events:
@@ -105,7 +108,7 @@ def _decide(
     item: Decision, state: PartitionState, history: History, applied: Applied | None, output: Output
 ) -> None:
     control, offset = item.control, item.offset
-    state.counts["control"] += 1
+    output.counts["control"] += 1
     match control:
         case SettingsChanged():
             state.touched[:] = True
@@ -128,7 +131,7 @@ def _decide(
                 correction = correct(
                     events, name, tenant, Source(state.partition, events.offsets, by_time=True)
                 )
-                state.counts.update(correction.counts)
+                output.counts.update(correction.counts)
                 output.corrections.append(correction)
                 output.episodes += correction.episodes
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -35,25 +35,25 @@ class Worker:
         self._history = history
         self.lease: Lease = commits.acquire(partition)
 
-    def recover(self, chunks: Sequence[Chunk]) -> list[Output]:
+    def recover(self, chunks: Sequence[Chunk]) -> Iterator[tuple[int, Output]]:
         """Restore the last checkpoint and replay the log behind it up to the committed position.
 
-        What the replay puts out was committed before; it is returned for projections that may lag.
+        What the replay puts out was committed before; it is given, with the position after it, to
+        projections that may lag. The state is complete once the iterator has ended.
         Raises CorruptError when the sums do not come out as they were committed.
         """
         state, below = restore(self.partition, list(chunks))
         state.position = max(int(below.min()), self._log.begin(self.partition))
-        outputs = []
         applied = Applied(np.maximum(below, state.position))
         while state.position < self.lease.position:
             records = self._log.read(self.partition, state.position, bytes_max=STEP_BYTES_MAX)
             records = [record for record in records if record.offset < self.lease.position]
-            outputs.append(process(records, state, self._history, applied))
+            output = process(records, state, self._history, applied)
+            yield state.position, output
         state.counts.clear()
         state.counts.update(self.lease.totals.counts)
         _check(state, self.lease)
         self.state = state
-        return outputs
 
     def step(self) -> tuple[Commit, Output] | None:
         """Process what the log has beyond the position, None if there is nothing; the caller commits it.

@@ -1,0 +1,90 @@
+"""Control records that the runtime itself decides: settings at the start, ticks, corrections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from tocsin.clock import Clock
+from tocsin.control import Control, Correct, Settings, SettingsChanged, Tick, encode_control
+from tocsin.errors import TocsinError
+from tocsin.log.abstract import Append, Log, Part, RecordKind
+from tocsin.observability.logging import get_logger
+from tocsin.runtimes.embedded.worker import Worker
+
+_log = get_logger("decisions")
+
+DEVICES_PER_RECORD: Final = 20
+DEVICES_PER_ROUND: Final = 500
+
+
+class Decisions:
+    """Logs decisions before they act. Called from one thread per method."""
+
+    def __init__(
+        self,
+        log: Log,
+        workers: Sequence[Worker],
+        settings_of: Callable[[str], Settings],
+        tenants: Callable[[], list[str]],
+        clock: Clock,
+    ) -> None:
+        self._log = log
+        self._workers = workers
+        self._settings_of = settings_of
+        self._tenants = tenants
+        self._clock = clock
+        self._asked: dict[int, int] = {}  # partition → end of the log after its last corrections
+        self._logged: dict[str, Settings] = {}
+
+    def settings(self) -> None:
+        """Log each tenant's settings where they differ from the last ones logged.
+
+        A tenant's first settings act from the beginning of its records, later ones from now on.
+        """
+        for tenant in self._tenants():
+            wanted = self._settings_of(tenant)
+            if self._logged.get(tenant) == wanted:
+                continue
+            for worker in self._workers:
+                last = self._last_settings(worker, tenant)
+                if last != wanted:
+                    effective_ms = 0 if last is None else self._clock.now_ms()
+                    change = SettingsChanged(tenant=tenant, effective_ms=effective_ms, settings=wanted)
+                    self._append(tenant, worker.partition, change)
+            self._logged[tenant] = wanted
+
+    def tick(self) -> None:
+        """Say in every partition that time has passed; also gives new tenants their settings."""
+        self.settings()
+        record = Tick(now_ms=self._clock.now_ms())
+        for worker in self._workers:
+            self._append("", worker.partition, record)
+
+    def corrections(self) -> None:
+        """Ask for corrections of devices with late readings, a bounded number at a time."""
+        for worker in self._workers:
+            if worker.lease.position < self._asked.get(worker.partition, 0):
+                continue
+            with worker.lock:
+                dirty = {tenant: state.dirty_devices() for tenant, state in worker.state.tenants.items()}
+            for tenant, devices in dirty.items():
+                for first in range(0, min(len(devices), DEVICES_PER_ROUND), DEVICES_PER_RECORD):
+                    named = tuple(devices[first : first + DEVICES_PER_RECORD])
+                    self._append(tenant, worker.partition, Correct(tenant=tenant, devices=named))
+                    self._asked[worker.partition] = self._log.end(worker.partition)
+
+    def _last_settings(self, worker: Worker, tenant: str) -> Settings | None:
+        with worker.lock:
+            state = worker.state.tenants.get(tenant)
+            if state is None or state.timeline.offsets[-1] < 0:
+                return None
+            return state.timeline.settings[-1]
+
+    def _append(self, tenant: str, partition: int, control: Control) -> None:
+        """Log one decision, durable on return; when the log refuses it, the next round asks again."""
+        part = Part(partition, RecordKind.CONTROL, 1, encode_control(control))
+        try:
+            self._log.submit(Append(tenant=tenant, arrival_ms=self._clock.now_ms(), parts=(part,))).result()
+        except TocsinError as error:
+            _log.warning("decision_not_logged", kind=type(control).__name__, error=error.detail)

@@ -1,0 +1,223 @@
+"""The embedded runtime: threads that feed the processor, keep its state and empty its outbox."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from tocsin.clock import Clock
+from tocsin.commit.abstract import CheckpointStore, CommitStore
+from tocsin.control import Settings
+from tocsin.inbox.abstract import Inbox
+from tocsin.lake.abstract import Lake
+from tocsin.lake.writer import FlushPolicy, LakeWriter
+from tocsin.log.abstract import Log
+from tocsin.model import Status
+from tocsin.observability import metrics
+from tocsin.observability.logging import get_logger
+from tocsin.observability.meters import Meters
+from tocsin.runtimes.embedded.checkpointing import Checkpointing
+from tocsin.runtimes.embedded.decisions import Decisions
+from tocsin.runtimes.embedded.findings import findings_of
+from tocsin.runtimes.embedded.history import DeviceHistory
+from tocsin.runtimes.embedded.recovery import recover
+from tocsin.runtimes.embedded.views import Views
+from tocsin.runtimes.embedded.worker import Worker
+from tocsin.scores.abstract import AbnormalReadings
+
+_log = get_logger("runtime")
+
+IDLE_S: Final = 0.5
+OUTBOX_ROWS: Final = 1000
+STATUSES: Final = tuple(status.name.lower() for status in Status)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """Every store the runtime works on; opened and closed by whoever made them."""
+
+    log: Log
+    commits: CommitStore
+    checkpoints: CheckpointStore
+    inbox: Inbox
+    findings: AbnormalReadings
+    lake: Lake
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often the runtime does what; seconds. No verdict depends on it."""
+
+    tick_s: float = 60.0
+    checkpoint_s: float = 10.0
+    correction_s: float = 60.0
+    lake_s: float = 1.0
+    steps_at_once: int = 2
+    flush: FlushPolicy = field(default_factory=FlushPolicy)
+
+
+class Runtime:
+    """Start it, stop it; if any of its threads fails it stops, and `failure` says why."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        settings_of: Callable[[str], Settings],
+        tenants: Callable[[], list[str]],
+        clock: Clock,
+        meters: Meters,
+        pace: Pace | None = None,
+    ) -> None:
+        self._stores: Final = stores
+        self._clock: Final = clock
+        self._meters: Final = meters
+        self._pace: Final = pace or Pace()
+        self._stopping = threading.Event()
+        self._episodes = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._steps = threading.Semaphore(max(1, self._pace.steps_at_once))
+        self.failure: BaseException | None = None
+        self.on_failure: Callable[[], None] = lambda: None
+        self.workers: Final = [
+            Worker(partition, stores.log, stores.commits, DeviceHistory(stores.log, stores.lake))
+            for partition in range(stores.log.partitions)
+        ]
+        self._checkpointing: Final = Checkpointing(stores.checkpoints, self.workers)
+        self._lake_writer: Final = LakeWriter(stores.lake, stores.log, self._pace.flush)
+        self._decisions: Final = Decisions(stores.log, self.workers, settings_of, tenants, clock)
+        history = DeviceHistory(stores.log, stores.lake)
+        self.views: Final = Views(self.workers, stores.log, stores.commits, history)
+        self._observe()
+
+    def start(self) -> None:
+        """Recover every partition, then begin to work; blocks for the recovery."""
+        self._checkpointing.complete.update(
+            recover(self.workers, self._stores.checkpoints, self._stores.findings)
+        )
+        self._decisions.settings()
+        for worker in self.workers:
+            self._run(f"processor-{worker.partition}", partial(self._process, worker))
+        self._run("inbox", self._fold)
+        self._run("lake", lambda: self._every(self._pace.lake_s, self._flush))
+        self._run("checkpoints", lambda: self._every(self._pace.checkpoint_s, self._checkpoint))
+        self._run("ticks", lambda: self._every(self._pace.tick_s, self._decisions.tick))
+        self._run("corrections", lambda: self._every(self._pace.correction_s, self._decisions.corrections))
+
+    def stop(self) -> None:
+        """Finish the running steps, write a last checkpoint; idempotent. The stores stay open."""
+        self._stopping.set()
+        self._episodes.set()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join()
+        if self._threads and self.failure is None:
+            self._checkpoint()
+        self._threads.clear()
+
+    def caught_up(self) -> bool:
+        """Whether everything acknowledged is processed and folded into the inbox."""
+        ends = (worker.lease.position == self._stores.log.end(worker.partition) for worker in self.workers)
+        return all(ends) and not self._stores.commits.outbox(self._stores.inbox.position(), limit=1)
+
+    def _run(self, name: str, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=self._guarded, args=(name, work), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _guarded(self, name: str, work: Callable[[], None]) -> None:
+        """Run a thread's work; its failure is that of the whole runtime, loudly."""
+        try:
+            work()
+        except BaseException as error:
+            self.failure = error
+            _log.exception("thread_failed", thread=name)
+            self._stopping.set()
+            self._episodes.set()
+            self.on_failure()
+            raise
+
+    def _every(self, pause_s: float, work: Callable[[], None]) -> None:
+        while not self._stopping.wait(pause_s):
+            work()
+
+    def _process(self, worker: Worker) -> None:
+        log = self._stores.log
+        while not self._stopping.is_set():
+            if log.wait(worker.partition, worker.state.position, IDLE_S):
+                with self._steps:
+                    self._step(worker)
+
+    def _step(self, worker: Worker) -> None:
+        started_s = self._clock.monotonic_s()
+        with worker.lock:
+            found = worker.step()
+            if found is None:
+                return
+            commit, output = found
+            processed_s = self._clock.monotonic_s()
+            self._stores.commits.commit([commit])
+            worker.committed(commit)
+            findings = findings_of(worker.partition, commit.position, output)
+            if findings.readings or findings.corrected:
+                self._stores.findings.append([findings])
+        if output.episodes:
+            self._episodes.set()
+        self._meters.record(metrics.PROCESSOR_DURATION, processed_s - started_s)
+        self._meters.record(metrics.COMMIT_DURATION, self._clock.monotonic_s() - processed_s)
+        for status in STATUSES:
+            if output.counts[status]:
+                self._meters.add(metrics.PROCESSOR_READINGS, output.counts[status], status=status)
+
+    def _fold(self) -> None:
+        """Fold episodes into the inbox as they come; idempotent by the outbox's sequence."""
+        inbox, commits = self._stores.inbox, self._stores.commits
+        while not self._stopping.is_set():
+            self._episodes.wait(IDLE_S)
+            self._episodes.clear()
+            while rows := commits.outbox(inbox.position(), limit=OUTBOX_ROWS):
+                started_s = self._clock.monotonic_s()
+                inbox.fold(rows, self._clock.now_ms())
+                commits.prune_outbox(rows[-1].sequence)
+                self._meters.record(metrics.INBOX_FOLD_DURATION, self._clock.monotonic_s() - started_s)
+
+    def _flush(self) -> None:
+        started_s = self._clock.monotonic_s()
+        while self._lake_writer.run_once(self._clock.now_ms()) and not self._stopping.is_set():
+            self._meters.record(metrics.LAKE_FLUSH_DURATION, self._clock.monotonic_s() - started_s)
+            started_s = self._clock.monotonic_s()
+
+    def _checkpoint(self) -> None:
+        started_s = self._clock.monotonic_s()
+        if self._checkpointing.round():
+            self._meters.record(metrics.CHECKPOINT_DURATION, self._clock.monotonic_s() - started_s)
+        self._stores.log.trim(self._safe())
+
+    def _safe(self) -> dict[int, int]:
+        """Per partition the offset below which lake, commit and every shard's checkpoint have all records."""
+        return {
+            worker.partition: min(self._in_lake(worker), self._committed(worker), self._covered(worker))
+            for worker in self.workers
+        }
+
+    def _observe(self) -> None:
+        for worker in self.workers:
+            name = str(worker.partition)
+            observe = partial(self._meters.observe, partition=name)
+            observe(metrics.PROCESSOR_LAG, partial(self._behind, worker, self._committed))
+            observe(metrics.CHECKPOINT_LAG, partial(self._behind, worker, self._covered))
+            observe(metrics.LAKE_LAG, partial(self._behind, worker, self._in_lake))
+
+    def _behind(self, worker: Worker, reached: Callable[[Worker], int]) -> float:
+        return self._stores.log.end(worker.partition) - reached(worker)
+
+    def _committed(self, worker: Worker) -> int:
+        return worker.lease.position
+
+    def _covered(self, worker: Worker) -> int:
+        return self._checkpointing.complete.get(worker.partition, 0)
+
+    def _in_lake(self, worker: Worker) -> int:
+        return self._stores.lake.positions().get(worker.partition, 0)

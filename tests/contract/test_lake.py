@@ -5,56 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from tocsin.clock import ManualClock
+from tests.lake_kit import NOW_MS, Row, events, open_lake, record, rows_of
 from tocsin.control import Tick, encode_control
 from tocsin.errors import ConflictError, FencedError
-from tocsin.events import EventBatch, Strings, encode_events
 from tocsin.lake.abstract import Lake, Slice
+from tocsin.lake.compaction import CompactionPolicy, compact
 from tocsin.lake.delta import DeltaLake
+from tocsin.lake.query import query
 from tocsin.log.abstract import Record, RecordKind
 
-NOW_MS = 1_767_225_600_000  # 2026-01-01
-
-Row = tuple[str, int, dict[str, float], str]
-Opener = Callable[[], Lake]
-
-
-def events(rows: list[Row], stream: tuple[str, str] = ("pumps", "1.0")) -> EventBatch:
-    """A batch of (device, ts, readings, text)."""
-    names = tuple(dict.fromkeys(name for _, _, readings, _ in rows for name in readings))
-    sizes = [len(readings) for _, _, readings, _ in rows]
-    return EventBatch(
-        device=Strings.of([row[0] for row in rows]),
-        ts=np.array([row[1] for row in rows], np.int64),
-        flags=np.arange(len(rows), dtype=np.uint8) % 4,
-        stream=np.zeros(len(rows), np.int32),
-        reading_offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32),
-        parameter=np.array([names.index(name) for _, _, readings, _ in rows for name in readings], np.int32),
-        value=np.array([value for _, _, readings, _ in rows for value in readings.values()], np.float64),
-        text=Strings.of([row[3] for row in rows]),
-        text_count=np.array([1 if row[3] else 0 for row in rows], np.int32),
-        event_id=Strings.of(["" for _ in rows]),
-        names=names,
-        streams=(stream,),
-    )
-
-
-def record(offset: int, batch: EventBatch, *, partition: int = 0, tenant: str = "acme") -> Record:
-    """A log record that holds the batch."""
-    return Record(partition, offset, len(batch), RecordKind.EVENTS, tenant, NOW_MS, encode_events(batch))
-
-
-def rows_of(batch: EventBatch) -> list[Row]:
-    """The batch as plain rows."""
-    rows = []
-    for row in range(len(batch)):
-        span = range(batch.reading_offsets[row], batch.reading_offsets[row + 1])
-        readings = {batch.names[batch.parameter[at]]: float(batch.value[at]) for at in span}
-        rows.append((batch.device[row], int(batch.ts[row]), readings, batch.text[row]))
-    return rows
+Opener = Callable[[], DeltaLake]
 
 
 def slice_of(lake: Lake, device: str, *, partition: int = 0, before: int = 1 << 40) -> Slice:
@@ -64,12 +26,12 @@ def slice_of(lake: Lake, device: str, *, partition: int = 0, before: int = 1 << 
 @pytest.fixture
 def opener(tmp_path: Path) -> Iterator[Opener]:
     """Opens the lake, after closing the one opened before."""
-    opened: list[Lake] = []
+    opened: list[DeltaLake] = []
 
-    def reopen() -> Lake:
+    def reopen() -> DeltaLake:
         for lake in opened:
             lake.close()
-        opened.append(DeltaLake(tmp_path / "lake", ManualClock(NOW_MS)))
+        opened.append(open_lake(tmp_path / "lake"))
         return opened[-1]
 
     yield reopen
@@ -157,4 +119,37 @@ def test_only_one_writer(opener: Opener, tmp_path: Path) -> None:
     """A second writer of the same lake is refused."""
     opener()
     with pytest.raises(FencedError):
-        DeltaLake(tmp_path / "lake", ManualClock(NOW_MS))
+        open_lake(tmp_path / "lake")
+
+
+def test_compaction_changes_no_event(opener: Opener) -> None:
+    """After compaction a device's events are the same, in the order of the log."""
+    lake = opener()
+    for start in range(0, 40, 4):
+        rows: list[Row] = [
+            (f"d{at % 2}", NOW_MS - at * 1000, {"t": float(at)}, "") for at in range(start, start + 4)
+        ]
+        lake.append([record(start, events(rows))])
+    before = slice_of(lake, "d1")
+    done = list(compact(lake.store, CompactionPolicy(files_min=2)))
+    assert {(step.table, step.files_before, step.files_after) for step in done} >= {("events", 10, 1)}
+    after = slice_of(opener(), "d1")
+    assert after.offsets == before.offsets == tuple(range(1, 40, 2))
+    assert rows_of(after.batch) == rows_of(before.batch)
+
+
+def test_failed_append_can_be_repeated_in_other_parts(
+    opener: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an append that failed between two tables, repeating it with more records counts nothing twice."""
+    lake = opener()
+    commit = lake.store.table("events").commit
+    monkeypatch.setattr(lake.store.table("events"), "commit", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        lake.append([record(0, events(FIRST))])
+    assert dict(lake.positions()) == {}
+    monkeypatch.setattr(lake.store.table("events"), "commit", commit)
+    lake.append([record(0, events(FIRST)), record(3, events(SECOND))])
+    assert slice_of(lake, "a").offsets == (0, 2, 3)
+    counts = query('SELECT sum("count") FROM hours', lake=lake, log=None, tenant="acme")
+    assert counts.column(0).to_pylist() == [6]

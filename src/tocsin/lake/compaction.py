@@ -111,7 +111,7 @@ def _fingerprint(
 ) -> Any:
     """How many rows the files have, and hashes that the order of rows does not change."""
     sql = _SQL[_HASHES.get(spec.name, "hash_rows")]
-    return engine.execute(sql, {"files": _paths(store, spec, files)}).fetchone()
+    return engine.execute(sql, {"files": _paths(store, spec, files)}).fetchall()[0]
 
 
 def _merged(

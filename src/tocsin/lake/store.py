@@ -73,7 +73,7 @@ class LakeStore:
         if name not in TABLES:
             raise NotFoundError(f"there is no table {name!r} in the lake; tables: {', '.join(TABLES)}")
         if name not in self._tables:
-            self._require_writing()
+            self.require_writing()
             self._tables[name] = LakeTable(self.folder, TABLES[name], self._ledger)
         return self._tables[name]
 
@@ -87,7 +87,7 @@ class LakeStore:
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Commit to each table in turn, record all of them as synced, then show them to readers."""
-        self._require_writing()
+        self.require_writing()
         for change in changes:
             self.table(change.table).commit(
                 change.add,
@@ -104,7 +104,8 @@ class LakeStore:
             os.close(self._lock_descriptor)
             self._lock_descriptor = -1
 
-    def _require_writing(self) -> None:
+    def require_writing(self) -> None:
+        """FencedError when this process may not change the lake."""
         if self._lock_descriptor < 0:
             raise FencedError("this lake is closed or was opened for reading only")
 

@@ -1,0 +1,162 @@
+"""Hour aggregates and the spans above them equal a plain computation."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.lake_kit import DAY_MS, HOUR_MS, NOW_MS, Row, events, open_lake, record, steady
+from tocsin.lake.compaction import CompactionPolicy, compact
+from tocsin.lake.delta import DeltaLake
+from tocsin.lake.query import query
+from tocsin.lake.rebuilding import rebuild_hours
+
+VALUES = st.floats(-1e9, 1e9, allow_nan=False) | st.sampled_from([0.0, 1e9 + 0.25, -1e-300])
+ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", ""]),
+        st.integers(NOW_MS - 3 * HOUR_MS, NOW_MS) | st.sampled_from([-1, 0, NOW_MS - 40 * DAY_MS, 2**53]),
+        st.dictionaries(st.sampled_from(["t", "h", "é"]), VALUES),
+        st.just(""),
+    ),
+    min_size=1,
+    max_size=30,
+)
+Key = tuple[Any, ...]
+
+
+def fill(folder: Path, parts: Sequence[list[Row]]) -> DeltaLake:
+    """A lake with one append a part."""
+    lake = open_lake(folder)
+    offset = 0
+    for rows in parts:
+        lake.append([record(offset, events(rows))])
+        offset += len(rows)
+    return lake
+
+
+def hours_of(lake: DeltaLake) -> dict[Key, tuple[float, ...]]:
+    """The view `hours` by device, parameter and hour in ms."""
+    found = query(
+        'SELECT device, parameter, epoch_ms(hour) AS hour, "count", mean, deviation, "min", "max" FROM hours',
+        lake=lake,
+        log=None,
+        tenant="acme",
+    )
+    return {
+        (row["device"], row["parameter"], row["hour"]): (
+            row["count"],
+            row["mean"],
+            -1.0 if row["deviation"] is None else row["deviation"],
+            row["min"],
+            row["max"],
+        )
+        for row in found.to_pylist()
+    }
+
+
+def plain_hours(rows: Sequence[Row]) -> dict[Key, tuple[float, ...]]:
+    """The same, from the definition."""
+    values: dict[Key, list[float]] = {}
+    for device, ts, readings, _ in rows:
+        for name, value in readings.items():
+            values.setdefault((device, name, ts // HOUR_MS * HOUR_MS), []).append(value)
+    return {
+        key: (
+            len(found),
+            math.fsum(found) / len(found),
+            statistics.stdev(found) if len(found) > 1 else -1.0,
+            min(found),
+            max(found),
+        )
+        for key, found in values.items()
+    }
+
+
+def assert_same(found: dict[Key, tuple[float, ...]], expected: dict[Key, tuple[float, ...]]) -> None:
+    """Counts, least and greatest values are exact; sums may differ in their last bits."""
+    assert found.keys() == expected.keys()
+    for key, (count, mean, deviation, least, greatest) in expected.items():
+        scale = max(abs(least), abs(greatest), 1e-290)
+        assert (found[key][0], found[key][3], found[key][4]) == (count, least, greatest)
+        assert found[key][1] == pytest.approx(mean, rel=1e-9, abs=scale * 1e-12)
+        assert found[key][2] == pytest.approx(deviation, rel=1e-6, abs=scale * 1e-9)
+
+
+@settings(max_examples=15, deadline=None)
+@given(parts=st.lists(ROWS, min_size=1, max_size=3))
+def test_hours_equal_a_plain_computation(parts: list[list[Row]]) -> None:
+    """However readings are cut into appends, and after compaction and rebuilding, the hours are the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        lake = fill(Path(folder) / "lake", parts)
+        expected = plain_hours([row for rows in parts for row in rows])
+        assert_same(hours_of(lake), expected)
+        list(compact(lake.store, CompactionPolicy(files_min=2)))
+        assert_same(hours_of(lake), expected)
+        rebuild_hours(lake.store)
+        assert_same(hours_of(lake), expected)
+        lake.close()
+
+
+def test_rebuilt_hours_are_a_new_revision(tmp_path: Path) -> None:
+    """Rebuilding replaces the aggregates under the next revision, and later appends join that."""
+    lake = fill(tmp_path / "lake", [steady(10)])
+    assert rebuild_hours(lake.store) == 1
+    assert rebuild_hours(lake.store) == 2
+    lake.append([record(10, events(steady(10)))])
+    lake.close()
+    lake = open_lake(tmp_path / "lake")
+    found = query(
+        'SELECT DISTINCT revision, sum("count") AS n FROM hours GROUP BY 1',
+        lake=lake,
+        log=None,
+        tenant="acme",
+    )
+    assert found.to_pylist() == [{"revision": 2, "n": 40}]
+    lake.close()
+
+
+@pytest.mark.parametrize(
+    ("view", "column", "starts"),
+    [
+        ("days", "day", ["2024-02-29", "2024-03-01", "2024-12-01", "2025-02-28"]),
+        ("weeks", "week", ["2024-02-26", "2024-11-25", "2025-02-24"]),
+        ("months", "month", ["2024-02-01", "2024-03-01", "2024-12-01", "2025-02-01"]),
+        ("seasons", "season", ["2023-12-01", "2024-03-01", "2024-12-01"]),
+    ],
+)
+def test_spans_start_where_the_calendar_says(
+    tmp_path: Path, view: str, column: str, starts: list[str]
+) -> None:
+    """Days, weeks from Monday, months, and seasons of December, March, June and September, in UTC."""
+    days = ("2024-02-29", "2024-03-01", "2024-12-01", "2025-02-28")
+    stamps = [int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() * 1000) for day in days]
+    lake = fill(tmp_path / "lake", [[("a", ts, {"t": 1.0}, "") for ts in stamps]])
+    found = query(f'SELECT {column}, "count" FROM {view} ORDER BY 1', lake=lake, log=None, tenant="acme")
+    assert [value.date().isoformat() for value in found.column(0).to_pylist()] == starts
+    assert sum(found.column(1).to_pylist()) == 4
+    lake.close()
+
+
+def test_deviation_of_a_span_keeps_its_digits(tmp_path: Path) -> None:
+    """Merging hours far from zero loses nothing by cancellation."""
+    values = [1e9 + step / 8 for step in range(96)]
+    rows: list[Row] = [("a", NOW_MS - at * HOUR_MS // 4, {"t": value}, "") for at, value in enumerate(values)]
+    lake = fill(tmp_path / "lake", [rows[:50], rows[50:]])
+    found = query(
+        "SELECT deviation, mean FROM months WHERE month < TIMESTAMPTZ '2026-01-01'",
+        lake=lake,
+        log=None,
+        tenant="acme",
+    )
+    assert found.to_pylist()[0]["deviation"] == pytest.approx(statistics.stdev(values[1:]), rel=1e-9)
+    lake.close()

@@ -1,0 +1,207 @@
+"""SQL over lake and log: what it sees at once, and what it can never reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from tests.lake_kit import NOW_MS, events, open_lake, record, steady
+from tocsin.clock import ManualClock
+from tocsin.control import Tick, encode_control
+from tocsin.errors import BackpressureError, CorruptError, InvalidInputError, TooLargeError
+from tocsin.events import EventBatch, encode_events
+from tocsin.lake.delta import DeltaLake
+from tocsin.lake.export import export
+from tocsin.lake.query import QueryLimits, query
+from tocsin.lake.tables import append_table
+from tocsin.lake.upkeep import Damage, quarantine
+from tocsin.lake.writer import FlushPolicy, LakeWriter
+from tocsin.log.abstract import Append, Part, RecordKind
+from tocsin.log.embedded import EmbeddedLog
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[EmbeddedLog]:
+    """An empty log of two partitions."""
+    log = EmbeddedLog(tmp_path / "log", ManualClock(NOW_MS), partitions=2)
+    yield log
+    log.close()
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[DeltaLake]:
+    """An empty lake."""
+    lake = open_lake(tmp_path / "lake")
+    yield lake
+    lake.close()
+
+
+def accept(log: EmbeddedLog, batch: EventBatch, tenant: str = "acme", partition: int = 0) -> None:
+    """Put a batch into the log, as ingest does."""
+    part = Part(partition, RecordKind.EVENTS, len(batch), encode_events(batch))
+    log.submit(Append(tenant, NOW_MS, [part])).result(10)
+
+
+def scalar(sql: str, lake: DeltaLake, log: EmbeddedLog | None = None, tenant: str = "acme") -> object:
+    """The one value of a query."""
+    return query(sql, lake=lake, log=log, tenant=tenant).column(0)[0].as_py()
+
+
+def test_accepted_records_are_visible_at_once(lake: DeltaLake, log: EmbeddedLog) -> None:
+    """Every view counts what only the log holds, and counts it once when the lake has it too."""
+    accept(log, events(steady(5)))
+    accept(log, events(steady(4), [("fans", "")]), partition=1)
+    tick = Part(0, RecordKind.CONTROL, 1, encode_control(Tick(now_ms=NOW_MS)))
+    log.submit(Append("acme", NOW_MS, [tick])).result(10)
+    for _ in range(2):
+        assert scalar("SELECT count(*) FROM events", lake, log) == 9
+        assert scalar("SELECT count(*) FROM readings WHERE parameter = 't'", lake, log) == 9
+        assert scalar('SELECT sum("count") FROM hours', lake, log) == 18
+        assert (
+            scalar("SELECT count(*) FROM events WHERE application = 'fans' AND version = ''", lake, log) == 4
+        )
+        assert scalar("SELECT string_agg(type) FROM control", lake, log) == "tick"
+        assert (
+            scalar("SELECT readings['t'] FROM events WHERE log_offset = 3 AND log_partition = 0", lake, log)
+            == 0.75
+        )
+        LakeWriter(lake, log).run_once(NOW_MS, force=True)
+    assert dict(lake.positions()) == {0: 6, 1: 4}
+
+
+def test_tenants_see_only_their_rows(lake: DeltaLake, log: EmbeddedLog) -> None:
+    """No view shows a row of another tenant, from the lake or from the log."""
+    accept(log, events(steady(5)), "acme")
+    accept(log, events(steady(6)), "other")
+    row = {"tenant": ["acme", "other"], "recorded": [NOW_MS] * 2, "name": ["mean"] * 2, "value": [1.0, 2.0]}
+    names = {name: ["x", "x"] for name in ("application", "device", "parameter", "detector")}
+    models = pa.table({**row, **names, "hour_of_week": [0, 1]})
+    models = models.set_column(1, "recorded", models.column("recorded").cast(pa.timestamp("ms", "UTC")))
+    append_table(lake.store, "models", models, writer="cells", version=1)
+    for _ in range(2):
+        for view in ("events", "readings", "hours", "days", "models", "scores", "episodes", "dead_letters"):
+            assert scalar(f"SELECT count(*) FROM {view} WHERE tenant <> 'acme'", lake, log) == 0
+        assert scalar("SELECT count(*) FROM events", lake, log) == 5
+        assert scalar("SELECT value FROM models", lake, log) == 1.0
+        assert scalar("SELECT count(*) FROM events", lake, log, "nobody") == 0
+        LakeWriter(lake, log).run_once(NOW_MS, force=True)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT * FROM read_csv('{folder}/secret.csv')",
+        "SELECT * FROM '{folder}/secret.csv'",
+        "SELECT * FROM read_parquet('{foreign}')",
+        "SELECT * FROM parquet_metadata('{foreign}')",
+        "SELECT * FROM glob('{folder}/*')",
+        "SELECT * FROM read_csv('https://example.com/x.csv')",
+        "COPY (SELECT 1) TO '{folder}/out.csv'",
+        "SELECT 1; SELECT 2",
+        "SET enable_external_access = true",
+        "ATTACH '{folder}/x.db'",
+        "INSTALL httpfs",
+        "CREATE TABLE t AS SELECT 1",
+        "DROP VIEW events",
+        "PRAGMA database_list",
+        "CALL pragma_version()",
+        "SELECT lake",
+        "SELECT * FROM models_of_python",
+        "",
+        "SELEC 1",
+    ],
+)
+def test_nothing_but_one_select_on_views(lake: DeltaLake, tmp_path: Path, sql: str) -> None:
+    """Files, the network, settings, other tenants' files and anything that is not one SELECT are refused."""
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    lake.append([record(0, events(steady(3)), tenant="other"), record(0, events(steady(3)), partition=1)])
+    foreign = lake.snapshot().path("events", lake.snapshot().of("events", "other")[0])
+    with pytest.raises(InvalidInputError):
+        query(sql.format(folder=tmp_path, foreign=foreign), lake=lake, log=None, tenant="acme")
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_limits_refuse_instead_of_half_answers(lake: DeltaLake, log: EmbeddedLog) -> None:
+    """Too many rows, too long, too much memory or too long a log tail are refused with the reason."""
+
+    def ask(sql: str, **limits: float) -> None:
+        query(sql, lake=lake, log=log, tenant="acme", limits=QueryLimits(**limits))  # type: ignore[arg-type]
+
+    with pytest.raises(TooLargeError, match="more than 10 rows"):
+        ask("SELECT * FROM range(11)", rows_max=10)
+    with pytest.raises(TooLargeError, match="longer than"):
+        ask("SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b", timeout_s=0.2)
+    with pytest.raises(TooLargeError, match="memory"):
+        ask("SELECT count(DISTINCT hash(range)) FROM range(20000000)", memory_bytes=20 << 20)
+    accept(log, events(steady(100)))
+    with pytest.raises(BackpressureError):
+        ask("SELECT 1", tail_bytes_max=100)
+
+
+def test_quarantined_files_are_named(lake: DeltaLake) -> None:
+    """A query over a file that is known to be damaged says so, or skips it when told to."""
+    lake.append([record(0, events(steady(3)))])
+    lake.append([record(3, events(steady(4)))])
+    path = lake.snapshot().files["events"][0].path
+    rows = lake.snapshot().files["events"][0].rows
+    quarantine(lake.store.folder, [Damage(table="events", path=path, problem="does not match its hash")])
+    with pytest.raises(CorruptError, match="part-"):
+        scalar("SELECT count(*) FROM events", lake)
+    found = query("SELECT count(*) FROM events", lake=lake, log=None, tenant="acme", skip_damaged=True)
+    assert found.column(0).to_pylist() == [7 - rows]
+
+
+def test_appending_a_table_twice_changes_nothing(lake: DeltaLake) -> None:
+    """Rows of a writer and version are stored once; other columns or a table fed by the log are refused."""
+    day = pa.array([0, 1], pa.int32()).cast(pa.date32())
+    stamps = pa.array([NOW_MS, NOW_MS], pa.timestamp("ms", "UTC"))
+    words = {name: ["x", "y"] for name in ("application", "device", "parameter", "detector", "verdict")}
+    numbers = {name: [1.0, 2.0] for name in ("value", "score", "expected", "lower", "upper")}
+    rows = pa.table({"tenant": ["acme", "acme"], "date": day, "ts": stamps, **words, **numbers})
+    assert append_table(lake.store, "scores", rows, writer="partition-0", version=7)
+    assert not append_table(lake.store, "scores", rows, writer="partition-0", version=7)
+    assert append_table(lake.store, "scores", rows, writer="partition-0", version=8)
+    assert scalar("SELECT count(*) FROM scores", lake) == 4
+    with pytest.raises(InvalidInputError):
+        append_table(lake.store, "scores", rows.drop_columns(["value"]), writer="w", version=1)
+    with pytest.raises(InvalidInputError):
+        append_table(lake.store, "events", rows, writer="w", version=1)
+
+
+def test_writer_waits_for_size_or_age(lake: DeltaLake, log: EmbeddedLog) -> None:
+    """Nothing is flushed before enough rows wait or the oldest is old enough; then all of it, in parts."""
+    writer = LakeWriter(lake, log, FlushPolicy(rows=100, age_s=45, bytes_max=1))
+    assert writer.run_once(NOW_MS) == 0
+    accept(log, events(steady(60)))
+    assert writer.run_once(NOW_MS + 44_999) == 0
+    assert writer.lag(NOW_MS + 44_999).offsets == 60
+    assert writer.run_once(NOW_MS + 45_000) == 60
+    accept(log, events(steady(60)))
+    accept(log, events(steady(60)), partition=1)
+    assert [writer.run_once(NOW_MS) for _ in range(2)] == [120, 0]
+    assert dict(lake.positions()) == {0: 120, 1: 60}
+
+
+def test_exports(lake: DeltaLake, tmp_path: Path) -> None:
+    """A result goes out as Parquet, NDJSON and CSV; in CSV, text that looks like a formula is defused."""
+    cells = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "plain", "a=b"]
+    lake.append([record(0, events([(cell, NOW_MS, {"t": -1.5}, "") for cell in cells]))])
+    table = query(
+        "SELECT device, readings, ts FROM events ORDER BY log_offset", lake=lake, log=None, tenant="acme"
+    )
+    for kind in ("parquet", "ndjson", "csv"):
+        export(table, tmp_path / f"x.{kind}", kind)
+    assert pq.read_table(tmp_path / "x.parquet").column("device").to_pylist() == cells
+    first = (tmp_path / "x.ndjson").read_text().splitlines()[0]
+    assert first == '{"device":"=1+1","readings":{"t":-1.5},"ts":"2026-01-01T00:00:00+00:00"}'
+    read = pa.csv.read_csv(tmp_path / "x.csv", parse_options=pa.csv.ParseOptions(newlines_in_values=True))
+    assert read.column("device").to_pylist() == [f"'{cell}" for cell in cells[:6]] + cells[6:]
+    assert read.column("readings").to_pylist()[0] == '{"t":-1.5}'
+    with pytest.raises(InvalidInputError):
+        export(table, tmp_path / "x.xls", "xls")

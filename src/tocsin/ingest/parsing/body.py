@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from tocsin.errors import UnsupportedMediaError
+from tocsin.ingest.parsing.arrow_stream import parse_arrow
 from tocsin.ingest.parsing.csv_rows import parse_csv
 from tocsin.ingest.parsing.encoding import decoded
 from tocsin.ingest.parsing.fast import parse_ndjson
@@ -21,6 +22,7 @@ CONTENT_TYPES: Final[Mapping[str, Callable[[bytes, ParseLimits], ParsedBody]]] =
         "application/jsonl": parse_ndjson,
         "application/json": parse_json,
         "text/csv": parse_csv,
+        "application/vnd.apache.arrow.stream": parse_arrow,
     }
 )
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"

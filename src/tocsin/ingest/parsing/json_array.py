@@ -17,8 +17,16 @@ _LINE_FEED: Final = 0x0A
 _SPACE: Final = 0x20
 _QUOTE: Final = 0x22
 _COMMA: Final = 0x2C
+_OPEN: Final = 0x5B
 _BACKSLASH: Final = 0x5C
+_CLOSE: Final = 0x5D
 _NOT_ALLOWED: Final = 0x01  # stands for a raw line feed in a string, which stays a fault
+
+# What has been seen of the array.
+_NONE_YET: Final = 0
+_EXPECTED: Final = 1
+_READ: Final = 2
+_CLOSED: Final = 3
 
 
 def parse_json(body: bytes, limits: ParseLimits) -> ParsedBody:
@@ -30,13 +38,15 @@ def parse_json(body: bytes, limits: ParseLimits) -> ParsedBody:
     if start not in {b"[", b"{"}:
         raise InvalidInputError("The body is neither a JSON array of events nor one JSON object.")
     lines = np.frombuffer(body, np.uint8).copy()
-    fault = _into_lines(lines, start == b"[")
+    if start == b"{":
+        _into_one_line(lines)
+        return parse_lines(lines.tobytes(), limits, source=body, may_be_cut=False)
+    fault = _into_lines(lines)
     if fault >= 0:
         raise InvalidInputError(
             f"The JSON array is not well-formed at byte {fault + 1}; send it again, whole."
         )
-    source = _without_brackets(body) if start == b"[" else body
-    return parse_lines(lines.tobytes(), limits, source=source, may_be_cut=False)
+    return parse_lines(lines.tobytes(), limits, source=_without_brackets(body), may_be_cut=False)
 
 
 def _without_brackets(body: bytes) -> bytes:
@@ -46,47 +56,57 @@ def _without_brackets(body: bytes) -> bytes:
 
 
 @nb.njit(cache=True, nogil=True)
-def _into_lines(text: U8, array: bool) -> int:
+def _into_one_line(text: U8) -> None:
+    """Blank line ends between tokens."""
+    i = 0
+    while i < len(text):
+        if text[i] == _QUOTE:
+            i = _string_end(text, i + 1)
+        elif text[i] == _LINE_FEED:
+            text[i] = _SPACE
+        i += 1
+
+
+@nb.njit(cache=True, nogil=True)
+def _into_lines(text: U8) -> int:
     """Blank the array's brackets and line ends and put a line end for each comma between elements.
 
     Every byte keeps its place. Returns where the array is broken, else -1; elements are not looked into.
     """
-    depth = 0 if array else 1
-    element = 0  # 0: none yet, 1: expected after a comma, 2: being read
-    closed = False
-    i = 0
-    while i < len(text):
+    depth = 0
+    element = _NONE_YET
+    i = -1
+    while i + 1 < len(text):
+        i += 1
         byte = text[i]
         if byte in (0x09, 0x0D, _SPACE, _LINE_FEED):
             text[i] = _SPACE
-        elif array and depth == 0 and (closed or byte != 0x5B):
-            return i
-        elif array and depth == 0:
+        elif depth == 0:
+            if element == _CLOSED or byte != _OPEN:
+                return i
             text[i] = _SPACE
             depth = 1
-        elif array and depth == 1 and byte == 0x5D:
-            if element == 1:
+        elif depth == 1 and byte in (_CLOSE, _COMMA):
+            if element == _EXPECTED or (element == _NONE_YET and byte == _COMMA):
                 return i
-            text[i] = _SPACE
-            depth = 0
-            closed = True
-        elif array and depth == 1 and byte == _COMMA:
-            if element != 2:
-                return i
-            text[i] = _LINE_FEED
-            element = 1
+            text[i] = _LINE_FEED if byte == _COMMA else _SPACE
+            element = _EXPECTED if byte == _COMMA else _CLOSED
+            depth -= byte == _CLOSE
         else:
-            element = 2
-            if byte in (0x5B, 0x7B):
-                depth += 1
-            elif byte in (0x5D, 0x7D):
-                depth -= 1
-            if array and depth == 0:
+            element = _READ
+            depth += _change_of_depth(byte)
+            if depth == 0:
                 return i
             if byte == _QUOTE:
                 i = _string_end(text, i + 1)
-        i += 1
-    return len(text) if array and not closed else -1
+    return -1 if element == _CLOSED else len(text)
+
+
+@nb.njit(cache=True, nogil=True)
+def _change_of_depth(byte: int) -> int:
+    if byte in (_OPEN, 0x7B):
+        return 1
+    return -1 if byte in (_CLOSE, 0x7D) else 0
 
 
 @nb.njit(cache=True, nogil=True)

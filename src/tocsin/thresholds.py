@@ -26,7 +26,7 @@ KNEE_MIN: Final = 0.25
 KNEE_MAX: Final = 30.0
 EXCESS_MAX: Final = 100.0
 EXCESS_SHARE_MIN: Final = 0.1  # of the knee: no tail is taken as lighter than that
-EXCESS_GAIN: Final = 1.0 / 20.0
+EXCESS_GAIN: Final = 1.0 / 8.0
 EXCESS_CLIP: Final = 100.0
 
 

@@ -39,7 +39,9 @@ HOT: Final = np.dtype(
         ("scale", np.float64),  # mean |value − expected|, whatever the hour
         ("held_limit", np.float64),  # z that was abnormal when the run of abnormal readings began
         ("smooth_held_limit", np.float64),
-        ("peak", np.float64),  # most strange of the run, in limits
+        ("peak", np.float64),  # strangest of late, in limits; fades
+        ("pace", np.float64),  # readings an hour
+        ("limit", np.float64),  # e-folds of rarity beyond which a reading is abnormal
         ("last", np.float64),
         ("quantum", np.float64),  # smallest change seen
         ("held_since_ms", np.int64),  # start of the run of abnormal readings kept out of learning
@@ -75,6 +77,11 @@ VISITS_FULL: Final = 10
 MAGNITUDE_MAX: Final = 1e120  # squares and their sums stay finite
 DEVIATION_MAX: Final = 3e38  # of a float32
 RELATIVE_FLOOR: Final = 1e-2  # of the mean, while a series has never changed
+LASTING_EFOLDS: Final = 3.0
+STALE_SHARE: Final = 0.5
+PEAK_FADE: Final = 0.98
+PACE_EFOLDS: Final = 0.55
+NEW_DAY_EFOLDS: Final = 4.0
 SCALE_SHARE: Final = 1.0
 SCALE_GAIN: Final = 0.01
 SCALE_CLIP: Final = 10.0
@@ -117,7 +124,7 @@ def score_rows(
                 before[s] = hot[s]
             row.before_ms = ts[i]
         if abnormal:
-            hold(row, rule, ts[i], out[0][i] - 0.1)
+            hold(row, rule, ts[i])
         watch(row, rule, ts[i], out[4][i])
         if moved and row.watched != 0:
             caught_row[caught] = i
@@ -138,6 +145,8 @@ def change_hour(row: Any, cells: Any, rule: Any, ts: int, offset: int, x: float,
         kept[j] = cells[first + j]
     if row.visit > 0:
         close_hour(row, cells[row.cell], rule)
+    elif row.limit == 0.0:
+        row.limit = rule.limit + PACE_EFOLDS * doublings(60.0)
     row.hour_end_ms = ts - local % HOUR_MS + HOUR_MS
     row.offset_ms = offset
     row.cell = cell
@@ -158,6 +167,8 @@ def close_hour(row: Any, cell: Any, rule: Any) -> None:
         row.day_level += (mean - row.day_mean - row.day_level) * rule.level_gain
     if row.has_week != 0:
         row.week_level += (mean - row.week_mean - row.week_level) * rule.level_gain
+    count = np.float64(row.visit)
+    row.pace = max(count, row.pace + (count - row.pace) * 0.1)
     visits = min(cell.visits + 1, 1_000_000)
     gain = 1.0 / visits if visits <= VISITS_FULL else GAIN
     step = mean - cell.mean
@@ -166,6 +177,16 @@ def close_hour(row: Any, cell: Any, rule: Any) -> None:
     cell.mean += gain * step
     cell.deviation = min(np.sqrt(variance), DEVIATION_MAX)
     cell.visits = visits
+
+
+@nb.njit(cache=True, nogil=True)
+def doublings(pace: float) -> float:
+    """The logarithm of base 2, linear between powers of 2."""
+    whole = 0.0
+    while pace >= 2.0:
+        pace *= 0.5
+        whole += 1.0
+    return whole + (pace - 1.0)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -184,6 +205,8 @@ def look_up(row: Any, cells: Any, cell: int, rule: Any) -> None:
     if visits > 0:
         mean /= visits
         row.day_mean = mean
+    if row.pace > 0.0:
+        row.limit = rule.limit + PACE_EFOLDS * doublings(row.pace)
     if cells[cell].visits >= rule.warm_visits:
         row.source = HOUR_OF_WEEK
         row.centre = row.week_mean + row.week_level
@@ -195,6 +218,8 @@ def look_up(row: Any, cells: Any, cell: int, rule: Any) -> None:
             deviation = np.float64(cells[j].deviation)
             variance += (step * step + deviation * deviation) * cells[j].visits
         row.source = HOUR_OF_DAY
+        if row.has_week == 0:
+            row.limit += NEW_DAY_EFOLDS
         row.centre = mean + row.day_level
         row.spread = np.sqrt(variance / visits)
 
@@ -221,20 +246,20 @@ def judge(i: int, row: Any, rule: Any, ts: int, x: float, out: Any) -> bool:
     smooth_z = abs(row.smooth + (residual - row.smooth) * GAIN) / max(row.smooth_spread, 0.1 * spread)
     raw = rarity(z, row.knee, row.excess)
     smoothed = rarity(smooth_z, row.smooth_knee, row.smooth_excess)
-    limit = strangeness(rule.limit, row.knee, row.excess)
-    smooth_limit = strangeness(rule.limit, row.smooth_knee, row.smooth_excess)
-    if row.watched != 0 and ts - row.held_since_ms < rule.hold_ms:
+    share = max(raw, smoothed) / row.limit
+    sign = share > 1.0 and share > row.peak
+    efolds = row.limit if sign else row.limit + LASTING_EFOLDS
+    limit = strangeness(efolds, row.knee, row.excess)
+    smooth_limit = strangeness(efolds, row.smooth_knee, row.smooth_excess)
+    if not sign and row.watched != 0 and ts - row.held_since_ms < rule.hold_ms:
         limit = min(limit, row.held_limit)
         smooth_limit = min(smooth_limit, row.smooth_held_limit)
-    abnormal = z > limit or smooth_z > smooth_limit
+    abnormal = sign or z > limit or smooth_z > smooth_limit
     reach = smooth_limit * max(row.smooth_spread, 0.1 * spread) if smoothed > raw else limit * spread
-    share = max(raw, smoothed) / rule.limit
-    if abnormal:
-        if row.watched == 0 or row.peak < 1.0:
-            fresh = share > 1.0
-        else:
-            fresh = share > row.peak
-        scores[i] = share + 0.1 if fresh else 1.0 + 0.1 * share / (1.0 + share)
+    if sign:
+        scores[i] = share + 0.1
+    elif abnormal:
+        scores[i] = 1.0 + 0.1 * share / (1.0 + share)
     else:
         scores[i] = min(share, 1.0)
     expected[i] = centre
@@ -254,15 +279,13 @@ def floor_of(row: Any) -> float:
 
 
 @nb.njit(cache=True, nogil=True)
-def hold(row: Any, rule: Any, ts: int, peak: float) -> None:
+def hold(row: Any, rule: Any, ts: int) -> None:
     """Count an abnormal reading into its run; the first one fixes the limits that the run is held to."""
     if row.watched == 0:
         row.held_since_ms = ts
-        row.held_limit = strangeness(rule.limit, row.knee, row.excess)
-        row.smooth_held_limit = strangeness(rule.limit, row.smooth_knee, row.smooth_excess)
+        row.held_limit = strangeness(row.limit + LASTING_EFOLDS, row.knee, row.excess)
+        row.smooth_held_limit = strangeness(row.limit + LASTING_EFOLDS, row.smooth_knee, row.smooth_excess)
         row.run = 0
-        row.peak = 0.0
-    row.peak = max(row.peak, peak)
     row.run = min(row.run + 1, 1_000_000_000)
 
 
@@ -300,7 +323,7 @@ def learn_tails(row: Any, rule: Any, x: float, weight: float) -> None:
     spread = max(spread, floor_of(row))
     residual = x - centre
     gain = 1.0 / (row.seen + 1) if row.seen < 10 else GAIN
-    reach = strangeness(rule.limit, row.knee, row.excess) * spread
+    reach = strangeness(row.limit, row.knee, row.excess) * spread
     row.smooth += (min(max(residual, -reach), reach) - row.smooth) * gain
     size = min(abs(row.smooth), 10.0 * spread)
     smooth_gain = 1.0 / (row.seen + 1) if row.seen < 200 else 0.005
@@ -311,6 +334,10 @@ def learn_tails(row: Any, rule: Any, x: float, weight: float) -> None:
         return
     z = abs(residual) / spread
     smooth_z = abs(row.smooth) / max(row.smooth_spread, 0.1 * spread)
+    strange = max(
+        rarity(z, row.knee, row.excess), rarity(smooth_z, row.smooth_knee, row.smooth_excess)
+    ) / row.limit
+    row.peak = max(strange, row.peak * PEAK_FADE)
     if z > row.knee:
         row.excess = next_excess(z, row.knee, row.excess, weight)
     row.knee = next_knee(z, row.knee, weight)

@@ -38,11 +38,11 @@ class Seasonal(SeriesDetector):
         version=1,
         summary="what is usual at this hour of the week, learnt by the series itself",
         parameters={
-            "limit": Parameter(13.0, "e-folds of rarity", "about one reading in 400,000"),
+            "limit": Parameter(7.0, "e-folds of rarity", "about one reading in 400,000"),
             "ready_readings": Parameter(20, "readings", "an average of 10 and as many to compare it with"),
             "warm_visits": Parameter(3, "visits", "a deviation between visits needs three of them"),
             "memory": Parameter(1000, "readings", "of the series as a whole, used until cells are warm"),
-            "level_gain": Parameter(0.1, "share an hour", "a level that lasts for ten hours is the level"),
+            "level_gain": Parameter(0.05, "share an hour", "a level that lasts for ten hours is the level"),
             "hold_s": Parameter(86_400, "s", "how long abnormal readings are kept out of learning"),
         },
         ready_after="20 readings; hour-of-day cells after 3 days, hour-of-week cells after 3 weeks",

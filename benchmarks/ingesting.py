@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.serving import BODY_EVENTS, DEVICES, PARAMETERS, Load, serving, start_of, wait_until_done
+from benchmarks.serving import DEVICES, PARAMETERS, STEP_S, Load, serving, start_of, wait_until_done
 
 READINGS_PER_EVENT: Final = PARAMETERS
-_WARM_UP_BODIES: Final = 40
+_WARM_UP_ROUNDS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +23,14 @@ class Measured:
     latency_ms_p99: float
 
 
-def measure_ingest(bodies: int, connections: int = 4) -> Measured:
-    """Ingest `bodies` of 5,000 events into a server that has seen the devices before."""
-    start_ms = start_of(bodies + _WARM_UP_BODIES)
-    warm_up_ms = _WARM_UP_BODIES * BODY_EVENTS // DEVICES * 60_000
+def measure_ingest(rounds: int, connections: int = 4) -> Measured:
+    """Ingest `rounds` of events into a server that has seen the devices before."""
+    warm_up_ms = start_of(rounds + _WARM_UP_ROUNDS)
+    start_ms = warm_up_ms + _WARM_UP_ROUNDS * STEP_S * 1000
     with (
         serving() as server,
-        Load(server, bodies=_WARM_UP_BODIES, start_ms=start_ms) as warm_up,
-        Load(server, bodies=bodies, start_ms=start_ms + warm_up_ms, connections=connections) as load,
+        Load(server, rounds=_WARM_UP_ROUNDS, start_ms=warm_up_ms) as warm_up,
+        Load(server, rounds=rounds, start_ms=start_ms, connections=connections) as load,
     ):
         warm_up.send_all()
         wait_until_done(server)
@@ -38,7 +38,7 @@ def measure_ingest(bodies: int, connections: int = 4) -> Measured:
         sent = load.send_all()
         wait_until_done(server)
         done_s = time.monotonic() - started_s
-    events = bodies * BODY_EVENTS
+    events = rounds * DEVICES
     return Measured(
         events / done_s, events / sent["seconds"], sent["seconds"], done_s, sent["latency_ms_p99"]
     )

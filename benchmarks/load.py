@@ -15,6 +15,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -24,30 +25,57 @@ PARAMETERS = ("temperature", "humidity", "pressure")
 _MEANS = np.array([20.0, 50.0, 1013.0])
 
 
+_STAMP = b"YYYY-MM-DDThh:mm:ss.mmmZ"
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Events of `devices`, one each per `step_s`, from `start_ms` on, in bodies of `body_events`."""
+    """Rounds of one event of each device, `step_s` apart from `start_ms` on, in bodies of `body_events`.
+
+    Values repeat after `distinct` rounds, so that long runs need little memory; stamps never do.
+    """
 
     devices: int
     body_events: int
-    bodies: int
+    rounds: int
     start_ms: int
     step_s: int = 60
-    seed: int = 1
+    distinct: int = 20
     prefix: str = "device"
 
-    def body(self, number: int) -> bytes:
+    @property
+    def parts(self) -> int:
+        """Bodies in a round; the last one may be shorter."""
+        return -(-self.devices // self.body_events)
+
+    @property
+    def bodies(self) -> int:
+        return self.rounds * self.parts
+
+    def templates(self) -> list[bytes]:
+        """The bodies of the distinct rounds, their stamps left open."""
+        return [
+            self._template(round_, part)
+            for round_ in range(min(self.distinct, self.rounds))
+            for part in range(self.parts)
+        ]
+
+    def body(self, number: int, templates: list[bytes]) -> bytes:
         """Body `number` as NDJSON; the same number always gives the same bytes."""
-        first = number * self.body_events
-        rows = np.arange(first, first + self.body_events)
-        random = np.random.default_rng((self.seed, number))
-        values = np.round(_MEANS + random.normal(size=(self.body_events, len(PARAMETERS))), 2)
-        stamps = self.start_ms + rows // self.devices * self.step_s * 1000
-        texts = {int(ms): np.datetime_as_string(np.datetime64(int(ms), "ms")) for ms in np.unique(stamps)}
+        ms = self.start_ms + number // self.parts * self.step_s * 1000
+        stamp = f"{np.datetime_as_string(np.datetime64(ms, 'ms'))}Z".encode()
+        return templates[number % len(templates)].replace(_STAMP, stamp)
+
+    def _template(self, round_: int, part: int) -> bytes:
+        first = part * self.body_events
+        devices = range(first, min(first + self.body_events, self.devices))
+        noise = np.random.default_rng((round_, part)).normal(size=(len(devices), len(PARAMETERS)))
+        values = np.round(_MEANS + noise, 2).tolist()
+        stamp = _STAMP.decode()
         return b"".join(
-            f'{{"device":"{self.prefix}-{row % self.devices:06}","ts":"{texts[stamp]}Z",'
+            f'{{"device":"{self.prefix}-{device:06}","ts":"{stamp}",'
             f'"temperature":{a},"humidity":{b},"pressure":{c}}}\n'.encode()
-            for row, stamp, (a, b, c) in zip(rows.tolist(), stamps.tolist(), values.tolist(), strict=True)
+            for device, (a, b, c) in zip(devices, values, strict=True)
         )
 
 
@@ -101,14 +129,15 @@ class Connection:
         return data
 
 
-def send_all(bodies: list[bytes], connections: list[Connection], bodies_per_s: float | None) -> Sent:
+def send_all(
+    bodies: int, body: Callable[[int], bytes], connections: list[Connection], bodies_per_s: float | None
+) -> Sent:
     """Send every body once, in order of their being taken; retry refusals (429, 503) after a moment.
 
     With a rate, body i is due at i / rate: latencies then count from when it was due, so that a stalled
     server is charged for what it kept waiting.
     """
-    sent, numbers, start_s = Sent(), iter(range(len(bodies))), time.monotonic()
-    lock = threading.Lock()
+    sent, numbers, lock, start_s = Sent(), iter(range(bodies)), threading.Lock(), time.monotonic()
 
     def work(connection: Connection) -> None:
         while True:
@@ -116,11 +145,12 @@ def send_all(bodies: list[bytes], connections: list[Connection], bodies_per_s: f
                 number = next(numbers, None)
             if number is None:
                 return
+            ready = body(number)
             due_s = time.monotonic()
             if bodies_per_s:
                 due_s = start_s + number / bodies_per_s
                 time.sleep(max(0.0, due_s - time.monotonic()))
-            while (status := connection.send(bodies[number])) in {429, 503}:
+            while (status := connection.send(ready)) in {429, 503}:
                 sent.add(status, due_s)
                 time.sleep(0.01)
             sent.add(status, due_s)
@@ -146,33 +176,43 @@ def summarise(sent: Sent, seconds: float) -> dict[str, float | dict[int, int]]:
     }
 
 
-def main() -> int:
-    """Make the bodies, say so, wait for the word, send."""
+def parse_arguments() -> argparse.Namespace:
+    """What to send, and where."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", required=True)
     parser.add_argument("--devices", type=int, default=10_000)
-    parser.add_argument("--bodies", type=int, default=200)
+    parser.add_argument("--rounds", type=int, required=True, help="events of each device")
+    parser.add_argument("--distinct", type=int, default=20, help="rounds after which values repeat")
     parser.add_argument("--body-events", type=int, default=5_000)
     parser.add_argument("--start-ms", type=int, required=True)
     parser.add_argument("--step-s", type=int, default=60)
     parser.add_argument("--connections", type=int, default=4)
-    parser.add_argument("--bodies-per-s", type=float)
+    parser.add_argument("--bodies-per-s", type=float, help="offer so many; default: as fast as it goes")
     parser.add_argument("--prefix", default="device")
-    chosen = parser.parse_args()
+    parser.add_argument("--lazy", action="store_true", help="stamp bodies as they are sent, to save memory")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Make the bodies, say so, wait for the word, send."""
+    chosen = parse_arguments()
     work = Workload(
-        chosen.devices,
-        chosen.body_events,
-        chosen.bodies,
-        chosen.start_ms,
-        chosen.step_s,
+        devices=chosen.devices,
+        body_events=chosen.body_events,
+        rounds=chosen.rounds,
+        start_ms=chosen.start_ms,
+        step_s=chosen.step_s,
+        distinct=chosen.distinct,
         prefix=chosen.prefix,
     )
-    bodies = [work.body(number) for number in range(work.bodies)]
+    templates = work.templates()
+    made = [] if chosen.lazy else [work.body(number, templates) for number in range(work.bodies)]
     connections = [Connection(chosen.url, os.environ["TOCSIN_TOKEN"]) for _ in range(chosen.connections)]
     print("ready", flush=True)
     sys.stdin.readline()
+    body = made.__getitem__ if made else lambda number: work.body(number, templates)
     started_s = time.monotonic()
-    sent = send_all(bodies, connections, chosen.bodies_per_s)
+    sent = send_all(work.bodies, body, connections, chosen.bodies_per_s)
     print(json.dumps(summarise(sent, time.monotonic() - started_s)), flush=True)
     return 0
 

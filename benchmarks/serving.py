@@ -21,7 +21,6 @@ DEVICES: Final = 10_000
 PARAMETERS: Final = 3
 BODY_EVENTS: Final = 5_000
 STEP_S: Final = 60
-_ROUND_BODIES: Final = DEVICES // BODY_EVENTS  # so many bodies hold one event of each device
 # one credential sends everything, and residues reach the lake at once: both would only add waiting
 _SETTINGS: Final = {
     "TOCSIN_ACCESS__REQUESTS_PER_S": "1e6",
@@ -45,8 +44,9 @@ def serving(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
 class Load:
     """The load generator as a process: its bodies are made when the constructor returns."""
 
-    def __init__(self, server: Server, **options: float | str) -> None:
+    def __init__(self, server: Server, *, lazy: bool = False, **options: float | str) -> None:
         arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        arguments += ["--lazy"] if lazy else []
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.load", "--url", server.url, *arguments],
             env=server.environment(),
@@ -104,6 +104,14 @@ def wait_until_done(server: Server, *, lake: bool = True, timeout_s: float = 300
         time.sleep(0.05)
 
 
-def start_of(bodies: int) -> int:
-    """When the events of `bodies` have to begin, in ms, so that they end some minutes ago."""
-    return (int(time.time()) - 300 - bodies // _ROUND_BODIES * STEP_S) * 1000
+def start_of(rounds: int, step_s: int = STEP_S) -> int:
+    """When `rounds` of events have to begin, in ms, so that they end some minutes ago."""
+    return (int(time.time()) - 300 - rounds * step_s) * 1000
+
+
+def rss_bytes(pid: int) -> int:
+    """Resident memory of a process and all its descendants."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    own = int(status.partition("VmRSS:")[2].split()[0]) << 10
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return own + sum(rss_bytes(int(child)) for child in children)

@@ -11,14 +11,15 @@ from benchmarks.ingesting import measure_ingest
 from benchmarks.load import PARAMETERS, Workload
 from benchmarks.serving import BODY_EVENTS, DEVICES, start_of
 
-BODIES = 600
-POLARS_BODIES = 200
+ROUNDS = 300
+POLARS_ROUNDS = 100
 
 
 def polars_parse_events_per_s() -> float:
     """Parse one body after another from memory: schema given, time stamps parsed to datetimes."""
-    work = Workload(DEVICES, BODY_EVENTS, POLARS_BODIES, start_of(POLARS_BODIES))
-    bodies = [work.body(number) for number in range(POLARS_BODIES)]
+    work = Workload(DEVICES, BODY_EVENTS, POLARS_ROUNDS, start_of(POLARS_ROUNDS))
+    templates = work.templates()
+    bodies = [work.body(number, templates) for number in range(work.bodies)]
     schema = {"device": pl.String, "ts": pl.String, **dict.fromkeys(PARAMETERS, pl.Float64)}
     stamp = pl.col("ts").str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_unit="ms")
     started_s = time.perf_counter()
@@ -29,7 +30,7 @@ def polars_parse_events_per_s() -> float:
 def main() -> None:
     """Measure Polars while nothing else runs, then the whole path."""
     polars = polars_parse_events_per_s()
-    found = measure_ingest(BODIES)
+    found = measure_ingest(ROUNDS)
     figures = {
         "ingest_events_per_s": round(found.events_per_s),
         "ingest_acknowledged_per_s": round(found.acknowledged_per_s),

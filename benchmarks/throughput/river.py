@@ -41,7 +41,8 @@ class Model:
 
 def readings_per_s() -> float:
     """Readings that river scores and learns in a second, on one core: the events of ingest.py, as dicts."""
-    events = [json.loads(line) for number in range(2) for line in _workload().body(number).splitlines()]
+    work = Workload(DEVICES, BODY_EVENTS, rounds=1, start_ms=start_of(1))
+    events = [json.loads(line) for body in work.templates() for line in body.splitlines()]
     models: defaultdict[tuple[str, str], Model] = defaultdict(Model)
     for _ in range(WARM_UP_ROUNDS):
         _score(events, models)
@@ -49,10 +50,6 @@ def readings_per_s() -> float:
     for _ in range(ROUNDS):
         _score(events, models)
     return ROUNDS * len(models) / (time.perf_counter() - started_s)
-
-
-def _workload() -> Workload:
-    return Workload(DEVICES, BODY_EVENTS, bodies=2, start_ms=start_of(2))
 
 
 def _score(events: list[dict[str, Any]], models: defaultdict[tuple[str, str], Model]) -> None:
@@ -65,7 +62,7 @@ def _score(events: list[dict[str, Any]], models: defaultdict[tuple[str, str], Mo
 def main() -> None:
     """Measure both; print the ratio."""
     river = readings_per_s()
-    tocsin = measure_ingest(bodies=100).events_per_s * READINGS_PER_EVENT
+    tocsin = measure_ingest(rounds=100).events_per_s * READINGS_PER_EVENT
     print(json.dumps({"river_readings_per_s": round(river), "ingest_over_river": round(tocsin / river, 1)}))
 
 

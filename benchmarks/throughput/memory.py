@@ -1,0 +1,38 @@
+"""Memory and restart with a million series whose hour-of-week cells have all been visited."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from benchmarks.serving import PARAMETERS, Load, rss_bytes, serving, start_of, wait_until_done
+
+SERIES = 1_000_000
+DEVICES = SERIES // PARAMETERS
+HOURS = 24 * 7 + 1  # a cell is closed by the first reading of another hour
+HOUR_S = 3600
+SETTLE_S = 15  # for the last round of checkpoints
+
+
+def main() -> None:
+    """One reading an hour for a week and each series; then kill, start, wait."""
+    options = {"rounds": HOURS, "devices": DEVICES, "step_s": HOUR_S, "distinct": 5, "connections": 3}
+    with serving() as server:
+        with Load(server, lazy=True, start_ms=start_of(HOURS, HOUR_S), **options) as load:
+            sent = load.send_all()
+        wait_until_done(server, timeout_s=600)
+        time.sleep(SETTLE_S)
+        before = rss_bytes(server.pid)
+        server.kill()
+        restart_s = server.start()
+        after = rss_bytes(server.pid)
+    figures = {
+        "rss_gib_1m_series": round(max(before, after) / 2**30, 2),
+        "restart_s_1m_series": round(restart_s, 1),
+        "fill_events_per_s": round(HOURS * DEVICES / sent["seconds"]),
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -10,9 +10,16 @@ import apsw
 import pytest
 
 from tocsin.clock import ManualClock
-from tocsin.errors import CorruptError, InvalidInputError, StorageFullError, StorageUnavailableError
+from tocsin.errors import (
+    CorruptError,
+    InvalidInputError,
+    NotFoundError,
+    StorageFullError,
+    StorageUnavailableError,
+)
 from tocsin.log.abstract import Append, DeadLetter, Part, RecordKind
 from tocsin.log.embedded import EmbeddedLog
+from tocsin.log.reading import LogFolder
 from tocsin.log.segment import segment_path
 
 NOW_MS = 1_700_000_000_000
@@ -219,6 +226,26 @@ def test_small_groups_do_not_fill_the_disk(tmp_path: Path) -> None:
     assert log.segments()[0].bytes < 20 << 20
     assert log.verify() == []
     log.close()
+
+
+def test_another_process_may_look_into_the_folder(tmp_path: Path) -> None:
+    """While one process appends and trims, another reads what was durable when it looked."""
+    log = open_log(tmp_path)
+    for number in range(3):
+        add(log, f"payload {number}".encode())
+    folder = LogFolder(tmp_path)
+    add(log, b"too late")
+    assert [(folder.begin(part), folder.end(part)) for part in range(folder.partitions)] == [(0, 30), (0, 30)]
+    assert [record.payload for record in folder.read(1, 5)] == [b"payload 0", b"payload 1", b"payload 2"]
+    assert folder.read(0, 30) == []
+    log.trim({0: 40, 1: 40})
+    with pytest.raises(NotFoundError):
+        folder.read(0, 0)
+    folder.close()
+    log.close()
+    folder = LogFolder(tmp_path)
+    assert [record.payload for record in folder.read(0, folder.begin(0))] == [b"too late"]
+    folder.close()
 
 
 class Disk(apsw.VFS):

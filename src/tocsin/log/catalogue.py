@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from tocsin.clock import Clock
-from tocsin.errors import CorruptError, InvalidInputError, NotFoundError, StorageUnavailableError
+from tocsin.errors import CorruptError, InvalidInputError, StorageUnavailableError
 from tocsin.log.abstract import Record, StoredDeadLetter
 from tocsin.log.answers import AnswerBook
 from tocsin.log.kept import KeptStore
+from tocsin.log.reading import check_kept, read_across
 from tocsin.log.segment import Group, Segment, remove_database, segment_path
 from tocsin.log.settling import Settler
 from tocsin.storage.database import Tuning
@@ -104,42 +105,20 @@ class Catalogue:
 
     def read(self, partition: int, offset: int, end: int, bytes_max: int) -> list[Record]:
         """As Log.read, from the files, for an offset below `end`."""
-        records: list[Record] = []
-        size = 0
-        while offset < end and size < bytes_max:
-            more = self._read_segment(partition, offset, bytes_max - size)
-            if records and size + len(more[0].payload) > bytes_max:
-                break
-            records += more
-            size += sum(len(record.payload) for record in more)
-            offset = records[-1].next_offset
-        return records
-
-    def _read_segment(self, partition: int, offset: int, bytes_max: int) -> list[Record]:
-        segment = self._holder(partition, offset)
-        if segment is not self.active:
-            self._touch(segment)
         try:
-            return segment.read(partition, offset, bytes_max)
+            return read_across(self._segments, partition, offset, end, bytes_max, self._touch)
         except (StorageUnavailableError, CorruptError):
             self.check_kept(partition, offset)  # trimmed in the meantime? then that is the answer
             raise
 
-    def _holder(self, partition: int, offset: int) -> Segment:
-        segments = self._segments
-        for segment in reversed(segments):
-            if segment.begins[partition] <= offset:
-                return segment
-        raise _trimmed(partition, offset, segments[0].begins[partition])
-
     def check_kept(self, partition: int, offset: int) -> None:
         """NotFoundError if the offset was trimmed."""
-        begin = self.begins[partition]
-        if offset < begin:
-            raise _trimmed(partition, offset, begin)
+        check_kept(self._segments, partition, offset)
 
     def _touch(self, segment: Segment) -> None:
         """Keep only the sealed segments used last open."""
+        if segment is self.active:
+            return
         with self._lock:
             self._open_sealed = [segment, *(other for other in self._open_sealed if other is not segment)]
             idle, self._open_sealed = (
@@ -276,10 +255,6 @@ def _is_safe(begins: Sequence[int], ends: Sequence[int], safe: Mapping[int, int]
         begin == end or end <= safe.get(partition, 0)
         for partition, (begin, end) in enumerate(zip(begins, ends, strict=True))
     )
-
-
-def _trimmed(partition: int, offset: int, begin: int) -> NotFoundError:
-    return NotFoundError(f"offset {offset} of partition {partition} was trimmed; the oldest is {begin}")
 
 
 def _size(path: Path) -> int:

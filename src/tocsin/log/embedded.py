@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -15,8 +16,8 @@ from tocsin.log.abstract import Append, Appended, Log, Record, StoredDeadLetter
 from tocsin.log.catalogue import Catalogue, SegmentInfo
 from tocsin.log.group_commit import GroupQueue, Pending
 from tocsin.log.planning import Plan
+from tocsin.log.segment import TUNING
 from tocsin.log.tail import Tail
-from tocsin.storage.database import Tuning
 
 _MIB: Final = 1 << 20
 
@@ -38,8 +39,7 @@ class EmbeddedLog(Log):
     ) -> None:
         self.partitions = partitions
         self._segment_bytes_max = segment_bytes_max
-        tuning = Tuning(page_bytes=16384, merge_on_close=False, vfs=vfs)
-        self._catalogue = Catalogue(folder, partitions, clock, tuning)
+        self._catalogue = Catalogue(folder, partitions, clock, replace(TUNING, vfs=vfs))
         self._ends = self._catalogue.active.ends()
         self._segment_bytes = self._catalogue.active.size_bytes()
         self._last_dead_letter = self._catalogue.active.last_dead_letter()

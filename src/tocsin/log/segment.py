@@ -37,6 +37,7 @@ SCRIPTS: Final = load_scripts("tocsin.log", "segment")
 _SQL: Final = SCRIPTS.queries
 _NAME: Final = "segment-{:012}.db"
 _NEW: Final = ".new"
+TUNING: Final = Tuning(page_bytes=16384, merge_on_close=False)
 _MERGE_BYTES_MIN: Final = 16 << 20
 _MERGE_FACTOR: Final = 4
 

@@ -28,7 +28,7 @@ from tocsin.log.embedded import EmbeddedLog
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[EmbeddedLog]:
     """An empty log of two partitions."""
-    log = EmbeddedLog(tmp_path / "log", ManualClock(NOW_MS), partitions=2)
+    log = EmbeddedLog(tmp_path / "log", 2, ManualClock(NOW_MS))
     yield log
     log.close()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+PROBLEM_BASE: Final = "https://tocsin.readthedocs.io/problems/#"  # a code follows
+
 
 class TocsinError(Exception):
     """Base of every error that is an answer, not a bug.

@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute
 
 from tocsin import __version__
-from tocsin.api import anomalies, devices, episodes, health, short, stream
+from tocsin.api import anomalies, audit, credentials, devices, digest, episodes, health, short, stream
 from tocsin.api.limits import RequestGuard, RequestLimits
 from tocsin.api.measuring import RequestMeter
 from tocsin.api.names import EncodedNames
@@ -25,6 +25,9 @@ _ROUTERS: Final[tuple[APIRouter, ...]] = (
     devices.router,
     stream.router,
     short.router,
+    credentials.router,
+    audit.router,
+    digest.router,
     health.router,
 )
 _DESCRIPTION: Final = (

@@ -8,6 +8,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
 from tocsin.access.principal import Principal
+from tocsin.api.limits import content_length
 from tocsin.errors import ForbiddenError, UnauthenticatedError
 from tocsin.services.bundle import Services
 from tocsin.services.sessions import CSRF_HEADER, SESSION_COOKIE, csrf_matches
@@ -48,6 +49,7 @@ def _principal(
     else:
         raise UnauthenticatedError("Send `Authorization: Bearer <API key or device token>`.")
     request.state.principal = principal
+    services.entrance.take_share(principal, content_length(request.scope))
     return principal
 
 

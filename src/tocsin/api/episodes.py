@@ -53,21 +53,22 @@ class Cell(BaseModel):
 
 
 class EvidenceView(BaseModel):
-    """All that is needed to derive the episode again; hashes are hex, bytes are base64."""
+    """All that is needed to derive the episode again; hashes are hex, bytes are base64, `settings` is JSON.
+
+    The records are those of the device between the two times, below `before_offset` of `partition`.
+    """
 
     from_at: str
     to_at: str
-    readings: int
     partition: int
-    first_offset: int
-    last_offset: int
+    before_offset: int
+    by_time: bool
     state: str
-    cells: list[Cell]
     state_version: int
+    cells: list[Cell]
     settings: str
-    settings_digest: str
-    state_digest: str
     rows_digest: str
+    seal: str
 
 
 class EpisodeView(BaseModel):
@@ -118,17 +119,15 @@ def evidence_view(evidence: Evidence) -> EvidenceView:
     return EvidenceView(
         from_at=iso(evidence.from_ms),
         to_at=iso(evidence.to_ms),
-        readings=evidence.readings,
         partition=evidence.partition,
-        first_offset=evidence.first_offset,
-        last_offset=evidence.last_offset,
+        before_offset=evidence.before_offset,
+        by_time=evidence.by_time,
         state=_base64(evidence.state),
-        cells=[Cell(at=iso(at_ms), bytes=_base64(cell)) for at_ms, cell in evidence.cells],
         state_version=evidence.state_version,
-        settings=_base64(evidence.settings),
-        settings_digest=evidence.settings_digest,
-        state_digest=evidence.state_digest,
+        cells=[Cell(at=iso(at_ms), bytes=_base64(cell)) for at_ms, cell in evidence.cells],
+        settings=evidence.settings.decode(),
         rows_digest=evidence.rows_digest,
+        seal=evidence.seal,
     )
 
 

@@ -8,11 +8,11 @@ from starlette.responses import JSONResponse, Response
 
 from tocsin import __version__
 from tocsin.api.dependencies import ServicesOf
-from tocsin.api.openapi import answers
+from tocsin.api.openapi import Answers, answers
 from tocsin.observability.meters import PROMETHEUS_CONTENT_TYPE
 
 router = APIRouter(tags=["health"])
-_BUSY = {503: answers()[503]}
+_BUSY: Answers = {503: answers()[503]}
 
 
 class Alive(BaseModel):

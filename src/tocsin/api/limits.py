@@ -75,7 +75,7 @@ class RequestGuard:
 
     async def _run(self, scope: Scope, body: _Body, send: Send) -> None:
         try:
-            body.reserve(_content_length(scope))
+            body.reserve(content_length(scope))
         except HTTPException as error:
             # raised where the body is read, so that a caller without a credential learns nothing else
             body.refusal = error
@@ -131,7 +131,7 @@ class _Body:
             raise HTTPException(408, "The body did not arrive in time.") from error
 
 
-def _content_length(scope: Scope) -> int:
+def content_length(scope: Scope) -> int:
     """The declared length, 0 when there is none; servers refuse a malformed one before this."""
     for name, value in scope["headers"]:
         if name == b"content-length":

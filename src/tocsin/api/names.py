@@ -6,7 +6,6 @@ import math
 import re
 from datetime import datetime
 from typing import Annotated, Final
-from urllib.parse import unquote
 
 import numpy as np
 from fastapi import Path
@@ -14,17 +13,13 @@ from pydantic import AfterValidator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tocsin.errors import InvalidInputError
+from tocsin.services.addresses import protected_path, restored
 
-NAME_CHARACTERS_MAX: Final = 256
 _EPOCH_MS: Final = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 
 
 class EncodedNames:
-    """ASGI middleware: a slash inside a name doesn't split the path.
-
-    Servers decode the whole path before it is routed, so `a%2Fb` would become two segments. Here each
-    segment is decoded by itself, with `/` and `%` encoded again; `Name` undoes that.
-    """
+    """ASGI middleware: a slash inside a name doesn't split the path; `Name` has the name again."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -32,28 +27,14 @@ class EncodedNames:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw = scope.get("raw_path") or b""
         if scope["type"] == "http" and b"%" in raw:
-            segments = raw.partition(b"?")[0].decode("latin-1").split("/")
-            scope["path"] = "/".join(_protect(unquote(segment)) for segment in segments)
+            scope["path"] = protected_path(raw)
         await self._app(scope, receive, send)
-
-
-def _protect(segment: str) -> str:
-    return segment.replace("%", "%25").replace("/", "%2F")
-
-
-def _restore(segment: str) -> str:
-    """The name that `_protect` protected.
-
-    >>> _restore(_protect("a/b%2F"))
-    'a/b%2F'
-    """
-    return segment.replace("%2F", "/").replace("%25", "%")
 
 
 Name = Annotated[
     str,
     Path(min_length=1, description="A name, percent-encoded; any UTF-8 text survives."),
-    AfterValidator(_restore),
+    AfterValidator(restored),
 ]
 
 

@@ -8,7 +8,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field
 
-from tocsin.api.problems import PROBLEM_BASE, PROBLEM_JSON
+from tocsin.api.problems import PROBLEM_JSON
+from tocsin.errors import PROBLEM_BASE
 
 _MEANINGS: Final = {
     400: "The request can't be understood; `field` names the place.",
@@ -48,7 +49,7 @@ class Problem(BaseModel):
                     "title": "Bad Request",
                     "status": 400,
                     "code": "invalid_input",
-                    "detail": "The time range is a positive whole number and m, h or d, such as 5m, 4h or 30d.",
+                    "detail": "The time range is a positive whole number and m, h or d, such as 4h.",
                     "field": "time_range",
                 }
             ]
@@ -69,7 +70,10 @@ class Problem(BaseModel):
     errors_left_out: int | None = None
 
 
-def answers(*more: int) -> dict[int | str, dict[str, Any]]:
+Answers = dict[int | str, dict[str, Any]]
+
+
+def answers(*more: int) -> Answers:
     """The problems an operation can answer: those all have, and `more`."""
     schema = {"$ref": "#/components/schemas/Problem"}
     return {

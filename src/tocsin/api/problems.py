@@ -14,11 +14,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from tocsin.api.security import SECURITY_HEADERS
-from tocsin.errors import TocsinError
+from tocsin.errors import PROBLEM_BASE, TocsinError
 from tocsin.observability.logging import get_logger
+from tocsin.services.bundle import Services
 
 PROBLEM_JSON: Final = "application/problem+json"
-PROBLEM_BASE: Final = "https://tocsin.readthedocs.io/problems/#"
 
 _CODES: Final = {
     400: "invalid_input",
@@ -36,6 +36,7 @@ _CODES: Final = {
     503: "overloaded",
     507: "storage_full",
 }
+_AUDITED: Final = frozenset({401, 403, 413, 415})
 _log: Final = get_logger("api")
 
 
@@ -92,14 +93,16 @@ def install(app: FastAPI) -> None:
 
 
 async def _tocsin_error(request: Request, error: TocsinError) -> Response:
+    _audit(request, error.status, error.code)
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and error.status not in {503, 507}:
         _log.error("request_failed", path=request.url.path, code=error.code, exc_info=error)
         return problem_response(error.status, error.code, "Stored data could not be used; see the log.")
     return error_response(error)
 
 
-async def _http_error(_request: Request, error: HTTPException) -> Response:
+async def _http_error(request: Request, error: HTTPException) -> Response:
     code = _CODES.get(error.status_code, "error")
+    _audit(request, error.status_code, code)
     return problem_response(error.status_code, code, str(error.detail), headers=error.headers)
 
 
@@ -111,6 +114,17 @@ async def _validation_error(_request: Request, error: RequestValidationError) ->
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     _log.error("unexpected_error", path=request.url.path, method=request.method, exc_info=error)
-    return problem_response(
-        500, "internal_error", "Something went wrong here; the log of the server says what."
-    )
+    # this answer is made outside of all middleware, so it brings the headers itself
+    headers = {name.decode(): value.decode() for name, value in SECURITY_HEADERS}
+    detail = "Something went wrong here; the log of the server says what."
+    return problem_response(500, "internal_error", detail, headers=headers)
+
+
+def _audit(request: Request, status: int, code: str) -> None:
+    if status not in _AUDITED:
+        return
+    services: Services = request.app.state.services
+    address = request.client.host if request.client else ""
+    action = f"http.{request.method.lower()}"
+    principal = getattr(request.state, "principal", None)
+    services.audit.refused(principal, action, request.url.path, address, code)

@@ -8,8 +8,11 @@ from tocsin.clock import Clock
 from tocsin.observability.meters import Meters
 from tocsin.observability.tracing import Tracing
 from tocsin.services.anomalies import Anomalies
+from tocsin.services.audit import AuditTrail
+from tocsin.services.credentials import Credentials, Tenants
 from tocsin.services.devices import Devices
 from tocsin.services.digest import DigestReport
+from tocsin.services.entrance import Entrance
 from tocsin.services.episodes import Episodes
 from tocsin.services.health import Health
 from tocsin.services.series import SeriesCharts
@@ -25,6 +28,10 @@ class Services:
     clock: Clock
     meters: Meters
     tracing: Tracing
+    entrance: Entrance
+    audit: AuditTrail
+    credentials: Credentials
+    tenants: Tenants
     anomalies: Anomalies
     episodes: Episodes
     devices: Devices

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import msgspec
 
+from tocsin.errors import PROBLEM_BASE, InvalidInputError
 from tocsin.ingest.parsing.line_error import LineError
 
 LINES_TOLD_MAX: Final = 100
-ALL_REJECTED: Final = "all_lines_rejected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ def receipt_of(accepted: int, errors: Sequence[LineError], warnings: Sequence[Li
     if errors and not accepted:
         status = HTTPStatus.BAD_REQUEST
         members |= {
-            "type": "https://tocsin.readthedocs.io/problems/#" + ALL_REJECTED,
+            "type": PROBLEM_BASE + InvalidInputError.code,
             "title": status.phrase,
             "status": status.value,
-            "code": ALL_REJECTED,
+            "code": InvalidInputError.code,
             "detail": "No line could be accepted; `errors` says why. The lines are kept as dead letters.",
         }
     return Receipt(status.value, msgspec.json.encode(members))

@@ -1,0 +1,39 @@
+"""/v1/digest: what every runtime must agree on."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from tocsin.api.dependencies import PrincipalOf, ServicesOf
+from tocsin.api.openapi import answers
+
+router = APIRouter(tags=["digest"])
+
+
+class DigestView(BaseModel):
+    """Hex digests and counts as of everything committed.
+
+    `final` is final only when `pending` is 0; `caught_up` says that all that was acknowledged is in.
+    """
+
+    digest_raw: str
+    digest_scored: str
+    digest_final: str
+    counts: dict[str, int]
+    pending: int
+    caught_up: bool
+
+
+@router.get("/v1/digest", summary="Read the digests", responses=answers())
+def read_digest(services: ServicesOf, principal: PrincipalOf) -> DigestView:
+    """The three digests over all series of the tenant; grows with their number, so don't poll it."""
+    digest = services.digest.of(principal)
+    return DigestView(
+        digest_raw=digest.digest_raw,
+        digest_scored=digest.digest_scored,
+        digest_final=digest.digest_final,
+        counts=dict(digest.counts),
+        pending=digest.pending,
+        caught_up=digest.caught_up,
+    )

@@ -1,0 +1,116 @@
+"""Serves the application over HTTP/1.1 and HTTP/2 inside this process: one worker, TLS by files."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from tocsin.config.sections import HttpConfig
+from tocsin.errors import TocsinError
+from tocsin.observability.logging import get_logger
+from tocsin.services.stream import ChangeStream
+
+_HEADER_TIMEOUT_MS_MAX: Final = 60_000
+_STOP_S: Final = 5
+_log = get_logger("http")
+
+
+class HttpServer:
+    """Runs one event loop. `start` runs it in a thread of its own, `serve` in the calling coroutine.
+
+    Stopping takes no new connections, ends live views, lets requests finish, and gives up on those
+    that take longer than `stop_s`.
+    """
+
+    def __init__(
+        self, app: FastAPI, config: HttpConfig, stream: ChangeStream, *, stop_s: int = _STOP_S
+    ) -> None:
+        self._stream = stream
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self.host: Final = config.host
+        self.port: Final = config.port or free_port(config.host)
+        self._scheme = "https" if config.tls_cert else "http"
+        timeout_ms = min(_HEADER_TIMEOUT_MS_MAX, round(config.request_timeout_s * 1000))
+        self._server = Server(
+            app,
+            address=config.host,
+            port=self.port,
+            interface=Interfaces.ASGI,
+            websockets=False,
+            # the application refuses what is too much with a 503, so the server must let it come that far
+            backpressure=2 * (config.concurrency_max + config.streams_max),
+            http1_settings=HTTP1Settings(header_read_timeout=timeout_ms),
+            log_enabled=False,
+            ssl_cert=_path(config.tls_cert),
+            ssl_key=_path(config.tls_key),
+        )
+        self._server.workers_kill_timeout = stop_s
+
+    @property
+    def url(self) -> str:
+        """Where it listens, for people."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self._scheme}://{host}:{self.port}"
+
+    async def serve(self) -> None:
+        """Serve until `stop` is called."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            await self._server.serve()
+        except TimeoutError:
+            # the server's way to say that requests were still running after stop_s
+            _log.warning("requests_cut", reason="they ran on after the server was told to stop")
+
+    def start(self, timeout_s: float = 10.0) -> None:
+        """Serve in a thread; returns when connections are accepted, raises TocsinError when they are not."""
+        self._thread = threading.Thread(target=lambda: asyncio.run(self.serve()), name="http", daemon=True)
+        self._thread.start()
+        if not _accepts(self.host, self.port, timeout_s):
+            raise TocsinError(f"{self.url} does not accept connections")
+
+    def stop(self) -> None:
+        """End serving, from any thread; waits for the thread that `start` made. Idempotent."""
+        if self._loop is not None and self._loop.is_running():
+            self._loop.call_soon_threadsafe(self._end)
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _end(self) -> None:
+        self._stream.close()
+        self._server.stop()  # type: ignore[no-untyped-call]
+
+
+def free_port(host: str) -> int:
+    """A port that nothing listens on now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _accepts(host: str, port: int, timeout_s: float) -> bool:
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s:
+        try:
+            socket.create_connection((reachable, port), timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return True
+    return False
+
+
+def _path(given: object) -> Path | None:
+    return None if given is None else Path(str(given))

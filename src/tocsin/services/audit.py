@@ -1,0 +1,65 @@
+"""The audit log as the services write and admins read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from tocsin.access.audit import AuditLog
+from tocsin.access.audit_entry import AuditEntry, Outcome, StoredEntry
+from tocsin.access.permissions import Permission, require
+from tocsin.access.principal import Principal
+from tocsin.clock import Clock
+from tocsin.observability.meters import Meters
+from tocsin.observability.metrics import AUDIT_ENTRIES
+
+PAGE_MAX: Final = 200
+
+
+class AuditTrail:
+    """Who did what, and who was refused."""
+
+    def __init__(self, log: AuditLog, clock: Clock, meters: Meters) -> None:
+        self._log = log
+        self._clock = clock
+        self._meters = meters
+
+    def refused(self, principal: Principal | None, action: str, object_: str, address: str, why: str) -> None:
+        """A request that was not let through; returns at once, the entry is written behind."""
+        self._record(principal, action, object_, Outcome.DENIED, address, why)
+
+    def did(self, principal: Principal, action: str, object_: str) -> None:
+        """What an operator or admin has done; durable on return."""
+        self._record(principal, action, object_, Outcome.ALLOWED, "", "")
+        self._log.flush()
+
+    def page(
+        self, principal: Principal, *, before: int | None, limit: int
+    ) -> tuple[Sequence[StoredEntry], int | None]:
+        """Entries of the principal's tenant, newest first, and the sequence to go on before."""
+        require(principal, Permission.ADMINISTER)
+        limit = min(limit, PAGE_MAX)
+        found = self._log.entries(principal.tenant, before=before, limit=limit + 1)
+        return (found, None) if len(found) <= limit else (found[:limit], found[limit - 1].sequence)
+
+    def _record(
+        self,
+        principal: Principal | None,
+        action: str,
+        object_: str,
+        outcome: Outcome,
+        address: str,
+        detail: str,
+    ) -> None:
+        self._meters.add(AUDIT_ENTRIES, 1, outcome=outcome.value)
+        entry = AuditEntry(
+            tenant=principal.tenant if principal else "",
+            at_ms=self._clock.now_ms(),
+            actor=principal.key_id if principal else "",
+            action=action,
+            object=object_,
+            outcome=outcome,
+            address=address,
+            detail=detail,
+        )
+        self._log.record(entry)

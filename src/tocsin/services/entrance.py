@@ -1,0 +1,23 @@
+"""Who comes in: a token becomes a principal, within its share of requests and bytes."""
+
+from __future__ import annotations
+
+from tocsin.access.principal import Principal
+from tocsin.access.rate_limit import RateLimiter
+from tocsin.access.store import AccessStore
+
+
+class Entrance:
+    """The first step of every request."""
+
+    def __init__(self, access: AccessStore, limiter: RateLimiter) -> None:
+        self._access = access
+        self._limiter = limiter
+
+    def by_token(self, token: str) -> Principal:
+        """Who holds the token; UnauthenticatedError if nobody does."""
+        return self._access.authenticate(token)
+
+    def take_share(self, principal: Principal, bytes_: int) -> None:
+        """Count one request with a body of `bytes_`; RateLimitedError when the share is used up."""
+        self._limiter.take(principal.key_id, bytes_=bytes_)

@@ -1,0 +1,184 @@
+"""A series drawn as SVG on the server: value, expected, band and the abnormal span.
+
+The curves live in a box that is stretched to the page's width, in units of 1/1000 of it; lines keep
+their width by `vector-effect`. Words stand outside of that box, so they are never distorted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from tocsin.events import F64, I64
+from tocsin.model import Verdict
+from tocsin.services.series import Band, Chart
+
+WIDTH: Final = 1000
+HEIGHT: Final = 220
+_MINUTE_MS: Final = 60_000
+_HOUR_MS: Final = 60 * _MINUTE_MS
+_DAY_MS: Final = 24 * _HOUR_MS
+_STEPS_MS: Final = (
+    *(minutes * _MINUTE_MS for minutes in (1, 5, 10, 15, 30)),
+    *(hours * _HOUR_MS for hours in (1, 2, 3, 6, 12)),
+    *(days * _DAY_MS for days in (1, 2, 7, 14, 30, 60, 120)),
+)
+_TICKS_MAX: Final = 5
+_GAP_FACTOR: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A mark on an axis: `at` is a percentage of the width, or pixels from the top."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time on the horizontal axis, in the units of the box."""
+
+    x: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What the template puts into its SVG; paths are the `d` of path elements, "" = nothing to draw."""
+
+    value: str
+    expected: str
+    band: str
+    dots: str
+    spans: Sequence[Span]
+    x_ticks: Sequence[Tick]
+    y_ticks: Sequence[Tick]
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    from_ms: int
+    to_ms: int
+    low: float
+    high: float
+
+    def x(self, ts: I64) -> F64:
+        return (ts - self.from_ms).astype(np.float64) * (WIDTH / (self.to_ms - self.from_ms))
+
+    def y(self, value: F64) -> F64:
+        return HEIGHT - (value - self.low) * (HEIGHT / (self.high - self.low))
+
+
+def draw(chart: Chart, spans: Sequence[tuple[int, int]] = (), unit: str = "") -> Drawing | None:
+    """The chart, with abnormal `spans` (from, to in ms) behind the curves; None without readings."""
+    band = chart.band
+    if not len(band):
+        return None
+    low, high = _range(band)
+    scale = _Scale(chart.from_ms, chart.to_ms, low, high)
+    abnormal = np.flatnonzero(band.verdict == Verdict.ABNORMAL)
+    return Drawing(
+        value=_line(scale, band.ts, band.value),
+        expected=_line(scale, band.ts, band.expected),
+        band=_area(scale, band),
+        dots=_dots(scale, band.take(abnormal)),
+        spans=[_span(scale, *span) for span in spans],
+        x_ticks=list(_time_ticks(scale)),
+        y_ticks=_value_ticks(scale),
+        summary=_summary(chart, len(abnormal), unit),
+    )
+
+
+def _range(band: Band) -> tuple[float, float]:
+    """Lowest and highest number drawn, with some room, so that no curve touches the edge."""
+    columns = [column[np.isfinite(column)] for column in (band.value, band.lower, band.upper)]
+    numbers = np.concatenate(columns)
+    # a band that is very wide at first would flatten the curve that matters
+    spread = float(np.ptp(band.value)) or abs(float(band.value[0])) * 0.1 or 1.0
+    low = max(float(numbers.min()), float(band.value.min()) - 2 * spread)
+    high = min(float(numbers.max()), float(band.value.max()) + 2 * spread)
+    room = (high - low) * 0.08 or spread
+    return low - room, high + room
+
+
+def _line(scale: _Scale, ts: I64, value: F64) -> str:
+    """Straight pieces between neighbours; broken where there is no number and at gaps in time."""
+    return " ".join(
+        "M" + " L".join(_pairs(scale.x(ts[rows]), scale.y(value[rows]))) + ("h0" if len(rows) == 1 else "")
+        for rows in _pieces(ts, np.isfinite(value))
+    )
+
+
+def _area(scale: _Scale, band: Band) -> str:
+    shown = np.isfinite(band.lower) & np.isfinite(band.upper)
+    lower = np.clip(band.lower, scale.low, scale.high)
+    upper = np.clip(band.upper, scale.low, scale.high)
+    parts = []
+    for rows in _pieces(band.ts, shown):
+        x = scale.x(band.ts[rows])
+        there, back = _pairs(x, scale.y(upper[rows])), _pairs(x, scale.y(lower[rows]))
+        parts.append("M" + " L".join([*there, *reversed(back)]) + "Z")
+    return " ".join(parts)
+
+
+def _dots(scale: _Scale, abnormal: Band) -> str:
+    """Lines of no length: round caps make them dots, which stay round when the box is stretched."""
+    return " ".join(f"M{pair}h0" for pair in _pairs(scale.x(abnormal.ts), scale.y(abnormal.value)))
+
+
+def _pairs(x: F64, y: F64) -> list[str]:
+    return [f"{a:.1f},{b:.1f}" for a, b in zip(x.tolist(), y.tolist(), strict=True)]
+
+
+def _pieces(ts: I64, shown: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Iterator[I64]:
+    """Runs of rows that belong together: all shown, no step much longer than usual."""
+    rows = np.flatnonzero(shown)
+    if not len(rows):
+        return
+    steps = np.diff(ts[rows])
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    apart = (np.diff(rows) > 1) | (steps > usual * _GAP_FACTOR)
+    cuts = [0, *(np.flatnonzero(apart) + 1).tolist(), len(rows)]
+    for start, end in pairwise(cuts):
+        yield rows[start:end]
+
+
+def _span(scale: _Scale, from_ms: int, to_ms: int) -> Span:
+    edges = scale.x(np.clip(np.array([from_ms, to_ms]), scale.from_ms, scale.to_ms))
+    return Span(round(float(edges[0]), 1), max(2.0, round(float(edges[1] - edges[0]), 1)))
+
+
+def _time_ticks(scale: _Scale) -> Iterator[Tick]:
+    length = scale.to_ms - scale.from_ms
+    step = next((step for step in _STEPS_MS if length / step <= _TICKS_MAX), _STEPS_MS[-1])
+    for ts in range(-(-scale.from_ms // step) * step, scale.to_ms, step):
+        moment = datetime.fromtimestamp(ts / 1000, UTC)
+        label = f"{moment:%-d %b}" if step >= _DAY_MS or ts % _DAY_MS == 0 else f"{moment:%H:%M}"
+        at = (ts - scale.from_ms) * 100 / length
+        if 4 <= at <= 96:
+            yield Tick(round(at, 2), label)
+
+
+def _value_ticks(scale: _Scale) -> list[Tick]:
+    raw = (scale.high - scale.low) / 4
+    power = 10.0 ** np.floor(np.log10(raw))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw)
+    first = np.ceil(scale.low / step)
+    values = [(first + n) * step for n in range(6) if (first + n) * step < scale.high]
+    return [Tick(round(float(scale.y(np.array([value]))[0]), 1), f"{value + 0.0:.6g}") for value in values]
+
+
+def _summary(chart: Chart, abnormal: int, unit: str) -> str:
+    value = chart.band.value
+    unit = f" {unit}" if unit else ""
+    return (
+        f"{chart.readings} readings between {value.min():.4g} and {value.max():.4g}{unit}; "
+        f"{abnormal} of the points shown are abnormal"
+    )

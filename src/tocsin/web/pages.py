@@ -1,0 +1,148 @@
+"""The pages: fleet, anomaly, device, health."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tocsin.errors import NotFoundError
+from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Condition
+from tocsin.model import Episode
+from tocsin.services.addresses import restored
+from tocsin.services.series import DAY_MS
+from tocsin.web.chart import Drawing, draw
+from tocsin.web.rendering import page
+from tocsin.web.visitor import Visitor
+
+ACTIVE_MAX: Final = 100
+CLEARED_MAX: Final = 10
+DEVICES_MAX: Final = 100
+EPISODES_MAX: Final = 20
+CHARTS_MAX: Final = 4
+_POINTS: Final = 600
+_HOUR_MS: Final = 3_600_000
+_SPAN_MAX_MS: Final = 14 * DAY_MS
+
+
+def fleet(request: Request, visitor: Visitor) -> Response:
+    """What is wrong now, and all devices."""
+    return _show(visitor, "fleet.html", "fleet", **_fleet(visitor), address=str(request.base_url).rstrip("/"))
+
+
+def fleet_live(_request: Request, visitor: Visitor) -> Response:
+    """The part of the fleet page that changes, for the script that follows the stream."""
+    return page("_live.html", **_fleet(visitor))
+
+
+def anomaly(request: Request, visitor: Visitor) -> Response:
+    """One anomaly: the reason, the chart, the history, the evidence."""
+    services, principal = visitor.services, visitor.principal
+    found = services.anomalies.one(principal, restored(request.path_params["anomaly_id"]))
+    episodes = _episodes(visitor, found)
+    parameter = _chosen(request, found.parameters)
+    return _show(
+        visitor,
+        "anomaly.html",
+        "fleet",
+        anomaly=found,
+        episodes=episodes,
+        peak=max(episodes, key=lambda episode: episode.score, default=None),
+        history=services.anomalies.history(principal, found.id),
+        parameter=parameter,
+        drawing=_anomaly_chart(visitor, found, parameter, episodes),
+    )
+
+
+def device(request: Request, visitor: Visitor) -> Response:
+    """One device: what is wrong with it, and its series of the last day."""
+    services, principal = visitor.services, visitor.principal
+    known = services.devices.one(principal, restored(request.path_params["device"]))
+    wanted = request.query_params.getlist("parameter") or known.parameters[:CHARTS_MAX]
+    parameters = [name for name in wanted if name in known.parameters][:CHARTS_MAX]
+    return _show(
+        visitor,
+        "device.html",
+        "fleet",
+        device=known,
+        anomalies=services.devices.active_anomalies(principal, known.device),
+        charts=[
+            (name, draw(services.series.chart(principal, known.device, name, points=_POINTS)))
+            for name in parameters
+        ],
+    )
+
+
+def health(_request: Request, visitor: Visitor) -> Response:
+    """Whether the system does its work, and how far behind each step is."""
+    services = visitor.services
+    return _show(
+        visitor,
+        "health.html",
+        "health",
+        readiness=services.health.readiness(),
+        partitions=services.health.partitions(),
+        listeners=services.stream.listeners,
+    )
+
+
+def _show(visitor: Visitor, template: str, place: str, **values: Any) -> Response:
+    return page(template, place=place, visitor=visitor.principal, csrf=visitor.session.csrf, **values)
+
+
+def _fleet(visitor: Visitor) -> dict[str, Any]:
+    services, principal = visitor.services, visitor.principal
+    devices, more = services.devices.page(principal, after="", limit=DEVICES_MAX)
+    active = _page(visitor, Condition.ACTIVE, ACTIVE_MAX)
+    return {
+        "active": active,
+        "cleared": _page(visitor, Condition.CLEARED, CLEARED_MAX),
+        "devices": devices,
+        "more_devices": more is not None,
+        "troubled": {found.device for found in active},
+        "now_ms": services.clock.now_ms(),
+    }
+
+
+def _page(visitor: Visitor, condition: Condition, limit: int) -> Sequence[Anomaly]:
+    query = AnomalyQuery(visitor.principal.tenant, condition=condition, limit=limit)
+    return visitor.services.anomalies.page(visitor.principal, query)[0]
+
+
+def _episodes(visitor: Visitor, found: Anomaly) -> list[Episode]:
+    """The newest episodes of the anomaly; those the store no longer knows are left out."""
+    episodes = []
+    for episode_id in found.episodes[:EPISODES_MAX]:
+        try:
+            episodes.append(visitor.services.episodes.one(visitor.principal, episode_id))
+        except NotFoundError:
+            continue
+    return episodes
+
+
+def _chosen(request: Request, parameters: Sequence[str]) -> str:
+    wanted = request.query_params.get("parameter", "")
+    return wanted if wanted in parameters else next(iter(parameters), "")
+
+
+def _anomaly_chart(
+    visitor: Visitor, found: Anomaly, parameter: str, episodes: Sequence[Episode]
+) -> Drawing | None:
+    """The time around the anomaly, at most the last two weeks of it; None where there is no series."""
+    length_ms = found.last_abnormal_ms - found.started_ms
+    to_ms = found.last_abnormal_ms + max(_HOUR_MS // 2, length_ms // 4)
+    from_ms = max(found.started_ms - max(6 * _HOUR_MS, length_ms), to_ms - _SPAN_MAX_MS)
+    try:
+        chart = visitor.services.series.chart(
+            visitor.principal, found.device, parameter, from_ms=from_ms, to_ms=to_ms, points=_POINTS
+        )
+    except NotFoundError:
+        return None
+    spans = [
+        (episode.started_ms, episode.last_abnormal_ms)
+        for episode in episodes
+        if episode.parameter == parameter and not episode.retracted
+    ]
+    return draw(chart, spans)

@@ -1,0 +1,94 @@
+"""Templates, and the few words and numbers that they need formatted. Everything is escaped."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from tocsin import __version__
+from tocsin.web.assets import asset
+
+_MINUTE_S: Final = 60
+_HOUR_S: Final = 3600
+_DAY_S: Final = 86_400
+
+
+def moment(ms: int) -> str:
+    """A time for people, in UTC.
+
+    >>> moment(1795341600250)
+    '22 Nov 2026, 10:00 UTC'
+    """
+    return f"{_datetime(ms):%-d %b %Y, %H:%M} UTC"
+
+
+def machine_time(ms: int) -> str:
+    """A time for the datetime attribute."""
+    return _datetime(ms).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def number(value: float | None) -> str:
+    """A number with four digits, a dash where there is none.
+
+    >>> number(93.24567), number(float("nan"))
+    ('93.25', '–')
+    """
+    return "–" if value is None or not math.isfinite(value) else f"{value:.4g}"
+
+
+def duration(ms: int) -> str:
+    """How long, in the largest unit that fits.
+
+    >>> duration(420_000), duration(90 * 60_000), duration(1_000)
+    ('7 min', '1 h 30 min', '1 s')
+    """
+    seconds = max(0, ms) // 1000
+    if seconds < _MINUTE_S:
+        return f"{seconds} s"
+    if seconds < _HOUR_S:
+        return f"{seconds // _MINUTE_S} min"
+    if seconds < _DAY_S:
+        minutes = seconds % _HOUR_S // _MINUTE_S
+        return f"{seconds // _HOUR_S} h" + (f" {minutes} min" if minutes else "")
+    hours = seconds % _DAY_S // _HOUR_S
+    return f"{seconds // _DAY_S} d" + (f" {hours} h" if hours else "")
+
+
+def segment(name: str) -> str:
+    """A name as one segment of an address."""
+    return quote(name, safe="")
+
+
+def sentence(text: str) -> str:
+    """The explanation with a capital letter and a full stop."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def page(template: str, http_status: int = 200, **values: Any) -> HTMLResponse:
+    """A response with the rendered template."""
+    html = _ENVIRONMENT.get_template(template).render(**values)
+    return HTMLResponse(html, http_status)
+
+
+def _datetime(ms: int) -> datetime:
+    return datetime.fromtimestamp(min(max(ms, _EARLIEST_MS), _LATEST_MS) / 1000, UTC)
+
+
+_EARLIEST_MS: Final = -62_135_596_800_000  # the years 1 and 9999, between which Python knows dates
+_LATEST_MS: Final = 253_402_300_799_000
+
+_ENVIRONMENT: Final = Environment(
+    loader=PackageLoader("tocsin.web"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.globals.update(version=__version__, asset=asset)
+for _filter in (moment, machine_time, number, duration, segment, sentence):
+    _ENVIRONMENT.filters[_filter.__name__] = _filter

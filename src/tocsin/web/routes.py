@@ -1,0 +1,33 @@
+"""Addresses of the pages, to be added to the application."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute, Route
+
+from tocsin.services.bundle import Services
+from tocsin.web import pages
+from tocsin.web.assets import serve_asset
+from tocsin.web.signin import SignIn
+from tocsin.web.visitor import Handler, guarded
+
+
+def routes(services: Services) -> Sequence[BaseRoute]:
+    """Every page over these services."""
+    signin = SignIn(services)
+
+    def shown(path: str, handler: Handler) -> Route:
+        return Route(path, guarded(services, handler), name=handler.__name__)
+
+    return (
+        shown("/", pages.fleet),
+        shown("/live", pages.fleet_live),
+        shown("/anomalies/{anomaly_id}", pages.anomaly),
+        shown("/devices/{device}", pages.device),
+        shown("/health", pages.health),
+        Route("/login", signin.show, methods=["GET"]),
+        Route("/login", signin.enter, methods=["POST"]),
+        Route("/logout", signin.leave, methods=["POST"]),
+        Route("/static/{name}", serve_asset),
+    )

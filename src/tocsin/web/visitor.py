@@ -1,0 +1,66 @@
+"""Who looks at a page: the session of a browser, and the way to the sign-in page when there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from tocsin.access.principal import Principal
+from tocsin.errors import TocsinError, UnauthenticatedError
+from tocsin.observability.logging import get_logger
+from tocsin.services.bundle import Services
+from tocsin.services.sessions import SESSION_COOKIE, Session
+from tocsin.web.rendering import page
+
+_log: Final = get_logger("web")
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A signed-in person at a page."""
+
+    principal: Principal
+    session: Session
+    services: Services
+
+
+Handler = Callable[[Request, Visitor], Response]
+
+
+def visitor_of(services: Services, request: Request) -> Visitor:
+    """Who asks; UnauthenticatedError without a session, RateLimitedError beyond the share."""
+    cookie = request.cookies.get(SESSION_COOKIE)
+    if cookie is None:
+        raise UnauthenticatedError("Sign in first.")
+    session = services.sessions.find(cookie)
+    principal = services.entrance.by_token(session.token)
+    services.entrance.take_share(principal, 0)
+    return Visitor(principal, session, services)
+
+
+def guarded(services: Services, handler: Handler) -> Callable[[Request], Response]:
+    """An endpoint that shows its page to visitors, and errors as pages."""
+
+    def run(request: Request) -> Response:
+        try:
+            return handler(request, visitor_of(services, request))
+        except UnauthenticatedError:
+            return RedirectResponse(f"/login?next={quote(request.url.path, safe='/')}", 303)
+        except TocsinError as error:
+            return error_page(error)
+
+    return run
+
+
+def error_page(error: TocsinError) -> Response:
+    """What went wrong and what to do, for people."""
+    detail = error.detail
+    if error.status == 500:
+        _log.error("page_failed", code=error.code, exc_info=error)
+        detail = "Stored data could not be used; the log of the server says what."
+    return page("error.html", error.status, status=error.status, detail=detail)

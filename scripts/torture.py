@@ -42,7 +42,8 @@ CATCH_UP_S = 600
 def simulated(folder: Path) -> Path:
     """A small file with late, duplicate and reordered events, for when no data set is given."""
     file = folder / "fleet.ndjson"
-    command = [COMMAND, "simulate", "--stations", "40", "--days", "3", "--seed", "1", "--out", str(file)]
+    fleet = ["--stations", "40", "--days", "12", "--interval-s", "300", "--faults", "all", "--seed", "1"]
+    command = [COMMAND, "simulate", *fleet, "--out", str(file)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return file
 

@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.kit import START_MS, LogHistory, Row, events_of, fleet, log_of
 
+from tests.kit import START_MS, LogHistory, Row, events_of, fleet, log_of
 from tocsin.control import Correct, Policy, Quarantine, Settings, SettingsChanged, Tick
 from tocsin.events import EventBatch
 from tocsin.log.abstract import Record

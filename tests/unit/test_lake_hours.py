@@ -141,7 +141,8 @@ def test_spans_start_where_the_calendar_says(
     days = ("2024-02-29", "2024-03-01", "2024-12-01", "2025-02-28")
     stamps = [int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() * 1000) for day in days]
     lake = fill(tmp_path / "lake", [[("a", ts, {"t": 1.0}, "") for ts in stamps]])
-    found = query(f'SELECT {column}, "count" FROM {view} ORDER BY 1', lake=lake, log=None, tenant="acme")
+    sql = f'SELECT {column}, "count" FROM {view} ORDER BY 1'  # noqa: S608
+    found = query(sql, lake=lake, log=None, tenant="acme")
     assert [value.date().isoformat() for value in found.column(0).to_pylist()] == starts
     assert sum(found.column(1).to_pylist()) == 4
     lake.close()

@@ -25,7 +25,7 @@ def fill(lake: DeltaLake, appends: int, *, start: int = 0, rows: int = 4) -> Non
 def offsets(lake: DeltaLake) -> list[int]:
     """All offsets in the lake, ascending."""
     found = query("SELECT log_offset FROM events ORDER BY 1", lake=lake, log=None, tenant="acme")
-    return found.column(0).to_pylist()
+    return list(found.column(0).to_pylist())
 
 
 @pytest.fixture

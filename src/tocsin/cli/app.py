@@ -1,0 +1,71 @@
+"""Puts the commands together and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from tocsin.cli.doctor import doctor
+from tocsin.cli.ingest import ingest
+from tocsin.cli.output import Exit, exit_code_of, print_error
+from tocsin.cli.simulate import simulate
+from tocsin.cli.version import version
+from tocsin.errors import TocsinError
+
+app = typer.Typer(
+    name="tocsin",
+    help="Watches fleets of IoT devices: keeps every record, learns what is normal, and proves every alarm.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for _command in (ingest, simulate, doctor, version):
+    app.command()(_command)
+
+
+@app.callback()
+def root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Watches fleets of IoT devices: keeps every record, learns what is normal, and proves every alarm.
+
+    Exit codes: 0 ok, 1 a problem or mismatch was found, 2 wrong usage or input, 3 busy or unreachable.
+    """
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code; the entry point of the `tocsin` script."""
+    words = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in words
+    # --debug may stand anywhere, also after the command, where people add it when something went wrong.
+    words = [word for word in words if word != "--debug"]
+    try:
+        return _run(words)
+    except Exception as error:
+        if debug:
+            raise
+        return _report(error, "--json" in words)
+
+
+def _run(words: list[str]) -> int:
+    """Typer answers wrong usage itself (2) and ends in SystemExit; errors of the command pass through."""
+    try:
+        app(words)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(Exit.OK)
+    except BrokenPipeError:
+        # The reader of our output has had enough, as `head` does. Python would complain about the flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return int(Exit.OK)
+
+
+def _report(error: Exception, as_json: bool) -> int:
+    if isinstance(error, TocsinError):
+        print_error(error.code, error.detail, as_json, error.field)
+        return int(exit_code_of(error))
+    print_error("internal", f"{type(error).__name__}: {error}; run again with --debug for the place", as_json)
+    return int(Exit.PROBLEM)

@@ -1,0 +1,113 @@
+"""`tocsin ingest`"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tocsin.cli.options import (
+    ArrivalColumn,
+    DeviceColumn,
+    Exclude,
+    Format,
+    Parameters,
+    ServerUrl,
+    StepSeconds,
+    TimeColumn,
+    TimeUnit,
+    Token,
+    mapping_of,
+)
+from tocsin.cli.output import Exit, JsonFlag, finish, note, progress
+
+if TYPE_CHECKING:
+    from tocsin.client import Journal
+    from tocsin.events import EventBatch
+    from tocsin.files import EventFile, Report
+
+
+def ingest(
+    file: Annotated[
+        Path, typer.Argument(help="Parquet, CSV (also .gz) or NDJSON; - reads a stream from stdin.")
+    ],
+    url: ServerUrl = "http://127.0.0.1:8765",
+    token: Token = "",
+    connections: Annotated[int, typer.Option(help="Parallel connections; a device stays on one.")] = 1,
+    body_events: Annotated[int, typer.Option(help="Most events in one request.")] = 5_000,
+    compress: Annotated[bool, typer.Option("--gzip", help="Compress the requests.")] = False,
+    ca_file: Annotated[
+        Path | None, typer.Option(help="Certificates to trust besides the system's (PEM).")
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Remember here what was acknowledged; run again with it, only the rest is sent."),
+    ] = None,
+    kind: Format = None,
+    device_column: DeviceColumn = None,
+    time_column: TimeColumn = None,
+    time_unit: TimeUnit = "ms",
+    step_seconds: StepSeconds = None,
+    arrival_column: ArrivalColumn = None,
+    parameters: Parameters = None,
+    exclude: Exclude = "",
+    json: JsonFlag = False,
+) -> None:
+    """Send the readings of a file to a server, in order per device, until all are acknowledged once."""
+    from tocsin.client import Destination, EventSender
+    from tocsin.files import open_events
+
+    began = time.perf_counter()
+    columns = (device_column, time_column, time_unit, step_seconds, arrival_column, parameters, exclude)
+    stream = sys.stdin.buffer if str(file) == "-" else None
+    path = None if stream is not None else file
+    events = open_events(path, mapping_of(*columns), stream=stream, kind=kind)
+    note(events.describe())
+    destination = Destination(url=url, token=token, compress=compress, ca_file=ca_file)
+    with progress("sending", events.rows) as advance:
+        journal = _journal(resume, file, (columns, body_events), connections)
+        sender = EventSender(
+            destination,
+            connections=connections,
+            body_events=body_events,
+            journal=journal,
+            on_acknowledged=advance,
+        )
+        try:
+            sent = sender.send(_batches(events, body_events * connections))
+        finally:
+            if journal is not None:
+                journal.close()
+    result = asdict(sent) | _counts(events.report) | {"seconds": round(time.perf_counter() - began, 3)}
+    problem = bool(result["rejected"] or result["refused"])
+    finish(
+        result,
+        [f"{key}: {value}" for key, value in result.items()],
+        json,
+        Exit.PROBLEM if problem else Exit.OK,
+    )
+
+
+def _batches(events: EventFile, rows: int) -> Iterator[EventBatch]:
+    return (chunk.batch for chunk in events.chunks(rows))
+
+
+def _journal(path: Path | None, file: Path, options: object, connections: int) -> Journal | None:
+    from tocsin.client import Journal
+    from tocsin.errors import InvalidInputError
+
+    if path is None:
+        return None
+    if str(file) == "-":
+        raise InvalidInputError("a stream can't be resumed: save it to a file first", field="resume")
+    stat = file.stat()
+    return Journal(path, f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{options}", connections)
+
+
+def _counts(report: Report) -> dict[str, Any]:
+    return {"rows": report.rows, "empty": report.empty, "refused": report.refused}

@@ -1,0 +1,83 @@
+"""What every command says and how it ends: text or JSON on stdout, errors and progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tocsin.errors import TocsinError
+
+JsonFlag = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object as the last line, for machines.")
+]
+
+
+class Exit(IntEnum):
+    """Exit codes of all commands."""
+
+    OK = 0
+    PROBLEM = 1
+    USAGE = 2
+    UNAVAILABLE = 3
+    INTERRUPTED = 130
+
+
+def finish(result: dict[str, Any], lines: list[str], as_json: bool, code: Exit = Exit.OK) -> None:
+    """Print the result in the form asked for, then end with `code` unless it is 0."""
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False, allow_nan=False), flush=True)
+    else:
+        for line in lines:
+            print(line, flush=True)
+    if code is not Exit.OK:
+        raise typer.Exit(int(code))
+
+
+def exit_code_of(error: TocsinError) -> Exit:
+    """Wrong input is the caller's to mend, what is busy or away may be tried again, the rest is a problem."""
+    if error.status in {429, 503}:
+        return Exit.UNAVAILABLE
+    return Exit.USAGE if error.code in {"invalid_input", "config_invalid"} else Exit.PROBLEM
+
+
+def print_error(code: str, detail: str, as_json: bool, field: str | None = None) -> None:
+    """One clear line for people; for machines an object as the last line of stdout besides."""
+    print(f"tocsin: {code}: {detail}", file=sys.stderr, flush=True)
+    if as_json:
+        error = {"code": code, "detail": detail, **({"field": field} if field else {})}
+        print(json.dumps({"error": error}, ensure_ascii=False), flush=True)
+
+
+def note(text: str) -> None:
+    """A line for people beside the result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def fail(code: str, detail: str, as_json: bool, exit_code: Exit = Exit.PROBLEM) -> NoReturn:
+    """End the command with an error that is no exception."""
+    print_error(code, detail, as_json)
+    raise typer.Exit(int(exit_code))
+
+
+@contextmanager
+def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr while it is a terminal; gives a function that adds to it, from any thread."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda count: bar.advance(task, count)

@@ -1,0 +1,175 @@
+"""`tocsin simulate`"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tocsin.cli.options import Token
+from tocsin.cli.output import JsonFlag, finish, note, progress
+
+if TYPE_CHECKING:
+    from tocsin.simulate.faults import Fault
+    from tocsin.simulate.fleet import Fleet
+    from tocsin.simulate.simulator import Arrivals, Simulator
+
+_DEFAULT_START = "2026-01-05T00:00:00Z"
+
+
+def simulate(
+    stations: Annotated[int, typer.Option(help="Number of stations.")] = 25,
+    days: Annotated[float, typer.Option(help="Days of data.")] = 14.0,
+    interval_s: Annotated[float, typer.Option(help="Seconds between two events of a station.")] = 60.0,
+    seed: Annotated[int, typer.Option(help="Decides every random number.")] = 1,
+    faults: Annotated[
+        str,
+        typer.Option(
+            help="Faults to inject, with commas, or `all`: spike, level_shift, drift, stuck, noise, silence, "
+            "wrong_clock, late, duplicate, reordered."
+        ),
+    ] = "",
+    faults_per_month: Annotated[float, typer.Option(help="Faults a station and 30 days, on average.")] = 2.0,
+    fault_free_days: Annotated[
+        float, typer.Option(help="Days at the start without faults, so that the normal can be learnt.")
+    ] = 7.0,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help=f"First moment (RFC 3339). Default: {_DEFAULT_START}; with --url so that it ends now."
+        ),
+    ] = None,
+    fleet: Annotated[
+        Path | None,
+        typer.Option(help="Description of the fleet (YAML), instead of --stations, --interval-s and --seed."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write: .parquet, .csv or .ndjson, in order of arrival.")
+    ] = None,
+    arrival: Annotated[
+        bool, typer.Option("--arrival", help="Write a column `arrival` too, for `backtest --arrival-column`.")
+    ] = False,
+    labels: Annotated[
+        Path | None, typer.Option(help="File for the labels of the faults. Default: beside --out.")
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="Server to send to, instead of a file.")] = None,
+    token: Token = "",
+    connections: Annotated[int, typer.Option(help="Parallel connections; a device stays on one.")] = 1,
+    json: JsonFlag = False,
+) -> None:
+    """Make the data of a fleet of sensors, with labelled faults, to a file or to a server."""
+    if (out is None) == (url is None):
+        raise typer.BadParameter("say either --out FILE or --url URL")
+    began = time.perf_counter()
+    described = _fleet(fleet, stations, interval_s, seed)
+    start_ms, end_ms = _span(start, days, ends_now=url is not None)
+    planned = _plan(
+        described, faults, start_ms + round(fault_free_days * 86_400_000), end_ms, faults_per_month
+    )
+    result: dict[str, Any] = {"from_ms": start_ms, "to_ms": end_ms, "faults": len(planned)}
+    with progress("simulating", _expected(described, end_ms - start_ms)) as advance:
+        simulator = _simulator(described, planned, start_ms)
+        if out is not None:
+            result |= _to_file(simulator, end_ms, out, arrival, advance)
+        else:
+            result |= _to_server(simulator, end_ms, str(url), token, connections, advance)
+    result |= _write_labels(described, planned, out, labels)
+    result["seconds"] = round(time.perf_counter() - began, 3)
+    finish(result, [f"{key}: {value}" for key, value in result.items()], json)
+
+
+def _fleet(description: Path | None, stations: int, interval_s: float, seed: int) -> Fleet:
+    import msgspec
+
+    from tocsin.errors import InvalidInputError
+    from tocsin.simulate.fleet import Fleet
+
+    if description is None:
+        # A fleet that samples fast has little room for jitter and latency.
+        slack_s = min(0.4, interval_s / 4)
+        return Fleet(
+            stations=stations, interval_s=interval_s, seed=seed, jitter_s=slack_s, latency_spread_s=slack_s
+        )
+    try:
+        return msgspec.yaml.decode(description.read_bytes(), type=Fleet)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise InvalidInputError(f"{description}: {error}", field="fleet") from error
+
+
+def _span(start: str | None, days: float, *, ends_now: bool) -> tuple[int, int]:
+    from datetime import UTC, datetime
+
+    from tocsin.errors import InvalidInputError
+
+    length_ms = round(days * 86_400_000)
+    if length_ms <= 0:
+        raise InvalidInputError("--days must be more than 0", field="days")
+    if start is None and ends_now:
+        now_ms = time.time_ns() // 1_000_000
+        return now_ms - length_ms, now_ms
+    try:
+        moment = datetime.fromisoformat(start or _DEFAULT_START)
+    except ValueError as error:
+        raise InvalidInputError(f"--start: {error}; write it like {_DEFAULT_START}", field="start") from error
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    start_ms = round(moment.timestamp() * 1000)
+    return start_ms, start_ms + length_ms
+
+
+def _plan(fleet: Fleet, faults: str, from_ms: int, to_ms: int, per_month: float) -> list[Fault]:
+    from tocsin.simulate.faults import parse_kinds, plan_faults
+
+    kinds = parse_kinds(faults)
+    planned = plan_faults(fleet, kinds, from_ms, to_ms, per_station_month=per_month)
+    missing = sorted({kind.value for kind in kinds} - {fault.kind.value for fault in planned})
+    if missing:
+        note(f"no room for {', '.join(missing)}: more --days or stations, or fewer --fault-free-days")
+    return planned
+
+
+def _simulator(fleet: Fleet, faults: list[Fault], start_ms: int) -> Simulator:
+    from tocsin.simulate.simulator import Simulator
+
+    return Simulator(fleet, faults, start_ms)
+
+
+def _expected(fleet: Fleet, length_ms: int) -> int:
+    return fleet.stations * length_ms // fleet.interval_ms
+
+
+def _to_file(simulator: Simulator, end_ms: int, out: Path, arrival: bool, advance: Any) -> dict[str, Any]:
+    from tocsin.simulate.writers import write_events
+
+    pieces = simulator.chunks(end_ms)
+    names = simulator.fleet.names
+    events = write_events(out, pieces, names, arrival=arrival, on_written=advance)
+    return {"events": events, "readings": events * len(names), "out": str(out)}
+
+
+def _to_server(
+    simulator: Simulator, end_ms: int, url: str, token: str, connections: int, advance: Any
+) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from tocsin.client import Destination, EventSender
+
+    sender = EventSender(Destination(url=url, token=token), connections=connections, on_acknowledged=advance)
+    return asdict(sender.send(_batches(simulator.chunks(end_ms, events=20_000)))) | {"url": url}
+
+
+def _batches(pieces: Iterator[Arrivals]) -> Iterator[Any]:
+    return (piece.batch for piece in pieces)
+
+
+def _write_labels(fleet: Fleet, faults: list[Fault], out: Path | None, labels: Path | None) -> dict[str, Any]:
+    from tocsin.simulate import faults as fault_module
+    from tocsin.simulate.writers import labels_path, write_labels
+
+    path = labels or (labels_path(out) if out is not None and faults else None)
+    if path is None:
+        return {}
+    write_labels(path, fault_module.labels(fleet, faults))
+    return {"labels": str(path)}

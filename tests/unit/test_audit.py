@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import msgspec
 import pytest
 
 from tocsin.access.audit import AuditLog
-from tocsin.access.audit_entry import AuditEntry, Outcome
+from tocsin.access.audit_entry import AuditEntry, Outcome, chain_hash
 from tocsin.clock import ManualClock
 from tocsin.errors import StorageUnavailableError
 
@@ -93,6 +94,20 @@ def test_tampering_breaks_the_chain(tmp_path: Path, opener: Opener, statement: s
     connection.execute(statement)
     connection.close()
     assert opener().verify().broken_at == broken_at
+
+
+def test_a_forged_hash_breaks_what_follows(tmp_path: Path, opener: Opener) -> None:
+    """Whoever alters a row and reckons its hash anew would have to do so for every later row too."""
+    log = filled(opener(), 4)
+    before = bytes.fromhex(log.entries("a", before=2)[0].chain)
+    log.close()
+    forged = msgspec.structs.replace(entry(1), actor="someone else")
+    connection = apsw.Connection(str(tmp_path / "audit.db"))
+    connection.execute("DROP TRIGGER entry_is_never_altered")
+    change = "UPDATE entry SET actor = ?, chain = ? WHERE sequence = 2"
+    connection.execute(change, (forged.actor, chain_hash(before, 2, forged)))
+    connection.close()
+    assert opener().verify().broken_at == 3
 
 
 def test_cutting_the_end_changes_the_head(tmp_path: Path, opener: Opener) -> None:

@@ -21,6 +21,7 @@ from tocsin.log.abstract import Append, DeadLetter, Part, RecordKind
 from tocsin.log.embedded import EmbeddedLog
 from tocsin.log.reading import LogFolder
 from tocsin.log.segment import segment_path
+from tocsin.log.settling import Settler
 
 NOW_MS = 1_700_000_000_000
 
@@ -176,6 +177,18 @@ def test_a_crash_before_trimming_deletes_files_keeps_everything(tmp_path: Path) 
     assert [stored.id for stored in log.dead_letters("t")] == [1, 2, 3]
     assert log.trim({0: 20, 1: 20}) == 2
     assert [stored.id for stored in log.dead_letters("t")] == [1, 2, 3]
+    log.close()
+
+
+def test_trimming_waits_for_no_background_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers and dead letters of a segment that is not settled yet are saved before it is deleted."""
+    monkeypatch.setattr(Settler, "wake", lambda self: None)
+    log = open_log(tmp_path)
+    for number in range(3):
+        add(log, sequence=str(number))
+    assert log.trim({0: 20, 1: 20}) == 2
+    assert len(log.dead_letters("t")) == 3
+    assert log.find_answer("t", "p", "0", b"f") == b"answer"
     log.close()
 
 

@@ -68,10 +68,15 @@ SPREAD_MIN: Final = 1e-150
 
 
 @nb.njit(cache=True, nogil=True)
-def score_rows(readings: Any, hot: Any, before: Any, settings: Any, out: Any, scratch: Any) -> None:
-    """Score every reading, then learn from it."""
+def score_rows(
+    start: int, readings: Any, hot: Any, before: Any, settings: Any, out: Any, scratch: Any, begun: Any
+) -> tuple[int, int]:
+    """Score every reading, then learn from it; stops when the starts are full. Next row and starts."""
     series, ts, value, offset, setting = readings
-    for i in range(len(ts)):
+    started = 0
+    for i in range(start, len(ts)):
+        if started == len(begun):
+            return i, started
         s = series[i]
         row = hot[s]
         rule = settings[setting[i]]
@@ -82,13 +87,16 @@ def score_rows(readings: Any, hot: Any, before: Any, settings: Any, out: Any, sc
             open_reading(row, rule, ts[i], offset[i], x)
         verdict = judge(i, row, rule, ts[i], value[i], x, out)
         if verdict == 1 and row.watched == 0:
-            if moved:
-                before[s] = scratch[0]
-            else:
-                before[s] = hot[s]
+            if not moved:
+                scratch[0] = hot[s]
+            before[s] = scratch[0]
+            begun[started].series, begun[started].ts = s, ts[i]
+            begun[started].before = scratch[0]
+            started += 1
             row.before_ms = ts[i]
         watch(row, rule, ts[i], verdict)
         learn(row, x)
+    return len(ts), started
 
 
 @nb.njit(cache=True, nogil=True)
@@ -137,7 +145,7 @@ def close_day(row: Any, rule: Any) -> None:
     if row.days == 1:
         row.level = mean
         return
-    spread = max(max(row.level_spread, NOISE_SHARE * row.noise), SPREAD_MIN)
+    spread = max(row.level_spread, NOISE_SHARE * row.noise, SPREAD_MIN)
     distance = abs(mean - row.level)
     if row.days > rule.shift_days:
         row.shift_level = row.level
@@ -173,7 +181,7 @@ def judge(i: int, row: Any, rule: Any, ts: int, value: float, x: float, out: Any
     elif why == LEVEL_SHIFT:
         expected[i] = row.shift_level
         lower[i], upper[i] = row.shift_level - row.shift_reach, row.shift_level + row.shift_reach
-    scores[i] = score
+    scores[i] = score if row.watched == 0 or not score > 1.0 else 1.0 + 0.1 * (score / (1.0 + score))
     verdict[i] = 2 if not score >= 0.0 else (1 if score > 1.0 else 0)
     reason[i] = why if score > 1.0 else 0
     return verdict[i]

@@ -77,11 +77,12 @@ VISITS_FULL: Final = 10
 MAGNITUDE_MAX: Final = 1e120  # squares and their sums stay finite
 DEVIATION_MAX: Final = 3e38  # of a float32
 RELATIVE_FLOOR: Final = 1e-2  # of the mean, while a series has never changed
-LASTING_EFOLDS: Final = 3.0
+LASTING_EFOLDS: Final = 3.5
+SMOOTH_SHARE: Final = 0.3
 STALE_SHARE: Final = 0.5
 PEAK_FADE: Final = 0.98
-PACE_EFOLDS: Final = 0.55
-NEW_DAY_EFOLDS: Final = 4.0
+PACE_EFOLDS: Final = 0.5
+NEW_DAY_EFOLDS: Final = 8.0
 SCALE_SHARE: Final = 1.0
 SCALE_GAIN: Final = 0.01
 SCALE_CLIP: Final = 10.0
@@ -101,13 +102,14 @@ def score_rows(
     kept: Any,
     caught_row: Any,
     caught_cells: Any,
-) -> tuple[int, int]:
-    """Score rows from `start`; stops when the captures are full. Returns next row and captures."""
+    begun: Any,
+) -> tuple[int, int, int]:
+    """Score rows from `start`; stops when captures or starts are full. Returns next row and both counts."""
     series, ts, value, offset, setting = readings
-    caught = 0
+    caught = started = 0
     for i in range(start, len(ts)):
-        if caught == len(caught_row):
-            return i, caught
+        if caught == len(caught_row) or started == len(begun):
+            return i, caught, started
         s = series[i]
         row = hot[s]
         rule = settings[setting[i]]
@@ -118,10 +120,12 @@ def score_rows(
             change_hour(row, cells[s], rule, ts[i], offset[i], x, kept)
         abnormal = judge(i, row, rule, ts[i], x, out)
         if abnormal and row.watched == 0:
-            if moved:
-                before[s] = scratch[0]
-            else:
-                before[s] = hot[s]
+            if not moved:
+                scratch[0] = hot[s]
+            before[s] = scratch[0]
+            begun[started].series, begun[started].ts = s, ts[i]
+            begun[started].before = scratch[0]
+            started += 1
             row.before_ms = ts[i]
         if abnormal:
             hold(row, rule, ts[i])
@@ -131,7 +135,7 @@ def score_rows(
             caught_cells[caught] = kept
             caught += 1
         learn(row, rule, ts[i], x, abnormal)
-    return len(ts), caught
+    return len(ts), caught, started
 
 
 @nb.njit(cache=True, nogil=True)
@@ -243,7 +247,7 @@ def judge(i: int, row: Any, rule: Any, ts: int, x: float, out: Any) -> bool:
     spread = max(spread, floor_of(row))
     residual = x - centre
     z = abs(residual) / spread
-    smooth_z = abs(row.smooth + (residual - row.smooth) * GAIN) / max(row.smooth_spread, 0.1 * spread)
+    smooth_z = abs(row.smooth + (residual - row.smooth) * GAIN) / max(row.smooth_spread, SMOOTH_SHARE * spread)
     raw = rarity(z, row.knee, row.excess)
     smoothed = rarity(smooth_z, row.smooth_knee, row.smooth_excess)
     share = max(raw, smoothed) / row.limit
@@ -255,7 +259,7 @@ def judge(i: int, row: Any, rule: Any, ts: int, x: float, out: Any) -> bool:
         limit = min(limit, row.held_limit)
         smooth_limit = min(smooth_limit, row.smooth_held_limit)
     abnormal = sign or z > limit or smooth_z > smooth_limit
-    reach = smooth_limit * max(row.smooth_spread, 0.1 * spread) if smoothed > raw else limit * spread
+    reach = smooth_limit * max(row.smooth_spread, SMOOTH_SHARE * spread) if smoothed > raw else limit * spread
     if sign:
         scores[i] = share + 0.1
     elif abnormal:
@@ -333,7 +337,7 @@ def learn_tails(row: Any, rule: Any, x: float, weight: float) -> None:
     if row.seen < 10:
         return
     z = abs(residual) / spread
-    smooth_z = abs(row.smooth) / max(row.smooth_spread, 0.1 * spread)
+    smooth_z = abs(row.smooth) / max(row.smooth_spread, SMOOTH_SHARE * spread)
     strange = max(
         rarity(z, row.knee, row.excess), rarity(smooth_z, row.smooth_knee, row.smooth_excess)
     ) / row.limit

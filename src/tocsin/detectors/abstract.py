@@ -107,6 +107,12 @@ class CellCapture:
     cells: bytes
 
 
+def start_rows(hot_dtype: np.dtype[Any], readings: int) -> Rows:
+    """Room for the watches that begin among so many readings, at most 4,096 at a time."""
+    dtype = np.dtype([("series", np.int32), ("ts", np.int64), ("before", hot_dtype)])
+    return np.zeros(min(readings + 1, 4096), dtype)
+
+
 @dataclass(slots=True)
 class SeriesState:
     """State of one detector: rows for `count` series of a larger capacity; grows by `reserve`.
@@ -114,6 +120,8 @@ class SeriesState:
     `hot` (at most 256 bytes a row) is touched by every reading; `cells` is a detector's cold memory.
     `before[s]` is a copy of `hot[s]` from just before the reading at `hot[s]["before_ms"]`, which is the
     first abnormal one of the run that is watched now.
+        `starts` lists every such copy that was made since the caller last emptied it (rows of `start_rows`),
+    since a later watch overwrites `before`.
     """
 
     hot: Rows
@@ -121,6 +129,7 @@ class SeriesState:
     cells: Rows
     count: int = 0
     captures: list[CellCapture] = field(default_factory=list)
+    starts: list[Rows] = field(default_factory=list)
 
 
 def pack_cells(first: int, cells: Rows) -> bytes:

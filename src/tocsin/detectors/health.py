@@ -22,6 +22,7 @@ from tocsin.detectors.abstract import (
     Scores,
     SeriesDetector,
     SeriesState,
+    start_rows,
 )
 
 
@@ -75,7 +76,13 @@ class Health(SeriesDetector):
     def score(self, readings: Readings, state: SeriesState, settings: Rows, out: Scores) -> None:
         columns = (readings.series, readings.ts, readings.value, readings.local_offset_ms, readings.setting)
         results = (out.score, out.expected, out.lower, out.upper, out.verdict, out.reason)
-        kernel.score_rows(columns, state.hot, state.before, settings, results, np.zeros(1, kernel.HOT))
+        scratch, begun = np.zeros(1, kernel.HOT), start_rows(kernel.HOT, len(readings))
+        start = 0
+        while start < len(readings):
+            start, started = kernel.score_rows(
+                start, columns, state.hot, state.before, settings, results, scratch, begun
+            )
+            state.starts.append(begun[:started].copy())
 
     def reference(self, settings: Rows) -> ReferenceSeries:
         raise NotImplementedError

@@ -24,6 +24,7 @@ from tocsin.detectors.abstract import (
     SeriesDetector,
     SeriesState,
     pack_cells,
+    start_rows,
 )
 from tocsin.thresholds import EXCESS_START, KNEE_START
 
@@ -38,7 +39,7 @@ class Seasonal(SeriesDetector):
         version=1,
         summary="what is usual at this hour of the week, learnt by the series itself",
         parameters={
-            "limit": Parameter(7.0, "e-folds of rarity", "about one reading in 400,000"),
+            "limit": Parameter(6.4, "e-folds of rarity", "about one reading in 400,000"),
             "ready_readings": Parameter(20, "readings", "an average of 10 and as many to compare it with"),
             "warm_visits": Parameter(3, "visits", "a deviation between visits needs three of them"),
             "memory": Parameter(1000, "readings", "of the series as a whole, used until cells are warm"),
@@ -82,9 +83,10 @@ class Seasonal(SeriesDetector):
         scratch, kept = np.zeros(1, kernel.HOT), np.zeros(kernel.WEEKDAYS, kernel.CELL)
         size = min(CAPTURES, len(readings) + 1)
         rows, cells = np.zeros(size, np.int64), np.zeros((size, kernel.WEEKDAYS), kernel.CELL)
+        begun = start_rows(kernel.HOT, len(readings))
         start = 0
         while start < len(readings):
-            start, caught = kernel.score_rows(
+            start, caught, started = kernel.score_rows(
                 start,
                 columns,
                 state.hot,
@@ -96,7 +98,9 @@ class Seasonal(SeriesDetector):
                 kept,
                 rows,
                 cells,
+                begun,
             )
+            state.starts.append(begun[:started].copy())
             for row, consulted in zip(rows[:caught].tolist(), cells[:caught], strict=True):
                 state.captures.append(_capture(readings, row, state, consulted))
 

@@ -119,19 +119,21 @@ def test_two_sets_of_meters_do_not_mix(meters: Meters) -> None:
 
 @pytest.mark.parametrize("form", ["json", "console"])
 def test_tokens_never_appear_in_logs(log_stream: io.StringIO, form: str) -> None:
-    """Neither a message, a nested field, a library's log, nor a traceback shows a token's secret."""
+    """No message, nested field, library's log or traceback shows a secret, not even as a local variable."""
     configure_logging("debug", form, log_stream)
     log = get_logger("ingest")
     log.info(f"token {TOKEN}", headers=[("x", TOKEN)], authorization="Basic abc", key_id="k7")
     logging.getLogger("some.library").warning("got %s", TOKEN)
     try:
-        raise ValueError(TOKEN)
+        secret = "-".join(["local", "secret"])
+        raise ValueError(TOKEN, len(secret))
     except ValueError:
         log.exception("failed")
     shown = log_stream.getvalue()
     assert "ValueError" in shown
     assert "c2VjcmV0" not in shown
     assert "Basic abc" not in shown
+    assert "local-secret" not in shown
     assert "tcs_k7_[redacted]" in shown
 
 

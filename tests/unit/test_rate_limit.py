@@ -30,6 +30,15 @@ def test_a_burst_passes_and_the_rate_holds_after_it() -> None:
     assert [passes(limiter) for _ in range(3)] == [True, True, False]
 
 
+def test_a_long_pause_saves_up_no_more_than_the_burst() -> None:
+    """After an hour of silence a credential still gets its burst only."""
+    clock = ManualClock()
+    limiter = RateLimiter(LIMITS, clock)
+    assert passes(limiter)
+    clock.sleep(3600)
+    assert [passes(limiter) for _ in range(5)] == [True] * 4 + [False]
+
+
 def test_the_refusal_says_when_to_try_again() -> None:
     """Waiting as long as told is enough, and less is not."""
     clock = ManualClock()

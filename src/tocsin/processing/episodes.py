@@ -219,8 +219,7 @@ def _evidence_of_turn(
     turn: Any, slot: Slot, settings: Settings, device: str, parameter: str, source: Source, before_offset: int
 ) -> Evidence:
     series, run, until_ms = int(turn["series"]), turn["run"], int(turn["at_ms"])
-    before = slot.before_run(series, int(run["started_ms"]))
-    from_ms = int(before["before_ms"])
+    from_ms = int(run["started_ms"])
     cells = tuple(
         (capture.ts, capture.cells)
         for capture in slot.state.captures
@@ -232,7 +231,7 @@ def _evidence_of_turn(
         partition=source.partition,
         before_offset=before_offset,
         by_time=source.by_time,
-        state=before.tobytes(),
+        state=slot.before_run(series, from_ms).tobytes(),
         state_version=slot.detector.state_version,
         cells=cells,
         settings=settings_of_device(settings, device, parameter),

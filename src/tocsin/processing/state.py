@@ -75,7 +75,10 @@ class Slot:
 
     def before_run(self, series: int, started_ms: int) -> Rows:
         """The hot state from just before the run that started at `started_ms` came under watch."""
-        del started_ms
+        for starts in reversed(self.state.starts):
+            rows = np.flatnonzero((starts["series"] == series) & (starts["ts"] == started_ms))
+            if len(rows):
+                return np.array(starts["before"][rows[0]])
         return np.array(self.state.before[series])
 
     def copy_series(self, number: int, other: Slot, derived: int) -> None:
@@ -93,7 +96,8 @@ class Slot:
         self.state.captures = kept + moved
 
     def forget_captures(self) -> None:
-        """Drop captures of series that are no longer watched."""
+        """Drop starts, and captures of series that are no longer watched."""
+        self.state.starts.clear()
         hot = self.state.hot
         self.state.captures = [
             capture

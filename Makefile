@@ -5,7 +5,7 @@ export NO_MKDOCS_2_WARNING := 1
 LOCKS := requirements/installer.txt pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test install check test-services proof torture bench quality docs lock format clean
+.PHONY: help demo test install check test-services proof torture bench quality docs reference lock format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,12 @@ quality: .venv/.dev ## measure detection on labelled data sets in DATA=DIR; last
 
 docs: .venv/.dev ## build the documentation site into site/
 	$(BIN)/mkdocs build --strict
+
+reference: .venv/.dev ## write the generated pages of docs/reference anew
+	$(BIN)/python -m tocsin.cli.reference > docs/reference/cli.md
+	$(BIN)/python -m tocsin.config > docs/reference/configuration.md
+	$(BIN)/python -m tocsin.observability > docs/reference/metrics.md
+	$(BIN)/python -m tocsin.access > docs/reference/roles.md
 
 lock: .venv/.dev ## resolve requirements/*.txt again from pyproject.toml (UPGRADE=1 takes newer versions)
 	@scripts/lock $(if $(UPGRADE),--upgrade)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import tocsin
+from tocsin.cli.reference import render_reference
 from tocsin.errors import TocsinError
 from tocsin.ingest.parsing.line_code import LINE_CODES
 
@@ -58,3 +59,8 @@ def test_every_code_of_a_line_is_documented_as_the_answer_says_it(sections: dict
 def test_every_documented_code_says_what_to_do(sections: dict[str, str]) -> None:
     """An error without advice is half an answer."""
     assert [code for code, text in sections.items() if "*What to do:* " not in text] == []
+
+
+def test_every_command_is_described_as_its_help_says_it(root: Path) -> None:
+    """The page of commands is what the commands say of themselves; `make reference` writes it anew."""
+    assert (root / "docs" / "reference" / "cli.md").read_text() == render_reference()

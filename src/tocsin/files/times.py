@@ -81,15 +81,16 @@ def _from_text(column: pa.Array, unit: str) -> tuple[I64, Bools]:
             return _from_stamps(column.cast(pa.timestamp("ns")))
     except pa.ArrowInvalid:
         pass
-    parsed = [_parse(text, unit) for text in column.to_pylist()]
+    parsed = [parse_time(text, unit) for text in column.to_pylist()]
     ms = np.array([0 if value is None else value for value in parsed], np.int64)
     return ms, np.array([value is not None for value in parsed], np.bool_)
 
 
-def _parse(text: str | None, unit: str) -> int | None:
-    """Numbers first: Python would read 17110101 as a day of the year 1711."""
+def parse_time(text: str | None, unit: str) -> int | None:
+    """A time written as text: a number in `unit`, or ISO 8601; None if it is neither."""
     if text is None:
         return None
+    # Numbers first: Python would read 17110101 as a day of the year 1711.
     try:
         ms, valid = _from_floats(pa.array([float(text)]), unit)
         return int(ms[0]) if valid[0] else None

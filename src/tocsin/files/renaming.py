@@ -1,0 +1,99 @@
+"""Gives the fields of NDJSON lines the names and units that events have."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from tocsin.errors import InvalidInputError
+from tocsin.events import I64
+from tocsin.files.mapping import DEVICE_COLUMN, STEP_START_MS, TIME_COLUMN, UNITS_PER_S, Columns, Mapping
+from tocsin.files.times import parse_time
+from tocsin.ndjson import RESERVED_FIELDS
+
+
+class Renamer:
+    """Rewrites whole blocks of lines. A line that can't be read stays as it is: the parser refuses it."""
+
+    NO_ARRIVAL: Final = np.iinfo(np.int64).min
+
+    def __init__(self, mapping: Mapping, device: str, first_line: bytes) -> None:
+        fields = _fields(first_line) or {}
+        for name in (mapping.device_column, mapping.time_column, mapping.arrival_column):
+            if name is not None and fields and name not in fields:
+                raise InvalidInputError(f"no field {name!r} in the first line; there are {', '.join(fields)}")
+        self._mapping = mapping
+        self._device = device
+        self._seen: dict[str, int] = {}
+        self._as_is = mapping.plain and DEVICE_COLUMN in fields
+        self._time = mapping.time_column or (None if mapping.step_seconds is not None else TIME_COLUMN)
+        self.columns: Final = Columns(
+            device=mapping.device_column or (DEVICE_COLUMN if DEVICE_COLUMN in fields else None),
+            time=self._time,
+            arrival=mapping.arrival_column,
+            parameters=mapping.parameters or (),
+        )
+
+    def rename(self, block: bytes) -> tuple[bytes, I64 | None]:
+        """The lines as events, and when each arrived, where there is a field for that."""
+        if self._as_is:
+            return block, None
+        lines = block.removesuffix(b"\n").split(b"\n")
+        arrival = np.full(len(lines), self.NO_ARRIVAL, np.int64)
+        renamed = []
+        for row, line in enumerate(lines):
+            fields = _fields(line)
+            if fields is None:
+                renamed.append(line)
+                continue
+            if (arrived := self._to_ms(fields.get(self._mapping.arrival_column or ""))) is not None:
+                arrival[row] = arrived
+            renamed.append(msgspec.json.encode(self._event(fields)))
+        return b"\n".join(renamed) + b"\n", arrival if self._mapping.arrival_column else None
+
+    def _event(self, fields: dict[str, Any]) -> dict[str, Any]:
+        mapping = self._mapping
+        device = fields.get(
+            mapping.device_column or DEVICE_COLUMN, None if mapping.device_column else self._device
+        )
+        device = str(device) if isinstance(device, int) else device
+        taken = {mapping.device_column, self._time, mapping.arrival_column, *mapping.exclude}
+        event = {"device": device, "ts": self._ts(fields, str(device))}
+        for name, value in fields.items():
+            wanted = mapping.parameters is None or name in mapping.parameters or name in RESERVED_FIELDS
+            if wanted and name not in taken and name not in event:
+                event[name] = value
+        return event
+
+    def _ts(self, fields: dict[str, Any], device: str) -> Any:
+        step_s = self._mapping.step_seconds
+        value = fields.get(self._time) if self._time is not None else None
+        if step_s is None:
+            ms = self._to_ms(value)
+            return value if ms is None else ms
+        if self._time is None:
+            value = self._seen.get(device, 0)
+            self._seen[device] = value + 1
+        elif not isinstance(value, int) or isinstance(value, bool):
+            return None
+        return STEP_START_MS + round(value * (step_s * 1000))
+
+    def _to_ms(self, value: Any) -> int | None:
+        if isinstance(value, str):
+            return parse_time(value, self._mapping.time_unit)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        per_s = UNITS_PER_S[self._mapping.time_unit]
+        if isinstance(value, int):
+            return value * 1000 // per_s
+        return round(value * (1000 / per_s))
+
+
+def _fields(line: bytes) -> dict[str, Any] | None:
+    try:
+        fields = msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return None
+    return fields if isinstance(fields, dict) else None

@@ -1,0 +1,43 @@
+"""Parquet and CSV files as events."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from tocsin.files.event_file import Chunk, EventFile
+from tocsin.files.mapping import Mapping, choose_columns
+from tocsin.files.rows import RowConverter
+from tocsin.files.tables import Table
+
+_BLOCK_ROWS: Final = 65_536
+
+
+class TableFile(EventFile):
+    """Parquet or CSV. What a row becomes depends on neither the pieces nor the rows around it."""
+
+    def __init__(self, table: Table, mapping: Mapping, device: str) -> None:
+        super().__init__(device)
+        self._table = table
+        self.rows = table.rows
+        self.columns = choose_columns(mapping, table.names, table.numeric)
+        self._converter = RowConverter(mapping, self.columns, table.numbers, device)
+
+    def chunks(self, batch_rows: int) -> Iterator[Chunk]:
+        whole_batches = max(1, _BLOCK_ROWS // batch_rows) * batch_rows
+        for block in self._table.batches(self.columns.used, whole_batches):
+            first = self.report.rows
+            batch, arrival_ms, refusals = self._converter.convert(block)
+            piece = Chunk(batch, arrival_ms, first + np.arange(len(batch), dtype=np.int64))
+            for code, refused in refusals.by_code().items():
+                self.report.refuse(code, (first + refused).tolist())
+            self.report.rows += len(batch)
+            kept = np.flatnonzero(refusals.kept)
+            kept = kept[self._count(batch.take(kept))]
+            bounds = np.searchsorted(kept, np.arange(0, len(batch) + batch_rows, batch_rows))
+            for begin, end in itertools.pairwise(bounds.tolist()):
+                if begin < end:
+                    yield piece.take(kept[begin:end])

@@ -10,7 +10,20 @@ from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute
 
 from tocsin import __version__
-from tocsin.api import anomalies, audit, credentials, devices, digest, episodes, health, short, stream
+from tocsin.api import (
+    anomalies,
+    audit,
+    credentials,
+    dead_letters,
+    devices,
+    digest,
+    episodes,
+    events,
+    health,
+    query,
+    short,
+    stream,
+)
 from tocsin.api.limits import RequestGuard, RequestLimits
 from tocsin.api.measuring import RequestMeter
 from tocsin.api.names import EncodedNames
@@ -20,6 +33,7 @@ from tocsin.api.security import SecurityHeaders
 from tocsin.services.bundle import Services
 
 _ROUTERS: Final[tuple[APIRouter, ...]] = (
+    events.router,
     anomalies.router,
     episodes.router,
     devices.router,
@@ -28,6 +42,8 @@ _ROUTERS: Final[tuple[APIRouter, ...]] = (
     credentials.router,
     audit.router,
     digest.router,
+    dead_letters.router,
+    query.router,
     health.router,
 )
 _DESCRIPTION: Final = (

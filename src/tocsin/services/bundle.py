@@ -10,11 +10,14 @@ from tocsin.observability.tracing import Tracing
 from tocsin.services.anomalies import Anomalies
 from tocsin.services.audit import AuditTrail
 from tocsin.services.credentials import Credentials, Tenants
+from tocsin.services.dead_letters import DeadLetters
 from tocsin.services.devices import Devices
 from tocsin.services.digest import DigestReport
 from tocsin.services.entrance import Entrance
 from tocsin.services.episodes import Episodes
 from tocsin.services.health import Health
+from tocsin.services.ingest import Ingest
+from tocsin.services.query import Queries
 from tocsin.services.series import SeriesCharts
 from tocsin.services.sessions import Sessions
 from tocsin.services.short import ShortQuestions
@@ -32,12 +35,15 @@ class Services:
     audit: AuditTrail
     credentials: Credentials
     tenants: Tenants
+    ingest: Ingest
     anomalies: Anomalies
     episodes: Episodes
+    dead_letters: DeadLetters
     devices: Devices
     series: SeriesCharts
     short: ShortQuestions
     digest: DigestReport
+    queries: Queries
     health: Health
     sessions: Sessions
     stream: ChangeStream

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,22 +16,30 @@ import xxhash
 from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
 from tocsin.clock import Clock
+from tocsin.config.sections import IngestConfig
 from tocsin.errors import BackpressureError, ForbiddenError, InvalidInputError
 from tocsin.events import EventBatch, encode_events
+from tocsin.ingest.admission import Catalogue
 from tocsin.ingest.parsing.body import parse_body
 from tocsin.ingest.parsing.limits import ParseLimits
 from tocsin.ingest.parsing.line_error import LineError
+from tocsin.ingest.parsing.parsed_body import ParsedBody
+from tocsin.ingest.routing import Router
+from tocsin.ingest.stamping import clock_warnings, stamp
 from tocsin.log.abstract import Append, Appended, DeadLetter, Log, Part, RecordKind
 from tocsin.observability.meters import Meters
 from tocsin.observability.metrics import INGEST_LINES, INGEST_REJECTED
-from tocsin.services.receipt import Receipt, receipt_of, repeated_receipt, told_by
+from tocsin.services.receipt import LINES_TOLD_MAX, Receipt, receipt_of, repeated_receipt, told_by
 
 NAME_CHARACTERS_MAX: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One body as it came. `producer` and `sequence` make it idempotent; both or none."""
+    """One body as it came. `producer` and `sequence` make it idempotent; both or none.
+
+    Refused lines become dead letters, unless they are such already (`keep_rejected` is False).
+    """
 
     body: bytes
     content_type: str = "application/x-ndjson"
@@ -38,6 +47,7 @@ class Delivery:
     producer: str = ""
     sequence: str = ""
     source: str = "http"
+    keep_rejected: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +66,23 @@ class Ingest:
         self,
         *,
         log: Log,
-        gate: Gate,
+        catalogue: Catalogue,
         clock: Clock,
         meters: Meters,
-        limits: ParseLimits,
+        config: IngestConfig,
+        parse_limits: ParseLimits,
         threads: int = 2,
         bodies_max: int = 256,
     ) -> None:
         self._log = log
-        self._gate = gate
+        self._catalogue = catalogue
         self._clock = clock
         self._meters = meters
-        self._limits = limits
+        self._config = config
+        self._parse_limits = parse_limits
         self._places = threading.BoundedSemaphore(bodies_max)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ingest")
+        self._router = Router(log.partitions)
 
     async def deliver(self, principal: Principal, delivery: Delivery) -> Receipt:
         """What to tell the sender, once every record is durable; doesn't block the event loop."""
@@ -78,13 +91,14 @@ class Ingest:
             handed = await loop.run_in_executor(self._pool, self._hand_over, principal, delivery)
             if handed.appended is None:
                 return self._settle(handed, None)
-            return self._settle(handed, await asyncio.wrap_future(handed.appended))
+            appended: Appended = await asyncio.wrap_future(handed.appended)
+            return self._settle(handed, appended)
 
     def deliver_now(self, principal: Principal, delivery: Delivery) -> Receipt:
         """As `deliver`, in this thread; for callers without an event loop."""
         with self._place():
             handed = self._hand_over(principal, delivery)
-            return self._settle(handed, handed.appended and handed.appended.result())
+            return self._settle(handed, handed.appended.result() if handed.appended else None)
 
     def close(self) -> None:
         """Let the threads end; idempotent. The log is not closed."""
@@ -98,3 +112,87 @@ class Ingest:
             yield
         finally:
             self._places.release()
+
+    def _hand_over(self, principal: Principal, delivery: Delivery) -> _Handed:
+        require(principal, Permission.INGEST)
+        producer = _producer(principal, delivery)
+        fingerprint = xxhash.xxh3_128_digest(delivery.body)
+        if producer:
+            answer = self._log.find_answer(principal.tenant, producer, delivery.sequence, fingerprint)
+            if answer is not None:
+                return _Handed(repeated_receipt(answer))
+        arrival_ms = self._clock.now_ms()
+        parsed = self._parse(principal, delivery)
+        config = self._config
+        batch, wrong = stamp(
+            parsed.batch,
+            arrival_ms,
+            live_ms=config.live_within_s * 1000,
+            skew_ms=config.clock_ahead_max_s * 1000,
+        )
+        told = clock_warnings(batch, parsed.line, wrong[:LINES_TOLD_MAX], arrival_ms)
+        receipt = receipt_of(len(batch), parsed.errors, told, len(wrong))
+        kept = parsed.errors if delivery.keep_rejected else ()
+        if not len(batch) and not kept:
+            return _Handed(receipt, parsed.errors)
+        append = Append(
+            tenant=principal.tenant,
+            arrival_ms=arrival_ms,
+            parts=self._parts(principal.tenant, batch),
+            dead_letters=_dead_letters(principal.tenant, arrival_ms, delivery.source, kept),
+            producer=producer,
+            sequence=delivery.sequence,
+            fingerprint=fingerprint,
+            answer=receipt.body,
+        )
+        return _Handed(receipt, parsed.errors, self._log.submit(append))
+
+    def _parse(self, principal: Principal, delivery: Delivery) -> ParsedBody:
+        parsed = parse_body(
+            delivery.body,
+            content_type=delivery.content_type,
+            content_encoding=delivery.content_encoding,
+            limits=self._parse_limits,
+        )
+        if not principal.may_speak_for(parsed.batch.device).all():
+            # the whole body, since whoever sends for others is misconfigured or worse
+            raise ForbiddenError("This credential may not speak for a device in this body.", field="device")
+        return self._catalogue.admit(principal.tenant, parsed)
+
+    def _parts(self, tenant: str, batch: EventBatch) -> list[Part]:
+        return [
+            Part(partition, RecordKind.EVENTS, len(piece), encode_events(piece))
+            for partition, piece in self._router.route(tenant, batch)
+        ]
+
+    def _settle(self, handed: _Handed, appended: Appended | None) -> Receipt:
+        receipt = handed.receipt
+        if appended is not None and appended.repeated:
+            receipt = repeated_receipt(appended.answer)
+        told = told_by(receipt)
+        self._meters.add(INGEST_LINES, told.received, outcome="received")
+        if receipt.repeated:
+            self._meters.add(INGEST_LINES, told.received, outcome="repeated")
+            return receipt
+        self._meters.add(INGEST_LINES, told.accepted, outcome="accepted")
+        self._meters.add(INGEST_LINES, told.rejected, outcome="rejected")
+        for code, count in Counter(error.code.value for error in handed.errors).items():
+            self._meters.add(INGEST_REJECTED, count, code=code)
+        return receipt
+
+
+def _producer(principal: Principal, delivery: Delivery) -> str:
+    """The producer within its credential, so that nobody hears another's answers; "" = not idempotent."""
+    producer, sequence = delivery.producer, delivery.sequence
+    if bool(producer) != bool(sequence):
+        raise InvalidInputError("Send producer and sequence together, or neither.", field="Tocsin-Sequence")
+    if max(len(producer), len(sequence)) > NAME_CHARACTERS_MAX:
+        raise InvalidInputError(f"At most {NAME_CHARACTERS_MAX} characters.", field="Tocsin-Producer")
+    return f"{principal.key_id}/{producer}" if producer else ""
+
+
+def _dead_letters(tenant: str, arrival_ms: int, source: str, errors: Sequence[LineError]) -> list[DeadLetter]:
+    return [
+        DeadLetter(tenant, arrival_ms, source, error.line, error.code, error.field, error.detail, error.body)
+        for error in errors
+    ]

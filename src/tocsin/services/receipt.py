@@ -23,6 +23,11 @@ class Receipt:
     body: bytes
     repeated: bool = False
 
+    @property
+    def accepted(self) -> int:
+        """How many lines were accepted."""
+        return told_by(self).accepted
+
 
 class Told(msgspec.Struct):
     """The members of a receipt that are read back; a body without `status` was answered 200."""
@@ -33,7 +38,12 @@ class Told(msgspec.Struct):
     status: int = 200
 
 
-def receipt_of(accepted: int, errors: Sequence[LineError], warnings: Sequence[LineError]) -> Receipt:
+_READ_BACK: Final = msgspec.json.Decoder(Told)
+
+
+def receipt_of(
+    accepted: int, errors: Sequence[LineError], warnings: Sequence[LineError], warnings_total: int
+) -> Receipt:
     """The first answer to a body: a problem if it had lines and all of them were bad."""
     members: dict[str, Any] = {
         "received": accepted + len(errors),
@@ -43,7 +53,7 @@ def receipt_of(accepted: int, errors: Sequence[LineError], warnings: Sequence[Li
         "errors": _told(errors),
         "errors_left_out": max(0, len(errors) - LINES_TOLD_MAX),
         "warnings": _told(warnings),
-        "warnings_left_out": max(0, len(warnings) - LINES_TOLD_MAX),
+        "warnings_left_out": max(0, warnings_total - LINES_TOLD_MAX),
     }
     status = HTTPStatus.OK
     if errors and not accepted:
@@ -58,10 +68,14 @@ def receipt_of(accepted: int, errors: Sequence[LineError], warnings: Sequence[Li
     return Receipt(status.value, msgspec.json.encode(members))
 
 
-def repeated_receipt(answer: bytes) -> tuple[Receipt, Told]:
-    """The first answer again, and what it said."""
-    told = msgspec.json.decode(answer, type=Told)
-    return Receipt(told.status, answer, repeated=True), told
+def repeated_receipt(answer: bytes) -> Receipt:
+    """The first answer again."""
+    return Receipt(_READ_BACK.decode(answer).status, answer, repeated=True)
+
+
+def told_by(receipt: Receipt) -> Told:
+    """How many lines the receipt speaks of."""
+    return _READ_BACK.decode(receipt.body)
 
 
 def _told(errors: Sequence[LineError]) -> list[dict[str, Any]]:

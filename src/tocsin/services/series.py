@@ -38,8 +38,14 @@ class Band:
 
     def take(self, rows: I64) -> Band:
         """The readings at `rows`."""
-        columns = (self.ts, self.value, self.expected, self.lower, self.upper, self.verdict)
-        return Band(*(column[rows] for column in columns))
+        return Band(
+            ts=self.ts[rows],
+            value=self.value[rows],
+            expected=self.expected[rows],
+            lower=self.lower[rows],
+            upper=self.upper[rows],
+            verdict=self.verdict[rows],
+        )
 
 
 class Bands(Protocol):

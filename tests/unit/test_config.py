@@ -125,6 +125,13 @@ def test_all_mistakes_come_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ]
 
 
+def test_variables_of_the_commands_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Address and credential for the commands that talk to a server are no mistake where one is started."""
+    monkeypatch.setenv("TOCSIN_URL", "http://127.0.0.1:8765")
+    monkeypatch.setenv("TOCSIN_TOKEN", "tcs_k_secret")
+    assert "secret" not in print_config(load_config())
+
+
 def test_variable_that_is_not_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A mapping in the environment that is no JSON is refused with the remedy."""
     monkeypatch.setenv("TOCSIN_WATCH__TIMEZONES", "pump-7")

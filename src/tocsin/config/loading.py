@@ -18,6 +18,8 @@ from tocsin.config.sections import Config
 
 PREFIX = "TOCSIN_"
 PATH_VARIABLE = "TOCSIN_CONFIG"
+# read by the commands that talk to a server, so they may be set where one is started
+_CLIENT_VARIABLES = {"TOCSIN_URL", "TOCSIN_TOKEN"}
 _FILE_BYTES_MAX = 4 << 20
 
 Place = tuple[str | int, ...]
@@ -108,7 +110,7 @@ def _unknown_variables() -> list[str]:
     known = sorted(name.upper() for name in Config.model_fields)
     mistakes = []
     for variable in sorted(os.environ):
-        if not variable.upper().startswith(PREFIX) or variable.upper() == PATH_VARIABLE:
+        if not variable.upper().startswith(PREFIX) or variable.upper() in {PATH_VARIABLE, *_CLIENT_VARIABLES}:
             continue
         section = variable.upper().removeprefix(PREFIX).split("__")[0]
         if section not in known:

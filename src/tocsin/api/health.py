@@ -46,6 +46,7 @@ async def healthz() -> Alive:
 @router.get(
     "/readyz",
     summary="Can it do its work?",
+    response_model=Ready,
     responses={503: {"model": Ready, "description": "A check fails: send requests elsewhere."}},
 )
 def readyz(services: ServicesOf) -> Ready | JSONResponse:

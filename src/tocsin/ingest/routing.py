@@ -1,50 +1,66 @@
-"""Which partition each event goes to; shards are computed once per device."""
+"""Which partition each event goes to."""
 
 from __future__ import annotations
 
 import threading
-from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from tocsin.events import I32, EventBatch
+from tocsin.events import I32, I64, EventBatch
 from tocsin.interning import Interner
-from tocsin.sharding import partition_of, shard_of
+from tocsin.sharding import SHARDS, shard_of
 
 
 class Router:
-    """Splits batches of one tenant by partition. Remembers every device it has seen; thread-safe."""
+    """Remembers the shard of each device name, so that it is hashed once. Thread-safe.
 
-    def __init__(self, tenant: str, partitions: int) -> None:
-        self._tenant: Final = tenant
-        self._partitions: Final = partitions
-        self._names = Interner()
-        self._partition_of: npt.NDArray[np.int32] = np.zeros(1024, np.int32)
+    Its memory grows with the names that it is shown, so it is shown admitted events only.
+    """
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
         self._lock = threading.Lock()
+        self._tenants: dict[str, _Shards] = {}
 
-    def route(self, batch: EventBatch) -> list[tuple[int, EventBatch]]:
-        """The batch by partition, ascending; order within a partition is kept. One partition: no copy."""
-        if self._partitions == 1 or len(batch) == 0:
-            return [(0, batch)] if len(batch) else []
-        partition = self._partitions_of(batch)
-        found = np.unique(partition).tolist()
-        if len(found) == 1:
-            return [(found[0], batch)]
-        return [
-            (number, batch.take(np.flatnonzero(partition == number).astype(np.int64))) for number in found
-        ]
+    def route(self, tenant: str, batch: EventBatch) -> list[tuple[int, EventBatch]]:
+        """The batch cut by partition, ascending; the order within a partition is kept.
 
-    def _partitions_of(self, batch: EventBatch) -> I32:
+        When all events go to one partition, the batch itself is given back.
+        """
+        if len(batch) == 0:
+            return []
+        if self._partitions == 1:
+            return [(0, batch)]
         with self._lock:
-            known = len(self._names)
-            numbers = self._names.intern(batch.device)
-            for number in range(known, len(self._names)):
-                self._remember(number)
-            return self._partition_of[numbers]
+            shards = self._tenants.setdefault(tenant, _Shards(tenant))
+        partition = shards.of(batch).astype(np.int64) * self._partitions // SHARDS
+        if (partition == partition[0]).all():
+            return [(int(partition[0]), batch)]
+        # NumPy sorts 16-bit numbers by radix.
+        rows: I64 = np.argsort(partition.astype(np.int16), kind="stable")
+        found, first = np.unique(partition[rows], return_index=True)
+        parts = np.split(rows, first[1:])
+        return [(int(number), batch.take(part)) for number, part in zip(found, parts, strict=True)]
 
-    def _remember(self, number: int) -> None:
-        if number == len(self._partition_of):
-            self._partition_of = np.concatenate([self._partition_of, np.zeros_like(self._partition_of)])
-        shard = shard_of(self._tenant, self._names.name(number))
-        self._partition_of[number] = partition_of(shard, self._partitions)
+
+class _Shards:
+    """The shards of one tenant's devices."""
+
+    def __init__(self, tenant: str) -> None:
+        self._tenant = tenant
+        self._lock = threading.Lock()
+        self._devices = Interner()
+        self._shards: I32 = np.zeros(1024, np.int32)
+
+    def of(self, batch: EventBatch) -> I32:
+        """The shard of each event."""
+        with self._lock:
+            known = len(self._devices)
+            numbers = self._devices.intern(batch.device)
+            if len(self._devices) > len(self._shards):
+                size = max(len(self._devices), 2 * known)
+                self._shards = np.resize(self._shards, size)
+            for number in range(known, len(self._devices)):
+                self._shards[number] = shard_of(self._tenant, self._devices.name(number))
+            shards: I32 = self._shards[numbers]
+            return shards

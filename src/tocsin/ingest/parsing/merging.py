@@ -24,16 +24,16 @@ def concat(left: EventBatch, right: EventBatch) -> EventBatch:
     name_map = np.array([names.setdefault(name, len(names)) for name in right.names], np.int32)
     stream_map = np.array([streams.setdefault(pair, len(streams)) for pair in right.streams], np.int32)
     return EventBatch(
-        device=_concat_strings(left.device, right.device),
+        device=concat_strings(left.device, right.device),
         ts=np.concatenate([left.ts, right.ts]),
         flags=np.concatenate([left.flags, right.flags]),
         stream=np.concatenate([left.stream, stream_map[right.stream]]),
         reading_offsets=_concat_offsets(left.reading_offsets, right.reading_offsets),
         parameter=np.concatenate([left.parameter, name_map[right.parameter]]),
         value=np.concatenate([left.value, right.value]),
-        text=_concat_strings(left.text, right.text),
+        text=concat_strings(left.text, right.text),
         text_count=np.concatenate([left.text_count, right.text_count]),
-        event_id=_concat_strings(left.event_id, right.event_id),
+        event_id=concat_strings(left.event_id, right.event_id),
         names=tuple(names),
         streams=tuple(streams),
     )
@@ -63,7 +63,8 @@ def _concat_offsets(left: I32, right: I32) -> I32:
     return np.concatenate([left, right[1:] + left[-1]])
 
 
-def _concat_strings(left: Strings, right: Strings) -> Strings:
+def concat_strings(left: Strings, right: Strings) -> Strings:
+    """The rows of `left`, then those of `right`."""
     return Strings(_concat_offsets(left.offsets, right.offsets), np.concatenate([left.data, right.data]))
 
 

@@ -62,7 +62,7 @@ def open_database(path: Path, tuning: Tuning, merge_when: MergeRule | None = Non
     CorruptError when the write-ahead log has lost commits.
     """
     require_sqlite(apsw.sqlite_lib_version())
-    existed = path.exists()
+    existed, wal_existed = path.exists(), path.with_name(path.name + "-wal").exists()
     if not existed:
         make_directory(path.parent)
     with storage_faults(str(path)):
@@ -77,7 +77,7 @@ def open_database(path: Path, tuning: Tuning, merge_when: MergeRule | None = Non
         check_tail(connection)
         rule = merge_when or (lambda pages: pages >= tuning.merge_after_pages)
         connection.set_wal_hook(partial(_merge, merge_when=rule))
-    if not existed:
+    if not (existed and wal_existed):
         sync_directory(path.parent)
     return connection
 

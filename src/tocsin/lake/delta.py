@@ -10,7 +10,7 @@ from tocsin.clock import Clock
 from tocsin.errors import ConflictError
 from tocsin.lake.abstract import Lake, Slice
 from tocsin.lake.intake import changes_of
-from tocsin.lake.reading import read_device
+from tocsin.lake.reading import open_reader, read_device
 from tocsin.lake.schemas import EVENTS
 from tocsin.lake.store import LakeStore, Snapshot
 from tocsin.log.abstract import Record
@@ -25,6 +25,7 @@ class DeltaLake(Lake):
 
     def __init__(self, folder: Path, clock: Clock, *, read_only: bool = False) -> None:
         self.store: Final = LakeStore(folder, clock, read_only=read_only)
+        self._reader: Final = open_reader()
 
     def append(self, records: Sequence[Record]) -> None:
         with self.store.writing:
@@ -52,6 +53,7 @@ class DeltaLake(Lake):
         to_ms: int | None = None,
     ) -> Slice:
         return read_device(
+            self._reader,
             self.store.snapshot(),
             tenant,
             device,
@@ -61,6 +63,7 @@ class DeltaLake(Lake):
         )
 
     def close(self) -> None:
+        self._reader.close()
         self.store.close()
 
     def _require_no_gap(self, records: Sequence[Record]) -> None:

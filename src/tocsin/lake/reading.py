@@ -20,6 +20,7 @@ from tocsin.lake.store import Snapshot
 Span = tuple[int | None, int | None]
 """First and last millisecond, both included; None = unbounded."""
 
+_MEMORY_LIMIT: Final = "1GiB"
 _STAMP_MAX_US: Final = 2**53 * 1000
 
 _SELECT: Final = lake_queries("reading")["device_events"]
@@ -41,8 +42,22 @@ _NO_EVENTS: Final = EventBatch(
 )
 
 
+def open_reader() -> duckdb.DuckDBPyConnection:
+    """The engine for `read_device`; opening costs more than a read, so it is kept. Cursors are thread-safe."""
+    engine = duckdb.connect(config={"threads": 1, "memory_limit": _MEMORY_LIMIT})
+    engine.execute("SET GLOBAL TimeZone = 'UTC'")
+    return engine
+
+
 def read_device(
-    snapshot: Snapshot, tenant: str, device: str, *, partition: int, before_offset: int, span_ms: Span
+    engine: duckdb.DuckDBPyConnection,
+    snapshot: Snapshot,
+    tenant: str,
+    device: str,
+    *,
+    partition: int,
+    before_offset: int,
+    span_ms: Span,
 ) -> Slice:
     """Events of the device in the order of the log, whatever files they lie in now.
 
@@ -65,9 +80,8 @@ def read_device(
         "first": first,
         "last": last,
     }
-    with duckdb.connect(config={"threads": 1}) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        return _slice(connection.sql(_SELECT, params=parameters).to_arrow_table(), device)
+    with engine.cursor() as cursor:
+        return _slice(cursor.sql(_SELECT, params=parameters).to_arrow_table(), device)
 
 
 def _may_hold(

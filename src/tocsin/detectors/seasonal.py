@@ -26,7 +26,6 @@ from tocsin.detectors.abstract import (
     pack_cells,
     start_rows,
 )
-from tocsin.thresholds import EXCESS_START, KNEE_START
 
 CAPTURES: Final = 4096  # hour changes under watch between two returns from the kernel
 
@@ -64,18 +63,13 @@ class Seasonal(SeriesDetector):
         row, values = settings_row(self, settings)
         for name in ("limit", "ready_readings", "warm_visits", "memory", "level_gain"):
             row[name] = values[name]
+        row["memory_gain"] = 1.0 / values["memory"]
         row["hold_ms"] = int(values["hold_s"] * 1000)
         return row
 
     def initialise(self, hot: Rows, cells: Rows) -> None:
         del cells  # no visits: zeroes
-        hot["before_ms"] = NEVER_MS
-        hot["last_abnormal_ms"] = NEVER_MS
-        hot["hour_end_ms"] = NEVER_MS
-        hot["knee"] = KNEE_START
-        hot["smooth_knee"] = KNEE_START
-        hot["excess"] = EXCESS_START
-        hot["smooth_excess"] = EXCESS_START
+        kernel.initialise(hot, NEVER_MS)
 
     def score(self, readings: Readings, state: SeriesState, settings: Rows, out: Scores) -> None:
         columns = (readings.series, readings.ts, readings.value, readings.local_offset_ms, readings.setting)

@@ -45,7 +45,7 @@ def test_nothing_has_to_be_set() -> None:
     config = load_config()
     assert (config.http.host, config.http.port, config.log.partitions) == ("127.0.0.1", 8765, 4)
     assert config.http.loopback
-    assert config.lake.flush_s == 60
+    assert config.lake.flush_s == 45
 
 
 def test_file_sets_and_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,6 +81,10 @@ def test_file_named_by_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ),
         ("log:\n  partitions: 4\n  partitions: 8\n", "tocsin.yaml:3: log.partitions: is given twice"),
         ("- http\n", "tocsin.yaml:1: must be a mapping of sections, such as `http:`"),
+        (
+            "http: {body_bytes_max: 8192, bytes_in_flight_max: 4096}",
+            "tocsin.yaml:1: http: bytes_in_flight_max (4096) must be at least body_bytes_max (8192)",
+        ),
         ("http: [\n", "tocsin.yaml:2: not YAML: expected the node content, but found '<stream end>'"),
         (
             "watch:\n  timezone: Mars\n",
@@ -177,6 +181,17 @@ tenants:
     north = config.settings_of("north")
     assert (north.timezone, north.policy) == ("UTC", Policy(open_after_s=60))
     assert north.parameters == {"temperature": Range(lower=-40, upper=125, unit="°C")}
+
+
+def test_remedies_name_settings_that_exist() -> None:
+    """Every setting that the page of metrics speaks of can be set."""
+    metrics = (PAGE.parent / "metrics.md").read_text()
+    sections = "|".join(Config.model_fields)
+    for section, name in re.findall(rf"`({sections})\.(\w+)`", metrics):
+        model = Config.model_fields[section].annotation
+        assert isinstance(model, type)
+        assert issubclass(model, BaseModel)
+        assert name in model.model_fields, f"{section}.{name}"
 
 
 def models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:

@@ -62,6 +62,10 @@ class HttpConfig(Section):
     body_bytes_max: Bytes = Field(
         default=64 * MIB, description="Largest body in bytes, also after decompression; above it: 413."
     )
+    bytes_in_flight_max: Bytes = Field(
+        default=256 * MIB,
+        description="Bytes of bodies held at the same time, all requests together; above it: 503.",
+    )
     concurrency_max: int = Field(
         default=256,
         ge=1,
@@ -72,6 +76,9 @@ class HttpConfig(Section):
         default=30,
         description="Seconds until a request that is still being received or answered is given up.",
     )
+    body_idle_timeout_s: Seconds = Field(
+        default=10, description="Seconds until the next piece of a body must have come; else 408."
+    )
     streams_max: int = Field(
         default=200, ge=0, le=65_536, description="Live views (server-sent events) open at the same time."
     )
@@ -80,6 +87,15 @@ class HttpConfig(Section):
     def _certificate_with_key(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key must be given together")
+        return self
+
+    @model_validator(mode="after")
+    def _room_for_one_body(self) -> Self:
+        if self.bytes_in_flight_max < self.body_bytes_max:
+            raise ValueError(
+                f"bytes_in_flight_max ({self.bytes_in_flight_max}) must be at least "
+                f"body_bytes_max ({self.body_bytes_max})"
+            )
         return self
 
     @property
@@ -101,14 +117,24 @@ class IngestConfig(Section):
         default=300,
         description="A stamp further than so many seconds in the future marks the device's clock as wrong.",
     )
-    series_per_device_max: int = Field(
+    threads: int = Field(default=2, ge=1, le=1_024, description="Threads that parse bodies.")
+    lines_per_body_max: int = Field(
+        default=100_000, ge=1, le=10_000_000, description="Lines of one body; above it the body is refused."
+    )
+    devices_per_tenant_max: int = Field(
+        default=200_000,
+        ge=1,
+        le=10_000_000,
+        description="Devices of one tenant; a new one above it is refused as `cardinality_limit`.",
+    )
+    fields_per_device_max: int = Field(
         default=1_000,
         ge=1,
         le=100_000,
-        description="Series of one device; a new one above it is refused as `cardinality_limit`.",
+        description="Parameters and text fields of one device; a new one above it: `cardinality_limit`.",
     )
     series_per_tenant_max: int = Field(
-        default=1_000_000,
+        default=5_000_000,
         ge=1,
         le=100_000_000,
         description="Series of one tenant; a new one above it is refused as `cardinality_limit`.",
@@ -134,34 +160,22 @@ class LogConfig(Section):
 
 
 class LakeConfig(Section):
-    """Raw records and hour aggregates as tables."""
+    """Raw records and hour aggregates as tables. Records are written when the first of these is reached."""
 
     flush_s: Seconds = Field(
-        default=60, description="Seconds after which live records are written to the lake."
+        default=45, description="Seconds that a record waits at most before it is written to the lake."
     )
-    flush_bytes: Bytes = Field(
-        default=64 * MIB, description="Bytes of records after which the lake is written, whatever the time."
+    flush_rows: int = Field(
+        default=1_000_000, ge=1, le=100_000_000, description="Waiting events after which they are written."
     )
+    flush_bytes: Bytes = Field(default=128 * MIB, description="Bytes written in one go, at most.")
 
 
 class ProcessingConfig(Section):
-    """The processor: how it is fed and how its state is kept."""
+    """The processor: how often its state is kept, and how soon late readings are corrected."""
 
-    threads: int = Field(
-        default=0,
-        ge=0,
-        le=1_024,
-        description="Threads that process partitions; 0 = as many as there are cores.",
-    )
-    batch_bytes: Bytes = Field(
-        default=8 * MIB, description="Bytes of log records taken in one step; no result depends on it."
-    )
     checkpoint_interval_s: Seconds = Field(
         default=10, description="Seconds between the beginnings of two rounds of checkpoints."
-    )
-    checkpoint_chunk_bytes: Bytes = Field(
-        default=4 * MIB,
-        description="State written at once, in bytes; smaller means shorter pauses of the writer.",
     )
     correction_interval_s: Seconds = Field(
         default=60, description="Seconds between two looks for late readings that need a correction."

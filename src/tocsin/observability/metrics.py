@@ -166,7 +166,7 @@ PROCESSOR_DURATION: Final = Histogram(
     name="tocsin.processor.duration",
     unit="s",
     description="Time to process one batch of log records.",
-    remedy="Grows with a growing lag: use more `processing.threads` and partitions.",
+    remedy="Grows with a growing lag: more cores are needed, and as many `log.partitions`.",
     buckets=SECONDS_SHORT,
 )
 PROCESSOR_LAG: Final = Gauge(
@@ -187,7 +187,7 @@ CHECKPOINT_DURATION: Final = Histogram(
     name="tocsin.checkpoint.duration",
     unit="s",
     description="Time to write one chunk of checkpoints.",
-    remedy="Over 0.1 s: lower `processing.checkpoint_chunk_bytes`.",
+    remedy="Over 0.1 s: the disk is slow or shared; acknowledgements may have to wait for it.",
     buckets=SECONDS_SHORT,
 )
 CHECKPOINT_LAG: Final = Gauge(

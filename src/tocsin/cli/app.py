@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tocsin.cli.backtest import backtest
 from tocsin.cli.doctor import doctor
 from tocsin.cli.ingest import ingest
 from tocsin.cli.output import Exit, exit_code_of, print_error
@@ -23,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for _command in (ingest, simulate, doctor, version):
+for _command in (ingest, simulate, backtest, doctor, version):
     app.command()(_command)
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
+import msgspec
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from tocsin.api.cursor import decode_text, encode_cursor
 from tocsin.api.dependencies import PrincipalOf, ServicesOf
 from tocsin.api.names import Name, finite, iso, iso_or_none
 from tocsin.api.openapi import answers
 from tocsin.api.parameters import Cursor, From, Limit, To, time_or_none
-from tocsin.model import Episode, Evidence, Severity
+from tocsin.model import Episode, Severity
 from tocsin.services.episodes import EpisodeQuery
 
 router = APIRouter(prefix="/v1/episodes", tags=["episodes"])
@@ -45,32 +45,6 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
-class Cell(BaseModel):
-    """A cell of a detector's memory as it was when it was consulted; bytes in base64."""
-
-    at: str
-    bytes: str
-
-
-class EvidenceView(BaseModel):
-    """All that is needed to derive the episode again; hashes are hex, bytes are base64, `settings` is JSON.
-
-    The records are those of the device between the two times, below `before_offset` of `partition`.
-    """
-
-    from_at: str
-    to_at: str
-    partition: int
-    before_offset: int
-    by_time: bool
-    state: str
-    state_version: int
-    cells: list[Cell]
-    settings: str
-    rows_digest: str
-    seal: str
-
-
 class EpisodeView(BaseModel):
     """A span of abnormal verdicts; the numbers are those of its peak, null where there is no band."""
 
@@ -98,7 +72,9 @@ class EpisodeView(BaseModel):
     explanation: str
     revision: int
     retracted: bool
-    evidence: EvidenceView | None
+    evidence: dict[str, Any] | None = Field(
+        description="All that is needed to derive the episode again, as it is kept; bytes are base64."
+    )
 
 
 class EpisodePage(BaseModel):
@@ -112,23 +88,6 @@ class Revisions(BaseModel):
     """Every state and revision of an episode, oldest first."""
 
     revisions: list[EpisodeView]
-
-
-def evidence_view(evidence: Evidence) -> EvidenceView:
-    """What a person or a program sees of the evidence."""
-    return EvidenceView(
-        from_at=iso(evidence.from_ms),
-        to_at=iso(evidence.to_ms),
-        partition=evidence.partition,
-        before_offset=evidence.before_offset,
-        by_time=evidence.by_time,
-        state=_base64(evidence.state),
-        state_version=evidence.state_version,
-        cells=[Cell(at=iso(at_ms), bytes=_base64(cell)) for at_ms, cell in evidence.cells],
-        settings=evidence.settings.decode(),
-        rows_digest=evidence.rows_digest,
-        seal=evidence.seal,
-    )
 
 
 def episode_view(episode: Episode) -> EpisodeView:
@@ -156,12 +115,8 @@ def episode_view(episode: Episode) -> EpisodeView:
         explanation=episode.explanation,
         revision=episode.revision,
         retracted=episode.retracted,
-        evidence=None if episode.evidence is None else evidence_view(episode.evidence),
+        evidence=msgspec.to_builtins(episode.evidence),
     )
-
-
-def _base64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode()
 
 
 @router.get("", summary="List episodes", responses=answers())

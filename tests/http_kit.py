@@ -1,0 +1,273 @@
+"""A whole HTTP application over real stores, for tests: two tenants, a credential of every role."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import numpy as np
+
+from tocsin import web
+from tocsin.access.audit import AuditLog
+from tocsin.access.credential import CredentialKind, NewCredential
+from tocsin.access.principal import Role
+from tocsin.access.rate_limit import RateLimiter, RateLimits
+from tocsin.access.store import AccessStore
+from tocsin.api.app import create_app
+from tocsin.api.limits import RequestLimits
+from tocsin.clock import ManualClock
+from tocsin.commit.abstract import Commit, Totals
+from tocsin.commit.embedded import EmbeddedCommitStore
+from tocsin.config.sections import IngestConfig
+from tocsin.inbox.embedded import EmbeddedInbox
+from tocsin.ingest.admission import Catalogue
+from tocsin.ingest.catalogue_store import CatalogueStore
+from tocsin.ingest.parsing.limits import ParseLimits
+from tocsin.lake.delta import DeltaLake
+from tocsin.lake.query import QueryLimits, query
+from tocsin.log.embedded import EmbeddedLog
+from tocsin.model import Episode, Severity, Verdict
+from tocsin.observability.meters import Meters
+from tocsin.observability.tracing import Tracing
+from tocsin.scores.abstract import AbnormalReading, Findings
+from tocsin.scores.embedded import EmbeddedAbnormalReadings
+from tocsin.services.anomalies import Anomalies
+from tocsin.services.audit import AuditTrail
+from tocsin.services.bundle import Services
+from tocsin.services.credentials import Credentials, Tenants
+from tocsin.services.dead_letters import DeadLetters
+from tocsin.services.devices import Device, Devices
+from tocsin.services.digest import Digest, DigestReport
+from tocsin.services.entrance import Entrance
+from tocsin.services.episodes import Episodes
+from tocsin.services.health import Health
+from tocsin.services.ingest import Ingest
+from tocsin.services.query import Queries
+from tocsin.services.replays import Replays
+from tocsin.services.series import Band, SeriesCharts
+from tocsin.services.sessions import Sessions
+from tocsin.services.short import ShortQuestions
+from tocsin.services.stream import ChangeStream
+
+NOW_MS: Final = 1_795_341_600_000  # 2026-11-22T10:00:00Z
+OWN: Final = "default"
+FOREIGN: Final = "other"
+NDJSON: Final = {"Content-Type": "application/x-ndjson"}
+GENEROUS: Final = RateLimits(requests_per_s=1e6, requests_burst=1e6, bytes_per_s=1e12, bytes_burst=1e12)
+
+
+class KnownFleet:
+    """Stands where the runtime stands: devices by tenant, each series a straight line."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, dict[str, Device]] = {}
+
+    def add(self, tenant: str, device: str, parameters: Sequence[str] = ("temperature",)) -> None:
+        """Make a device known."""
+        self.known.setdefault(tenant, {})[device] = Device(
+            device=device, application="pumps", version="1.0", parameters=tuple(parameters), last_ms=NOW_MS
+        )
+
+    def devices(self, tenant: str, *, after: str = "", limit: int = 100) -> Sequence[Device]:
+        names = sorted(name for name in self.known.get(tenant, {}) if name > after)
+        return [self.known[tenant][name] for name in names[:limit]]
+
+    def device(self, tenant: str, device: str) -> Device | None:
+        return self.known.get(tenant, {}).get(device)
+
+    def band(self, tenant: str, device: str, parameter: str, from_ms: int, to_ms: int) -> Band:
+        ts = np.arange(from_ms, to_ms, 60_000, dtype=np.int64)
+        value = np.sin(np.arange(len(ts)) / 10) + 20
+        verdict = np.where(value > 20.9, Verdict.ABNORMAL, Verdict.NORMAL).astype(np.uint8)
+        expected = np.where(np.arange(len(ts)) < 30, np.nan, 20.0)
+        return Band(ts, value, expected, expected - 1, expected + 1, verdict)
+
+    def digest(self, tenant: str) -> Digest:
+        text = tenant.encode().hex()
+        return Digest(
+            digest_raw=text, digest_scored=text, digest_final=text, counts={}, pending=0, caught_up=True
+        )
+
+
+class World:
+    """Stores, services and application in `folder`; `keys[tenant][role]` are tokens."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        rates: RateLimits = GENEROUS,
+        limits: RequestLimits | None = None,
+        parse_limits: ParseLimits | None = None,
+        bodies_max: int = 64,
+    ) -> None:
+        self.clock = ManualClock(NOW_MS)
+        self.meters = Meters()
+        self.log = EmbeddedLog(folder / "log", 4, self.clock)
+        self.commits = EmbeddedCommitStore(folder / "commit.db")
+        self.inbox = EmbeddedInbox(folder / "inbox.db")
+        self.lake = DeltaLake(folder / "lake", self.clock)
+        self.abnormal = EmbeddedAbnormalReadings(folder / "abnormal.db")
+        self.access = AccessStore(folder / "access.db", self.clock)
+        self.audit_log = AuditLog(folder / "audit.db", self.clock)
+        self.catalogue = Catalogue(CatalogueStore(folder / "catalogue.db"))
+        self.replays = Replays(folder / "replays.db")
+        self.fleet = KnownFleet()
+        self.lease = self.commits.acquire(0)
+        self.services = self._services(rates, parse_limits or ParseLimits(), bodies_max)
+        self.app = create_app(self.services, limits=limits, pages=web.routes(self.services))
+        self.keys: dict[str, dict[Role, str]] = {}
+        self.access.bootstrap_admin()
+        self.access.create_tenant(FOREIGN)
+        for tenant in (OWN, FOREIGN):
+            self._make_keys(tenant)
+
+    def client(self, token: str | None = None, **options: Any) -> httpx.AsyncClient:
+        """A client of the application itself, without a socket."""
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return httpx.AsyncClient(
+            transport=transport, base_url="http://tocsin.test", headers=headers, **options
+        )
+
+    def key(self, role: Role = Role.ADMIN, tenant: str = OWN) -> str:
+        """The token of a role in a tenant."""
+        return self.keys[tenant][role]
+
+    def gateway(self, *devices: str, tenant: str = OWN) -> str:
+        """A new token that speaks for these devices."""
+        new = NewCredential(tenant=tenant, kind=CredentialKind.GATEWAY, name="gateway", devices=devices)
+        return self.access.create(new, created_by="test")[1]
+
+    def find_anomaly(self, device: str, tenant: str = OWN, **changed: Any) -> str:
+        """Commit an episode of a device, fold it, and make it known everywhere; the anomaly's id."""
+        episode = episode_of(device, tenant, **changed)
+        position = self.commits.positions()[0] + 1
+        self.commits.commit(
+            [Commit(0, self.lease.epoch, position - 1, position, Totals(), episodes=[episode])]
+        )
+        rows = self.commits.outbox(self.inbox.position())
+        folded = self.inbox.fold(rows, self.clock.now_ms())
+        self.fleet.add(tenant, device)
+        self.abnormal.append([Findings(0, position, [reading_of(device, tenant, position)])])
+        return folded[0].id
+
+    def close(self) -> None:
+        """Close every store."""
+        self.services.ingest.close()
+        for store in (
+            self.log,
+            self.commits,
+            self.inbox,
+            self.lake,
+            self.abnormal,
+            self.access,
+            self.audit_log,
+            self.catalogue,
+            self.replays,
+        ):
+            store.close()
+        self.meters.close()
+
+    def _make_keys(self, tenant: str) -> None:
+        self.keys[tenant] = {Role.DEVICE: self.gateway("pump-7", "fan 1/2", tenant=tenant)}
+        for role in set(Role) - {Role.DEVICE}:
+            new = NewCredential(tenant=tenant, kind=CredentialKind.API_KEY, name=role.value, roles=(role,))
+            self.keys[tenant][role] = self.access.create(new, created_by="test")[1]
+
+    def _services(self, rates: RateLimits, parse_limits: ParseLimits, bodies_max: int) -> Services:
+        audit = AuditTrail(self.audit_log, self.clock, self.meters)
+        ingest = Ingest(
+            log=self.log,
+            catalogue=self.catalogue,
+            clock=self.clock,
+            meters=self.meters,
+            config=IngestConfig(),
+            parse_limits=parse_limits,
+            bodies_max=bodies_max,
+        )
+        return Services(
+            clock=self.clock,
+            meters=self.meters,
+            tracing=Tracing(),
+            entrance=Entrance(self.access, RateLimiter(rates, self.clock)),
+            audit=audit,
+            credentials=Credentials(self.access, audit),
+            tenants=Tenants(self.access, audit),
+            ingest=ingest,
+            anomalies=Anomalies(self.inbox),
+            episodes=Episodes(self.commits),
+            dead_letters=DeadLetters(self.log, ingest, self.replays, audit, self.clock),
+            devices=Devices(self.fleet, self.inbox),
+            series=SeriesCharts(self.fleet, self.fleet),
+            short=ShortQuestions(self.abnormal, self.clock),
+            digest=DigestReport(self.fleet),
+            queries=Queries(self._query),
+            health=Health(log=self.log, commits=self.commits, lake=self.lake, inbox=self.inbox, probes={}),
+            sessions=Sessions(self.clock),
+            stream=ChangeStream(self.inbox, listeners_max=4, poll_s=0.02),
+        )
+
+    def _query(self, sql: str, *, tenant: str, rows_max: int) -> Any:
+        limits = QueryLimits(rows_max=rows_max)
+        return query(sql, lake=self.lake, log=self.log, tenant=tenant, limits=limits)
+
+
+def episode_of(device: str, tenant: str = OWN, **changed: Any) -> Episode:
+    """An open episode of a device's temperature, a few minutes old."""
+    values: dict[str, Any] = {
+        "id": f"{tenant}-{device}-{changed.get('started_ms', 0)}",
+        "tenant": tenant,
+        "application": "pumps",
+        "version": "1.0",
+        "device": device,
+        "parameter": "temperature",
+        "detector": "seasonal",
+        "reason": "above",
+        "severity": Severity.WARNING,
+        "started_ms": NOW_MS - 600_000,
+        "opened_ms": NOW_MS - 300_000,
+        "end_ms": None,
+        "last_abnormal_ms": NOW_MS,
+        "peak_ms": NOW_MS,
+        "readings": 11,
+        "value": 93.2,
+        "expected": 78.0,
+        "lower": 74.9,
+        "upper": 81.1,
+        "score": 1.8,
+        "explanation": f"temperature 93.2 °C of {device} is 12.1 °C above the 81.1 °C limit",
+    }
+    return Episode(**(values | changed))
+
+
+def reading_of(device: str, tenant: str, offset: int, ts: int = NOW_MS) -> AbnormalReading:
+    """An abnormal reading of now."""
+    return AbnormalReading(
+        tenant=tenant,
+        application="pumps",
+        device=device,
+        parameter="temperature",
+        ts=ts,
+        value=93.2,
+        expected=78.0,
+        lower=74.9,
+        upper=81.1,
+        score=1.8,
+        detector="seasonal",
+        partition=0,
+        offset=offset,
+    )
+
+
+def lines(*events: dict[str, Any]) -> bytes:
+    """Events as NDJSON."""
+    return b"".join(json.dumps(event).encode() + b"\n" for event in events)
+
+
+def event(device: str = "pump-7", minute: int = 0, **values: Any) -> dict[str, Any]:
+    """One event, some minutes after NOW_MS."""
+    return {"device": device, "ts": NOW_MS + minute * 60_000, **(values or {"temperature": 20.1})}

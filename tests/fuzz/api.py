@@ -21,7 +21,7 @@ _GENEROUS = {"TOCSIN_ACCESS__REQUESTS_PER_S": "1e6", "TOCSIN_ACCESS__REQUESTS_BU
 
 def fuzz(server: Server, seconds: int, seed: int) -> int:
     """Schemathesis' exit code."""
-    command = [Path(sys.executable).parent / "st", "run", f"{server.url}/openapi.json", "--no-color"]
+    command = [str(Path(sys.executable).parent / "st"), "run", f"{server.url}/openapi.json", "--no-color"]
     command += ["--header", f"Authorization: Bearer {server.key}", "--exclude-path", "/v1/stream"]
     command += ["--checks", CHECKS, "--max-time", str(seconds), "--seed", str(seed), "--continue-on-failure"]
     return subprocess.run(command, check=False).returncode

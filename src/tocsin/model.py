@@ -30,10 +30,14 @@ class Status(IntEnum):
 
 
 class Flag(IntEnum):
-    """Bits that ingest decides per event and writes into the log."""
+    """Bits per event: the first two are decided by ingest and written into the log.
+
+    QUARANTINED is set by corrections alone, on events that came while their device was quarantined.
+    """
 
     LIVE = 1
     CLOCK_WRONG = 2
+    QUARANTINED = 4
 
 
 class Severity(StrEnum):
@@ -57,9 +61,11 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """All that is needed to derive an episode again.
 
     The records are those of the device with `from_ms` ≤ ts ≤ `to_ms` and an offset of `partition` below
-    `before_offset`, taken in the order of the log, or, where `by_time`, in order of time (a correction).
+    `before_offset`: first those below `sorted_below` (the last correction) in order of time, then the
+    others in the order of the log. Those between the offsets of a pair in `quarantines` take no part.
     `state` is the detector's hot state just before `from_ms` (at most 256 bytes) and `cells` the cells it
-    consulted since, as (time in ms, bytes). `settings` are the limits in force, as JSON. `rows_digest` is
+    consulted since, as (time in ms, bytes). `settings` are the limits in force, as (from
+    when in ms, JSON). `rows_digest` is
     the sum of the verdict rows from the episode's start on; `seal` the xxh3_128 of everything else here.
     Hashes are hex.
     """
@@ -68,11 +74,12 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     to_ms: int
     partition: int
     before_offset: int
-    by_time: bool
+    sorted_below: int
+    quarantines: tuple[tuple[int, int | None], ...] = ()
     state: bytes
     state_version: int
     cells: tuple[tuple[int, bytes], ...]
-    settings: bytes
+    settings: tuple[tuple[int, bytes], ...]
     rows_digest: str
     seal: str = ""
 

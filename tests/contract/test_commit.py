@@ -58,11 +58,11 @@ EVIDENCE = Evidence(
     to_ms=2_000,
     partition=0,
     before_offset=17,
-    by_time=False,
+    sorted_below=0,
     state=b"\0state",
     state_version=1,
     cells=((900, b"cell"),),
-    settings=b"{}",
+    settings=((0, b"{}"),),
     rows_digest="0" * 32,
 )
 

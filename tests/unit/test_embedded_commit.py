@@ -39,11 +39,11 @@ EPISODE = Episode(
         to_ms=2_000,
         partition=0,
         before_offset=17,
-        by_time=False,
+        sorted_below=0,
         state=b"the state before",
         state_version=1,
         cells=(),
-        settings=b"{}",
+        settings=((0, b"{}"),),
         rows_digest="0" * 32,
     ),
 )

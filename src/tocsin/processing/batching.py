@@ -22,6 +22,16 @@ class Events:
     batch: EventBatch
 
 
+def in_spans(
+    offsets: I64, spans: Sequence[tuple[int, int | None]]
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which offsets lie between the ends of a span; an end of None has not come yet."""
+    found = np.zeros(len(offsets), np.bool_)
+    for first, last in spans:
+        found |= (offsets > first) & (offsets < (np.inf if last is None else last))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """A control record and its offset."""

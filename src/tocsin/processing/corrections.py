@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tocsin.events import I32, I64, Strings
 from tocsin.model import Episode, Flag, SeriesKey, Status
-from tocsin.processing.batching import Events
+from tocsin.processing.batching import Events, in_spans
 from tocsin.processing.episodes import Source
 from tocsin.processing.hashing import join, raw_row, split
 from tocsin.processing.judging import Judged, judge
@@ -35,6 +35,7 @@ _DEVICE_FIELDS: Final = (
     "zone_from_ms",
     "zone_until_ms",
     "zone_offset_ms",
+    "sorted_below",
 )
 _SERIES_FIELDS: Final = (
     "last_ms",
@@ -66,8 +67,10 @@ class Correction:
     counts: Counter[str]
 
 
-def correct(events: Events, name: str, state: TenantState, source: Source) -> Correction:
-    """Derive a device again from `events` (all of them, in the order of the log) and swap in its new state.
+def correct(events: Events, name: str, state: TenantState, partition: int, offset: int) -> Correction:
+    """Derive a device again from `events` and swap in its new state.
+
+    The events are all of the device below the control record at `offset`, in the order of the log.
 
     Afterwards its digest `final` is that of the ordered records; `scored` stays what was first given.
     Costs one pass over the device's whole history.
@@ -77,7 +80,10 @@ def correct(events: Events, name: str, state: TenantState, source: Source) -> Co
         return Correction(state.tenant, name, (), [], Counter())
     device, scratch = found.device, found.state
     scored, kept_apart = _split_off(events, found.quarantines)
-    judged, episodes = _derive(scored, scratch, source)
+    scratch.devices.rows["sorted_below"][0] = offset
+    if found.quarantines:
+        scratch.quarantines[0] = found.quarantines
+    judged, episodes = _derive(scored, scratch, partition)
     pairs = _pairs(scratch, state, device)
     _swap_digests(scratch, state, device, pairs, _raw_sums(kept_apart, state, device))
     revised = revise(episodes, scratch, state, device, dict(pairs))
@@ -88,7 +94,7 @@ def correct(events: Events, name: str, state: TenantState, source: Source) -> Co
 def derive(events: Events, scratch: Scratch) -> list[Judged]:
     """A device's readings in order of time, judged from the beginning: what `correct` would find."""
     scored, _ = _split_off(events, scratch.quarantines)
-    judged, _ = _derive(scored, scratch.state, Source(0, scored.offsets, by_time=True))
+    judged, _ = _derive(scored, scratch.state, 0)
     return judged
 
 
@@ -109,10 +115,14 @@ def _split_off(events: Events, quarantines: list[tuple[int, int | None]]) -> tup
     """The events that take part, in order of time, and those that never do."""
     batch = events.batch
     apart = (batch.flags & int(Flag.CLOCK_WRONG)) != 0
-    for first, last in quarantines:
-        apart |= (events.offsets > first) & (events.offsets < (last if last is not None else np.inf))
-    out_of_time = _too_late(batch.ts, batch.stream, batch.reading_offsets, batch.parameter, apart)
+    quarantined = in_spans(events.offsets, quarantines)
+    out_of_time = _too_late(
+        batch.ts, batch.stream, batch.reading_offsets, batch.parameter, apart, quarantined
+    )
     taking_part = _only(events, ~apart, ~out_of_time)
+    marks = (quarantined[~apart] * np.uint8(Flag.QUARANTINED)).astype(np.uint8)
+    marked = replace(taking_part.batch, flags=taking_part.batch.flags | marks)
+    taking_part = replace(taking_part, batch=marked)
     order = np.argsort(taking_part.batch.ts, kind="stable")
     ordered = Events(events.tenant, taking_part.offsets[order], taking_part.batch.take(order))
     return ordered, _only(events, np.ones(len(batch), np.bool_), out_of_time)
@@ -133,7 +143,12 @@ def _only(events: Events, keep: npt.NDArray[np.bool_], readings: npt.NDArray[np.
 
 @nb.njit(cache=True, nogil=True)
 def _too_late(
-    ts: I64, stream: I32, reading_offsets: I32, parameter: I32, apart: npt.NDArray[np.bool_]
+    ts: I64,
+    stream: I32,
+    reading_offsets: I32,
+    parameter: I32,
+    apart: npt.NDArray[np.bool_],
+    quarantined: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.bool_]:
     """Readings of events apart, and those too far behind the newest of their series when they arrived."""
     found = np.zeros(reading_offsets[-1], np.bool_)
@@ -144,19 +159,19 @@ def _too_late(
     for i in range(len(ts)):
         for j in range(reading_offsets[i], reading_offsets[i + 1]):
             series = stream[i] * width + parameter[j]
-            if apart[i] or newest[series] - ts[i] > LATE_MAX_MS:
+            if apart[i] or (not quarantined[i] and newest[series] - ts[i] > LATE_MAX_MS):
                 found[j] = True
-            else:
+            elif not quarantined[i]:
                 newest[series] = max(newest[series], ts[i])
     return found
 
 
-def _derive(events: Events, scratch: TenantState, source: Source) -> tuple[list[Judged], list[Episode]]:
+def _derive(events: Events, scratch: TenantState, partition: int) -> tuple[list[Judged], list[Episode]]:
     judged, episodes = [], []
     for start in range(0, len(events.batch), _CHUNK_EVENTS):
         rows = np.arange(start, min(start + _CHUNK_EVENTS, len(events.batch)), dtype=np.int64)
         chunk = Events(events.tenant, events.offsets[rows], events.batch.take(rows))
-        found, _, published = judge(chunk, scratch, replace(source, offsets=chunk.offsets))
+        found, _, published = judge(chunk, scratch, Source(partition, chunk.offsets))
         judged.append(found)
         episodes += published
     return judged, episodes

@@ -31,11 +31,20 @@ NOTICE_STATE: Final = struct.Struct("<qddq")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a batch came from: the partition, each event's offset, and whether it was sorted by time."""
+    """Where a batch came from: the partition and each event's offset."""
 
     partition: int
     offsets: I64
-    by_time: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Which records a state of an episode rests on, as its evidence names them."""
+
+    partition: int
+    before_offset: int
+    sorted_below: int
+    quarantines: tuple[tuple[int, int | None], ...]
 
 
 def episodes_of_turns(
@@ -44,10 +53,10 @@ def episodes_of_turns(
     """The episodes that opened, worsened or closed; closed ones enter the digest."""
     found = []
     for turn in turns:
-        before_offset = int(source.offsets[gathered.event[turn["reading"]]]) + 1
-        episode = _of_turn(turn, slot, state, source, before_offset)
         series = int(turn["series"])
-        found.append(_publish(episode, int(state.series.rows[series]["device"]), series, state))
+        device = int(state.series.rows[series]["device"])
+        seen = _seen(int(source.offsets[gathered.event[turn["reading"]]]), device, state, source)
+        found.append(_publish(_of_turn(turn, slot, state, seen), device, series, state))
     return found
 
 
@@ -57,9 +66,9 @@ def episodes_of_notices(
     """The device-level episodes that started or ended; `tick_offset` is that of the tick that showed them."""
     found = []
     for notice in notices:
-        event = int(notice["event"])
-        before_offset = (int(source.offsets[event]) if event >= 0 else tick_offset) + 1
-        episode = _of_notice(notice, state, source, before_offset)
+        event, device = int(notice["event"]), int(notice["device"])
+        offset = int(source.offsets[event]) if event >= 0 else tick_offset
+        episode = _of_notice(notice, state, _seen(offset, device, state, source))
         found.append(_publish(episode, int(notice["device"]), int(notice["series"]), state))
     return found
 
@@ -97,7 +106,23 @@ def add_to_digest(number: int, device: int, series: int, state: TenantState) -> 
     state.scored_total[:] = split(join(*state.scored_total) + number)
 
 
-def settings_of_device(settings: Settings, device: str, parameter: str) -> bytes:
+def settings_between(
+    state: TenantState, device: int, parameter: str, from_ms: int, to_ms: int
+) -> tuple[tuple[int, bytes], ...]:
+    """The settings that acted on a series in a span, each with the moment from which it acted."""
+    timeline, name = state.timeline, state.names.name(device)
+    first, last = timeline.version_at(device, from_ms), timeline.version_at(device, to_ms)
+    return tuple(
+        (
+            int(timeline.acts_ms[version, device]) if version > first else NEVER_MS,
+            _settings_of(timeline.settings[version], name, parameter),
+        )
+        for version in range(first, last + 1)
+        if timeline.acts_ms[version, device] <= to_ms
+    )
+
+
+def _settings_of(settings: Settings, device: str, parameter: str) -> bytes:
     """The settings as far as they concern one series, as canonical JSON."""
     parameters = {parameter: settings.parameters[parameter]} if parameter in settings.parameters else {}
     own = msgspec.structs.replace(
@@ -107,6 +132,12 @@ def settings_of_device(settings: Settings, device: str, parameter: str) -> bytes
         parameters=parameters,
     )
     return msgspec.json.encode(own, order="deterministic")
+
+
+def _seen(offset: int, device: int, state: TenantState, source: Source) -> Seen:
+    sorted_below = int(state.devices.rows[device]["sorted_below"])
+    quarantines = tuple(state.quarantines.get(device, ()))
+    return Seen(source.partition, max(offset + 1, sorted_below), sorted_below, quarantines)
 
 
 def _numbers(episode: Episode) -> tuple[float, ...]:
@@ -161,7 +192,7 @@ def _known(episode: Episode, series: int, digest: int) -> Known:
     )
 
 
-def _of_turn(turn: Any, slot: Slot, state: TenantState, source: Source, before_offset: int) -> Episode:
+def _of_turn(turn: Any, slot: Slot, state: TenantState, seen: Seen) -> Episode:
     run, series = turn["run"], int(turn["series"])
     key, info = state.series_key(series), slot.detector.info
     settings = state.timeline.settings[int(turn["version"])]
@@ -192,7 +223,7 @@ def _of_turn(turn: Any, slot: Slot, state: TenantState, source: Source, before_o
         upper=facts.upper,
         score=facts.score,
         explanation=f"{slot.detector.explain(facts)}; abnormal for {duration(lasted_ms)}",
-        evidence=_evidence_of_turn(turn, slot, settings, key.device, key.parameter, source, before_offset),
+        evidence=_evidence_of_turn(turn, slot, state, key.parameter, seen),
     )
 
 
@@ -215,11 +246,10 @@ def _facts(run: Any, parameter: str, reason: str, settings: Settings) -> Episode
     )
 
 
-def _evidence_of_turn(
-    turn: Any, slot: Slot, settings: Settings, device: str, parameter: str, source: Source, before_offset: int
-) -> Evidence:
+def _evidence_of_turn(turn: Any, slot: Slot, state: TenantState, parameter: str, seen: Seen) -> Evidence:
     series, run, until_ms = int(turn["series"]), turn["run"], int(turn["at_ms"])
     from_ms = int(run["started_ms"])
+    device = int(state.series.rows["device"][series])
     cells = tuple(
         (capture.ts, capture.cells)
         for capture in slot.state.captures
@@ -228,19 +258,20 @@ def _evidence_of_turn(
     evidence = Evidence(
         from_ms=from_ms,
         to_ms=until_ms,
-        partition=source.partition,
-        before_offset=before_offset,
-        by_time=source.by_time,
+        partition=seen.partition,
+        before_offset=seen.before_offset,
+        sorted_below=seen.sorted_below,
+        quarantines=seen.quarantines,
         state=slot.before_run(series, from_ms).tobytes(),
         state_version=slot.detector.state_version,
         cells=cells,
-        settings=settings_of_device(settings, device, parameter),
+        settings=settings_between(state, device, parameter, from_ms, until_ms),
         rows_digest=f"{join(run['rows_low'], run['rows_high']):032x}",
     )
     return msgspec.structs.replace(evidence, seal=seal(evidence))
 
 
-def _of_notice(notice: Any, state: TenantState, source: Source, before_offset: int) -> Episode:
+def _of_notice(notice: Any, state: TenantState, seen: Seen) -> Episode:
     device, series, kind = int(notice["device"]), int(notice["series"]), int(notice["kind"])
     name, reason = state.names.name(device), _NOTICE_REASONS[kind]
     application, version = state.streams[int(state.devices.rows[device]["stream"])]
@@ -248,7 +279,6 @@ def _of_notice(notice: Any, state: TenantState, source: Source, before_offset: i
     started_ms = int(notice["started_ms"])
     ended_ms = None if notice["ended_ms"] == NEVER_MS else int(notice["ended_ms"])
     at_ms, limit_ms = int(notice["at_ms"]), float(notice["limit_ms"])
-    settings = state.timeline.settings[int(notice["version"])]
     return Episode(
         id=_identity(state.tenant, "", name, parameter, f"{DEVICE_DETECTOR}.{reason}", started_ms),
         tenant=state.tenant,
@@ -273,25 +303,25 @@ def _of_notice(notice: Any, state: TenantState, source: Source, before_offset: i
         explanation=notice_sentence(
             reason, parameter, started_ms, ended_ms, at_ms, float(notice["interval_ms"]), limit_ms
         ),
-        evidence=_evidence_of_notice(notice, settings, name, parameter, source, before_offset),
+        evidence=_evidence_of_notice(notice, state, parameter, seen),
     )
 
 
-def _evidence_of_notice(
-    notice: Any, settings: Settings, device: str, parameter: str, source: Source, before_offset: int
-) -> Evidence:
+def _evidence_of_notice(notice: Any, state: TenantState, parameter: str, seen: Seen) -> Evidence:
     started_ms, limit_ms = int(notice["started_ms"]), float(notice["limit_ms"])
-    state = NOTICE_STATE.pack(started_ms, float(notice["interval_ms"]), limit_ms, int(notice["ended_ms"]))
+    at_ms = int(notice["at_ms"])
+    before = NOTICE_STATE.pack(started_ms, float(notice["interval_ms"]), limit_ms, int(notice["ended_ms"]))
     evidence = Evidence(
         from_ms=started_ms - int(np.int64(limit_ms)),
-        to_ms=int(notice["at_ms"]),
-        partition=source.partition,
-        before_offset=before_offset,
-        by_time=source.by_time,
-        state=state,
+        to_ms=at_ms,
+        partition=seen.partition,
+        before_offset=seen.before_offset,
+        sorted_below=seen.sorted_below,
+        quarantines=seen.quarantines,
+        state=before,
         state_version=1,
         cells=(),
-        settings=settings_of_device(settings, device, parameter),
+        settings=settings_between(state, int(notice["device"]), parameter, at_ms, at_ms),
         rows_digest="0" * 32,
     )
     return msgspec.structs.replace(evidence, seal=seal(evidence))

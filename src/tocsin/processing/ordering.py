@@ -53,6 +53,7 @@ _CLOCK: Final = int(Status.UNSCORED_CLOCK)
 _QUARANTINED: Final = int(Status.UNSCORED_QUARANTINED)
 _CLOCK_WRONG: Final = int(Flag.CLOCK_WRONG)
 _LIVE: Final = int(Flag.LIVE)
+_QUARANTINED_EVENT: Final = int(Flag.QUARANTINED)
 _ALPHA: Final = 2.0 / 11.0
 
 
@@ -372,12 +373,13 @@ def _order(  # noqa: PLR0912 - one pass over the events touches each row once
             used = _wrong_clock(row, t, d, i, v, rules.device_checks, room, used)
         else:
             used = _good_clock(row, t, d, i, v, room, used)
-            if row.quarantined:
-                fixed = _QUARANTINED
-            elif t > row.newest_ms:
+            if t > row.newest_ms:
                 used = _advance_device(row, t, d, i, v, rules, room, used)
                 row.live = flags[i] & _LIVE
                 row.stream = stream[i]
+            if row.quarantined or flags[i] & _QUARANTINED_EVENT:
+                fixed = _QUARANTINED
+                row.active_ms = row.newest_ms  # its series are not advanced: they are not missing for that
         for j in range(first, last):
             item = series[reading_series[j]]
             if fixed >= 0:

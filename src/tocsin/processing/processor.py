@@ -128,9 +128,7 @@ def _decide(
                 if applied is not None and applied.has_device(offset, control.tenant, name):
                     continue
                 events = history(control.tenant, name, offset)
-                correction = correct(
-                    events, name, tenant, Source(state.partition, events.offsets, by_time=True)
-                )
+                correction = correct(events, name, tenant, state.partition, offset)
                 output.counts.update(correction.counts)
                 output.corrections.append(correction)
                 output.episodes += correction.episodes

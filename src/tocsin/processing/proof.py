@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tocsin.control import Settings
-from tocsin.detectors.abstract import NEVER_MS, unpack_cells
+from tocsin.detectors.abstract import unpack_cells
 from tocsin.errors import CorruptError
 from tocsin.events import EventBatch, Strings
 from tocsin.model import Episode, Evidence, Flag, Status
-from tocsin.processing.batching import Events
+from tocsin.processing.batching import Events, in_spans
 from tocsin.processing.episodes import DEVICE_DETECTOR, NOTICE_STATE, Source, episodes_of_turns, seal
 from tocsin.processing.ordering import Ordered, order
 from tocsin.processing.policies import fold
@@ -97,20 +97,22 @@ def _own_readings(episode: Episode, evidence: Evidence, events: Events) -> Event
     keep = (batch.flags & int(Flag.CLOCK_WRONG)) == 0
     keep &= (batch.ts >= evidence.from_ms) & (batch.ts <= evidence.to_ms)
     keep &= events.offsets < evidence.before_offset
+    keep &= ~in_spans(events.offsets, evidence.quarantines)
     streams = [
         code for code, (application, _) in enumerate(batch.streams) if application == episode.application
     ]
     keep &= np.isin(batch.stream, streams)
     rows = np.flatnonzero(keep).astype(np.int64)
-    if evidence.by_time:
-        rows = rows[np.argsort(batch.ts[rows], kind="stable")]
+    earlier = rows[events.offsets[rows] < evidence.sorted_below]
+    earlier = earlier[np.argsort(batch.ts[earlier], kind="stable")]
+    rows = np.concatenate([earlier, rows[events.offsets[rows] >= evidence.sorted_below]])
     return Events(events.tenant, events.offsets[rows], batch.take(rows))
 
 
 def _state_before(episode: Episode, evidence: Evidence) -> TenantState:
     """A state whose one series is as the evidence says it was just before."""
     timeline = Timeline()
-    timeline.restore([(msgspec.json.decode(evidence.settings, type=Settings), NEVER_MS, -1)])
+    timeline.restore([(*found, -1) for found in _settings(evidence)])
     state = TenantState(episode.tenant, timeline)
     state.add_devices(Strings.of([episode.device]))
     slot = state.slots[episode.detector]
@@ -118,6 +120,10 @@ def _state_before(episode: Episode, evidence: Evidence) -> TenantState:
     if kind.state_version != evidence.state_version or kind.hot_dtype.itemsize != len(evidence.state):
         raise CorruptError("the evidence was written by another version of the detector")
     return state
+
+
+def _settings(evidence: Evidence) -> list[tuple[Settings, int]]:
+    return [(msgspec.json.decode(content, type=Settings), from_ms) for from_ms, content in evidence.settings]
 
 
 def _chunks(events: Events, cells_at: dict[int, bytes]) -> Iterator[tuple[Events, bytes | None]]:
@@ -139,7 +145,7 @@ def _judge(
     *,
     first: bool,
 ) -> tuple[list[Episode], Ordered]:
-    source = Source(evidence.partition, events.offsets, evidence.by_time)
+    source = Source(evidence.partition, events.offsets)
     resolved = resolve(events.batch, state)
     ordered = order(events.batch, resolved, state)
     slot = state.slots[episode.detector]
@@ -166,7 +172,7 @@ def _series_of(episode: Episode, state: TenantState) -> int | None:
 def _prove_notice(episode: Episode, evidence: Evidence, events: Events) -> Proof:
     """Look again for what the notice says: the limit, the last record before it and the first after it."""
     started_ms, interval_ms, limit_ms, _ = NOTICE_STATE.unpack(evidence.state)
-    settings = msgspec.json.decode(evidence.settings, type=Settings)
+    settings = _settings(evidence)[-1][0]
     batch = events.batch
     seen = events.offsets < evidence.before_offset
     wrong = (batch.flags & int(Flag.CLOCK_WRONG)) != 0

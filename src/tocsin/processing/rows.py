@@ -23,6 +23,7 @@ DEVICE: Final = np.dtype(
         ("zone_from_ms", "i8"),  # the cached local offset holds from here …
         ("zone_until_ms", "i8"),  # … until here
         ("clock_wrong_ms", "i8"),  # first stamp of the run of wrong ones
+        ("sorted_below", "i8"),  # offset of the last correction, which put all before it in order of time
         ("interval_ms", "f8"),  # typical distance of two stamps
         ("key_low", "u8"),
         ("key_high", "u8"),

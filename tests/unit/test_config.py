@@ -11,7 +11,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from tocsin.config import Config, ConfigError, load_config, print_config, render_reference
+from tocsin.config import Config, ConfigError, load_config, print_config, render_reference, with_options
 from tocsin.config.watch import WatchConfig
 from tocsin.control import Policy, Range, Settings
 
@@ -107,6 +107,17 @@ def test_file_named_by_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_mistakes_are_named_with_line_and_remedy(tmp_path: Path, text: str, mistake: str) -> None:
     """A wrong file is refused with file, line, field and what is allowed."""
     assert mistakes_of(written(tmp_path, text)) == [mistake]
+
+
+def test_options_of_the_command_line_win(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What a command is told overrides variables, one field at a time, and is checked as they are."""
+    monkeypatch.setenv("TOCSIN_HTTP__PORT", "9000")
+    options = {"data": tmp_path, "http.port": 0, "http.host": "::1", "lake.flush_s": None}
+    config = with_options(load_config(), options)
+    assert (config.data, config.http.port, config.http.host) == (tmp_path, 0, "::1")
+    assert config.lake == load_config().lake
+    with pytest.raises(ConfigError, match=r"option http\.port: should be less than or equal to 65535"):
+        with_options(config, {"http.port": 70_000})
 
 
 def test_certificate_needs_its_key(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,24 @@ def load_config(path: Path | None = None) -> Config:
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     return config
+
+
+def with_options(config: Config, options: Mapping[str, Any]) -> Config:
+    """The configuration with what the command line says, which wins over file and environment.
+
+    `options` maps dotted names such as `http.port` to values; None = not said. ConfigError names the
+    option at fault.
+    """
+    said = {name: value for name, value in options.items() if value is not None}
+    changed: dict[str, Any] = {}
+    for name, value in said.items():
+        section, _, field = name.partition(".")
+        old = changed.get(section, getattr(config, section))
+        try:
+            changed[section] = type(old).model_validate(dict(old) | {field: value}) if field else value
+        except ValidationError as error:
+            raise ConfigError(f"option {name}: {_what((section, field), error.errors()[0])}") from error
+    return config.model_copy(update=changed)
 
 
 def _path_from_environment() -> Path | None:

@@ -172,8 +172,14 @@ class LakeConfig(Section):
 
 
 class ProcessingConfig(Section):
-    """The processor: how often its state is kept, and how soon late readings are corrected."""
+    """The processor: how much it does at once, how often its state is kept, how soon it corrects."""
 
+    steps_at_once: int = Field(
+        default=2,
+        ge=1,
+        le=1_024,
+        description="Partitions that are processed at the same time; about the cores.",
+    )
     checkpoint_interval_s: Seconds = Field(
         default=10, description="Seconds between the beginnings of two rounds of checkpoints."
     )

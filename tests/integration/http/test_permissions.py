@@ -1,0 +1,178 @@
+"""Every operation × role × tenant: the status follows the permission table, and nothing leaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from tests.http_kit import FOREIGN, NDJSON, OWN, World, event, lines
+from tocsin.access.permissions import TABLE, Permission
+from tocsin.access.principal import Role
+
+pytestmark = pytest.mark.anyio
+
+MARKER: Final = "marker-of-the-first-tenant"
+DEVICE: Final = f"{MARKER}/1 %2F"
+PUBLIC: Final = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}
+NEEDS: Final = {
+    ("POST", "/v1/events"): Permission.INGEST,
+    ("GET", "/v1/anomalies"): Permission.READ,
+    ("GET", "/v1/anomalies/{anomaly_id}"): Permission.READ,
+    ("GET", "/v1/anomalies/{anomaly_id}/history"): Permission.READ,
+    ("GET", "/v1/episodes"): Permission.READ,
+    ("GET", "/v1/episodes/{episode_id}"): Permission.READ,
+    ("GET", "/v1/episodes/{episode_id}/revisions"): Permission.READ,
+    ("GET", "/v1/devices"): Permission.READ,
+    ("GET", "/v1/devices/{device}"): Permission.READ,
+    ("GET", "/v1/devices/{device}/series"): Permission.READ,
+    ("GET", "/v1/devices/{device}/series/{parameter}"): Permission.READ,
+    ("GET", "/v1/stream"): Permission.READ,
+    ("GET", "/api/latest_anomalies"): Permission.READ,
+    ("GET", "/api/outliers_count"): Permission.READ,
+    ("GET", "/v1/digest"): Permission.OPERATE,
+    ("GET", "/v1/dead-letters"): Permission.OPERATE,
+    ("GET", "/v1/dead-letters/{letter_id}"): Permission.OPERATE,
+    ("GET", "/v1/dead-letters/{letter_id}/body"): Permission.OPERATE,
+    ("POST", "/v1/dead-letters/{letter_id}/replay"): Permission.OPERATE,
+    ("POST", "/v1/query"): Permission.OPERATE,
+    ("GET", "/v1/credentials"): Permission.ADMINISTER,
+    ("POST", "/v1/credentials"): Permission.ADMINISTER,
+    ("DELETE", "/v1/credentials/{key_id}"): Permission.ADMINISTER,
+    ("GET", "/v1/tenants"): Permission.ADMINISTER,
+    ("POST", "/v1/tenants"): Permission.ADMINISTER,
+    ("GET", "/v1/audit"): Permission.ADMINISTER,
+}
+STREAM: Final = ("GET", "/v1/stream")  # never ends, so only its refusals are asked for here
+
+
+@dataclass
+class Populated:
+    """A world in which the first tenant has one of everything, all of it marked."""
+
+    world: World
+    ids: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Populated]:
+    world = World(Path(tmp_path_factory.mktemp("permissions")))
+    anomaly = world.find_anomaly(DEVICE)
+    yield Populated(
+        world,
+        {
+            "anomaly_id": anomaly,
+            "episode_id": world.inbox.anomaly(OWN, anomaly).episodes[0],  # type: ignore[union-attr]
+            "device": DEVICE,
+            "parameter": "temperature",
+            "letter_id": "1",
+            "key_id": world.access.credentials(OWN)[0].key_id,
+        },
+    )
+    world.close()
+
+
+@pytest.fixture(autouse=True)
+async def _sent(populated: Populated) -> None:
+    """One good event and one dead letter of the first tenant, the marker in both; again changes nothing."""
+    body = lines(event(DEVICE)) + MARKER.encode() + b"\n"
+    key = {"Idempotency-Key": "populate"}
+    async with populated.world.client(populated.world.key(Role.OPERATOR)) as client:
+        answer = await client.post("/v1/events", content=body, headers=NDJSON | key)
+    assert answer.status_code == 200
+
+
+async def ask(populated: Populated, operation: tuple[str, str], token: str | None) -> httpx.Response:
+    """The operation with valid arguments that name what the first tenant has."""
+    method, template = operation
+    path = template
+    for name, value in populated.ids.items():
+        path = path.replace(f"{{{name}}}", quote(value, safe=""))
+    options: dict[str, Any] = {
+        "/v1/events": {"content": lines(event()), "headers": NDJSON},
+        "/api/outliers_count": {"params": {"time_range": "4h"}},
+        "/v1/query": {"json": {"sql": "SELECT * FROM readings"}},
+        "/v1/tenants": {"json": {"name": f"t{hash(token) % 10**6}"}},
+        "/v1/credentials": {"json": {"kind": "api_key", "name": "new", "roles": ["viewer"]}},
+    }.get(template, {})
+    if method == "GET":
+        options.pop("json", None)
+    async with populated.world.client(token) as client:
+        return await client.request(method, path, **options)
+
+
+def operations(world: World) -> set[tuple[str, str]]:
+    paths = world.app.openapi()["paths"]
+    return {(method.upper(), path) for path, methods in paths.items() for method in methods}
+
+
+async def test_every_operation_is_in_the_table(populated: Populated) -> None:
+    """A new operation needs a permission here before it passes."""
+    assert operations(populated.world) == set(NEEDS) | PUBLIC
+
+
+@pytest.mark.parametrize("operation", sorted(NEEDS), ids=" ".join)
+async def test_no_credential(populated: Populated, operation: tuple[str, str]) -> None:
+    """Without a credential, or with one that nobody holds, it is 401 and says how to sign in."""
+    for token in (None, "nonsense", "tcs_0123456789abcdef_" + "x" * 43):
+        answer = await ask(populated, operation, token)
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("operation", sorted(NEEDS), ids=" ".join)
+async def test_roles_follow_the_table(populated: Populated, operation: tuple[str, str], role: Role) -> None:
+    """A role without the permission gets 403, one with it gets what it asked for."""
+    allowed = NEEDS[operation] in TABLE[role]
+    if operation == STREAM and allowed:
+        return
+    if operation == ("DELETE", "/v1/credentials/{key_id}") and allowed:
+        return  # would end the credential under test; revoking has a test of its own
+    answer = await ask(populated, operation, populated.world.key(role))
+    if allowed:
+        assert answer.status_code in {200, 201, 204} or (
+            operation[1].endswith("/replay") and answer.status_code == 400
+        ), answer.text
+    else:
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("operation", sorted(set(NEEDS) - {STREAM}), ids=" ".join)
+async def test_nothing_leaks_to_another_tenant(
+    populated: Populated, operation: tuple[str, str], role: Role
+) -> None:
+    """Another tenant sees nothing of the first, whatever ids it knows and whatever role it has."""
+    answer = await ask(populated, operation, populated.world.key(role, FOREIGN))
+    assert MARKER not in answer.text
+    named = "{" in operation[1]
+    if NEEDS[operation] not in TABLE[role] or operation == ("POST", "/v1/tenants"):
+        assert answer.status_code == 403
+    elif named:
+        assert answer.status_code == 404
+    else:
+        assert answer.status_code in {200, 201}
+
+
+async def test_own_tenant_sees_its_data(populated: Populated) -> None:
+    """The marker is where it belongs, or the test above would prove nothing."""
+    for path in ("/v1/anomalies", "/v1/episodes", "/v1/devices", "/api/latest_anomalies"):
+        assert MARKER in (await ask(populated, ("GET", path), populated.world.key(Role.VIEWER))).text
+    asked = await ask(populated, ("POST", "/v1/query"), populated.world.key(Role.OPERATOR))
+    assert MARKER in asked.text
+    body = await ask(populated, ("GET", "/v1/dead-letters/{letter_id}/body"), populated.world.key())
+    assert body.content == MARKER.encode()
+
+
+async def test_a_foreign_tenants_admin_sees_its_own_name_only(populated: Populated) -> None:
+    """Only those who run the installation see which tenants there are."""
+    own = await ask(populated, ("GET", "/v1/tenants"), populated.world.key())
+    foreign = await ask(populated, ("GET", "/v1/tenants"), populated.world.key(Role.ADMIN, FOREIGN))
+    assert {OWN, FOREIGN} <= set(own.json()["tenants"])
+    assert foreign.json()["tenants"] == [FOREIGN]

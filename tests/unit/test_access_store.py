@@ -213,13 +213,19 @@ def test_tenants_are_made_once(store: AccessStore) -> None:
     assert store.tenants() == ["a", "b"]
 
 
-def test_memory_is_bounded(tmp_path: Path, clock: ManualClock) -> None:
-    """More credentials than are kept in memory still work."""
-    small = AccessStore(tmp_path / "small.db", clock, known_max=2)
+@pytest.mark.parametrize("bounds", [{"known_max": 2}, {"devices_max": 3}])
+def test_memory_is_bounded(tmp_path: Path, clock: ManualClock, bounds: dict[str, Any]) -> None:
+    """More credentials than are kept in memory still work, and those revoked stay refused."""
+    small = AccessStore(tmp_path / "small.db", clock, **bounds)
     small.create_tenant("a")
-    tokens = [made(small)[1] for _ in range(5)]
-    for token in tokens + tokens:
+    gateway: dict[str, Any] = {"kind": CredentialKind.GATEWAY, "roles": (), "devices": ("d1", "d2")}
+    credentials = [made(small, **gateway) for _ in range(5)]
+    small.revoke("a", credentials[0][0].key_id)
+    for _, token in credentials[1:] * 2:
         assert small.authenticate(token).tenant == "a"
+        assert len(small._known) <= 2
+    with pytest.raises(UnauthenticatedError):
+        small.authenticate(credentials[0][1])
     small.close()
 
 

@@ -204,3 +204,20 @@ def test_what_cannot_be_written_is_said_and_kept(opener: Opener, monkeypatch: py
         time.sleep(0.005)
     log.flush()
     assert [stored.entry for stored in log.entries("a")] == [entry(1)]
+
+
+def test_closing_does_not_wait_for_a_broken_store(opener: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a store that stays broken, closing ends at once and says in the log what was lost."""
+    lost: list[dict[str, Any]] = []
+    monkeypatch.setattr("tocsin.access.audit._log.error", lambda event, **fields: lost.append(fields))
+    log = opener()
+
+    def failing(group: Any) -> None:
+        raise StorageUnavailableError("read-only")
+
+    monkeypatch.setattr(log, "_append", failing)
+    log.record(entry(1))
+    with pytest.raises(StorageUnavailableError):
+        log.flush()
+    log.close()
+    assert lost == [{"entries": 1}]

@@ -15,11 +15,13 @@ import msgspec
 from tocsin.access.audit_entry import AuditEntry, Outcome, StoredEntry, chain_hash, clipped
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
+from tocsin.observability.logging import get_logger
 from tocsin.storage.database import Tuning
 from tocsin.storage.readers import Readers
 from tocsin.storage.scripts import load_scripts
 from tocsin.storage.writer import Writer
 
+_log: Final = get_logger("audit")
 _SCRIPTS: Final = load_scripts("tocsin.access", "audit")
 _QUERIES: Final = _SCRIPTS.queries
 _DAY_MS: Final = 86_400_000
@@ -117,11 +119,13 @@ class AuditLog:
         return AuditCheck(checked, None, chain.hex())
 
     def close(self) -> None:
-        """Write what is queued and close; idempotent."""
+        """Write what is queued and close; what can't be written is lost, and logged as such. Idempotent."""
         with self._changed:
             self._closing.set()
             self._changed.notify_all()
         self._thread.join()
+        if self._queue:
+            _log.error("audit_entries_lost", entries=len(self._queue))
         self._readers.close()
         self._writer.close()
 
@@ -145,6 +149,7 @@ class AuditLog:
             self._append(written)
         except (TocsinError, apsw.Error) as error:
             failure = error
+            _log.warning("audit_not_written", entries=len(group), reason=str(error))
         with self._changed:
             self._failure = failure
             if failure is None:

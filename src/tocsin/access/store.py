@@ -41,17 +41,33 @@ class _Known:
     revoked: bool
     asked_s: float
 
+    @property
+    def devices(self) -> int:
+        """How many devices it names, and so what it costs to keep."""
+        return len(self.principal.devices.devices)
+
 
 class AccessStore:
-    """Thread-safe. At most `known_max` credentials are kept in memory; the least used go first.
+    """Thread-safe. At most `known_max` credentials, naming at most `devices_max` devices together, are
+    kept in memory; the least recently used go first.
 
     A credential revoked here ends at once; one revoked by another process within a second.
     """
 
-    def __init__(self, path: Path, clock: Clock, *, known_max: int = 10_000, vfs: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        known_max: int = 10_000,
+        devices_max: int = 1_000_000,
+        vfs: str | None = None,
+    ) -> None:
         tuning = Tuning(vfs=vfs)
         self._clock = clock
         self._known_max = known_max
+        self._devices_max = devices_max
+        self._devices = 0
         self._writer = Writer(path, _SCRIPTS, tuning)
         self._readers = Readers(path, tuning)
         self._known: OrderedDict[str, _Known] = OrderedDict()
@@ -88,7 +104,7 @@ class AccessStore:
             if not writer.execute(_QUERIES["revoke"], wanted).fetchone():
                 raise NotFoundError("there is no such credential")
         with self._lock:
-            self._known.pop(key_id, None)
+            self._forget(key_id)
 
     def credentials(self, tenant: str, *, after: str = "", limit: int = 100) -> list[Credential]:
         """Credentials of a tenant by key id, revoked ones too, key ids above `after`."""
@@ -167,10 +183,19 @@ class AccessStore:
         revoked = credential.revoked_ms is not None
         known = _Known(_principal(credential), row[-1], credential.expires_ms, revoked, now_s)
         with self._lock:
+            self._forget(key_id)
             self._known[key_id] = known
-            while len(self._known) > self._known_max:
-                self._known.popitem(last=False)
+            self._devices += known.devices
+            while len(self._known) > 1 and self._is_too_much():
+                self._forget(next(iter(self._known)))
         return known
+
+    def _is_too_much(self) -> bool:
+        return len(self._known) > self._known_max or self._devices > self._devices_max
+
+    def _forget(self, key_id: str) -> None:
+        known = self._known.pop(key_id, None)
+        self._devices -= known.devices if known else 0
 
     def _expired(self, known: _Known) -> bool:
         return known.expires_ms is not None and known.expires_ms <= self._clock.now_ms()

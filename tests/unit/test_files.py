@@ -1,0 +1,309 @@
+"""Tables as events: mapping, time, what is refused, and that cutting changes nothing."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tocsin.errors import InvalidInputError
+from tocsin.events import EventBatch
+from tocsin.files import Chunk, EventFile, Mapping, open_events
+from tocsin.files.mapping import STEP_START_MS, Columns
+from tocsin.files.rows import RowConverter
+
+Row = tuple[str, int, dict[str, float], str]
+"""Device, stamp, readings by name, text."""
+
+NOTHING: Row = ("", 0, {}, "")
+
+NOON_MS = 1_700_049_600_000  # 2023-11-15T12:00:00Z
+
+
+def read(path: Path, batch_rows: int = 100, **mapping: Any) -> tuple[EventFile, list[Row], list[Chunk]]:
+    """The opened file after reading all of it, and its events."""
+    file = open_events(path, Mapping(**mapping))
+    chunks = list(file.chunks(batch_rows))
+    return file, [row for chunk in chunks for row in rows_of(chunk.batch)], chunks
+
+
+def rows_of(batch: EventBatch) -> list[Row]:
+    """Each event of a batch."""
+    bounds = batch.reading_offsets.tolist()
+    return [
+        (
+            batch.device[row],
+            int(batch.ts[row]),
+            {
+                batch.names[batch.parameter[k]]: float(batch.value[k])
+                for k in range(bounds[row], bounds[row + 1])
+            },
+            batch.text[row],
+        )
+        for row in range(len(batch))
+    ]
+
+
+def write(path: Path, frame: pl.DataFrame) -> Path:
+    """The frame in the format of the name."""
+    if path.suffix == ".parquet":
+        frame.write_parquet(path)
+    elif path.suffix == ".csv":
+        frame.write_csv(path)
+    else:
+        frame.write_ndjson(path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".ndjson"])
+def test_all_formats_give_the_same_events(tmp_path: Path, suffix: str) -> None:
+    """A table means the same whatever it is written in; absent values are absent, not zero."""
+    frame = pl.DataFrame(
+        {
+            "device": ["a", "b", "a"],
+            "ts": [NOON_MS, NOON_MS + 1, NOON_MS + 60_000],
+            "t": [20.1, None, -3.0],
+            "h": [5, 6, None],
+        }
+    )
+    file, rows, chunks = read(write(tmp_path / f"x{suffix}", frame))
+    assert rows == [
+        ("a", NOON_MS, {"t": 20.1, "h": 5.0}, ""),
+        ("b", NOON_MS + 1, {"h": 6.0}, ""),
+        ("a", NOON_MS + 60_000, {"t": -3.0}, ""),
+    ]
+    assert chunks[0].row.tolist() == [0, 1, 2]
+    assert chunks[0].arrival_ms.tolist() == [NOON_MS, NOON_MS + 1, NOON_MS + 60_000]
+    assert (file.report.rows, file.report.events, file.report.readings) == (3, 3, 4)
+
+
+CELLS = st.sampled_from(
+    ["1", "2.5", "-0.0", "1e3", None, "nan", "inf", "junk", "9007199254740993", "0x10", "-1e42"]
+)
+TIMES = st.sampled_from(
+    [
+        "2023-11-15T12:00:00Z",
+        "2023-11-15 12:00:00",
+        "2023-11-15T06:00:00-06:00",
+        "2023-11-15T12:00:00.1239",
+        "1700049600000",
+        None,
+        "yesterday",
+        "2023-02-30T00:00:00Z",
+    ]
+)
+DEVICES = st.sampled_from(["a", "b", None, "x" * 257])
+
+
+@given(rows=st.lists(st.tuples(DEVICES, TIMES, CELLS, CELLS), min_size=1, max_size=30))
+@settings(max_examples=150, deadline=None)
+def test_what_becomes_of_a_row_of_text_depends_on_that_row_alone(
+    rows: list[tuple[str | None, str | None, str | None, str | None]],
+) -> None:
+    """A row converted among others gives the event or refusal that it gives by itself."""
+    kinds = {"device": None, "ts": None, "t": pa.float64(), "h": pa.int64()}
+    columns = Columns(device="device", time="ts", arrival=None, parameters=("t", "h"))
+    block = pa.record_batch(
+        [pa.array(column, pa.string()) for column in zip(*rows, strict=True)], list(kinds)
+    )
+
+    def converted(part: pa.RecordBatch) -> list[tuple[Row, str]]:
+        batch, _, refusals = RowConverter(Mapping(), columns, kinds, "file").convert(part)
+        code = {int(row): code for code, found in refusals.by_code().items() for row in found}
+        return [
+            (event, "") if row not in code else (NOTHING, code[row])
+            for row, event in enumerate(rows_of(batch))
+        ]
+
+    assert converted(block) == [converted(block.slice(row, 1))[0] for row in range(len(block))]
+
+
+@pytest.mark.parametrize(
+    ("cell", "code"),
+    [
+        ("inf", "number_not_finite"),
+        ("junk", "not_a_number"),
+        ("9007199254740993", "number_out_of_range"),
+    ],
+)
+def test_values_that_can_not_be_kept_exactly_refuse_their_row(tmp_path: Path, cell: str, code: str) -> None:
+    """The row is counted under its reason with its number, and the others are read."""
+    good = "a,2023-11-15T12:00:00Z,1.5\n"
+    (tmp_path / "x.csv").write_text(
+        "device,ts,t\n" + good * 60_000 + f"a,2023-11-15T12:00:00Z,{cell}\n" + good
+    )
+    file, rows, _ = read(tmp_path / "x.csv", 70_000)
+    assert file.report.refused == {code: 1}
+    assert file.report.examples == {code: [60_000]}
+    assert len(rows) == 60_001
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.uint64()])
+def test_integers_beyond_two_to_the_53_are_refused_not_rounded(tmp_path: Path, kind: pa.DataType) -> None:
+    """The largest exact integer is read, the next one is not."""
+    values = pa.array([2**53, 2**53 + 1], kind)
+    pq.write_table(pa.table({"ts": pa.array([1, 2]), "v": values}), tmp_path / "x.parquet")
+    file, rows, _ = read(tmp_path / "x.parquet")
+    assert [row[2] for row in rows] == [{"v": 2.0**53}]
+    assert file.report.refused == {"number_out_of_range": 1}
+
+
+@pytest.mark.parametrize(
+    ("column", "options"),
+    [
+        (pl.Series([NOON_MS // 1000]), {"time_unit": "s"}),
+        (pl.Series([NOON_MS]), {}),
+        (pl.Series([NOON_MS * 1000 + 999]), {"time_unit": "us"}),
+        (pl.Series([NOON_MS / 1000]), {"time_unit": "s"}),
+        (pl.Series(["2023-11-15T12:00:00.000999"]).str.to_datetime(), {}),
+        (pl.Series(["2023-11-15T12:00:00"]).str.to_datetime().dt.cast_time_unit("ns"), {}),
+        (pl.Series(["2023-11-15T13:00:00"]).str.to_datetime().dt.replace_time_zone("Europe/Berlin"), {}),
+        (pl.Series(["2023-11-15 12:00"]), {}),
+        (pl.Series(["2023-11-15T06:00:00-06:00"]), {}),
+    ],
+)
+def test_times_of_every_kind_are_milliseconds_of_utc(
+    tmp_path: Path, column: pl.Series, options: dict[str, Any]
+) -> None:
+    """Naive stamps are UTC, finer ones are cut off, numbers have the unit asked for."""
+    frame = pl.DataFrame({"when": column, "v": [1.0]})
+    _, rows, _ = read(write(tmp_path / "x.parquet", frame), time_column="when", **options)
+    assert [row[1] for row in rows] == [NOON_MS]
+
+
+def test_steps_are_counted_by_device_across_chunks(tmp_path: Path) -> None:
+    """Without a time column each device's rows are one step apart, wherever chunks end."""
+    frame = pl.DataFrame({"device": ["a", "b", "a", "a", "b"], "v": [1.0, 2.0, 3.0, 4.0, 5.0]})
+    path = write(tmp_path / "x.parquet", frame)
+    for batch_rows in (1, 2, 100):
+        _, rows, _ = read(path, batch_rows, step_seconds=60)
+        steps = [(row[0], (row[1] - STEP_START_MS) // 60_000) for row in rows]
+        assert steps == [("a", 0), ("b", 0), ("a", 1), ("a", 2), ("b", 1)]
+
+
+def test_an_integer_time_column_counts_steps(tmp_path: Path) -> None:
+    """Step 7 of ten seconds is 70 seconds after the start; a column of another kind is refused."""
+    path = write(tmp_path / "x.parquet", pl.DataFrame({"step": [7], "v": [1.0], "w": [0.5]}))
+    _, rows, _ = read(path, time_column="step", step_seconds=10)
+    assert rows[0][1] == STEP_START_MS + 70_000
+    with pytest.raises(InvalidInputError, match="integer step"):
+        read(path, time_column="w", step_seconds=10)
+
+
+def test_without_a_device_column_the_file_is_the_device(tmp_path: Path) -> None:
+    """A compressed CSV of one meter needs no device column."""
+    with gzip.open(tmp_path / "house-7.csv.gz", "wt") as file:
+        file.write("start,value\n2015-11-22T00:00:00-06:00,0.29\n2015-11-22T01:00:00-06:00,\n")
+    opened, rows, _ = read(tmp_path / "house-7.csv.gz", time_column="start")
+    assert [(row[0], row[2]) for row in rows] == [("house-7", {"value": 0.29})]
+    assert opened.report.empty == 1
+
+
+def test_the_default_parameters_are_the_numeric_columns_that_are_left(tmp_path: Path) -> None:
+    """Text, truth values, device, time, arrival and excluded columns are no parameters."""
+    frame = pl.DataFrame(
+        {"device": ["a"], "ts": [1], "got": [5], "v": [1.0], "label": [0], "name": ["x"], "on": [True]}
+    )
+    path = write(tmp_path / "x.parquet", frame)
+    file, rows, chunks = read(path, arrival_column="got", exclude=("label",))
+    assert rows == [("a", 1, {"v": 1.0}, "")]
+    assert chunks[0].arrival_ms.tolist() == [5]
+    assert file.describe() == "device: device; time: ts; arrival: got; parameters: v"
+
+
+def test_text_that_was_asked_for_is_kept_as_text(tmp_path: Path) -> None:
+    """A column that holds no numbers is kept raw when it is listed."""
+    frame = pl.DataFrame({"device": ["a", "a"], "ts": [1, 2], "state": ["on", None]})
+    file, rows, _ = read(write(tmp_path / "x.parquet", frame), parameters=("state",))
+    assert rows == [("a", 1, {}, '{"state":"on"}')]
+    assert (file.report.events, file.report.empty) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device_column": "nope"}, "no column 'nope'; there are a, v, id"),
+        ({"time_column": None}, "--time-column"),
+        ({"parameters": ("id",), "time_column": "a"}, "'id' can't be a parameter"),
+        ({"time_unit": "h"}, "s, ms or us"),
+        ({"step_seconds": 0.0}, "0.001 or more"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused_with_the_remedy(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    """The error names what is there and what to write."""
+    path = write(tmp_path / "x.parquet", pl.DataFrame({"a": [1], "v": [1.0], "id": [3]}))
+    with pytest.raises(InvalidInputError, match=message):
+        read(path, **options)
+
+
+def test_ndjson_lines_are_refused_with_the_codes_of_requests(tmp_path: Path) -> None:
+    """Good lines are read, bad ones are counted by code with their row."""
+    lines = [
+        '{"device":"a","ts":1,"v":1}',
+        "{",
+        "",
+        '{"device":"a","ts":2,"v":1e999}',
+        '{"device":"a","ts":3,"v":2}',
+    ]
+    (tmp_path / "x.ndjson").write_text("\n".join(lines))
+    file, rows, chunks = read(tmp_path / "x.ndjson")
+    assert [row[1] for row in rows] == [1, 3]
+    assert [row for chunk in chunks for row in chunk.row.tolist()] == [0, 4]
+    assert file.report.examples == {"invalid_json": [1], "number_not_finite": [3]}
+    assert file.report.rows == 4
+
+
+def test_ndjson_keeps_what_a_request_would_keep(tmp_path: Path) -> None:
+    """Without mapping options a line is an event: text, application and id stay."""
+    (tmp_path / "x.ndjson").write_text(
+        '{"device":"a","ts":1,"v":1,"state":"on","application":"p","id":"7"}\n'
+    )
+    _, rows, chunks = read(tmp_path / "x.ndjson")
+    assert rows == [("a", 1, {"v": 1.0}, '{"state":"on"}')]
+    assert (chunks[0].batch.event_id[0], chunks[0].batch.streams) == ("7", (("p", ""),))
+
+
+def test_ndjson_fields_can_be_renamed(tmp_path: Path) -> None:
+    """Device, time with its unit, arrival and the choice of parameters work as for tables."""
+    line = {"who": 7, "when": NOON_MS // 1000, "got": NOON_MS // 1000 + 1, "v": 0.1, "w": 2}
+    (tmp_path / "x.ndjson").write_text(json.dumps(line) + "\n")
+    options: dict[str, Any] = {
+        "device_column": "who",
+        "time_column": "when",
+        "time_unit": "s",
+        "arrival_column": "got",
+    }
+    _, rows, chunks = read(tmp_path / "x.ndjson", **options, parameters=("v",))
+    assert rows == [("7", NOON_MS, {"v": 0.1}, "")]
+    assert chunks[0].arrival_ms.tolist() == [NOON_MS + 1000]
+
+
+def test_a_stream_without_devices_is_one_device() -> None:
+    """Lines from a pipe that name no device are those of "stdin"."""
+    stream = io.BytesIO(b'{"ts":1,"v":1}\n{"ts":2,"v":2}\n')
+    chunks = list(open_events(None, Mapping(), stream=stream).chunks(1))
+    assert [chunk.batch.device[0] for chunk in chunks] == ["stdin", "stdin"]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".ndjson"])
+def test_chunk_size_changes_nothing(tmp_path: Path, suffix: str) -> None:
+    """Rows come in the same order with the same numbers, and no chunk is larger than asked for."""
+    frame = pl.DataFrame({"device": [f"d{n % 3}" for n in range(50)], "ts": range(50), "v": range(50)})
+    path = write(tmp_path / f"x{suffix}", frame)
+    expected = read(path, 1000)[1]
+    for batch_rows in (1, 7, 49):
+        _, rows, chunks = read(path, batch_rows)
+        assert rows == expected
+        assert [row for chunk in chunks for row in chunk.row.tolist()] == list(range(50))
+        assert max(map(len, chunks)) <= batch_rows

@@ -1,0 +1,195 @@
+"""The server over real sockets: streams, slow clients, crowds, TLS, stopping."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.http_kit import FOREIGN, NDJSON, World, event, lines
+from tocsin.access.principal import Role
+from tocsin.api.limits import RequestLimits
+from tocsin.api.server import HttpServer
+from tocsin.config.sections import HttpConfig
+
+
+@contextmanager
+def serving(world: World, **config: Any) -> Iterator[HttpServer]:
+    server = HttpServer(world.app, HttpConfig(port=0, **config), world.services.stream, stop_s=1)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def bearer(world: World, role: Role = Role.VIEWER, tenant: str = "default") -> dict[str, str]:
+    return {"Authorization": f"Bearer {world.key(role, tenant)}"}
+
+
+class Listener:
+    """Reads server-sent events from an open response."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._lines = response.iter_lines()
+
+    def next(self) -> tuple[int, dict[str, Any]]:
+        """Id and data of the next event; comments are passed over."""
+        number = -1
+        for line in self._lines:
+            if line.startswith("id: "):
+                number = int(line[4:])
+            if line.startswith("data: "):
+                return number, json.loads(line[6:])
+        raise AssertionError("the stream ended")
+
+
+def test_stream_tells_what_happens(world: World) -> None:
+    """A listener hears of an anomaly within a second, as it is in the inbox."""
+    with serving(world) as server, httpx.Client(base_url=server.url, headers=bearer(world)) as client:
+        world.find_anomaly("pump-7")
+        with client.stream("GET", "/v1/stream") as response:
+            assert response.headers["content-type"].startswith("text/event-stream")
+            listener = Listener(response)
+            next(listener._lines)  # the stream is open, so what happens now is heard
+            time.sleep(0.2)
+            started_s = time.monotonic()
+            anomaly = world.find_anomaly("fan 1/2")
+            number, data = listener.next()
+    assert time.monotonic() - started_s < 1
+    assert (data["anomaly"]["id"], data["change"]["sequence"]) == (anomaly, number)
+
+
+def test_stream_resumes_after_a_cut(world: World) -> None:
+    """With Last-Event-ID nothing is missed and nothing comes twice."""
+    anomalies = [world.find_anomaly(f"pump-{n}") for n in range(5)]
+    with serving(world) as server, httpx.Client(base_url=server.url, headers=bearer(world)) as client:
+        with client.stream("GET", "/v1/stream", headers={"Last-Event-ID": "0"}) as response:
+            listener = Listener(response)
+            first = [listener.next() for _ in range(2)]
+        headers = {"Last-Event-ID": str(first[-1][0])}
+        with client.stream("GET", "/v1/stream", headers=headers) as response:
+            listener = Listener(response)
+            rest = [listener.next() for _ in range(3)]
+    assert [data["anomaly"]["id"] for _, data in first + rest] == anomalies
+    numbers = [number for number, _ in first + rest]
+    assert numbers == sorted(set(numbers))
+
+
+def test_stream_is_of_one_tenant(world: World) -> None:
+    """Changes of another tenant never reach a listener."""
+    world.find_anomaly("secret", FOREIGN)
+    world.find_anomaly("pump-7")
+    headers = bearer(world) | {"Last-Event-ID": "0"}
+    with (
+        serving(world) as server,
+        httpx.stream("GET", server.url + "/v1/stream", headers=headers) as response,
+    ):
+        _, data = Listener(response).next()
+    assert data["anomaly"]["device"] == "pump-7"
+
+
+def test_listeners_are_bounded_and_give_their_place_back(world: World) -> None:
+    """One listener too many gets 503; when others have gone, their places are free again."""
+    with serving(world) as server:
+        clients = [httpx.Client(base_url=server.url, headers=bearer(world)) for _ in range(5)]
+        opened = [client.stream("GET", "/v1/stream") for client in clients[:4]]
+        responses = [stream.__enter__() for stream in opened]
+        assert [response.status_code for response in responses] == [200] * 4
+        refused = clients[4].get("/v1/stream")
+        assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+        for stream in opened:
+            stream.__exit__(None, None, None)
+        for client in clients:
+            client.close()
+        deadline_s = time.monotonic() + 5
+        while world.services.stream.listeners and time.monotonic() < deadline_s:
+            time.sleep(0.02)
+        assert world.services.stream.listeners == 0
+
+
+def test_chunked_body_is_taken(world: World) -> None:
+    """A body without a Content-Length is read like any other, and bounded like any other."""
+    pieces = [lines(event(minute=n)) for n in range(20)]
+    with serving(world) as server:
+        headers = bearer(world, Role.OPERATOR) | NDJSON
+        answer = httpx.post(server.url + "/v1/events", content=iter(pieces), headers=headers)
+    assert answer.json()["accepted"] == 20
+
+
+def test_trickling_body_is_given_up(make_world: Callable[..., World]) -> None:
+    """A client that stops in the middle of a body is answered 408 and holds nothing any more."""
+    world = make_world(limits=RequestLimits(idle_s=0.3, body_s=1.0))
+    with serving(world) as server, socket.create_connection((server.host, server.port)) as client:
+        token = world.key(Role.OPERATOR)
+        client.sendall(
+            b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
+            b"Authorization: Bearer " + token.encode() + b"\r\nContent-Length: 1000\r\n\r\n{"
+        )
+        client.settimeout(5)
+        assert client.recv(100).startswith(b"HTTP/1.1 408")
+
+
+def test_crowd_is_refused_not_queued(make_world: Callable[..., World]) -> None:
+    """More requests at once than allowed get 503 with Retry-After."""
+    world = make_world(limits=RequestLimits(requests_max=1, idle_s=5))
+    with serving(world) as server, socket.create_connection((server.host, server.port)) as slow:
+        token = world.key(Role.OPERATOR)
+        slow.sendall(
+            b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
+            b"Authorization: Bearer " + token.encode() + b"\r\nContent-Length: 1000\r\n\r\n{"
+        )
+        time.sleep(0.2)
+        answer = httpx.get(server.url + "/healthz")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+def test_tls_by_certificate_files(world: World, tmp_path: Path) -> None:
+    """With certificate and key, requests come over TLS, and browsers are told to stay with it."""
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(
+        [
+            *(
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "1",
+                "-subj",
+                "/CN=localhost",
+            ),
+            *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    with serving(world, tls_cert=certificate, tls_key=key) as server:
+        answer = httpx.get(server.url + "/healthz", verify=ssl.create_default_context(cafile=certificate))
+    assert server.url.startswith("https://")
+    assert "strict-transport-security" in answer.headers
+
+
+def test_stopping_ends_live_views_and_frees_the_port(world: World) -> None:
+    """An open stream doesn't hold up the end."""
+    with serving(world) as server, httpx.Client(base_url=server.url, headers=bearer(world)) as client:
+        with client.stream("GET", "/v1/stream") as response:
+            rest = response.iter_bytes()
+            next(rest)
+            started_s = time.monotonic()
+            server.stop()
+            assert list(rest) == []
+        assert time.monotonic() - started_s < 3
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(server.url + "/healthz")

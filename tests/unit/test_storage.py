@@ -219,6 +219,24 @@ def test_a_damaged_wal_header_is_noticed(tmp_path: Path) -> None:
             open_database(path, Tuning())
 
 
+def test_frames_of_an_older_generation_are_no_loss(tmp_path: Path) -> None:
+    """After a merge SQLite writes over the log from its start; what then follows is old, and merged."""
+    path = tmp_path / "store.db"
+    wal = path.with_name(path.name + "-wal")
+    five_commits(path)
+    writer = Writer(path, ONE_TABLE, Tuning(merge_after_pages=1, merge_on_close=False))
+    contents = []
+    for _ in range(2):
+        with writer.transaction() as connection:
+            connection.execute("INSERT INTO item (body) VALUES (x'00')")
+        contents.append(wal.read_bytes())
+    writer.close()
+    wal.write_bytes(contents[1][:32] + contents[0][32:])  # the cut came after the new header
+    connection = open_database(path, Tuning())
+    assert connection.execute("SELECT count(*) FROM item").get == 6
+    connection.close()
+
+
 def test_a_torn_last_commit_is_dropped_and_cleared_away(tmp_path: Path) -> None:
     """A power cut tears the commit that was under way; that is no damage, however often it happens."""
     path = tmp_path / "store.db"

@@ -56,14 +56,31 @@ def _scan_tail(connection: apsw.Connection, frames: int) -> tuple[bool, int]:
         file.seek(_HEADER_BYTES + frames * stride)
         while len(head := file.read(_FRAME.size)) == _FRAME.size:
             _, committed_pages, frame_salts, _ = _FRAME.unpack(head)
-            if frame_salts in salts:
+            if frame_salts == salts:
                 leftover = True
                 commits += committed_pages > 0
             file.seek(stride - _FRAME.size, 1)
     return leftover, commits
 
 
-def _salts(start: bytes) -> frozenset[bytes]:
-    """The salts of this generation, by the header and by the first frame, one of which may be damaged."""
-    first = _HEADER_BYTES + 8
-    return frozenset({start[_SALTS_AT : _SALTS_AT + 8], start[first : first + 8]} - {b"", bytes(8)})
+def _salts(start: bytes) -> bytes:
+    """The salts of this generation of frames; those of the first frame where the header is damaged.
+
+    A sound header counts alone: after a merge SQLite begins a new generation over the old one, whose
+    frames may still follow and were not lost.
+    """
+    header = start[:_HEADER_BYTES]
+    if len(header) == _HEADER_BYTES and _checksum(header[:24]) == header[24:]:
+        return header[_SALTS_AT : _SALTS_AT + 8]
+    return start[_HEADER_BYTES + 8 : _HEADER_BYTES + 16]
+
+
+def _checksum(header: bytes) -> bytes:
+    """SQLite's checksum of a header, whose words are big- or little-endian by its first word."""
+    order = ">" if header[3] & 1 else "<"
+    words = struct.unpack(f"{order}6I", header)
+    first = second = 0
+    for left, right in zip(words[::2], words[1::2], strict=True):
+        first = (first + left + second) & 0xFFFFFFFF
+        second = (second + right + first) & 0xFFFFFFFF
+    return struct.pack(">2I", first, second)

@@ -116,7 +116,7 @@ def test_a_partition_starts_at_zero_with_epoch_one(store: CommitStore) -> None:
 
 def test_a_commit_is_there_after_reopening(maker: Maker) -> None:
     """Position, totals and episodes of a commit come back together."""
-    totals = Totals(raw="f" * 32, scored="1" * 32, final="2" * 32, counts={"scored": 10, "late": 1})
+    totals = Totals(raw="f" * 32, scored="1" * 32, final="2" * 32, counts={"t": {"scored": 10, "late": 1}})
     first = maker.open()
     lease = first.acquire(0)
     first.commit([Commit(0, lease.epoch, 0, 10, totals, [EPISODE])])

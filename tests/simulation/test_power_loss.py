@@ -77,7 +77,7 @@ def use_stores(recorder: Recorder) -> None:
     chunks = EmbeddedCheckpointStore(recorder.folder / "checkpoints.db", vfs=Recorder.vfs)
     epoch = commits.acquire(0).epoch
     for position in range(60):
-        commits.commit([Commit(0, epoch, position, position + 1, Totals(counts={"scored": position + 1}))])
+        commits.commit([Commit(0, epoch, position, position + 1, Totals(counts={"t": {"scored": position + 1}}))])
         recorder.promise((position + 1, position))
         payload = bytes([position]) * 150_000
         chunks.write([Chunk(shard, position + 1, payload) for shard in range(3)])
@@ -92,7 +92,7 @@ def check_stores(folder: Path, promises: list[Any]) -> None:
     commits = EmbeddedCommitStore(folder / "commit.db")
     lease = commits.acquire(0)
     assert lease.position in (position, position + 1)
-    assert lease.totals.counts.get("scored", 0) == lease.position
+    assert lease.totals.counts.get("t", {}).get("scored", 0) == lease.position
     commits.close()
     chunks = EmbeddedCheckpointStore(folder / "checkpoints.db")
     found = list(chunks.read())

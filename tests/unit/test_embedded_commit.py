@@ -60,7 +60,7 @@ def committed(path: Path) -> None:
     """A store with one episode, in its main file alone."""
     store = EmbeddedCommitStore(path)
     lease = store.acquire(0)
-    store.commit([Commit(0, lease.epoch, 0, 10, Totals(counts={"scored": 12_345}), [EPISODE])])
+    store.commit([Commit(0, lease.epoch, 0, 10, Totals(counts={"t": {"scored": 12_345}}), [EPISODE])])
     store.close()
 
 

@@ -202,7 +202,7 @@ def test_every_reading_is_counted_once(seed: int) -> None:
         (device, ts, {name: value + 1 for name, value in values.items()}) for device, ts, values in rows[-3:]
     ]
     state, _ = run(controls_amid(split(rows, 23), seed))
-    counts = state.totals().counts
+    counts = state.totals().counts["t"]
     terms = (
         "scored",
         "duplicate",

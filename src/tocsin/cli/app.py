@@ -12,6 +12,7 @@ from tocsin.cli.backtest import backtest
 from tocsin.cli.doctor import doctor
 from tocsin.cli.ingest import ingest
 from tocsin.cli.output import Exit, exit_code_of, print_error
+from tocsin.cli.serve import serve
 from tocsin.cli.simulate import simulate
 from tocsin.cli.version import version
 from tocsin.errors import TocsinError
@@ -24,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for _command in (ingest, simulate, backtest, doctor, version):
+for _command in (serve, ingest, simulate, backtest, doctor, version):
     app.command()(_command)
 
 

@@ -18,13 +18,13 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     """Sums over a partition since its beginning; what recovery must arrive at again.
 
     `raw`, `scored` and `final` are the sums modulo 2^128 of all row hashes, as 32 hex digits. `counts`
-    holds the terms of the conservation law and what corrections changed.
+    holds, by tenant, the terms of the conservation law and what corrections changed.
     """
 
     raw: str = "0" * 32
     scored: str = "0" * 32
     final: str = "0" * 32
-    counts: dict[str, int] = {}
+    counts: dict[str, dict[str, int]] = {}
 
 
 @dataclass(frozen=True, slots=True)

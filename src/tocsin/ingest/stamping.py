@@ -18,9 +18,9 @@ SKEW_MS: Final = 300_000
 
 
 def stamp(
-    batch: EventBatch, arrival_ms: int, *, live_ms: int = LIVE_MS, skew_ms: int = SKEW_MS
+    batch: EventBatch, arrival_ms: int | I64, *, live_ms: int = LIVE_MS, skew_ms: int = SKEW_MS
 ) -> tuple[EventBatch, I64]:
-    """The batch with its flags set, and the rows whose clocks are wrong.
+    """The batch with its flags set, and the rows whose clocks are wrong; one arrival or one per event.
 
     LIVE: the stamp is within `live_ms` of the arrival. CLOCK_WRONG: it is more than `skew_ms` ahead.
     """

@@ -6,7 +6,7 @@ calls, the result is the same.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -37,7 +37,7 @@ class Output:
     episodes: list[Episode] = field(default_factory=list)
     judged: list[Judged] = field(default_factory=list)
     corrections: list[Correction] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
 
 def process(
@@ -59,7 +59,8 @@ def process(
             _take(item, state, applied, output)
     if records:
         state.position = max(state.position, records[-1].next_offset)
-    state.counts.update(output.counts)
+    for name, counts in output.counts.items():
+        state.tenant(name).counts.update(counts)
     return output
 
 
@@ -77,7 +78,7 @@ def _take(events: Events, state: PartitionState, applied: Applied | None, output
             return
     judged, ordered, episodes = judge(events, tenant, Source(state.partition, events.offsets))
     state.touched[tenant.devices.rows["shard"][judged.resolved.device]] = True
-    _count(judged, ordered, output.counts)
+    _count(judged, ordered, output.counts[events.tenant])
     output.judged.append(judged)
     output.episodes += episodes
 
@@ -108,7 +109,6 @@ def _decide(
     item: Decision, state: PartitionState, history: History, applied: Applied | None, output: Output
 ) -> None:
     control, offset = item.control, item.offset
-    output.counts["control"] += 1
     match control:
         case SettingsChanged():
             state.touched[:] = True
@@ -129,7 +129,7 @@ def _decide(
                     continue
                 events = history(control.tenant, name, offset)
                 correction = correct(events, name, tenant, state.partition, offset)
-                output.counts.update(correction.counts)
+                output.counts[control.tenant].update(correction.counts)
                 output.corrections.append(correction)
                 output.episodes += correction.episodes
 

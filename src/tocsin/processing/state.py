@@ -125,6 +125,7 @@ class TenantState:
         self.slots: dict[str, Slot] = {}
         self.known: dict[int, list[Known]] = {}
         self.quarantines: dict[int, list[tuple[int, int | None]]] = {}  # spans of offsets, both apart
+        self.counts: Counter[str] = Counter()
         self.raw_total: npt.NDArray[np.uint64] = np.zeros(2, np.uint64)
         self.scored_total: npt.NDArray[np.uint64] = np.zeros(2, np.uint64)
         self.delta_total: npt.NDArray[np.uint64] = np.zeros(2, np.uint64)
@@ -276,7 +277,6 @@ class PartitionState:
         self.partition: Final = partition
         self.position = position
         self.tenants: dict[str, TenantState] = {}
-        self.counts: Counter[str] = Counter()
         self.touched: npt.NDArray[np.bool_] = np.zeros(SHARDS, np.bool_)  # since they were last snapshot
 
     def tenant(self, name: str) -> TenantState:
@@ -296,7 +296,7 @@ class PartitionState:
             raw=_hex(raw),
             scored=_hex(scored),
             final=_hex(scored + delta),
-            counts=dict(sorted(self.counts.items())),
+            counts={name: dict(sorted(state.counts.items())) for name, state in sorted(self.tenants.items())},
         )
 
     def pending_corrections(self) -> int:

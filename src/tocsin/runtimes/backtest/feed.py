@@ -19,11 +19,11 @@ class Feed:
     def __init__(self, tenant: str, partitions: int) -> None:
         self.tenant: Final = tenant
         self.ends: Final = [0] * partitions
-        self._router = Router(tenant, partitions)
+        self._router = Router(partitions)
 
     def events(self, batch: EventBatch, arrival_ms: int) -> Iterator[Record]:
         """The batch as one record for each partition that has any of it."""
-        for partition, part in self._router.route(batch):
+        for partition, part in self._router.route(self.tenant, batch):
             payload = encode_events(part)
             yield self._record(partition, RecordKind.EVENTS, len(part), arrival_ms, payload)
 

@@ -97,11 +97,11 @@ class Backtest:
         return {name: combine(found) for name, found in sums.items()}
 
     def counts(self) -> Counter[str]:
-        """The terms of the conservation law over all partitions, without the control records."""
+        """The terms of the conservation law over all partitions."""
         total: Counter[str] = Counter()
         for state in self.states:
-            total.update(state.counts)
-        del total["control"]
+            for tenant in state.tenants.values():
+                total.update(tenant.counts)
         return total
 
     def _apply(self, record: Record) -> Output:

@@ -168,8 +168,9 @@ class Runtime:
         self._meters.record(metrics.PROCESSOR_DURATION, processed_s - started_s)
         self._meters.record(metrics.COMMIT_DURATION, self._clock.monotonic_s() - processed_s)
         for status in STATUSES:
-            if output.counts[status]:
-                self._meters.add(metrics.PROCESSOR_READINGS, output.counts[status], status=status)
+            number = sum(counts[status] for counts in output.counts.values())
+            if number:
+                self._meters.add(metrics.PROCESSOR_READINGS, number, status=status)
 
     def _fold(self) -> None:
         """Fold episodes into the inbox as they come; idempotent by the outbox's sequence."""

@@ -62,10 +62,10 @@ class Views:
         pending, caught_up = 0, True
         for worker in self._workers:
             with worker.lock:
-                counts.update(worker.state.counts)
                 caught_up &= worker.state.position == self._log.end(worker.partition)
                 state = worker.state.tenants.get(tenant)
                 if state is not None:
+                    counts.update(state.counts)
                     pending += int(state.devices.used["dirty"].sum())
                     for name, found in digest_sums(state).items():
                         sums[name] += found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
@@ -50,8 +51,8 @@ class Worker:
             records = [record for record in records if record.offset < self.lease.position]
             output = process(records, state, self._history, applied)
             yield state.position, output
-        state.counts.clear()
-        state.counts.update(self.lease.totals.counts)
+        for name, counts in self.lease.totals.counts.items():
+            state.tenant(name).counts = Counter(counts)
         _check(state, self.lease)
         self.state = state
 

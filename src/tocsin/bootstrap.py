@@ -1,0 +1,250 @@
+"""The composition root: the only place that knows which implementation stands behind each port."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, Self
+
+import pyarrow as pa
+
+from tocsin import web
+from tocsin.access.audit import AuditLog
+from tocsin.access.rate_limit import RateLimiter, RateLimits
+from tocsin.access.store import AccessStore
+from tocsin.api.app import create_app
+from tocsin.api.limits import RequestLimits
+from tocsin.api.server import HttpServer
+from tocsin.clock import Clock, SystemClock
+from tocsin.commit.checkpoints import EmbeddedCheckpointStore
+from tocsin.commit.embedded import EmbeddedCommitStore
+from tocsin.config import Config
+from tocsin.inbox.embedded import EmbeddedInbox
+from tocsin.inbox.folding import Windows
+from tocsin.ingest.admission import Catalogue
+from tocsin.ingest.catalogue_store import CatalogueStore
+from tocsin.ingest.parsing.limits import ParseLimits
+from tocsin.ingest.series_table import SeriesLimits
+from tocsin.lake.delta import DeltaLake
+from tocsin.lake.query import QueryLimits, query
+from tocsin.lake.writer import FlushPolicy
+from tocsin.log.embedded import EmbeddedLog
+from tocsin.observability import metrics
+from tocsin.observability.collector import collector_of
+from tocsin.observability.meters import Meters
+from tocsin.observability.tracing import Tracing
+from tocsin.runtimes.embedded.runtime import Pace, Runtime, Stores
+from tocsin.scores.embedded import EmbeddedAbnormalReadings
+from tocsin.services.anomalies import Anomalies
+from tocsin.services.audit import AuditTrail
+from tocsin.services.bundle import Services
+from tocsin.services.credentials import Credentials, Tenants
+from tocsin.services.dead_letters import DeadLetters
+from tocsin.services.devices import Devices
+from tocsin.services.digest import DigestReport
+from tocsin.services.entrance import Entrance
+from tocsin.services.episodes import Episodes
+from tocsin.services.health import Health
+from tocsin.services.ingest import Ingest
+from tocsin.services.query import Queries
+from tocsin.services.replays import Replays
+from tocsin.services.series import SeriesCharts
+from tocsin.services.sessions import Sessions
+from tocsin.services.short import ShortQuestions
+from tocsin.services.stream import ChangeStream
+
+
+class Application:
+    """One Tocsin process over one data folder. `admin_key` is set at the very first start alone.
+
+    `start` recovers, works and serves; `stop` ends it in order. Everything is closed again when a part
+    can't be opened.
+    """
+
+    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+        self.config: Final = config
+        self.clock: Final = clock or SystemClock()
+        self._ended = threading.Event()
+        with ExitStack() as opened:
+            self._build(config, opened)
+            self._opened: Final = opened.pop_all()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Recover what was acknowledged, then accept requests."""
+        self.runtime.on_failure = self._ended.set
+        self.runtime.start()
+        self.server.start()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Block until the runtime has failed or `end` is called; False after the timeout."""
+        return self._ended.wait(timeout_s)
+
+    def end(self) -> None:
+        """Let `wait` return; safe in signal handlers and from any thread."""
+        self._ended.set()
+
+    def stop(self) -> None:
+        """Take no more requests, finish what runs, write a last checkpoint, close everything; idempotent."""
+        self._opened.close()
+
+    def _build(self, config: Config, opened: ExitStack) -> None:
+        config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        collector = collector_of(config.observability)
+        self.meters = Meters(collector)
+        opened.callback(self.meters.close)
+        self.tracing = Tracing(collector, ratio=config.observability.trace_ratio)
+        opened.callback(self.tracing.close)
+        self.stores, self.lake = _stores(config, self.clock, opened)
+        self.access = AccessStore(config.data / "access.db", self.clock)
+        opened.callback(self.access.close)
+        self.admin_key = self.access.bootstrap_admin()
+        self.runtime = Runtime(
+            self.stores, config.settings_of, self.access.tenants, self.clock, self.meters, _pace(config)
+        )
+        self.services = self._services(config, opened)
+        self.app = create_app(self.services, limits=_request_limits(config), pages=web.routes(self.services))
+        opened.callback(self.runtime.stop)
+        self.server = HttpServer(self.app, config.http, self.services.stream)
+        opened.callback(self.server.stop)
+
+    def _services(self, config: Config, opened: ExitStack) -> Services:
+        stores, views, clock = self.stores, self.runtime.views, self.clock
+        ingest = self._ingest(config, opened)
+        audit = self._audit(config, opened)
+        replays = Replays(config.data / "replays.db")
+        opened.callback(replays.close)
+        self._observe_clock()
+        return Services(
+            clock=clock,
+            meters=self.meters,
+            tracing=self.tracing,
+            entrance=Entrance(self.access, RateLimiter(_rates(config), clock)),
+            audit=audit,
+            credentials=Credentials(self.access, audit),
+            tenants=Tenants(self.access, audit),
+            ingest=ingest,
+            anomalies=Anomalies(stores.inbox),
+            episodes=Episodes(stores.commits),
+            dead_letters=DeadLetters(stores.log, ingest, replays, audit, clock),
+            devices=Devices(views, stores.inbox),
+            series=SeriesCharts(views, views),
+            short=ShortQuestions(stores.findings, clock),
+            digest=DigestReport(views),
+            queries=Queries(self._query),
+            health=Health(
+                log=stores.log, commits=stores.commits, lake=stores.lake, inbox=stores.inbox, probes={}
+            ),
+            sessions=Sessions(clock),
+            stream=ChangeStream(stores.inbox, listeners_max=config.http.streams_max),
+        )
+
+    def _ingest(self, config: Config, opened: ExitStack) -> Ingest:
+        limits = SeriesLimits(
+            devices=config.ingest.devices_per_tenant_max,
+            fields=config.ingest.fields_per_device_max,
+            series=config.ingest.series_per_tenant_max,
+        )
+        catalogue = Catalogue(CatalogueStore(config.data / "catalogue.db"), limits)
+        opened.callback(catalogue.close)
+        ingest = Ingest(
+            log=self.stores.log,
+            catalogue=catalogue,
+            clock=self.clock,
+            meters=self.meters,
+            config=config.ingest,
+            parse_limits=ParseLimits(
+                body_bytes=config.http.body_bytes_max, lines=config.ingest.lines_per_body_max
+            ),
+            threads=config.ingest.threads,
+            bodies_max=config.http.concurrency_max,
+        )
+        opened.callback(ingest.close)
+        return ingest
+
+    def _audit(self, config: Config, opened: ExitStack) -> AuditTrail:
+        log = AuditLog(
+            config.data / "audit.db",
+            self.clock,
+            retention_days=config.access.audit_retention_days,
+            rows_max=config.access.audit_rows_max,
+        )
+        opened.callback(log.close)
+        return AuditTrail(log, self.clock, self.meters)
+
+    def _query(self, sql: str, *, tenant: str, rows_max: int) -> pa.Table:
+        limits = QueryLimits(rows_max=rows_max)
+        return query(sql, lake=self.lake, log=self.stores.log, tenant=tenant, limits=limits)
+
+    def _observe_clock(self) -> None:
+        if isinstance(self.clock, SystemClock):
+            clock = self.clock
+            self.meters.observe(metrics.CLOCK_JUMP, lambda: clock.drift_ms() / 1000)
+
+
+def _stores(config: Config, clock: Clock, opened: ExitStack) -> tuple[Stores, DeltaLake]:
+    """Every store under the data folder; the log comes first, since it refuses a second process."""
+    data: Path = config.data
+    log = EmbeddedLog(
+        data / "log",
+        config.log.partitions,
+        clock,
+        segment_bytes_max=config.log.segment_bytes,
+        queue_bytes_max=config.log.queue_bytes,
+    )
+    opened.callback(log.close)
+    commits = EmbeddedCommitStore(data / "commit.db")
+    opened.callback(commits.close)
+    checkpoints = EmbeddedCheckpointStore(data / "checkpoints.db")
+    opened.callback(checkpoints.close)
+    windows = Windows(
+        correlation_ms=config.inbox.correlation_window_s * 1000,
+        recurrence_ms=config.inbox.recurrence_window_s * 1000,
+    )
+    inbox = EmbeddedInbox(data / "inbox.db", windows)
+    opened.callback(inbox.close)
+    findings = EmbeddedAbnormalReadings(data / "abnormal.db")
+    opened.callback(findings.close)
+    lake = DeltaLake(data / "lake", clock)
+    opened.callback(lake.close)
+    stores = Stores(
+        log=log, commits=commits, checkpoints=checkpoints, inbox=inbox, findings=findings, lake=lake
+    )
+    return stores, lake
+
+
+def _pace(config: Config) -> Pace:
+    return Pace(
+        checkpoint_s=config.processing.checkpoint_interval_s,
+        correction_s=config.processing.correction_interval_s,
+        lake_s=min(1.0, config.lake.flush_s),
+        steps_at_once=config.processing.steps_at_once,
+        flush=FlushPolicy(
+            rows=config.lake.flush_rows, age_s=config.lake.flush_s, bytes_max=config.lake.flush_bytes
+        ),
+    )
+
+
+def _request_limits(config: Config) -> RequestLimits:
+    return RequestLimits(
+        events_bytes_max=config.http.body_bytes_max,
+        requests_max=config.http.concurrency_max,
+        body_s=config.http.request_timeout_s,
+    )
+
+
+def _rates(config: Config) -> RateLimits:
+    access = config.access
+    return RateLimits(
+        requests_per_s=access.requests_per_s,
+        requests_burst=access.requests_burst,
+        bytes_per_s=access.bytes_per_s,
+        bytes_burst=access.bytes_burst,
+    )

@@ -233,7 +233,7 @@ def test_frames_of_an_older_generation_are_no_loss(tmp_path: Path) -> None:
     writer.close()
     wal.write_bytes(contents[1][:32] + contents[0][32:])  # the cut came after the new header
     connection = open_database(path, Tuning())
-    assert connection.execute("SELECT count(*) FROM item").get == 6
+    assert connection.execute("SELECT count(*) FROM item").get == 7
     connection.close()
 
 

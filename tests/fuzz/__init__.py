@@ -1,0 +1,1 @@
+"""Fuzzers that run on beside the tests: `python -m tests.fuzz.parser --seconds 60`."""

@@ -77,7 +77,9 @@ def use_stores(recorder: Recorder) -> None:
     chunks = EmbeddedCheckpointStore(recorder.folder / "checkpoints.db", vfs=Recorder.vfs)
     epoch = commits.acquire(0).epoch
     for position in range(60):
-        commits.commit([Commit(0, epoch, position, position + 1, Totals(counts={"t": {"scored": position + 1}}))])
+        commits.commit(
+            [Commit(0, epoch, position, position + 1, Totals(counts={"t": {"scored": position + 1}}))]
+        )
         recorder.promise((position + 1, position))
         payload = bytes([position]) * 150_000
         chunks.write([Chunk(shard, position + 1, payload) for shard in range(3)])

@@ -93,15 +93,14 @@ async def ask(populated: Populated, operation: tuple[str, str], token: str | Non
     path = template
     for name, value in populated.ids.items():
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
-    options: dict[str, Any] = {
+    bodies: dict[str, dict[str, Any]] = {
         "/v1/events": {"content": lines(event()), "headers": NDJSON},
         "/api/outliers_count": {"params": {"time_range": "4h"}},
         "/v1/query": {"json": {"sql": "SELECT * FROM readings"}},
         "/v1/tenants": {"json": {"name": f"t{hash(token) % 10**6}"}},
         "/v1/credentials": {"json": {"kind": "api_key", "name": "new", "roles": ["viewer"]}},
-    }.get(template, {})
-    if method == "GET":
-        options.pop("json", None)
+    }
+    options = bodies.get(template, {}) if method == "POST" or template.startswith("/api") else {}
     async with populated.world.client(token) as client:
         return await client.request(method, path, **options)
 

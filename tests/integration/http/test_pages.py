@@ -1,0 +1,250 @@
+"""The pages: what people see, and that nobody else does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from html.parser import HTMLParser
+
+import httpx
+import pytest
+
+from tests.http_kit import FOREIGN, World
+from tocsin.access.principal import Role
+from tocsin.services.sessions import SESSION_COOKIE, SESSION_S
+
+pytestmark = pytest.mark.anyio
+
+NASTY = """<script>alert("1")</script>'"&\x1b[31m"""
+
+
+@asynccontextmanager
+async def signed_in(
+    world: World, role: Role = Role.VIEWER, tenant: str = "default"
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A browser of someone with this role."""
+    async with world.client() as client:
+        answer = await client.post("/login", data={"key": world.key(role, tenant)})
+        assert answer.status_code == 303
+        yield client
+
+
+async def test_pages_need_a_session(world: World) -> None:
+    """Without a session every page leads to the sign-in page, which leads back."""
+    async with world.client() as client:
+        for path in ("/", "/live", "/health", "/devices/pump-7", "/anomalies/x"):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.headers["location"]) == (303, f"/login?next={path}")
+
+
+async def test_session_cookie_is_out_of_reach(world: World) -> None:
+    """Scripts can't read the cookie, other sites can't send it, and over TLS nothing else carries it."""
+    async with world.client() as client:
+        for base, secure in (("http://tocsin.test", False), ("https://tocsin.test", True)):
+            answer = await client.post(base + "/login", data={"key": world.key(Role.VIEWER)})
+            cookie = answer.headers["set-cookie"].lower()
+            assert "httponly" in cookie
+            assert "samesite=strict" in cookie
+            assert ("secure" in cookie) == secure
+            assert world.key(Role.VIEWER) not in cookie
+
+
+@pytest.mark.parametrize("key", ["", "nonsense", "tcs_0123456789abcdef_" + "x" * 43])
+async def test_wrong_key_says_so(world: World, key: str) -> None:
+    """A wrong key shows the page again with the reason, announced to screen readers."""
+    async with world.client() as client:
+        answer = await client.post("/login", data={"key": key})
+    assert answer.status_code == 401
+    assert 'role="alert"' in answer.text
+    assert "set-cookie" not in answer.headers
+
+
+async def test_device_tokens_do_not_sign_in(world: World) -> None:
+    """A token that may only send events has no pages."""
+    async with world.client() as client:
+        assert (await client.post("/login", data={"key": world.key(Role.DEVICE)})).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "target", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:x", "/a\nb"]
+)
+async def test_signing_in_never_leads_elsewhere(world: World, target: str) -> None:
+    """Only paths of this server are gone back to."""
+    async with world.client() as client:
+        answer = await client.post("/login", data={"key": world.key(Role.VIEWER), "next": target})
+    assert answer.headers["location"] == "/"
+
+
+async def test_other_sites_cannot_sign_a_browser_in(world: World) -> None:
+    """A form of another site is refused, as the browser says where it comes from."""
+    async with world.client() as client:
+        headers = {"Sec-Fetch-Site": "cross-site"}
+        answer = await client.post("/login", data={"key": world.key(Role.VIEWER)}, headers=headers)
+    assert answer.status_code == 403
+
+
+async def test_sign_out_needs_the_pages_own_form(world: World) -> None:
+    """A forged form signs nobody out; the page's own does, for good."""
+    async with signed_in(world) as client:
+        assert (await client.post("/logout", data={"csrf": "guess"})).status_code == 403
+        page = await client.get("/")
+        csrf = re.search(r'name="csrf" value="([^"]+)"', page.text)
+        assert csrf is not None
+        cookie = client.cookies[SESSION_COOKIE]
+        assert (await client.post("/logout", data={"csrf": csrf[1]})).status_code == 303
+        client.cookies.set(SESSION_COOKIE, cookie)
+        assert (await client.get("/")).status_code == 303
+
+
+async def test_session_ends_with_its_key_and_its_time(world: World) -> None:
+    """A revoked key or the end of the day ends the session."""
+    async with signed_in(world) as client, signed_in(world, Role.ADMIN) as other:
+        key_id = world.key(Role.VIEWER).split("_")[1]
+        world.access.revoke("default", key_id)
+        assert (await client.get("/")).status_code == 303
+        assert (await other.get("/")).status_code == 200
+        world.clock.sleep(SESSION_S + 1)
+        assert (await other.get("/")).status_code == 303
+
+
+async def test_changes_by_session_need_the_csrf_token(world: World) -> None:
+    """The API takes the cookie for reading; for changes it wants what only our pages know."""
+    async with signed_in(world, Role.ADMIN) as client:
+        assert (await client.get("/v1/anomalies")).status_code == 200
+        wanted = {"kind": "api_key", "name": "n", "roles": ["viewer"]}
+        assert (await client.post("/v1/credentials", json=wanted)).status_code == 403
+        page = await client.get("/")
+        csrf = re.search(r'name="csrf" value="([^"]+)"', page.text)
+        assert csrf is not None
+        headers = {"X-CSRF-Token": csrf[1]}
+        assert (await client.post("/v1/credentials", json=wanted, headers=headers)).status_code == 201
+
+
+async def test_empty_fleet_says_what_to_do_next(world: World) -> None:
+    """Whoever starts from nothing sees the command that sends the first reading."""
+    async with signed_in(world) as client:
+        page = (await client.get("/")).text
+    assert "No device has sent anything yet" in page
+    assert "curl" in page
+    assert "http://tocsin.test/v1/events" in page
+
+
+async def test_fleet_shows_anomalies_and_devices(world: World) -> None:
+    """An active anomaly is on the page with its reason and severity, and in the part that is reloaded."""
+    anomaly = world.find_anomaly("pump-7")
+    world.fleet.add("default", "quiet-1")
+    async with signed_in(world) as client:
+        for path in ("/", "/live"):
+            page = (await client.get(path)).text
+            assert f'href="/anomalies/{anomaly}"' in page
+            assert "Temperature 93.2 °C of pump-7" in page
+            assert "Warning</span>" in page
+            assert "quiet-1" in page
+        assert "<html" not in page
+
+
+async def test_anomaly_page_has_chart_reason_history_and_proof(world: World) -> None:
+    """Everything needed to decide is on one page."""
+    anomaly = world.find_anomaly("pump-7")
+    async with signed_in(world) as client:
+        page = (await client.get(f"/anomalies/{anomaly}")).text
+    assert page.count('class="curve"') == 2  # legend and chart
+    assert page.count('class="span"') == 1
+    assert 'role="img" aria-label="temperature: ' in page
+    assert "<h1>Temperature 93.2 °C of pump-7 is 12.1 °C above the 81.1 °C limit.</h1>" in page
+    assert 'href="/v1/episodes/' in page
+    assert "History" in page
+
+
+async def test_names_are_escaped_wherever_they_are_shown(world: World) -> None:
+    """A device may be named like an attack; pages show it as text and links lead to it."""
+    anomaly = world.find_anomaly(NASTY)
+    async with signed_in(world) as client:
+        for path in ("/", f"/anomalies/{anomaly}"):
+            page = (await client.get(path)).text
+            assert "<script>alert" not in page
+            assert "&lt;script&gt;alert" in page
+        link = re.search(r'href="(/devices/[^"]+)"', page)
+        assert link is not None
+        device = await client.get(link[1])
+    assert device.status_code == 200
+    assert "<script>alert" not in device.text
+
+
+async def test_another_tenants_pages_are_not_here(world: World) -> None:
+    """Ids of another tenant are unknown, on pages as in the API."""
+    anomaly = world.find_anomaly("secret-pump")
+    async with signed_in(world, Role.ADMIN, FOREIGN) as client:
+        assert "secret-pump" not in (await client.get("/")).text
+        for path in (f"/anomalies/{anomaly}", "/devices/secret-pump"):
+            answer = await client.get(path)
+            assert answer.status_code == 404
+            assert "Not here" in answer.text
+
+
+class _Checker(HTMLParser):
+    """Collects what would break the rules for pages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.faults: list[str] = []
+        self.ids: list[str] = []
+        self.labels: set[str] = set()
+        self.fields: set[str] = set()
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.tags.append(tag)
+        if "style" in values or any(name.startswith("on") for name in values):
+            self.faults.append(f"inline style or script on {tag}")
+        if tag == "script" and "src" not in values:
+            self.faults.append("inline script")
+        for name in ("src", "href", "action"):
+            if (values.get(name) or "").startswith(("http:", "https:", "//")):
+                self.faults.append(f"{tag} leads elsewhere")
+        if values.get("id"):
+            self.ids.append(str(values["id"]))
+        if tag == "label":
+            self.labels.add(str(values.get("for")))
+        if tag == "input" and values.get("type") != "hidden":
+            self.fields.add(str(values.get("id")))
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/devices/pump-7", "/anomalies/{anomaly}", "/login"])
+async def test_pages_keep_their_own_rules(world: World, path: str) -> None:
+    """No inline script or style, nothing from elsewhere, landmarks, one heading, labels, unique ids."""
+    anomaly = world.find_anomaly("pump-7")
+    async with signed_in(world) as client:
+        answer = await client.get(path.replace("{anomaly}", anomaly))
+    checker = _Checker()
+    checker.feed(answer.text)
+    assert checker.faults == []
+    assert len(checker.ids) == len(set(checker.ids))
+    assert checker.fields <= checker.labels
+    assert [checker.tags.count(tag) for tag in ("main", "h1", "title")] == [1, 1, 1]
+    assert 'lang="en"' in answer.text
+
+
+async def test_assets_are_ours_and_kept(world: World) -> None:
+    """Style and script come from this server, may be kept for good, and nothing else is served."""
+    async with world.client() as client:
+        page = (await client.get("/login")).text
+        for path in re.findall(r'(?:src|href)="(/static/[^"]+)"', page):
+            answer = await client.get(path)
+            assert answer.status_code == 200
+            assert "immutable" in answer.headers["cache-control"]
+        assert (await client.get("/static/..%2Frouting.py")).status_code == 404
+
+
+async def test_every_answer_has_the_security_headers(world: World) -> None:
+    """Pages, problems, unknown paths and files alike."""
+    async with world.client() as client:
+        for path in ("/login", "/v1/anomalies", "/nowhere", "/healthz"):
+            headers = (await client.get(path)).headers
+            assert "script-src 'self'" in headers["content-security-policy"]
+            assert "unsafe-inline" not in headers["content-security-policy"]
+            assert headers["x-content-type-options"] == "nosniff"
+            assert headers["referrer-policy"] == "no-referrer"
+            assert "access-control-allow-origin" not in headers

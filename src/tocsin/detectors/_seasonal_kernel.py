@@ -12,6 +12,7 @@ import numpy as np
 
 from tocsin.detectors._watch import WATCH_HOT_FIELDS, WATCH_SETTINGS_FIELDS, watch
 from tocsin.detectors.abstract import BASE_HOT_FIELDS
+from tocsin.intrinsics import address_of, prefetch
 from tocsin.thresholds import EXCESS_START, KNEE_START, next_excess, next_knee, rarity, strangeness
 
 HOUR_MS: Final = 3_600_000
@@ -22,7 +23,6 @@ HOT: Final = np.dtype(
     [
         *BASE_HOT_FIELDS,
         ("hour_end_ms", np.int64),  # first moment of the next local hour
-        ("held_since_ms", np.int64),  # start of the run of abnormal readings kept out of learning
         ("centre", np.float64),  # what the hour of week, or else the hour of day, expects now
         ("spread", np.float64),  # σ around it
         ("limit", np.float64),  # e-folds of rarity beyond which a reading is a sign
@@ -73,6 +73,10 @@ SETTINGS: Final = np.dtype(
         ("level_gain", np.float64),
     ]
 )
+
+ROW_BYTES: Final = HOT.itemsize
+LINE_BYTES: Final = 64
+AHEAD: Final = 12  # readings between asking for a row and using it
 
 SERIES, HOUR_OF_DAY, HOUR_OF_WEEK = 0, 1, 2
 RAW, SMOOTHED = 1, 2
@@ -129,9 +133,13 @@ def score_rows(
     series, ts, value, offset, setting = readings
     scores, expected, lower, upper, verdicts, reasons = out
     caught = started = 0
+    rows_at, ahead = address_of(hot), min(start + AHEAD, len(ts))
     for i in range(start, len(ts)):
         if caught == len(caught_row) or started == len(begun):
             return i, caught, started
+        if ahead < len(ts):
+            fetch_row(rows_at + series[ahead] * ROW_BYTES)
+            ahead += 1
         s, t = series[i], ts[i]
         row = hot[s]
         rule = settings[setting[i]]
@@ -169,7 +177,7 @@ def score_rows(
                 begun[started].before = scratch[0]
                 started += 1
                 row.before_ms = t
-            hold(row, t)
+            hold(row)
         watch(row, rule, t, verdict)
         if moved and row.watched != 0:
             caught_row[caught] = i
@@ -178,9 +186,16 @@ def score_rows(
         learn_quantum(row, x)
         weight = 1.0 / row.run if verdict == 1 else 1.0
         learn_strangeness(row, residual, spread, z, smooth, smooth_z, share, weight)
-        if verdict != 1 or t - row.held_since_ms >= rule.hold_ms:
+        if verdict != 1 or t - row.before_ms >= rule.hold_ms:
             learn_value(row, rule, x)
     return len(ts), caught, started
+
+
+@nb.njit(cache=True, nogil=True)
+def fetch_row(address: int) -> None:
+    """Have the cache lines of a row on their way before it is needed."""
+    for line in range(0, ROW_BYTES, LINE_BYTES):
+        prefetch(address + line)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -314,7 +329,7 @@ def judge(
     efolds = row.limit if sign else row.limit + LASTING_EFOLDS
     limit = strangeness(efolds, row.knee, row.excess)
     smooth_limit = strangeness(efolds, row.smooth_knee, row.smooth_excess)
-    if not sign and row.watched != 0 and ts - row.held_since_ms < rule.hold_ms:
+    if not sign and row.watched != 0 and ts - row.before_ms < rule.hold_ms:
         limit = min(limit, row.held_limit)
         smooth_limit = min(smooth_limit, row.smooth_held_limit)
     if sign:
@@ -325,10 +340,9 @@ def judge(
 
 
 @nb.njit(cache=True, nogil=True)
-def hold(row: Any, ts: int) -> None:
+def hold(row: Any) -> None:
     """Count an abnormal reading into its run; the first one fixes the limits that the run is held to."""
     if row.watched == 0:
-        row.held_since_ms = ts
         efolds = row.limit + LASTING_EFOLDS
         row.held_limit = strangeness(efolds, row.knee, row.excess)
         row.smooth_held_limit = strangeness(efolds, row.smooth_knee, row.smooth_excess)

@@ -27,7 +27,7 @@ from tocsin.detectors.abstract import (
     start_rows,
 )
 
-CAPTURES: Final = 4096  # hour changes under watch between two returns from the kernel
+CAPTURES: Final = 256  # hour changes under watch between two returns from the kernel
 
 
 class Seasonal(SeriesDetector):
@@ -76,8 +76,8 @@ class Seasonal(SeriesDetector):
         results = (out.score, out.expected, out.lower, out.upper, out.verdict, out.reason)
         scratch, kept = np.zeros(1, kernel.HOT), np.zeros(kernel.WEEKDAYS, kernel.CELL)
         size = min(CAPTURES, len(readings) + 1)
-        rows, cells = np.zeros(size, np.int64), np.zeros((size, kernel.WEEKDAYS), kernel.CELL)
-        begun = start_rows(kernel.HOT, len(readings))
+        rows, cells = np.empty(size, np.int64), np.empty((size, kernel.WEEKDAYS), kernel.CELL)
+        begun = start_rows(kernel.HOT, size)
         start = 0
         while start < len(readings):
             start, caught, started = kernel.score_rows(

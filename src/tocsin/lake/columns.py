@@ -9,9 +9,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tocsin.errors import CorruptError, TooLargeError
-from tocsin.events import F64, I32, I64, U8, EventBatch, Strings, decode_events
+from tocsin.events import F64, I32, I64, U8, Strings, decode_events
 from tocsin.interning import Interner
 from tocsin.lake.schemas import TIME
 from tocsin.log.abstract import Record
@@ -219,22 +220,16 @@ def event_table(columns: EventColumns, *, name_streams: bool) -> pa.Table:
     return pa.Table.from_arrays(list(arrays.values()), schema=schema)
 
 
-def batch_of(columns: EventColumns) -> EventBatch:
-    """The events as the processor takes them."""
-    return EventBatch(
-        device=columns.devices.take(columns.device.astype(np.int64)),
-        ts=columns.ts,
-        flags=columns.flags,
-        stream=columns.stream,
-        reading_offsets=columns.reading_offsets,
-        parameter=columns.parameter,
-        value=columns.value,
-        text=columns.text,
-        text_count=columns.text_count,
-        event_id=columns.event_id,
-        names=columns.names,
-        streams=columns.streams,
-    )
+def event_ranges(columns: EventColumns) -> dict[str, tuple[Any, Any]]:
+    """Smallest and largest value of the columns whose range every file of `events` states."""
+    devices = pc.min_max(arrow_strings(columns.devices))
+    numbers: dict[str, npt.NDArray[Any]] = {
+        "ts": columns.ts * 1000,
+        "log_partition": columns.partition,
+        "log_offset": columns.offset,
+    }
+    ranges = {name: (int(values.min()), int(values.max())) for name, values in numbers.items()}
+    return {"device": (devices["min"].as_py(), devices["max"].as_py()), **ranges}
 
 
 def decoded(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -77,7 +77,19 @@ def write_file(
 
     `rows` has the columns of `spec.file_schema`, strings may be dictionary-encoded.
     """
-    payload = _parquet_bytes(spec, rows, layout)
+    return store_file(
+        folder, partition, _parquet_bytes(spec, rows, layout), rows.num_rows, _ranges(spec, rows)
+    )
+
+
+def store_file(
+    folder: Path,
+    partition: Mapping[str, str],
+    payload: bytes | memoryview,
+    rows: int,
+    ranges: Mapping[str, tuple[Bound, Bound]],
+) -> LakeFile:
+    """Write the bytes of a Parquet file into a partition; file and directory are synced on return."""
     digest = xxhash.xxh3_128_hexdigest(payload)
     directory = directory_of(partition)
     name = f"part-{secrets.token_hex(4)}-{digest}.parquet"
@@ -86,9 +98,9 @@ def write_file(
     return LakeFile(
         path=f"{directory}/{name}",
         size_bytes=len(payload),
-        rows=rows.num_rows,
+        rows=rows,
         partition=dict(partition),
-        ranges=_ranges(spec, rows),
+        ranges=dict(ranges),
     )
 
 

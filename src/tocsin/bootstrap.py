@@ -102,12 +102,18 @@ class Application:
         opened.callback(self.meters.close)
         self.tracing = Tracing(collector, ratio=config.observability.trace_ratio)
         opened.callback(self.tracing.close)
-        self.stores, self.lake = _stores(config, self.clock, opened)
+        self.stores, self.log, self.lake = _stores(config, self.clock, opened)
         self.access = AccessStore(config.data / "access.db", self.clock)
         opened.callback(self.access.close)
         self.admin_key = self.access.bootstrap_admin()
         self.runtime = Runtime(
-            self.stores, config.settings_of, self.access.tenants, self.clock, self.meters, _pace(config)
+            self.stores,
+            config.settings_of,
+            self.access.tenants,
+            self.clock,
+            self.meters,
+            _pace(config),
+            chores=(self.access.write_last_used,),
         )
         self.services = self._services(config, opened)
         self.app = create_app(self.services, limits=_request_limits(config), pages=web.routes(self.services))
@@ -121,7 +127,8 @@ class Application:
         audit = self._audit(config, opened)
         replays = Replays(config.data / "replays.db")
         opened.callback(replays.close)
-        self._observe_clock()
+        stream = ChangeStream(stores.inbox, listeners_max=config.http.streams_max)
+        self._observe(stream)
         return Services(
             clock=clock,
             meters=self.meters,
@@ -143,7 +150,7 @@ class Application:
                 log=stores.log, commits=stores.commits, lake=stores.lake, inbox=stores.inbox, probes={}
             ),
             sessions=Sessions(clock),
-            stream=ChangeStream(stores.inbox, listeners_max=config.http.streams_max),
+            stream=stream,
         )
 
     def _ingest(self, config: Config, opened: ExitStack) -> Ingest:
@@ -183,13 +190,17 @@ class Application:
         limits = QueryLimits(rows_max=rows_max)
         return query(sql, lake=self.lake, log=self.stores.log, tenant=tenant, limits=limits)
 
-    def _observe_clock(self) -> None:
+    def _observe(self, stream: ChangeStream) -> None:
+        log = self.log
+        self.meters.observe(metrics.HTTP_STREAMS, lambda: stream.listeners)
+        self.meters.observe(metrics.LOG_SEGMENTS, lambda: len(log.segments()))
+        self.meters.observe(metrics.LOG_BYTES, lambda: sum(segment.bytes for segment in log.segments()))
         if isinstance(self.clock, SystemClock):
             clock = self.clock
             self.meters.observe(metrics.CLOCK_JUMP, lambda: clock.drift_ms() / 1000)
 
 
-def _stores(config: Config, clock: Clock, opened: ExitStack) -> tuple[Stores, DeltaLake]:
+def _stores(config: Config, clock: Clock, opened: ExitStack) -> tuple[Stores, EmbeddedLog, DeltaLake]:
     """Every store under the data folder; the log comes first, since it refuses a second process."""
     data: Path = config.data
     log = EmbeddedLog(
@@ -217,7 +228,7 @@ def _stores(config: Config, clock: Clock, opened: ExitStack) -> tuple[Stores, De
     stores = Stores(
         log=log, commits=commits, checkpoints=checkpoints, inbox=inbox, findings=findings, lake=lake
     )
-    return stores, lake
+    return stores, log, lake
 
 
 def _pace(config: Config) -> Pace:
@@ -236,7 +247,9 @@ def _request_limits(config: Config) -> RequestLimits:
     return RequestLimits(
         events_bytes_max=config.http.body_bytes_max,
         requests_max=config.http.concurrency_max,
+        idle_s=config.http.body_idle_timeout_s,
         body_s=config.http.request_timeout_s,
+        bytes_in_flight_max=config.http.bytes_in_flight_max,
     )
 
 

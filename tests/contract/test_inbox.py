@@ -300,6 +300,7 @@ def test_changes_are_one_ordered_log(inbox: Inbox) -> None:
     inbox.fold(rows(episode("e1", 0), episode("e2", 0, device="pump-8"), episode("e1", 0, 30)), NOW_MS)
     changes = inbox.changes(0)
     assert [change.sequence for change in changes] == [1, 2, 3]
+    assert inbox.last_change() == 3
     assert inbox.changes(1, limit=1) == changes[1:2]
     assert {change.at_ms for change in changes} == {NOW_MS}
     assert inbox.history("a", changes[0].anomaly_id) == [changes[0], changes[2]]

@@ -117,5 +117,9 @@ class Inbox(ABC):
         """Entries with a sequence above `after`, ascending; for live views."""
 
     @abstractmethod
+    def last_change(self) -> int:
+        """The newest sequence of `changes`, 0 before the first."""
+
+    @abstractmethod
     def close(self) -> None:
         """Close; idempotent."""

@@ -82,6 +82,10 @@ class EmbeddedInbox(Inbox):
             rows: list[Any] = reader.execute(_QUERIES[name], wanted).fetchall()
         return [Change(**dict(zip(Change.__struct_fields__, row, strict=True))) for row in rows]
 
+    def last_change(self) -> int:
+        with self._readers.lend() as reader:
+            return _number(reader, "last_change")
+
     def close(self) -> None:
         self._readers.close()
         self._writer.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -15,11 +15,11 @@ from tocsin.inbox.abstract import Inbox
 from tocsin.lake.abstract import Lake
 from tocsin.lake.writer import FlushPolicy, LakeWriter
 from tocsin.log.abstract import Log
-from tocsin.model import Status
 from tocsin.observability import metrics
 from tocsin.observability.logging import get_logger
 from tocsin.observability.meters import Meters
 from tocsin.runtimes.embedded.checkpointing import Checkpointing
+from tocsin.runtimes.embedded.counting import count_changes, count_step
 from tocsin.runtimes.embedded.decisions import Decisions
 from tocsin.runtimes.embedded.findings import findings_of
 from tocsin.runtimes.embedded.history import DeviceHistory
@@ -32,7 +32,6 @@ _log = get_logger("runtime")
 
 IDLE_S: Final = 0.5
 OUTBOX_ROWS: Final = 1000
-STATUSES: Final = tuple(status.name.lower() for status in Status)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +69,14 @@ class Runtime:
         clock: Clock,
         meters: Meters,
         pace: Pace | None = None,
+        chores: Sequence[Callable[[], None]] = (),
     ) -> None:
+        """`chores` are run once with every tick, such as writing down what may wait a minute."""
         self._stores: Final = stores
         self._clock: Final = clock
         self._meters: Final = meters
         self._pace: Final = pace or Pace()
+        self._chores: Final = tuple(chores)
         self._stopping = threading.Event()
         self._episodes = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -103,7 +105,7 @@ class Runtime:
         self._run("inbox", self._fold)
         self._run("lake", lambda: self._every(self._pace.lake_s, self._flush))
         self._run("checkpoints", lambda: self._every(self._pace.checkpoint_s, self._checkpoint))
-        self._run("ticks", lambda: self._every(self._pace.tick_s, self._decisions.tick))
+        self._run("ticks", lambda: self._every(self._pace.tick_s, self._tick))
         self._run("corrections", lambda: self._every(self._pace.correction_s, self._decisions.corrections))
 
     def stop(self) -> None:
@@ -167,10 +169,7 @@ class Runtime:
             self._episodes.set()
         self._meters.record(metrics.PROCESSOR_DURATION, processed_s - started_s)
         self._meters.record(metrics.COMMIT_DURATION, self._clock.monotonic_s() - processed_s)
-        for status in STATUSES:
-            number = sum(counts[status] for counts in output.counts.values())
-            if number:
-                self._meters.add(metrics.PROCESSOR_READINGS, number, status=status)
+        count_step(self._meters, output)
 
     def _fold(self) -> None:
         """Fold episodes into the inbox as they come; idempotent by the outbox's sequence."""
@@ -180,7 +179,9 @@ class Runtime:
             self._episodes.clear()
             while rows := commits.outbox(inbox.position(), limit=OUTBOX_ROWS):
                 started_s = self._clock.monotonic_s()
+                before = inbox.last_change()
                 inbox.fold(rows, self._clock.now_ms())
+                count_changes(self._meters, inbox.changes(before, limit=OUTBOX_ROWS))
                 commits.prune_outbox(rows[-1].sequence)
                 self._meters.record(metrics.INBOX_FOLD_DURATION, self._clock.monotonic_s() - started_s)
 
@@ -189,6 +190,11 @@ class Runtime:
         while self._lake_writer.run_once(self._clock.now_ms()) and not self._stopping.is_set():
             self._meters.record(metrics.LAKE_FLUSH_DURATION, self._clock.monotonic_s() - started_s)
             started_s = self._clock.monotonic_s()
+
+    def _tick(self) -> None:
+        self._decisions.tick()
+        for chore in self._chores:
+            chore()
 
     def _checkpoint(self) -> None:
         started_s = self._clock.monotonic_s()

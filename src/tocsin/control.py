@@ -53,7 +53,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Range] = {}
     silence_intervals: float = 20.0
     silence_min_s: int = 900
-    reorder_window_s: int = 0
 
 
 class SettingsChanged(msgspec.Struct, frozen=True, kw_only=True, tag="settings"):

@@ -113,12 +113,6 @@ class WatchConfig(_Part):
         le=2_592_000,
         description="Seconds that any device may be silent, however often it sends.",
     )
-    reorder_window_s: int = Field(
-        default=0,
-        ge=0,
-        le=86_400,
-        description="Seconds that readings are held back to be put in order; 0 = none.",
-    )
 
     def settings(self) -> Settings:
         """The same as a control record carries it, with the version of the zone data in force."""
@@ -131,5 +125,4 @@ class WatchConfig(_Part):
             parameters={name: Range(**part.model_dump()) for name, part in self.parameters.items()},
             silence_intervals=self.silence_intervals,
             silence_min_s=self.silence_min_s,
-            reorder_window_s=self.reorder_window_s,
         )

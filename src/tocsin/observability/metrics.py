@@ -144,7 +144,7 @@ PROCESSOR_READINGS: Final = Counter(
     unit="{reading}",
     description="Accepted readings by what became of them: scored, duplicate, conflict, late, unscored_text, "
     "unscored_clock, unscored_quarantined, pending. Their sum is the number accepted.",
-    remedy="late: the sender delivers out of order (`watch.reorder_window_s`). conflict: two senders share a "
+    remedy="late: the sender delivers out of order; a correction follows. conflict: two senders share a "
     "device name. unscored_clock: a device's clock is wrong.",
     attributes=("status",),
 )

@@ -9,6 +9,7 @@ import numpy as np
 
 from tocsin.control import Settings
 from tocsin.detectors import _seasonal_kernel as kernel
+from tocsin.detectors._seasonal_reference import SeasonalReference
 from tocsin.detectors._settings import settings_row
 from tocsin.detectors._words import amount
 from tocsin.detectors.abstract import (
@@ -99,7 +100,7 @@ class Seasonal(SeriesDetector):
                 state.captures.append(_capture(readings, row, state, consulted))
 
     def reference(self, settings: Rows) -> ReferenceSeries:
-        raise NotImplementedError
+        return SeasonalReference(settings)
 
     def explain(self, facts: EpisodeFacts) -> str:
         above = facts.value >= facts.expected

@@ -90,18 +90,6 @@ def kill_often(server: Server, client: subprocess.Popen[str], kills: int, rng: r
     return sending
 
 
-def settled_digest(server: Server) -> dict[str, Any]:
-    """The digests, once everything is processed and every correction has run."""
-    deadline_s = time.monotonic() + CATCH_UP_S
-    while True:
-        found: dict[str, Any] = json.loads(server.run("digest", "--json").stdout.splitlines()[-1])
-        if found["caught_up"] and found["pending"] == 0:
-            return found
-        if time.monotonic() > deadline_s:
-            raise TimeoutError(f"not settled after {CATCH_UP_S} s: {found}")
-        time.sleep(0.5)
-
-
 def conserved(counts: dict[str, int]) -> bool:
     """Accepted readings equal the sum of what became of them."""
     return counts["accepted"] == sum(counts.get(status, 0) for status in STATUSES)
@@ -111,13 +99,13 @@ def torture(file: Path, folder: Path, kills: int, seed: int) -> dict[str, Any]:
     """The whole run; its findings."""
     expected = backtest(file, folder)
     rng = random.Random(seed)
-    server = Server(folder / "data")
+    server = Server(folder / "data", {"TOCSIN_PROCESSING__CORRECTION_INTERVAL_S": "1"})
     server.start()
     client = start_client(server, file, folder)
     try:
         sending = kill_often(server, client, kills, rng)
         client.wait(timeout=CATCH_UP_S)
-        found = settled_digest(server)
+        found = server.digest(CATCH_UP_S)
     finally:
         client.kill()
         server.stop()

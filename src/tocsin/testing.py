@@ -116,6 +116,17 @@ class Server:
         headers = {"Authorization": f"Bearer {self.key}"}
         return httpx.get(self.url + path, params=query, headers=headers, timeout=60).raise_for_status().json()
 
+    def digest(self, timeout_s: float = 600) -> dict[str, Any]:
+        """The digests, once everything is processed and every correction has run."""
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            found: dict[str, Any] = self.get("/v1/digest")
+            if found["caught_up"] and not found["pending"]:
+                return found
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"not settled after {timeout_s} s: {found}")
+            time.sleep(0.2)
+
     def run(self, *arguments: str | Path, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
         """A `tocsin` command against this server; a failure raises with what it printed."""
         done = subprocess.run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,17 +26,6 @@ def _tocsin(*arguments: str | Path) -> dict[str, Any]:
     return found
 
 
-def _digest(server: Server) -> dict[str, Any]:
-    """The digests once all is processed and corrected."""
-    deadline_s = time.monotonic() + 120
-    while time.monotonic() < deadline_s:
-        found: dict[str, Any] = json.loads(server.run("digest", "--json").stdout.splitlines()[-1])
-        if found["caught_up"] and not found["pending"]:
-            return found
-        time.sleep(0.2)
-    raise TimeoutError(f"not settled: {found}")
-
-
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fleet's readings with late, repeated and abnormal ones among them."""
@@ -57,7 +45,7 @@ def server(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 
 @pytest.fixture(scope="module")
 def digest(server: Server) -> dict[str, Any]:
-    return _digest(server)
+    return server.digest()
 
 
 def test_an_injected_fault_becomes_an_anomaly_with_a_reason(server: Server, digest: dict[str, Any]) -> None:
@@ -99,7 +87,7 @@ def test_a_kill_changes_nothing(server: Server, digest: dict[str, Any]) -> None:
     before = server.get("/v1/anomalies")
     server.kill()
     server.start()
-    after = _digest(server)
+    after = server.digest()
     assert {**after, "caught_up": True} == {**digest, "caught_up": True}
     assert server.get("/v1/anomalies") == before
 

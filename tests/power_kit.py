@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -20,6 +21,12 @@ from unittest.mock import patch
 import apsw
 
 SECTOR_BYTES = 512
+
+
+def memory_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder in memory where there is one: where durability is simulated, real syncs only cost time."""
+    shared = Path("/dev/shm")  # noqa: S108 - made with a random name and for its owner alone
+    return tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None)
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ def test_reading_stops_at_the_byte_limit_but_gives_at_least_one(log: Log) -> Non
 
 def test_reading_goes_on_across_segments(small: Log) -> None:
     """Where one segment ends and the next begins is invisible to a reader."""
-    payloads = [bytes([number]) * 50 for number in range(80)]
+    payloads = [bytes([number]) * 50 for number in range(30)]
     for payload in payloads:
         done(small.submit(append(part(0, payload), part(1, payload))))
     assert [record.payload for record in read_all(small, 0)] == payloads

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.power_kit import memory_folder
 from tocsin.clock import ManualClock
 from tocsin.errors import ConflictError, NotFoundError
 from tocsin.log.abstract import Append, DeadLetter, Part, Record, RecordKind, StoredDeadLetter
@@ -36,7 +36,7 @@ class LogModel(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = memory_folder()
         self.clock = ManualClock(START_MS)
         self.records: list[list[Record]] = [[] for _ in range(PARTITIONS)]
         self.answers: dict[str, tuple[int, bytes]] = {}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
 
-from tests.power_kit import Recorder
+from tests.power_kit import Recorder, memory_folder
 from tocsin.clock import ManualClock
 from tocsin.commit.abstract import Chunk, Commit, Totals
 from tocsin.commit.checkpoints import EmbeddedCheckpointStore
@@ -23,6 +23,12 @@ from tocsin.storage import database
 NOW_MS = 1_700_000_000_000
 CUTS = 60
 Check = Callable[[Path, list[Any]], None]
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    with memory_folder() as folder:
+        yield Path(folder)
 
 
 def open_log(folder: Path, vfs: str | None = None) -> EmbeddedLog:
@@ -120,18 +126,18 @@ def failures(recorder: Recorder, scratch: Path, check: Check, seed: int) -> list
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_the_log_survives_power_cuts(seed: int, tmp_path: Path) -> None:
+def test_the_log_survives_power_cuts(seed: int, memory: Path) -> None:
     """Whatever the disk had not synced, no acknowledged record, answer or dead letter is lost or doubled."""
-    with Recorder(tmp_path / "disk") as recorder:
+    with Recorder(memory / "disk") as recorder:
         use_log(recorder)
-    assert failures(recorder, tmp_path / "cuts", check_log, seed) == []
+    assert failures(recorder, memory / "cuts", check_log, seed) == []
 
 
-def test_commits_and_checkpoints_survive_power_cuts(tmp_path: Path) -> None:
+def test_commits_and_checkpoints_survive_power_cuts(memory: Path) -> None:
     """Position and totals stay together, merges of the write-ahead log included."""
-    with Recorder(tmp_path / "disk") as recorder:
+    with Recorder(memory / "disk") as recorder:
         use_stores(recorder)
-    assert failures(recorder, tmp_path / "cuts", check_stores, 3) == []
+    assert failures(recorder, memory / "cuts", check_stores, 3) == []
 
 
 class Hasty(apsw.Connection):
@@ -146,20 +152,20 @@ class Hasty(apsw.Connection):
 
 
 def test_the_simulation_notices_commits_that_are_not_synced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With synchronous=NORMAL the same check fails, or it would prove nothing."""
-    with monkeypatch.context() as planted, Recorder(tmp_path / "disk") as recorder:
+    with monkeypatch.context() as planted, Recorder(memory / "disk") as recorder:
         planted.setattr(apsw, "Connection", Hasty)
         use_log(recorder)
-    assert failures(recorder, tmp_path / "cuts", check_log, 4)
+    assert failures(recorder, memory / "cuts", check_log, 4)
 
 
 def test_the_simulation_notices_names_that_are_not_synced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the fsync of the directory the same check fails."""
-    with monkeypatch.context() as planted, Recorder(tmp_path / "disk") as recorder:
+    with monkeypatch.context() as planted, Recorder(memory / "disk") as recorder:
         planted.setattr(database, "sync_directory", lambda folder: None)
         use_log(recorder)
-    assert failures(recorder, tmp_path / "cuts", check_log, 5)
+    assert failures(recorder, memory / "cuts", check_log, 5)

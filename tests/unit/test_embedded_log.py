@@ -222,9 +222,9 @@ def test_segments_are_listed_with_their_offsets(tmp_path: Path) -> None:
 def test_few_files_stay_open(tmp_path: Path) -> None:
     """However many segments wait for trimming, reading them all leaves only some open."""
     log = open_log(tmp_path)
-    for _ in range(30):
+    for _ in range(16):
         add(log)
-    for offset in range(0, 300, 10):
+    for offset in range(0, 160, 10):
         assert log.read(0, offset)
     connections = [each for each in apsw.connections() if str(tmp_path) in each.filename]
     assert len({each.filename for each in connections}) <= 10
@@ -234,7 +234,7 @@ def test_few_files_stay_open(tmp_path: Path) -> None:
 def test_small_groups_do_not_fill_the_disk(tmp_path: Path) -> None:
     """A commit writes whole pages; the write-ahead log of many tiny ones is merged in time."""
     log = open_log(tmp_path, segment_bytes_max=1 << 28)
-    for _ in range(900):
+    for _ in range(600):
         log.submit(Append("t", NOW_MS, [Part(0, RecordKind.EVENTS, 1, b"tiny")])).result(20)
     assert log.segments()[0].bytes < 20 << 20
     assert log.verify() == []

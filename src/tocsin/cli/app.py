@@ -9,9 +9,15 @@ from typing import Annotated
 import typer
 
 from tocsin.cli.backtest import backtest
+from tocsin.cli.demo import demo
+from tocsin.cli.digest import digest
 from tocsin.cli.doctor import doctor
+from tocsin.cli.explain import explain
 from tocsin.cli.ingest import ingest
+from tocsin.cli.lake import lake
 from tocsin.cli.output import Exit, exit_code_of, print_error
+from tocsin.cli.query import query
+from tocsin.cli.replay import replay
 from tocsin.cli.serve import serve
 from tocsin.cli.simulate import simulate
 from tocsin.cli.version import version
@@ -25,7 +31,20 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for _command in (serve, ingest, simulate, backtest, doctor, version):
+for _command in (
+    demo,
+    serve,
+    ingest,
+    simulate,
+    backtest,
+    replay,
+    explain,
+    query,
+    lake,
+    digest,
+    doctor,
+    version,
+):
     app.command()(_command)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tocsin.cli.options import ConfigFile
-from tocsin.cli.output import note
+from tocsin.cli.opened import config_of
+from tocsin.cli.options import ConfigFile, DataFolder
+from tocsin.cli.output import Exit, JsonFlag, fail, finish, note
 
 if TYPE_CHECKING:
     from tocsin.bootstrap import Application
@@ -16,16 +16,20 @@ if TYPE_CHECKING:
 
 def serve(
     config: ConfigFile = None,
-    show_config: Annotated[
-        bool, typer.Option("--print-config", help="Print the configuration in force, then end.")
+    data: DataFolder = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. Default: `http.host`.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one. Default: `http.port`.")] = None,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print what is in force, secrets masked, and end.")
     ] = False,
+    json: JsonFlag = False,
 ) -> None:
-    """Take in readings, detect, and serve the API and the pages, until told to stop (Ctrl-C, SIGTERM)."""
-    from tocsin.config import load_config, print_config
+    """Take in events, detect, and serve API and pages, until Ctrl-C or SIGTERM."""
+    from tocsin.config import print_config as print_config_of
 
-    loaded = load_config(config)
-    if show_config:
-        typer.echo(print_config(loaded), nl=False)
+    loaded = config_of(config, data, http_host=host, http_port=port)
+    if print_config:
+        print(print_config_of(loaded), end="")
         return
     from tocsin.bootstrap import Application
     from tocsin.observability.logging import configure_logging
@@ -33,19 +37,31 @@ def serve(
     configure_logging(loaded.observability.log_level, loaded.observability.log_format)
     application = Application(loaded)
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: application.end())
-        _announce(application)
-        application.start()
-        note(f"Ready: {application.server.url}")
-        application.wait()
+        _run(application)
     finally:
         application.stop()
     if application.runtime.failure is not None:
-        raise application.runtime.failure
+        fail("failed", f"{application.runtime.failure}; what was acknowledged is safe", json)
+    finish({"stopped": True, "data": str(loaded.data)}, ["stopped"], json, Exit.OK)
 
 
-def _announce(application: Application) -> None:
+def _run(application: Application) -> None:
+    end_on_signals(application)
+    application.start()
     note(f"Data: {application.config.data.resolve()}")
     if application.admin_key is not None:
         note(f"Admin key, shown this once: {application.admin_key}")
+    note(f"Ready: {application.server.url}")
+    application.wait()
+
+
+def end_on_signals(application: Application) -> None:
+    """Ctrl-C and SIGTERM let the application end in order; a second one ends the process at once."""
+    import signal
+
+    def end(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        application.end()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)

@@ -1,0 +1,109 @@
+"""`tocsin demo`"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tocsin.cli.opened import TENANT, config_of
+from tocsin.cli.options import ConfigFile
+from tocsin.cli.output import Exit, JsonFlag, fail, finish, note, progress
+from tocsin.cli.serve import end_on_signals
+
+if TYPE_CHECKING:
+    from tocsin.bootstrap import Application
+    from tocsin.cli.demo_feed import DemoFeed
+    from tocsin.inbox.abstract import Anomaly
+
+_PAGE = 200
+
+
+def demo(
+    data: Annotated[Path, typer.Option(help="Data folder; a second start goes on with it.")] = Path(
+        "data/demo"
+    ),
+    config: ConfigFile = None,
+    seconds: Annotated[
+        float | None, typer.Option(envvar="DEMO_SECONDS", help="End by itself after so many seconds.")
+    ] = None,
+    stations: Annotated[int, typer.Option(min=1, help="Stations of the fleet, at the first start.")] = 25,
+    days: Annotated[float, typer.Option(help="Days of history, at the first start.")] = 14.0,
+    json: JsonFlag = False,
+) -> None:
+    """Simulate a fleet against a server of its own: history, a live fault, and the page that shows it.
+
+    Ctrl-C ends it; started again it goes on with the same data.
+    """
+    from tocsin.bootstrap import Application
+    from tocsin.cli.demo_feed import DemoFeed
+    from tocsin.observability.logging import configure_logging
+
+    began_s = time.monotonic()
+    configure_logging("warning", "auto")
+    application = Application(config_of(config, data, http_host="127.0.0.1", http_port=0))
+    try:
+        end_on_signals(application)
+        application.start()
+        with DemoFeed(application, stations=stations, days=days) as feed:
+            _invite(application, feed)
+            _follow(application, feed, began_s, seconds)
+        result = _result(application, data)
+    finally:
+        application.stop()
+    if application.runtime.failure is not None:
+        fail("failed", f"{application.runtime.failure}; what was acknowledged is safe", json)
+    line = f"events: {result['events']} anomalies: {result['anomalies']} data: {data}"
+    finish(result, [line], json, Exit.OK)
+
+
+def _invite(application: Application, feed: DemoFeed) -> None:
+    note(f"page:     {application.server.url}/login")
+    note(f"sign in:  {feed.viewer_token}")
+    note("Ctrl-C ends the demo; started again it goes on with the same data.")
+
+
+def _follow(application: Application, feed: DemoFeed, began_s: float, seconds: float | None) -> None:
+    """Wait for the end; meanwhile tell of the history's progress and of the newest anomaly, once each."""
+    with progress("history", feed.history_events) as advance:
+        shown = 0
+        while not feed.history_sent and not _over(application, feed, began_s, seconds, 0.2):
+            advance(feed.acknowledged - shown)
+            shown = feed.acknowledged
+    told: str | None = None
+    while not _over(application, feed, began_s, seconds, 0.5):
+        newest = _newest(application)
+        if newest is not None and newest.id != told:
+            told = newest.id
+            note(f"anomaly:  {newest.device}: {newest.explanation}")
+
+
+def _over(
+    application: Application, feed: DemoFeed, began_s: float, seconds: float | None, pause_s: float
+) -> bool:
+    if feed.failure is not None:
+        raise feed.failure
+    late = seconds is not None and time.monotonic() - began_s >= seconds
+    return late or application.wait(pause_s)
+
+
+def _newest(application: Application) -> Anomaly | None:
+    from tocsin.inbox.abstract import AnomalyQuery
+
+    page = application.stores.inbox.anomalies(AnomalyQuery(TENANT, limit=1))
+    return page[0] if page else None
+
+
+def _result(application: Application, data: Path) -> dict[str, int | str]:
+    from tocsin.inbox.abstract import AnomalyQuery
+
+    anomalies, before = 0, None
+    while page := application.stores.inbox.anomalies(
+        AnomalyQuery(TENANT, before_sequence=before, limit=_PAGE)
+    ):
+        anomalies += len(page)
+        before = page[-1].updated_sequence
+    counts = application.runtime.views.digest(TENANT).counts
+    return {"events": counts.get("events", 0), "anomalies": anomalies, "data": str(data)}

@@ -1,0 +1,59 @@
+"""`tocsin digest`"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from tocsin.cli.opened import TENANT, ask, config_of, opened, wait_until_caught_up
+from tocsin.cli.options import ConfigFile, DataFolder, ServerUrl, Token
+from tocsin.cli.output import Exit, JsonFlag, finish, note
+
+
+def digest(
+    url: ServerUrl = "http://127.0.0.1:8765",
+    token: Token = "",
+    data: DataFolder = None,
+    config: ConfigFile = None,
+    wait_s: Annotated[
+        float, typer.Option(help="Wait so long for everything to be processed and corrected.")
+    ] = 0.0,
+    json: JsonFlag = False,
+) -> None:
+    """Print the digests raw, scored and final, and how many corrections are pending.
+
+    Asks the server; with --data (and no server on it) the folder is opened instead. Ends with 1 while
+    something is pending, since `final` is not final then.
+    """
+    if data is None:
+        result = _asked(url, token, wait_s)
+    else:
+        with opened(config_of(config, data)) as application:
+            wait_until_caught_up(application)
+            result = _plain(application.runtime.views.digest(TENANT))
+    pending = bool(result["pending"]) or not result["caught_up"]
+    if pending:
+        note(f"not final: {result['pending']} corrections pending, caught up: {result['caught_up']}")
+    lines = [f"{name}: {value}" for name, value in result.items()]
+    finish(result, lines, json, Exit.PROBLEM if pending else Exit.OK)
+
+
+def _asked(url: str, token: str, wait_s: float) -> dict[str, Any]:
+    from tocsin.clock import SystemClock
+
+    clock = SystemClock()
+    end_s = clock.monotonic_s() + wait_s
+    while True:
+        result = ask(url, token, "GET", "/v1/digest")
+        settled = result["caught_up"] and not result["pending"]
+        if settled or clock.monotonic_s() >= end_s:
+            return result
+        clock.sleep(0.25)
+
+
+def _plain(digest: object) -> dict[str, Any]:
+    import msgspec
+
+    result: dict[str, Any] = msgspec.to_builtins(digest)
+    return result

@@ -1,0 +1,113 @@
+"""`tocsin lake`"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tocsin.cli.opened import TENANT, config_of
+from tocsin.cli.options import ConfigFile, DataFolder
+from tocsin.cli.output import Exit, JsonFlag, finish, progress
+
+if TYPE_CHECKING:
+    from tocsin.lake.delta import DeltaLake
+
+
+class Action(StrEnum):
+    """What to do with the lake."""
+
+    LIST = "list"
+    COMPACT = "compact"
+    CHECK = "check"
+    EXPORT = "export"
+
+
+def lake(
+    action: Annotated[
+        Action, typer.Argument(help="list: tables and sizes; compact: merge small files; check; export.")
+    ] = Action.LIST,
+    data: DataFolder = None,
+    config: ConfigFile = None,
+    sql: Annotated[str, typer.Option(help="export: which rows.")] = "SELECT * FROM readings",
+    out: Annotated[Path | None, typer.Option(help="export: a .parquet, .csv or .ndjson file.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Look after the tables of the lake: list, compact, check every byte, export.
+
+    All but compact work beside a running server; compact needs the folder for itself.
+    """
+    from tocsin.clock import SystemClock
+    from tocsin.lake.delta import DeltaLake
+
+    loaded = config_of(config, data)
+    found = DeltaLake(loaded.data / "lake", SystemClock(), read_only=action is not Action.COMPACT)
+    try:
+        result, lines = _ACTIONS[action](found) if action is not Action.EXPORT else _export(found, sql, out)
+    finally:
+        found.close()
+    problem = bool(result.get("damaged"))
+    finish(result, lines, json, Exit.PROBLEM if problem else Exit.OK)
+
+
+def _list(lake: DeltaLake) -> tuple[dict[str, Any], list[str]]:
+    tables = {
+        name: {
+            "files": len(files),
+            "rows": sum(entry.rows for entry in files),
+            "bytes": sum(entry.size_bytes for entry in files),
+        }
+        for name, files in sorted(lake.snapshot().files.items())
+    }
+    lines = [
+        f"{name}: {table['rows']} rows in {table['files']} files, {table['bytes'] / (1 << 20):.1f} MiB"
+        for name, table in tables.items()
+    ]
+    return {"tables": tables}, lines
+
+
+def _compact(lake: DeltaLake) -> tuple[dict[str, Any], list[str]]:
+    from tocsin.lake.compaction import compact
+    from tocsin.lake.upkeep import vacuum
+
+    with progress("compacting", None) as advance:
+        before, after = 0, 0
+        for done in compact(lake.store):
+            before, after = before + done.files_before, after + done.files_after
+            advance(1)
+        removed = len(vacuum(lake.store))
+    result = {"files_before": before, "files_after": after, "files_removed": removed}
+    return result, [f"{before} files merged into {after}, {removed} old files removed"]
+
+
+def _check(lake: DeltaLake) -> tuple[dict[str, Any], list[str]]:
+    from tocsin.lake.upkeep import check
+
+    snapshot = lake.snapshot()
+    total = sum(len(files) for files in snapshot.files.values())
+    damaged: list[dict[str, str]] = []
+    with progress("checking", total) as advance:
+        for done in check(snapshot):
+            advance(1)
+            if done.damage is not None:
+                damage = done.damage
+                damaged.append({"table": damage.table, "path": damage.path, "problem": damage.problem})
+    lines = [f"{each['table']}/{each['path']} {each['problem']}" for each in damaged]
+    return {"files": total, "damaged": damaged}, [*lines, f"{total} files read, {len(damaged)} damaged"]
+
+
+def _export(lake: DeltaLake, sql: str, out: Path | None) -> tuple[dict[str, Any], list[str]]:
+    from tocsin.errors import InvalidInputError
+    from tocsin.lake.export import export
+    from tocsin.lake.query import query
+
+    if out is None:
+        raise InvalidInputError("export needs --out FILE", field="out")
+    table = query(sql, lake=lake, log=None, tenant=TENANT)
+    export(table, out, out.suffix.removeprefix("."))
+    return {"rows": table.num_rows, "out": str(out)}, [f"{table.num_rows} rows written to {out}"]
+
+
+_ACTIONS = {Action.LIST: _list, Action.COMPACT: _compact, Action.CHECK: _check}

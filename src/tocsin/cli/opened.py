@@ -1,0 +1,71 @@
+"""The data folder or a running server, as commands reach them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tocsin.bootstrap import Application
+    from tocsin.config import Config
+
+TENANT = "default"
+
+
+def config_of(config: Path | None, data: Path | None, **options: Any) -> Config:
+    """The configuration with the options of the command line, which win; names use _ for the dot."""
+    from tocsin.config import load_config, with_options
+
+    said = {name.replace("_", ".", 1): value for name, value in options.items()}
+    return with_options(load_config(config), {"data": data, **said})
+
+
+@contextmanager
+def opened(config: Config) -> Iterator[Application]:
+    """The data folder, recovered and working, without a web server; StorageUnavailableError if in use."""
+    from tocsin.bootstrap import Application
+    from tocsin.observability.logging import configure_logging
+
+    configure_logging("warning", "console")
+    application = Application(config)
+    try:
+        application.runtime.start()
+        yield application
+    finally:
+        application.stop()
+
+
+def wait_until_caught_up(application: Application, *, corrected: bool = False) -> None:
+    """Block until all that is acknowledged is processed and folded, with `corrected` also corrected."""
+    clock, runtime = application.clock, application.runtime
+    while runtime.failure is None:
+        pending = corrected and any(runtime.views.digest(t).pending for t in application.access.tenants())
+        if runtime.caught_up() and not pending:
+            return
+        clock.sleep(0.05)
+
+
+def ask(url: str, token: str, method: str, path: str, **request: Any) -> dict[str, Any]:
+    """The server's answer as an object; its refusals are RefusedError, its absence UnavailableError."""
+    import httpx
+
+    from tocsin.client import RefusedError, UnavailableError
+
+    try:
+        headers = {"Authorization": f"Bearer {token}"}
+        response = httpx.request(method, url.rstrip("/") + path, headers=headers, timeout=120, **request)
+        answer: dict[str, Any] = response.json()
+    except httpx.TransportError as error:
+        raise UnavailableError(
+            f"{url} can't be reached ({error}): start it, name another with --url, or use --data"
+        ) from error
+    except ValueError as error:
+        raise UnavailableError(f"{url} does not answer as Tocsin does") from error
+    if response.is_success:
+        return answer
+    detail = f"{answer.get('code', response.status_code)}: {answer.get('detail', response.reason_phrase)}"
+    if response.status_code in {429, 503}:
+        raise UnavailableError(detail)
+    raise RefusedError(detail)

@@ -1,0 +1,72 @@
+"""`tocsin query`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tocsin.cli.opened import TENANT, ask, config_of, opened
+from tocsin.cli.options import ConfigFile, DataFolder, ServerUrl, Token
+from tocsin.cli.output import JsonFlag, finish
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_SHOWN_MAX = 200
+
+
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT over the tables of the lake.")],
+    url: ServerUrl = "http://127.0.0.1:8765",
+    token: Token = "",
+    data: DataFolder = None,
+    config: ConfigFile = None,
+    out: Annotated[
+        Path | None, typer.Option(help="With --data: write all rows to a .parquet, .csv or .ndjson file.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Ask with SQL over lake and log tail; what was accepted a moment ago is included.
+
+    Asks the server (at most 10,000 rows); with --data (and no server on it) the folder is opened instead.
+    """
+    if data is None and out is not None:
+        raise typer.BadParameter("--out needs --data: the server answers small questions only")
+    result = ask(url, token, "POST", "/v1/query", json={"sql": sql}) if data is None else {}
+    if data is not None:
+        from tocsin.lake.query import query as run
+
+        with opened(config_of(config, data)) as application:
+            table = run(sql, lake=application.lake, log=application.stores.log, tenant=TENANT)
+        result = _written(table, out) if out is not None else _plain(table)
+    finish(result, _lines(result), json)
+
+
+def _plain(table: pa.Table) -> dict[str, Any]:
+    from tocsin.api.query import result_of
+
+    return result_of(table).model_dump()
+
+
+def _written(table: pa.Table, out: Path) -> dict[str, Any]:
+    from tocsin.lake.export import export
+
+    export(table, out, out.suffix.removeprefix("."))
+    return {"rows_written": table.num_rows, "out": str(out)}
+
+
+def _lines(result: dict[str, Any]) -> list[str]:
+    """Columns side by side; long answers are cut with a word about it."""
+    if "columns" not in result:
+        return [f"{name}: {value}" for name, value in result.items()]
+    head = [column["name"] for column in result["columns"]]
+    rows = [["" if cell is None else str(cell) for cell in row] for row in result["rows"][:_SHOWN_MAX]]
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *rows)
+    ]
+    left_out = len(result["rows"]) - len(rows)
+    return lines + ([f"… and {left_out} more rows"] if left_out else [])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,8 @@ def fuzz(server: Server, seconds: int, seed: int) -> int:
     command = [str(Path(sys.executable).parent / "st"), "run", f"{server.url}/openapi.json", "--no-color"]
     command += ["--header", f"Authorization: Bearer {server.key}", "--exclude-path", "/v1/stream"]
     command += ["--checks", CHECKS, "--max-time", str(seconds), "--seed", str(seed), "--continue-on-failure"]
-    return subprocess.run(command, check=False).returncode
+    hooks = os.environ | {"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks"}
+    return subprocess.run(command, check=False, env=hooks).returncode
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from tocsin.api.security import SECURITY_HEADERS
 from tocsin.errors import PROBLEM_BASE, TocsinError
@@ -103,7 +104,16 @@ async def _tocsin_error(request: Request, error: TocsinError) -> Response:
 async def _http_error(request: Request, error: HTTPException) -> Response:
     code = _CODES.get(error.status_code, "error")
     _audit(request, error.status_code, code)
-    return problem_response(error.status_code, code, str(error.detail), headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods_of(request))
+    return problem_response(error.status_code, code, str(error.detail), headers=headers)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Every method that the path has; the framework names those of the first route alone."""
+    matching = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+    return sorted({method for route in matching for method in getattr(route, "methods", None) or ()})
 
 
 async def _validation_error(_request: Request, error: RequestValidationError) -> Response:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from tocsin.errors import NotFoundError
 from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Condition
-from tocsin.model import Episode
+from tocsin.model import Episode, Severity
 from tocsin.services.addresses import restored
 from tocsin.services.series import DAY_MS
 from tocsin.web.chart import Drawing, draw
@@ -25,6 +25,7 @@ CHARTS_MAX: Final = 4
 _POINTS: Final = 600
 _HOUR_MS: Final = 3_600_000
 _SPAN_MAX_MS: Final = 14 * DAY_MS
+_RANK: Final = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
 def fleet(request: Request, visitor: Visitor) -> Response:
@@ -95,7 +96,8 @@ def _show(visitor: Visitor, template: str, place: str, **values: Any) -> Respons
 def _fleet(visitor: Visitor) -> dict[str, Any]:
     services, principal = visitor.services, visitor.principal
     devices, more = services.devices.page(principal, after="", limit=DEVICES_MAX)
-    active = _page(visitor, Condition.ACTIVE, ACTIVE_MAX)
+    # sorting keeps the order within a severity: the newest change first
+    active = sorted(_page(visitor, Condition.ACTIVE, ACTIVE_MAX), key=lambda found: _RANK[found.severity])
     return {
         "active": active,
         "cleared": _page(visitor, Condition.CLEARED, CLEARED_MAX),

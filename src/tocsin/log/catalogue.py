@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -258,6 +259,9 @@ def _is_safe(begins: Sequence[int], ends: Sequence[int], safe: Mapping[int, int]
 
 
 def _size(path: Path) -> int:
-    """Bytes of a database on disk, its write-ahead log included."""
-    files = (path, path.with_name(path.name + "-wal"))
-    return sum(file.stat().st_size for file in files if file.exists())
+    """Bytes of a database on disk, its write-ahead log included; what is trimmed meanwhile counts nothing."""
+    size = 0
+    for file in (path, path.with_name(path.name + "-wal")):
+        with suppress(FileNotFoundError):
+            size += file.stat().st_size
+    return size

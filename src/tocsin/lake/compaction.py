@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ from tocsin.lake.files import COMPACTED, LakeFile, write_file
 from tocsin.lake.grouping import GROUPS_MAX
 from tocsin.lake.names import has_own_partition
 from tocsin.lake.schemas import EVENTS, HOURS, OVERFLOW_DATE, TABLES, TableSpec
-from tocsin.lake.scripts import lake_queries
+from tocsin.lake.scripts import lake_queries, open_engine
 from tocsin.lake.store import Change, LakeStore
 
 SETTLE_ROWS_MIN: Final = 1_000
@@ -79,7 +78,7 @@ def _batches(files: Sequence[LakeFile], policy: CompactionPolicy) -> Iterator[li
 def _merge(
     store: LakeStore, spec: TableSpec, batch: Sequence[LakeFile], policy: CompactionPolicy
 ) -> Compacted:
-    with _engine(policy.memory_bytes) as engine:
+    with open_engine(store.folder, policy.memory_bytes) as engine:
         before = _fingerprint(engine, store, spec, batch)
         written = [
             write_file(store.folder / spec.name, spec, partition, rows, COMPACTED)
@@ -93,13 +92,6 @@ def _merge(
     with store.writing:
         store.commit([Change(spec.name, add=written, remove=batch)])
     return Compacted(spec.name, len(batch), len(written), sum(entry.rows for entry in written))
-
-
-@contextmanager
-def _engine(memory_bytes: int) -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(config={"memory_limit": f"{memory_bytes}B", "threads": 1}) as engine:
-        engine.execute("SET TimeZone = 'UTC'")
-        yield engine
 
 
 def _paths(store: LakeStore, spec: TableSpec, files: Sequence[LakeFile]) -> list[str]:

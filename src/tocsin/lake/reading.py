@@ -44,7 +44,7 @@ _NO_EVENTS: Final = EventBatch(
 
 def open_reader() -> duckdb.DuckDBPyConnection:
     """The engine for `read_device`; opening costs more than a read, so it is kept."""
-    engine = duckdb.connect(config={"threads": 1, "memory_limit": _MEMORY_LIMIT})
+    engine = duckdb.connect(config={"threads": 1, "memory_limit": _MEMORY_LIMIT, "temp_directory": ""})
     engine.execute("SET GLOBAL TimeZone = 'UTC'")
     return engine
 

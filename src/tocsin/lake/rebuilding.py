@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-import duckdb
-
 from tocsin.lake.files import COMPACTED, LakeFile, write_file
 from tocsin.lake.intake import REVISION_WRITER
 from tocsin.lake.schemas import EVENTS, HOURS
-from tocsin.lake.scripts import lake_queries
+from tocsin.lake.scripts import lake_queries, open_engine
 from tocsin.lake.store import Change, LakeStore
 
 _SQL: Final = lake_queries("rebuilding")
@@ -34,8 +32,7 @@ def rebuild_hours(store: LakeStore, *, memory_bytes: int = 1 << 30) -> int:
 def _tenant_files(store: LakeStore, tenant: str, revision: int, memory_bytes: int) -> Iterator[LakeFile]:
     snapshot = store.snapshot()
     files = [str(snapshot.path(EVENTS.name, entry)) for entry in snapshot.of(EVENTS.name, tenant)]
-    with duckdb.connect(config={"memory_limit": f"{memory_bytes}B", "threads": 1}) as engine:
-        engine.execute("SET TimeZone = 'UTC'")
+    with open_engine(store.folder, memory_bytes) as engine:
         engine.execute(_SQL["aggregate"], {"files": files, "revision": revision})
         months = engine.execute(_SQL["months"]).fetchall()
         for (month,) in months:

@@ -115,7 +115,7 @@ def main() -> None:
     weighed = corpus(table)
     for profile in profiles(folder / "nab"):
         score, threshold = nab_score(weighed, table["windowed_gaussian_score"].to_numpy(), profile)
-        print(f"{profile.name}: {score:.2f} at {threshold:.9f}")  # noqa: T201
+        print(f"{profile.name}: {score:.2f} at {threshold:.9f}")
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def _warm_state(detector: Seasonal, count: int) -> SeriesState:
 
 def main() -> None:
     """Print the figures."""
-    print(json.dumps(measure()))  # noqa: T201
+    print(json.dumps(measure()))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ from typing import Any, Final
 import numba as nb
 import numpy as np
 
-from tocsin.detectors._watch import WATCH_HOT_FIELDS, WATCH_SETTINGS_FIELDS, watch
+from tocsin.detectors._watch import WATCH_HOT_FIELDS, WATCH_SETTINGS_FIELDS, begin_watch, watch
 from tocsin.detectors.abstract import BASE_HOT_FIELDS
+from tocsin.intrinsics import address_of, prefetch
 
 DAY_MS: Final = 86_400_000
 
@@ -58,9 +59,14 @@ SETTINGS: Final = np.dtype(
     ]
 )
 
+ROW_BYTES: Final = HOT.itemsize
+AHEAD: Final = 12  # readings between asking for a row and using it
 STUCK, OUT_OF_RANGE, LEVEL_SHIFT = 1, 2, 3
 MAGNITUDE_MAX: Final = 1e120
 GAIN: Final = 2.0 / 11.0
+COUNT_MAX: Final = 1_000_000_000
+STALE_SHARE: Final = 0.1  # of a limit: what is left of a score that brings nothing new
+SHARE_MAX: Final = 1e6
 FADE_A_DAY: Final = 0.98
 NOISE_SHARE: Final = 0.1  # of the deviation within a day: daily means vary by at least that
 STEP_MAX: Final = 3.0  # spreads by which one day may move the level
@@ -73,56 +79,70 @@ def score_rows(
 ) -> tuple[int, int]:
     """Score every reading, then learn from it; stops when the starts are full. Next row and starts."""
     series, ts, value, offset, setting = readings
+    scores, expected, lower, upper, verdicts, reasons = out
     started = 0
+    rows_at, ahead = address_of(hot), min(start + AHEAD, len(ts))
     for i in range(start, len(ts)):
         if started == len(begun):
             return i, started
-        s = series[i]
+        if ahead < len(ts):
+            fetch_row(rows_at + series[ahead] * ROW_BYTES)
+            ahead += 1
+        s, t = series[i], ts[i]
         row = hot[s]
         rule = settings[setting[i]]
         x = min(max(value[i], -MAGNITUDE_MAX), MAGNITUDE_MAX)
-        moved = ts[i] >= row.day_end_ms or x != row.last or row.first_ms == row.day_end_ms
+        moved = t >= row.day_end_ms
         if moved:
             scratch[0] = hot[s]
-            open_reading(row, rule, ts[i], offset[i], x)
-        verdict = judge(i, row, rule, ts[i], value[i], x, out)
-        if verdict == 1 and row.watched == 0:
+            change_day(row, rule, t, offset[i], x)
+        share, why = judge(row, rule, t, value[i], x)
+        abnormal = share > 1.0
+        verdict = 1 if abnormal else (0 if share >= 0.0 else 2)
+        scores[i] = 1.0 + STALE_SHARE * (share / (1.0 + share)) if abnormal and row.watched != 0 else share
+        expected[i] = row.shift_level if why == LEVEL_SHIFT else np.nan
+        lower[i], upper[i] = band(row, rule, why)
+        verdicts[i] = verdict
+        reasons[i] = why if abnormal else 0
+        if abnormal and row.watched == 0:
             if not moved:
                 scratch[0] = hot[s]
-            before[s] = scratch[0]
-            begun[started].series, begun[started].ts = s, ts[i]
-            begun[started].before = scratch[0]
+            begin_watch(row, t, s, scratch[0], before, begun[started])
             started += 1
-            row.before_ms = ts[i]
-        watch(row, rule, ts[i], verdict)
-        learn(row, x)
+        watch(row, rule, t, verdict)
+        learn(row, rule, t, x)
     return len(ts), started
 
 
 @nb.njit(cache=True, nogil=True)
-def open_reading(row: Any, rule: Any, ts: int, offset: int, x: float) -> None:
-    """What a new value or a new day ends: the run of equal values, the daily mean."""
-    if ts >= row.day_end_ms:
-        if row.day_readings > 0:
-            close_day(row, rule)
-        else:
-            row.first_ms = ts
-            row.run_start_ms = ts
-            row.last = x
-        row.day_end_ms = ts - (ts + offset) % DAY_MS + DAY_MS
-        row.day_readings = 0
-        row.pivot = x
-        row.sum = 0.0
-        row.squares = 0.0
-    if x != row.last:
-        row.longest = max(row.longest, np.float64(row.run))
-        row.longest_ms = max(row.longest_ms, np.float64(ts - row.run_start_ms))
-        row.run_scale = 1.0 / max(rule.stuck_readings, rule.stuck_ratio * row.longest)
-        row.run_ms_scale = 1.0 / max(rule.stuck_ms, rule.stuck_ratio * row.longest_ms)
-        row.changes = min(row.changes + 1, 1_000_000_000)
-        row.run = 0
+def fetch_row(address: int) -> None:
+    """Have the cache lines of a row on their way before it is needed."""
+    for line in range(0, ROW_BYTES, 64):
+        prefetch(address + line)
+
+
+@nb.njit(cache=True, nogil=True)
+def change_day(row: Any, rule: Any, ts: int, offset: int, x: float) -> None:
+    """Close the local day that has ended, if there was one, and begin the next."""
+    if row.day_readings > 0:
+        close_day(row, rule)
+    else:
+        row.first_ms = ts
         row.run_start_ms = ts
         row.last = x
+    scale_runs(row, rule)
+    row.day_end_ms = ts - (ts + offset) % DAY_MS + DAY_MS
+    row.day_readings = 0
+    row.pivot = x
+    row.sum = 0.0
+    row.squares = 0.0
+
+
+@nb.njit(cache=True, nogil=True)
+def scale_runs(row: Any, rule: Any) -> None:
+    """How long a run may be, from the longest one seen."""
+    row.run_scale = 1.0 / max(rule.stuck_readings, rule.stuck_ratio * row.longest)
+    row.run_ms_scale = 1.0 / max(rule.stuck_ms, rule.stuck_ratio * row.longest_ms)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -150,7 +170,7 @@ def close_day(row: Any, rule: Any) -> None:
     if row.days > rule.shift_days:
         row.shift_level = row.level
         row.shift_reach = rule.shift_limit * spread
-        row.shift = min(distance / row.shift_reach, 1e6)
+        row.shift = min(distance / row.shift_reach, SHARE_MAX)
         distance = min(distance, STEP_MAX * spread)
     row.level += gain * (distance if mean > row.level else -distance)
     gain = max(1.0 / (row.days - 1), GAIN)
@@ -158,39 +178,46 @@ def close_day(row: Any, rule: Any) -> None:
 
 
 @nb.njit(cache=True, nogil=True)
-def judge(i: int, row: Any, rule: Any, ts: int, value: float, x: float, out: Any) -> int:
-    """Write the scores of reading i; changes nothing."""
-    scores, expected, lower, upper, verdict, reason = out
-    score, why = np.nan, 0
-    expected[i] = lower[i] = upper[i] = np.nan
-    if ts - row.first_ms >= rule.ready_ms:
-        score = 0.0
-        if row.changes >= rule.changes:
-            score = min(row.run * row.run_scale, (ts - row.run_start_ms) * row.run_ms_scale)
-            why = STUCK
-        if row.shift > score:
-            score, why = row.shift, LEVEL_SHIFT
+def judge(row: Any, rule: Any, ts: int, value: float, x: float) -> tuple[float, int]:
+    """How much of its limit the worst condition has used up (NaN = not ready), and which one it is."""
     if rule.ranged != 0:
         over = max(value - rule.upper, rule.lower - value)
         if over > 0.0:
-            score, why = 2.0 + min(over / rule.span, 1e6), OUT_OF_RANGE
-        elif not score >= 0.0:
-            score = 0.0
-    if why == OUT_OF_RANGE:
-        lower[i], upper[i] = rule.lower, rule.upper
-    elif why == LEVEL_SHIFT:
-        expected[i] = row.shift_level
-        lower[i], upper[i] = row.shift_level - row.shift_reach, row.shift_level + row.shift_reach
-    scores[i] = score if row.watched == 0 or not score > 1.0 else 1.0 + 0.1 * (score / (1.0 + score))
-    verdict[i] = 2 if not score >= 0.0 else (1 if score > 1.0 else 0)
-    reason[i] = why if score > 1.0 else 0
-    return verdict[i]
+            return 2.0 + min(over / rule.span, SHARE_MAX), OUT_OF_RANGE
+    if ts - row.first_ms < rule.ready_ms:
+        return (0.0 if rule.ranged != 0 else np.nan), 0
+    share = 0.0
+    if x == row.last and row.changes >= rule.changes:
+        share = min(row.run * row.run_scale, (ts - row.run_start_ms) * row.run_ms_scale)
+    if row.shift > share:
+        return row.shift, LEVEL_SHIFT
+    return share, STUCK
 
 
 @nb.njit(cache=True, nogil=True)
-def learn(row: Any, x: float) -> None:
-    """Count the reading into its run and its day."""
-    row.run = min(row.run + 1, 1_000_000_000)
+def band(row: Any, rule: Any, why: int) -> tuple[float, float]:
+    """The limits that a reading was judged by; a stuck value has none."""
+    if why == OUT_OF_RANGE:
+        return rule.lower, rule.upper
+    if why == LEVEL_SHIFT:
+        return row.shift_level - row.shift_reach, row.shift_level + row.shift_reach
+    return np.nan, np.nan
+
+
+@nb.njit(cache=True, nogil=True)
+def learn(row: Any, rule: Any, ts: int, x: float) -> None:
+    """Count the reading into its run and its day; another value ends the run."""
+    if x != row.last:
+        longest, longest_ms = np.float64(row.run), np.float64(ts - row.run_start_ms)
+        if longest > row.longest or longest_ms > row.longest_ms:
+            row.longest = max(row.longest, longest)
+            row.longest_ms = max(row.longest_ms, longest_ms)
+            scale_runs(row, rule)
+        row.changes = min(row.changes + 1, COUNT_MAX)
+        row.run = 0
+        row.run_start_ms = ts
+        row.last = x
+    row.run = min(row.run + 1, COUNT_MAX)
     row.day_readings += 1
     shifted = x - row.pivot
     row.sum += shifted

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numba as nb
 import numpy as np
 
-from tocsin.detectors._watch import WATCH_HOT_FIELDS, WATCH_SETTINGS_FIELDS, watch
+from tocsin.detectors._watch import WATCH_HOT_FIELDS, WATCH_SETTINGS_FIELDS, begin_watch, watch
 from tocsin.detectors.abstract import BASE_HOT_FIELDS
 from tocsin.intrinsics import address_of, prefetch
 from tocsin.thresholds import EXCESS_START, KNEE_START, next_excess, next_knee, rarity, strangeness
@@ -150,33 +150,25 @@ def score_rows(
             change_hour(row, cells[s], rule, t, offset[i], x, kept)
         centre, spread = expectation(row)
         residual = x - centre
-        z = abs(residual) / spread
-        smooth = smoothed_residual(row, residual, spread)
-        unit = max(row.smooth_spread, SMOOTH_SHARE * spread)
-        smooth_z = abs(smooth) / unit
-        verdict = 2
-        raw = rarity(z, row.knee, row.excess)
-        averaged = rarity(smooth_z, row.smooth_knee, row.smooth_excess)
+        smooth, unit, z, smooth_z, raw, averaged = strangeness_of(row, residual, spread)
         share = max(raw, averaged) / row.limit
+        verdict, reasons[i] = 2, 0
         if row.seen >= rule.ready_readings:
             score, reach, abnormal = judge(row, rule, t, z, smooth_z, share)
             verdict = 1 if abnormal else 0
             width = reach[1] * unit if averaged > raw else reach[0] * spread
             scores[i], expected[i], lower[i], upper[i] = score, centre, centre - width, centre + width
-            reasons[i] = 0 if not abnormal else (SMOOTHED if averaged > raw else RAW)
+            if abnormal:
+                reasons[i] = SMOOTHED if averaged > raw else RAW
         else:
             scores[i] = expected[i] = lower[i] = upper[i] = np.nan
-            reasons[i] = 0
         verdicts[i] = verdict
         if verdict == 1:
             if row.watched == 0:
                 if not moved:
                     scratch[0] = hot[s]
-                before[s] = scratch[0]
-                begun[started].series, begun[started].ts = s, t
-                begun[started].before = scratch[0]
+                begin_watch(row, t, s, scratch[0], before, begun[started])
                 started += 1
-                row.before_ms = t
             hold(row)
         watch(row, rule, t, verdict)
         if moved and row.watched != 0:
@@ -287,17 +279,19 @@ def pooled_deviation(cells: Any, first: int, mean: float, visits: int) -> float:
     variance = 0.0
     for j in range(first, first + WEEKDAYS):
         step = cells[j].mean - mean
-        deviation = np.float64(cells[j].deviation)
-        variance += (step * step + deviation * deviation) * cells[j].visits
-    return np.sqrt(variance / visits)  # type: ignore[no-any-return]
+        own = np.float64(cells[j].deviation)
+        variance += (step * step + own * own) * cells[j].visits
+    deviation: float = np.sqrt(variance / visits)
+    return deviation
 
 
 @nb.njit(cache=True, nogil=True)
 def floor_of(row: Any) -> float:
     """The least σ: half the smallest change and the usual residual; before any, a share of the mean."""
+    least: float = RELATIVE_FLOOR * abs(row.series_mean)
     if row.quantum > 0.0:
-        return max(0.5 * row.quantum, row.scale, SPREAD_MIN)
-    return max(RELATIVE_FLOOR * abs(row.series_mean), SPREAD_MIN)
+        least = max(0.5 * row.quantum, row.scale)
+    return max(least, SPREAD_MIN)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -309,11 +303,20 @@ def expectation(row: Any) -> tuple[float, float]:
 
 
 @nb.njit(cache=True, nogil=True)
-def smoothed_residual(row: Any, residual: float, spread: float) -> float:
-    """The moving average with this residual in it; a monster counts no more than the limit."""
+def strangeness_of(
+    row: Any, residual: float, spread: float
+) -> tuple[float, float, float, float, float, float]:
+    """The average with this residual in it and its unit, then z and rarity of the raw and the smoothed.
+
+    In the average a monster counts no more than the limit.
+    """
     most = strangeness(row.limit, row.knee, row.excess) * spread
     gain = 1.0 / (row.seen + 1) if row.seen < START_READINGS else GAIN
-    return row.smooth + (min(max(residual, -most), most) - row.smooth) * gain  # type: ignore[no-any-return]
+    smooth = row.smooth + (min(max(residual, -most), most) - row.smooth) * gain
+    unit = max(row.smooth_spread, SMOOTH_SHARE * spread)
+    z, smooth_z = abs(residual) / spread, abs(smooth) / unit
+    raw = rarity(z, row.knee, row.excess)
+    return smooth, unit, z, smooth_z, raw, rarity(smooth_z, row.smooth_knee, row.smooth_excess)
 
 
 @nb.njit(cache=True, nogil=True)

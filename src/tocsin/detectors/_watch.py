@@ -11,6 +11,16 @@ WATCH_HOT_FIELDS: Final = [("normals", np.uint8), ("watched", np.uint8)]
 WATCH_SETTINGS_FIELDS: Final = [("watch_ms", np.int64), ("watch_readings", np.int64)]
 
 
+@nb.njit(cache=True, nogil=True)
+def begin_watch(row: Any, ts: int, series: int, was: Any, before: Any, begun: Any) -> None:
+    """Keep the row as it was just before the first abnormal reading of a run, in both places."""
+    before[series] = was
+    begun.series = series
+    begun.ts = ts
+    begun.before = was
+    row.before_ms = ts
+
+
 @nb.njit(cache=True, nogil=True, inline="always")
 def watch(row: Any, rule: Any, ts: int, verdict: int) -> None:
     """Follow one verdict: a watch begins at an abnormal reading and ends as a policy ends its run.

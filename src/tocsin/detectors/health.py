@@ -9,6 +9,7 @@ import numpy as np
 
 from tocsin.control import Settings
 from tocsin.detectors import _health_kernel as kernel
+from tocsin.detectors._health_reference import HealthReference
 from tocsin.detectors._settings import settings_row
 from tocsin.detectors._words import amount
 from tocsin.detectors.abstract import (
@@ -85,7 +86,7 @@ class Health(SeriesDetector):
             state.starts.append(begun[:started].copy())
 
     def reference(self, settings: Rows) -> ReferenceSeries:
-        raise NotImplementedError
+        return HealthReference(settings)
 
     def explain(self, facts: EpisodeFacts) -> str:
         if facts.reason == "out_of_range":

@@ -20,7 +20,11 @@ def lake_queries(name: str) -> Mapping[str, str]:
 @contextmanager
 def open_engine(folder: Path, memory_bytes: int) -> Iterator[duckdb.DuckDBPyConnection]:
     """An engine on one thread; what exceeds `memory_bytes` goes to `folder`/spill while it runs."""
-    config = {"memory_limit": f"{memory_bytes}B", "threads": 1, "temp_directory": str(folder / "spill")}
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": f"{memory_bytes}B",
+        "threads": 1,
+        "temp_directory": str(folder / "spill"),
+    }
     with duckdb.connect(config=config) as engine:
         engine.execute("SET TimeZone = 'UTC'")
         yield engine

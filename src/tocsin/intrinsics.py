@@ -85,21 +85,23 @@ def _count_trailing_zeros(_typing: Any, _word: Any) -> Any:
     return types.int64(types.uint64), build
 
 
+address_of: Any = intrinsic(_address_of)
+
+
 def _prefetch(_typing: Any, _address: Any) -> Any:
-    """Ask for the cache line at an address, to be written soon; only a hint, never a fault."""
+    """Ask for the cache line at an address, which may be anywhere; changes nothing but the time taken."""
 
     def build(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        byte, word = ir.PointerType(ir.IntType(8)), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        hint = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        options = [ir.Constant(word, 1), ir.Constant(word, 3), ir.Constant(word, 1)]
-        builder.call(hint, [builder.inttoptr(args[0], byte), *options])
+        place = builder.inttoptr(args[0], ir.PointerType(ir.IntType(8)))
+        flag = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [place.type, flag, flag, flag])
+        call = builder.module.declare_intrinsic("llvm.prefetch", [place.type], fnty=kind)
+        builder.call(call, [place, flag(0), flag(3), flag(1)])  # to read, to keep, data
         return context.get_dummy_value()
 
     return types.void(types.int64), build
 
 
-address_of: Any = intrinsic(_address_of)
 load_u8: Any = _loader(8, types.int64)
 load_i32: Any = _loader(32, types.int64, sign="signed")
 load_i64: Any = _loader(64, types.int64)
@@ -110,8 +112,8 @@ store_i32: Any = _storer(32, types.int64)
 store_i64: Any = _storer(64, types.int64)
 store_u64: Any = _storer(64, types.uint64)
 store_f64: Any = _storer(64, types.float64)
-prefetch: Any = intrinsic(_prefetch)
 fold_product: Any = intrinsic(_fold_product)
+prefetch: Any = intrinsic(_prefetch)
 count_trailing_zeros: Any = intrinsic(_count_trailing_zeros)
 
 

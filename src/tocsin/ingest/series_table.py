@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tocsin.events import I32, I64, U8
-from tocsin.intrinsics import address_of, fold_product, load_u64
+from tocsin.intrinsics import address_of, fold_product, load_u64, prefetch
 
 U64 = npt.NDArray[np.uint64]
 
@@ -23,6 +23,7 @@ DEVICE_LIMIT: Final = 2
 FIELD_LIMIT: Final = 3
 SERIES_LIMIT: Final = 4
 
+_AHEAD: Final = 8
 _FIRST_SLOTS: Final = 1 << 12
 _FIELD_BITS: Final = nb.uint64(31)
 _STRIDE: Final = nb.uint64(0x9E3779B97F4A7C15)
@@ -165,8 +166,7 @@ def _key(device: int, field: int) -> Any:
 @nb.njit(cache=True, nogil=True)
 def _find(key: Any, slots: int, mask: Any) -> tuple[Any, Any]:
     """The slot where the key is or belongs, and the word in it, 0 when free."""
-    group = fold_product(key >> nb.uint64(3), _STRIDE) << nb.uint64(3)
-    at = (group | (key & nb.uint64(7))) & mask
+    at = _home(key) & mask
     word = load_u64(slots + nb.int64(at << nb.uint64(3)))
     while word not in (_FREE, key << _ONE, key << _ONE | _ONE):
         at = (at + _ONE) & mask
@@ -182,6 +182,8 @@ def _doubtful(
     rows = np.empty(len(device), np.int64)
     count = 0
     for i in range(len(device)):
+        if i + _AHEAD < len(device):
+            _ask_for(device[i + _AHEAD], reading_offsets[i + _AHEAD], field, table, mask)
         sure = device[i] >= 0
         for j in range(reading_offsets[i], reading_offsets[i + 1]):
             sure = sure and field[j] >= 0 and _is_known(device[i], field[j], NUMBER, table, mask)
@@ -191,6 +193,20 @@ def _doubtful(
             rows[count] = i
             count += 1
     return rows[:count].copy()
+
+
+@nb.njit(cache=True, nogil=True)
+def _ask_for(device: int, reading: int, field: I32, table: int, mask: Any) -> None:
+    """Ask for the cache line with the first reading's field, where its neighbours mostly are too."""
+    if device >= 0 and reading < len(field):
+        key = _key(device, max(field[reading], 0))
+        prefetch(table + nb.int64((_home(key) & mask) << nb.uint64(3)))
+
+
+@nb.njit(cache=True, nogil=True)
+def _home(key: Any) -> Any:
+    """The slot, before it is masked, where a key belongs."""
+    return fold_product(key >> nb.uint64(3), _STRIDE) << nb.uint64(3) | (key & nb.uint64(7))
 
 
 @nb.njit(cache=True, nogil=True)

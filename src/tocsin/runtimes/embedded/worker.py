@@ -49,6 +49,8 @@ class Worker:
         while state.position < self.lease.position:
             records = self._log.read(self.partition, state.position, bytes_max=STEP_BYTES_MAX)
             records = [record for record in records if record.offset < self.lease.position]
+            if not records:
+                break  # the log is shorter than what was committed: the check below says so
             output = process(records, state, self._history, applied)
             yield state.position, output
         for name, counts in self.lease.totals.counts.items():

@@ -80,6 +80,7 @@ AHEAD: Final = 12  # readings between asking for a row and using it
 
 SERIES, HOUR_OF_DAY, HOUR_OF_WEEK = 0, 1, 2
 RAW, SMOOTHED = 1, 2
+YOUNG: Final = 2  # added while no cell is warm
 GAIN: Final = 2.0 / 11.0
 START_READINGS: Final = 10  # the average starts as the mean of so many
 VISITS_FULL: Final = 10
@@ -159,7 +160,7 @@ def score_rows(
             width = reach[1] * unit if averaged > raw else reach[0] * spread
             scores[i], expected[i], lower[i], upper[i] = score, centre, centre - width, centre + width
             if abnormal:
-                reasons[i] = SMOOTHED if averaged > raw else RAW
+                reasons[i] = (SMOOTHED if averaged > raw else RAW) + (YOUNG if row.source == SERIES else 0)
         else:
             scores[i] = expected[i] = lower[i] = upper[i] = np.nan
         verdicts[i] = verdict

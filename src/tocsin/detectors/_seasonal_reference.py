@@ -191,9 +191,9 @@ class SeasonalReference(ReferenceSeries):
         width = limits[1] * units[1] if by_average else limits[0] * units[0]
         reason = 0
         if sign or beyond:
-            reason = 2 if by_average else 1
-        verdict = 1 if reason else 0
-        return ReferenceScore(score, centre, centre - width, centre + width, verdict, reason)
+            young = self.hour is None or self.hour.centre is None
+            reason = (2 if by_average else 1) + (2 if young else 0)
+        return ReferenceScore(score, centre, centre - width, centre + width, 1 if reason else 0, reason)
 
     def _limits(self, ts: int, efolds: float, *, held: bool) -> tuple[float, float]:
         now = self.raw_tail.reach(efolds), self.smooth_tail.reach(efolds)

@@ -12,22 +12,31 @@ def amount(value: float, unit: str, detail: float) -> str:
     '93.2 °C'
     >>> amount(1000000000.0123, "", 0.013)
     '1000000000.012'
-    >>> amount(5.0, "%", 0.0)
-    '5%'
+    >>> amount(-0.04, "%", 2.0)
+    '0%'
     """
-    text = _rounded(value, detail)
+    return _with_unit(_rounded(value, abs(detail)), unit)
+
+
+def exact(value: float, unit: str) -> str:
+    """A value that somebody set or that repeats: as it is, with its unit.
+
+    >>> exact(1013.25, "hPa")
+    '1013.25 hPa'
+    """
+    return _with_unit(f"{value:.12g}", unit)
+
+
+def _with_unit(text: str, unit: str) -> str:
     if not unit:
         return text
     return f"{text}%" if unit == "%" else f"{text} {unit}"
 
 
 def _rounded(value: float, detail: float) -> str:
-    size = abs(detail) if detail else abs(value)
-    if not math.isfinite(value) or abs(value) >= 1e15 or 0.0 < size < 1e-6:
+    if not math.isfinite(value) or abs(value) >= 1e15 or not 1e-9 < detail < 1e15:
         return f"{value:.4g}"
-    digits = 1 if size == 0.0 else max(0, 1 - math.floor(math.log10(size)))
-    if size >= 1:
-        digits = max(digits, 1) if size < 100 else 0
-    text = f"{value:.{digits}f}"
+    digits = 1 - math.floor(math.log10(detail))
+    text = f"{value:.{min(max(digits, 0 if detail >= 100 else 1), 12)}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text == "-0" else text

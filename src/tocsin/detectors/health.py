@@ -11,7 +11,7 @@ from tocsin.control import Settings
 from tocsin.detectors import _health_kernel as kernel
 from tocsin.detectors._health_reference import HealthReference
 from tocsin.detectors._settings import settings_row
-from tocsin.detectors._words import amount
+from tocsin.detectors._words import amount, exact
 from tocsin.detectors.abstract import (
     NEVER_MS,
     DetectorInfo,
@@ -93,9 +93,8 @@ class Health(SeriesDetector):
             return _out_of_range(facts)
         if facts.reason == "level_shift":
             return _level_shift(facts)
-        times = 5 * facts.score
-        value = amount(facts.value, facts.unit, 0.0)
-        return f"{facts.parameter} has stayed at exactly {value}, {times:.0f} times as long as ever before"
+        value = exact(facts.value, facts.unit)
+        return f"{facts.parameter} has stayed at exactly {value} for far longer than ever before"
 
 
 def _out_of_range(facts: EpisodeFacts) -> str:
@@ -104,15 +103,17 @@ def _out_of_range(facts: EpisodeFacts) -> str:
     distance = abs(facts.value - limit)
     return (
         f"{facts.parameter} {amount(facts.value, facts.unit, distance)} is "
-        f"{'above' if above else 'below'} {amount(limit, facts.unit, 0.0)}, the "
+        f"{'above' if above else 'below'} {exact(limit, facts.unit)}, the "
         f"{'most' if above else 'least'} that is physically possible"
     )
 
 
 def _level_shift(facts: EpisodeFacts) -> str:
     reach = facts.upper - facts.expected
+    usual, lower, upper = (
+        amount(number, facts.unit, reach) for number in (facts.expected, facts.lower, facts.upper)
+    )
     return (
-        f"{facts.parameter} has moved to another level: its daily mean lies "
-        f"{amount(facts.score * reach, facts.unit, reach)} from the usual "
-        f"{amount(facts.expected, facts.unit, reach)}, {amount(reach, facts.unit, reach)} is the limit"
+        f"{facts.parameter} has moved to another level: the mean of the day before is not "
+        f"between {lower} and {upper}, where {usual} is usual"
     )

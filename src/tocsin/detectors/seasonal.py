@@ -28,6 +28,7 @@ from tocsin.detectors.abstract import (
     start_rows,
 )
 
+WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 CAPTURES: Final = 256  # hour changes under watch between two returns from the kernel
 
 
@@ -39,19 +40,24 @@ class Seasonal(SeriesDetector):
         version=1,
         summary="what is usual at this hour of the week, learnt by the series itself",
         parameters={
-            "limit": Parameter(6.4, "e-folds of rarity", "about one reading in 400,000"),
-            "ready_readings": Parameter(20, "readings", "an average of 10 and as many to compare it with"),
-            "warm_visits": Parameter(3, "visits", "a deviation between visits needs three of them"),
-            "memory": Parameter(1000, "readings", "of the series as a whole, used until cells are warm"),
-            "level_gain": Parameter(0.05, "share an hour", "a level that lasts for ten hours is the level"),
-            "hold_s": Parameter(86_400, "s", "how long abnormal readings are kept out of learning"),
+            "limit": Parameter(
+                6.4,
+                "e-folds of rarity at one reading an hour",
+                "one false sign in 600 hours; half an e-fold more for each doubling of the pace",
+            ),
+            "ready_readings": Parameter(20, "readings", "ten to start the average, ten to judge it by"),
+            "warm_visits": Parameter(3, "visits", "the least that show how much visits differ"),
+            "memory": Parameter(1000, "readings", "of the series as a whole, asked until cells are warm"),
+            "level_gain": Parameter(0.05, "share an hour", "what has lasted for a day is the new level"),
+            "hold_s": Parameter(86_400, "s", "a fault has a day to be noticed before it becomes normal"),
         },
-        ready_after="20 readings; hour-of-day cells after 3 days, hour-of-week cells after 3 weeks",
+        ready_after="20 readings; hours of the day after 3 days, hours of the week after 3 weeks",
         cost_ns_per_reading=20.0,
         score_range=(0.0, float("inf")),
         fails_when="the season is neither daily nor weekly, or a fault begins with the first readings",
-        follows="hour-of-week profile with moving averages; limits by peaks over threshold (KDD 2017)",
-        reasons=("none", "raw", "smoothed"),
+        follows="profile by hour of week and moving averages; limits by peaks over threshold, Siffer et al., "
+        "KDD 2017; docs/explanation/seasonal.md",
+        reasons=("none", "raw", "smoothed", "raw_young", "smoothed_young"),
     )
     hot_dtype: ClassVar[np.dtype[Any]] = kernel.HOT
     cell_dtype: ClassVar[np.dtype[Any]] = kernel.CELL
@@ -104,15 +110,28 @@ class Seasonal(SeriesDetector):
 
     def explain(self, facts: EpisodeFacts) -> str:
         above = facts.value >= facts.expected
-        limit = facts.upper if above else facts.lower
-        side = "above" if above else "below"
-        local = datetime.fromtimestamp((facts.peak_ms + facts.peak_local_offset_ms) / 1000, UTC)
-        when = f"usual on {local:%A}s at {local:%H}:00"
+        side, limit = ("above", facts.upper) if above else ("below", facts.lower)
         distance = abs(facts.value - limit)
+        outside = not facts.lower <= facts.value <= facts.upper
+        if outside and not facts.reason.startswith("smoothed"):
+            return (
+                f"{facts.parameter} {amount(facts.value, facts.unit, distance)} is "
+                f"{amount(distance, facts.unit, distance)} {side} the "
+                f"{amount(limit, facts.unit, distance)} limit {_usual(facts)}"
+            )
+        distance = abs(facts.value - facts.expected)
         return (
-            f"{facts.parameter} {amount(facts.value, facts.unit, distance)} is "
-            f"{amount(distance, facts.unit, distance)} {side} the {amount(limit, facts.unit, distance)} limit {when}"
+            f"the average of {facts.parameter} has strayed {side} what is {_usual(facts)}: "
+            f"{amount(facts.value, facts.unit, distance)} at its peak, "
+            f"{amount(facts.expected, facts.unit, distance)} expected"
         )
+
+
+def _usual(facts: EpisodeFacts) -> str:
+    if facts.reason.endswith("young"):
+        return "usual so far"
+    local = datetime.fromtimestamp((facts.peak_ms + facts.peak_local_offset_ms) / 1000, UTC)
+    return f"usual on {WEEKDAYS[local.weekday()]}s at {local:%H}:00"
 
 
 def _capture(readings: Readings, row: int, state: SeriesState, consulted: Rows) -> CellCapture:

@@ -47,6 +47,7 @@ docs: .venv/.dev ## build the documentation site into site/
 
 reference: .venv/.dev ## write the generated pages of docs/reference anew
 	$(BIN)/python -m tocsin.cli.reference > docs/reference/cli.md
+	$(BIN)/python -m tocsin.api > docs/reference/api.md
 	$(BIN)/python -m tocsin.config > docs/reference/configuration.md
 	$(BIN)/python -m tocsin.observability > docs/reference/metrics.md
 	$(BIN)/python -m tocsin.access > docs/reference/roles.md

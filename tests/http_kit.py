@@ -10,6 +10,7 @@ from typing import Any, Final
 import httpx
 import numpy as np
 
+from tests.kit import events_of
 from tocsin import web
 from tocsin.access.audit import AuditLog
 from tocsin.access.credential import CredentialKind, NewCredential
@@ -22,6 +23,7 @@ from tocsin.clock import ManualClock
 from tocsin.commit.abstract import Commit, Totals
 from tocsin.commit.embedded import EmbeddedCommitStore
 from tocsin.config.sections import IngestConfig
+from tocsin.errors import NotFoundError
 from tocsin.inbox.embedded import EmbeddedInbox
 from tocsin.ingest.admission import Catalogue
 from tocsin.ingest.catalogue_store import CatalogueStore
@@ -32,6 +34,8 @@ from tocsin.log.embedded import EmbeddedLog
 from tocsin.model import Episode, Severity, Verdict
 from tocsin.observability.meters import Meters
 from tocsin.observability.tracing import Tracing
+from tocsin.processing.batching import Events
+from tocsin.processing.proof import Proof, prove
 from tocsin.scores.abstract import AbnormalReading, Findings
 from tocsin.scores.embedded import EmbeddedAbnormalReadings
 from tocsin.services.anomalies import Anomalies
@@ -45,6 +49,7 @@ from tocsin.services.entrance import Entrance
 from tocsin.services.episodes import Episodes
 from tocsin.services.health import Health
 from tocsin.services.ingest import Ingest
+from tocsin.services.proofs import Proofs
 from tocsin.services.query import Queries
 from tocsin.services.replays import Replays
 from tocsin.services.series import Band, SeriesCharts
@@ -172,6 +177,13 @@ class World:
             store.close()
         self.meters.close()
 
+    def explain(self, tenant: str, episode_id: str) -> tuple[Episode, Proof]:
+        """Stands where the runtime stands: there are no records behind these episodes."""
+        episode = self.commits.episode(tenant, episode_id)
+        if episode is None:
+            raise NotFoundError("There is no such episode.")
+        return episode, prove(episode, Events(tenant, np.zeros(0, np.int64), events_of([])))
+
     def _make_keys(self, tenant: str) -> None:
         self.keys[tenant] = {Role.DEVICE: self.gateway("pump-7", "fan 1/2", tenant=tenant)}
         for role in set(Role) - {Role.DEVICE}:
@@ -206,6 +218,7 @@ class World:
             short=ShortQuestions(self.abnormal, self.clock),
             digest=DigestReport(self.fleet),
             queries=Queries(self._query),
+            proofs=Proofs(self),
             health=Health(log=self.log, commits=self.commits, lake=self.lake, inbox=self.inbox, probes={}),
             sessions=Sessions(self.clock),
             stream=ChangeStream(self.inbox, listeners_max=4, poll_s=0.02),

@@ -47,6 +47,7 @@ from tocsin.services.entrance import Entrance
 from tocsin.services.episodes import Episodes
 from tocsin.services.health import Health
 from tocsin.services.ingest import Ingest
+from tocsin.services.proofs import Proofs
 from tocsin.services.query import Queries
 from tocsin.services.replays import Replays
 from tocsin.services.series import SeriesCharts
@@ -146,6 +147,7 @@ class Application:
             short=ShortQuestions(stores.findings, clock),
             digest=DigestReport(views),
             queries=Queries(self._query),
+            proofs=Proofs(views),
             health=Health(
                 log=stores.log, commits=stores.commits, lake=stores.lake, inbox=stores.inbox, probes={}
             ),

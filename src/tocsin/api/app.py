@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute
+from starlette.types import Lifespan
 
 from tocsin import __version__
 from tocsin.api import (
@@ -63,6 +64,19 @@ def create_app(
         yield
         services.stream.close()
 
+    app = bare_app(lifespan)
+    app.state.services = services
+    app.router.routes.extend(pages)
+    install(app)
+    app.add_middleware(RequestGuard, limits=limits or RequestLimits())
+    app.add_middleware(EncodedNames)
+    app.add_middleware(RequestMeter, meters=services.meters, tracing=services.tracing)
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+def bare_app(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
+    """The operations alone, without anything behind them: enough for their description."""
     app = FastAPI(
         title="Tocsin",
         version=__version__,
@@ -73,16 +87,9 @@ def create_app(
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    app.state.services = services
     for router in _ROUTERS:
         app.include_router(router)
-    app.router.routes.extend(pages)
-    install(app)
     app.openapi = _once(app)  # type: ignore[method-assign]
-    app.add_middleware(RequestGuard, limits=limits or RequestLimits())
-    app.add_middleware(EncodedNames)
-    app.add_middleware(RequestMeter, meters=services.meters, tracing=services.tracing)
-    app.add_middleware(SecurityHeaders)
     return app
 
 

@@ -84,6 +84,14 @@ class EpisodePage(BaseModel):
     next: str | None
 
 
+class ProofView(BaseModel):
+    """Whether the episode was derived again, from how many readings, and what differs."""
+
+    matches: bool
+    readings: int
+    differences: list[str]
+
+
 class Revisions(BaseModel):
     """Every state and revision of an episode, oldest first."""
 
@@ -153,3 +161,10 @@ def read_revisions(services: ServicesOf, principal: PrincipalOf, episode_id: Nam
     """What was said first and what corrections made of it, oldest first."""
     found = services.episodes.revisions(principal, episode_id)
     return Revisions(revisions=[episode_view(episode) for episode in found])
+
+
+@router.get("/{episode_id}/proof", summary="Derive an episode again", responses=answers(404))
+def prove_episode(services: ServicesOf, principal: PrincipalOf, episode_id: Name) -> ProofView:
+    """Judges the raw records again from the kept state and says whether the episode comes out the same."""
+    proof = services.proofs.of(principal, episode_id)
+    return ProofView(matches=proof.matches, readings=proof.readings, differences=list(proof.differences))

@@ -17,6 +17,7 @@ from tocsin.services.entrance import Entrance
 from tocsin.services.episodes import Episodes
 from tocsin.services.health import Health
 from tocsin.services.ingest import Ingest
+from tocsin.services.proofs import Proofs
 from tocsin.services.query import Queries
 from tocsin.services.series import SeriesCharts
 from tocsin.services.sessions import Sessions
@@ -44,6 +45,7 @@ class Services:
     short: ShortQuestions
     digest: DigestReport
     queries: Queries
+    proofs: Proofs
     health: Health
     sessions: Sessions
     stream: ChangeStream

@@ -28,6 +28,7 @@ NEEDS: Final = {
     ("GET", "/v1/episodes"): Permission.READ,
     ("GET", "/v1/episodes/{episode_id}"): Permission.READ,
     ("GET", "/v1/episodes/{episode_id}/revisions"): Permission.READ,
+    ("GET", "/v1/episodes/{episode_id}/proof"): Permission.READ,
     ("GET", "/v1/devices"): Permission.READ,
     ("GET", "/v1/devices/{device}"): Permission.READ,
     ("GET", "/v1/devices/{device}/series"): Permission.READ,

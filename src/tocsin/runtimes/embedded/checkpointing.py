@@ -10,6 +10,7 @@ import numpy as np
 from tocsin.commit.abstract import CheckpointStore, Chunk
 from tocsin.processing.snapshots import snapshot_header, snapshot_shard
 from tocsin.runtimes.embedded.worker import Worker
+from tocsin.sharding import partition_of
 
 WRITE_BYTES: Final = 4 << 20
 
@@ -29,7 +30,8 @@ class Checkpointing:
     def _round_of(self, worker: Worker) -> int:
         with worker.lock:
             position = worker.state.position
-            shards = np.flatnonzero(worker.state.touched).tolist()
+            touched = np.flatnonzero(worker.state.touched).tolist()
+            shards = [shard for shard in touched if self._owns(worker, shard)]
             worker.state.touched[:] = False
         if position == self.complete.get(worker.partition):
             return 0
@@ -48,3 +50,7 @@ class Checkpointing:
         self._store.write([*pending, header])
         self.complete[worker.partition] = position
         return len(shards) + 1
+
+    def _owns(self, worker: Worker, shard: int) -> bool:
+        """New settings touch every shard; those of other partitions are empty here and theirs to write."""
+        return partition_of(shard, len(self._workers)) == worker.partition

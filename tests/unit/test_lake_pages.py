@@ -44,7 +44,7 @@ def expected(
         offset = records[-1].next_offset if records else 7
         records.append(record(offset, events(rows, streams)))
     columns = merge_records("acme", records)
-    return event_file(columns, name_streams=named), decoded(
+    return b"".join(event_file(columns, name_streams=named)), decoded(
         event_table(columns, name_streams=named), EVENTS.file_schema
     )
 
@@ -97,5 +97,5 @@ def test_deltas_keep_any_integers(values: list[int]) -> None:
     """Steps that overflow 64 bits wrap around and come back."""
     schema = pa.schema([pa.field("x", pa.int64(), nullable=False)])
     column = pages._integers("x", np.array(values), pages._INT64)
-    payload = pages._file([column], len(values))
+    payload = b"".join(pages._file([column], len(values)))
     assert pq.read_table(io.BytesIO(payload)).equals(pa.table({"x": values}, schema=schema))

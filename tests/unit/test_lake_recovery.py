@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.lake_kit import events, open_lake, record, steady
-from tocsin.errors import CorruptError, FencedError
+from tocsin.errors import CorruptError, FencedError, StorageFullError, StorageUnavailableError
 from tocsin.lake.delta import DeltaLake
+from tocsin.lake.files import publish
 from tocsin.lake.query import query
 from tocsin.lake.table import CHECKPOINT_EVERY
 
@@ -132,3 +135,41 @@ def test_reader_beside_a_writer(folder: Path) -> None:
     with pytest.raises(FencedError):
         fill(reader, 1, start=4)
     writer.close()
+
+
+def test_disk_full_at_the_last_step_loses_and_doubles_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When only the ledger could not be written, a repeated append finds its rows and records them."""
+    lake = open_lake(folder)
+    record_synced = lake.store._ledger.record
+
+    def full(_: object) -> None:
+        raise StorageFullError("the disk is full")
+
+    monkeypatch.setattr(lake.store._ledger, "record", full)
+    with pytest.raises(StorageFullError):
+        fill(lake, 1, start=3)
+    assert dict(lake.positions()) == {0: 12}
+    monkeypatch.setattr(lake.store._ledger, "record", record_synced)
+    fill(lake, 2, start=3)
+    assert dict(lake.positions()) == {0: 20}
+    assert offsets(lake) == list(range(20))
+    lake.close()
+    lake = open_lake(folder)
+    assert offsets(lake) == list(range(20))
+    lake.close()
+
+
+def test_full_disk_is_an_answer(tmp_path: Path) -> None:
+    """A file that can't be written is refused as storage trouble, and leaves nothing half written."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
+        with pytest.raises(StorageUnavailableError):
+            publish(tmp_path / "x", [b"a" * 200])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert list(tmp_path.iterdir()) == []

@@ -30,6 +30,7 @@ class DeltaLake(Lake):
     def append(self, records: Sequence[Record]) -> None:
         with self.store.writing:
             self.store.require_writing()
+            self.store.publish()
             self._require_no_gap(records)
             changes = changes_of(self.store, records)
             if changes[-1].writers:

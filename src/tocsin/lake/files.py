@@ -5,10 +5,12 @@ A random part makes names unique, since two appends may hold the same rows.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
-from tocsin.errors import StorageFullError
+from tocsin.errors import StorageFullError, StorageUnavailableError, TocsinError
 from tocsin.lake.names import directory_of
 from tocsin.lake.schemas import TableSpec
 from tocsin.storage.faults import end_process
@@ -77,46 +79,54 @@ def write_file(
 
     `rows` has the columns of `spec.file_schema`, strings may be dictionary-encoded.
     """
-    return store_file(
-        folder, partition, _parquet_bytes(spec, rows, layout), rows.num_rows, _ranges(spec, rows)
-    )
+    payload = [_parquet_bytes(spec, rows, layout)]
+    return store_file(folder, partition, payload, rows.num_rows, _ranges(spec, rows))
 
 
 def store_file(
     folder: Path,
     partition: Mapping[str, str],
-    payload: bytes | memoryview,
+    parts: Sequence[bytes | memoryview],
     rows: int,
     ranges: Mapping[str, tuple[Bound, Bound]],
 ) -> LakeFile:
-    """Write the bytes of a Parquet file into a partition; file and directory are synced on return."""
-    digest = xxhash.xxh3_128_hexdigest(payload)
+    """Write the parts of a Parquet file into a partition; file and directory are synced on return."""
+    digest = xxhash.xxh3_128()
+    for part in parts:
+        digest.update(part)
     directory = directory_of(partition)
-    name = f"part-{secrets.token_hex(4)}-{digest}.parquet"
+    name = f"part-{secrets.token_hex(4)}-{digest.hexdigest()}.parquet"
     make_directory(folder / directory)
-    publish(folder / directory / name, payload)
+    publish(folder / directory / name, parts)
     return LakeFile(
         path=f"{directory}/{name}",
-        size_bytes=len(payload),
+        size_bytes=sum(map(len, parts)),
         rows=rows,
         partition=dict(partition),
         ranges=dict(ranges),
     )
 
 
-def publish(path: Path, payload: bytes | memoryview) -> None:
-    """Make `payload` visible under `path`, whole and synced; ends the process when syncing fails."""
+def publish(path: Path, parts: Sequence[bytes | memoryview]) -> None:
+    """Make the parts visible under `path` as one file, synced; ends the process when syncing fails."""
     temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
     try:
         with temporary.open("wb") as sink:
-            sink.write(payload)
+            sink.writelines(parts)
             sink.flush()
             sync_descriptor(sink.fileno(), path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StorageFullError(f"{path} can't be written: {error.strerror}", retry_after_s=10) from error
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise _unwritable(path, error) from error
     temporary.replace(path)
     sync_directory(path.parent)
+
+
+def _unwritable(path: Path, error: OSError) -> TocsinError:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return StorageFullError(f"the disk is full at {path}: free space and try again", retry_after_s=10)
+    return StorageUnavailableError(f"{path} can't be written: {error.strerror}", retry_after_s=10)
 
 
 def sync_file(path: Path) -> None:

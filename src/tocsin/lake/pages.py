@@ -25,7 +25,10 @@ _REQUIRED, _OPTIONAL, _REPEATED = 0, 1, 2
 _STRING: Final[Struct] = {6: 0, 10: {1: {}}}
 _TIME: Final[Struct] = {6: 10, 10: {8: {1: True, 2: {2: {}}}}}
 
-Body = tuple[int, bytes]
+Parts = list[bytes | memoryview]
+"""Bytes one after another; large ones are views of the columns, so that nothing is copied before the disk."""
+
+Body = tuple[int, Parts]
 """How many entries a page has, nulls and empty lists included, and its bytes."""
 
 
@@ -42,13 +45,13 @@ class _Column:
     dictionary: Strings | None = None
 
 
-def event_file(columns: EventColumns, *, name_streams: bool) -> bytes:
+def event_file(columns: EventColumns, *, name_streams: bool) -> Parts:
     """The file of these events, not empty, with the columns of `events` in their order; one row group."""
     return _file(_columns(columns, name_streams=name_streams), len(columns))
 
 
-def _file(columns: Sequence[_Column], rows: int) -> bytes:
-    parts: list[bytes] = [_MAGIC]
+def _file(columns: Sequence[_Column], rows: int) -> Parts:
+    parts: Parts = [_MAGIC]
     position = len(_MAGIC)
     chunks: list[Struct] = []
     for column in columns:
@@ -59,7 +62,7 @@ def _file(columns: Sequence[_Column], rows: int) -> bytes:
     group: Struct = {1: chunks, 2: Long(position - len(_MAGIC)), 3: Long(rows)}
     footer = encode({1: 2, 2: _schema(columns), 3: Long(rows), 4: [group], 6: "tocsin"})
     parts += [footer, len(footer).to_bytes(4, "little"), _MAGIC]
-    return b"".join(parts)
+    return parts
 
 
 def _columns(columns: EventColumns, *, name_streams: bool) -> list[_Column]:
@@ -84,7 +87,7 @@ def _columns(columns: EventColumns, *, name_streams: bool) -> list[_Column]:
 
 def _integers(name: str, values: Any, kind: int, annotation: Struct | None = None) -> _Column:
     def page(first: int, last: int) -> Body:
-        return last - first, deltas(values[first:last].astype(np.int64))
+        return last - first, [deltas(values[first:last].astype(np.int64))]
 
     return _Column(kind, _DELTA, (name,), page, annotation=annotation)
 
@@ -93,7 +96,7 @@ def _coded(name: str, codes: I32, names: Strings) -> _Column:
     width = _width(names)
 
     def page(first: int, last: int) -> Body:
-        return last - first, bytes([width]) + packed(codes[first:last], width)
+        return last - first, [bytes([width]) + packed(codes[first:last], width)]
 
     return _Column(_BYTES, _DICTIONARY, (name,), page, annotation=_STRING, dictionary=names)
 
@@ -105,9 +108,9 @@ def _stream_names(name: str, codes: I32 | None, names: Strings) -> _Column:
     def page(first: int, last: int) -> Body:
         rows = last - first
         present = levels(np.full(rows, codes is not None, np.uint8))
-        return rows, present + (
-            bytes([width]) + packed(codes[first:last], width) if codes is not None else b""
-        )
+        if codes is None:
+            return rows, [present]
+        return rows, [present + bytes([width]) + packed(codes[first:last], width)]
 
     encoding, dictionary = (_DICTIONARY, names) if codes is not None else (_PLAIN, None)
     return _Column(_BYTES, encoding, (name,), page, optional=True, annotation=_STRING, dictionary=dictionary)
@@ -120,7 +123,7 @@ def _texts(name: str, texts: Strings) -> _Column:
         offsets = texts.offsets[first : last + 1]
         present = offsets[1:] > offsets[:-1]
         kept = np.concatenate([offsets[:1], offsets[1:][present]])
-        return last - first, levels(present.astype(np.uint8)) + plain_strings(kept, texts.data)
+        return last - first, [levels(present.astype(np.uint8)), plain_strings(kept, texts.data)]
 
     return _Column(_BYTES, _PLAIN, (name,), page, optional=True, annotation=_STRING)
 
@@ -131,7 +134,7 @@ def _keys(columns: EventColumns) -> _Column:
 
     def page(first: int, last: int) -> Body:
         count, nesting, start, end = _nesting(columns.reading_offsets, first, last)
-        return count, nesting + bytes([width]) + packed(columns.parameter[start:end], width)
+        return count, [nesting + bytes([width]) + packed(columns.parameter[start:end], width)]
 
     path = ("readings", "key_value", "key")
     return _Column(_BYTES, _DICTIONARY, path, page, annotation=_STRING, dictionary=names)
@@ -140,7 +143,7 @@ def _keys(columns: EventColumns) -> _Column:
 def _values(columns: EventColumns) -> _Column:
     def page(first: int, last: int) -> Body:
         count, nesting, start, end = _nesting(columns.reading_offsets, first, last)
-        return count, nesting + columns.value[start:end].tobytes()
+        return count, [nesting, columns.value[start:end].view(np.uint8).data]
 
     return _Column(_DOUBLE, _PLAIN, ("readings", "key_value", "value"), page)
 
@@ -155,19 +158,19 @@ def _width(names: Strings) -> int:
     return max(1, (len(names) - 1).bit_length())
 
 
-def _chunk(column: _Column, rows: int, position: int) -> tuple[list[bytes], Struct]:
+def _chunk(column: _Column, rows: int, position: int) -> tuple[Parts, Struct]:
     """The pages of a column, and their description."""
-    written: list[bytes] = []
+    written: Parts = []
     if column.dictionary is not None:
-        body = plain_strings(column.dictionary.offsets, column.dictionary.data)
-        written += [_header(2, len(body), {7: {1: len(column.dictionary), 2: _PLAIN}}), body]
+        names = plain_strings(column.dictionary.offsets, column.dictionary.data)
+        written += [_header(2, len(names), {7: {1: len(column.dictionary), 2: _PLAIN}}), names]
     data_start = position + sum(map(len, written))
     entries = 0
     for first in range(0, rows, PAGE_ROWS):
         count, body = column.page(first, min(rows, first + PAGE_ROWS))
         entries += count
         page: Struct = {5: {1: count, 2: column.encoding, 3: _RLE, 4: _RLE}}
-        written += [_header(0, len(body), page), body]
+        written += [_header(0, sum(map(len, body)), page), *body]
     size = Long(sum(map(len, written)))
     metadata: Struct = {
         1: column.kind,

@@ -14,7 +14,7 @@ from typing import Final
 from tocsin.clock import Clock
 from tocsin.errors import FencedError, NotFoundError
 from tocsin.lake.files import LakeFile
-from tocsin.lake.ledger import Ledger, Synced
+from tocsin.lake.ledger import Ledger
 from tocsin.lake.schemas import EVENTS, LOG_TABLES, TABLES
 from tocsin.lake.table import LakeTable
 from tocsin.storage.files import make_directory
@@ -65,6 +65,7 @@ class LakeStore:
         self._lock_descriptor = -1 if read_only else _lock(folder)
         self._ledger = Ledger(folder / "synced.json")
         self._tables: dict[str, LakeTable] = {}
+        self._unpublished: set[str] = set()
         self._open_tables()
         self._snapshot = self._take_snapshot()
 
@@ -89,14 +90,21 @@ class LakeStore:
         """Commit to each table in turn, record all of them as synced, then show them to readers."""
         self.require_writing()
         for change in changes:
+            self._unpublished.add(change.table)
             self.table(change.table).commit(
                 change.add,
                 remove=change.remove,
                 writers=change.writers,
                 now_ms=self.clock.now_ms(),
             )
-        self._ledger.record({change.table: self._synced(change.table) for change in changes})
-        self._snapshot = self._take_snapshot()
+        self.publish()
+
+    def publish(self) -> None:
+        """Record what was committed as synced and show it; also what an earlier failure left unrecorded."""
+        if self._unpublished:
+            self._ledger.record({name: self._tables[name].synced for name in self._unpublished})
+            self._unpublished.clear()
+            self._snapshot = self._take_snapshot()
 
     def close(self) -> None:
         """Let another writer in; idempotent."""
@@ -108,9 +116,6 @@ class LakeStore:
         """FencedError when this process may not change the lake."""
         if self._lock_descriptor < 0:
             raise FencedError("this lake is closed or was opened for reading only")
-
-    def _synced(self, table: str) -> Synced:
-        return self._tables[table].synced
 
     def _open_tables(self) -> None:
         required = {spec.name for spec in LOG_TABLES}

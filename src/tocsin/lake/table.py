@@ -11,10 +11,10 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
-from tocsin.errors import CorruptError, FencedError
+from tocsin.errors import CorruptError, FencedError, StorageUnavailableError
 from tocsin.lake.files import LakeFile, partition_value, stats_json, sync_file
 from tocsin.lake.ledger import Ledger, Synced
 from tocsin.lake.schemas import TableSpec
@@ -89,10 +89,10 @@ class LakeTable:
     ) -> None:
         data_change = not remove
         actions: list[AddAction | RemoveAction] = [
-            self._add_action(entry, now_ms, data_change) for entry in add
+            self._add_action(added, now_ms, data_change) for added in add
         ]
-        actions += [_remove_action(entry, now_ms) for entry in remove]
-        expected = self._delta.version() + 1
+        actions += [_remove_action(removed, now_ms) for removed in remove]
+        entry = self.folder / _LOG / f"{self._delta.version() + 1:020d}.json"
         try:
             self._delta.create_write_transaction(
                 actions,
@@ -105,9 +105,13 @@ class LakeTable:
                 ),
                 post_commithook_properties=_NO_HOOKS,
             )
-        except CommitFailedError as error:
-            raise FencedError(f"another writer has changed the table {self.spec.name}: {error}") from error
-        sync_file(self.folder / _LOG / f"{expected:020d}.json")
+        except (DeltaError, OSError) as error:
+            if entry.exists():
+                raise FencedError(
+                    f"another writer has changed the table {self.spec.name}: {error}"
+                ) from error
+            raise StorageUnavailableError(f"{entry} can't be written: {error}", retry_after_s=10) from error
+        sync_file(entry)
         self._delta.update_incremental()
 
     def _add_action(self, entry: LakeFile, now_ms: int, data_change: bool) -> AddAction:

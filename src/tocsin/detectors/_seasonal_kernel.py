@@ -127,6 +127,7 @@ def score_rows(
     scratch: Any,
     kept: Any,
     caught_row: Any,
+    caught_since: Any,
     caught_cells: Any,
     begun: Any,
 ) -> tuple[int, int, int]:
@@ -174,6 +175,7 @@ def score_rows(
         watch(row, rule, t, verdict)
         if moved and row.watched != 0:
             caught_row[caught] = i
+            caught_since[caught] = row.before_ms
             caught_cells[caught] = kept
             caught += 1
         learn_quantum(row, x)

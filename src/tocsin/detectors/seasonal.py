@@ -83,8 +83,8 @@ class Seasonal(SeriesDetector):
         results = (out.score, out.expected, out.lower, out.upper, out.verdict, out.reason)
         scratch, kept = np.zeros(1, kernel.HOT), np.zeros(kernel.WEEKDAYS, kernel.CELL)
         size = min(CAPTURES, len(readings) + 1)
-        rows, cells = np.empty(size, np.int64), np.empty((size, kernel.WEEKDAYS), kernel.CELL)
-        begun = start_rows(kernel.HOT, size)
+        rows, since = np.empty(size, np.int64), np.empty(size, np.int64)
+        cells, begun = np.empty((size, kernel.WEEKDAYS), kernel.CELL), start_rows(kernel.HOT, size)
         start = 0
         while start < len(readings):
             start, caught, started = kernel.score_rows(
@@ -98,12 +98,15 @@ class Seasonal(SeriesDetector):
                 scratch,
                 kept,
                 rows,
+                since,
                 cells,
                 begun,
             )
             state.starts.append(begun[:started].copy())
-            for row, consulted in zip(rows[:caught].tolist(), cells[:caught], strict=True):
-                state.captures.append(_capture(readings, row, state, consulted))
+            for row, since_ms, consulted in zip(
+                rows[:caught].tolist(), since[:caught].tolist(), cells[:caught], strict=True
+            ):
+                state.captures.append(_capture(readings, row, since_ms, consulted))
 
     def reference(self, settings: Rows) -> ReferenceSeries:
         return SeasonalReference(settings)
@@ -134,8 +137,8 @@ def _usual(facts: EpisodeFacts) -> str:
     return f"usual on {WEEKDAYS[local.weekday()]}s at {local:%H}:00"
 
 
-def _capture(readings: Readings, row: int, state: SeriesState, consulted: Rows) -> CellCapture:
-    series, ts = int(readings.series[row]), int(readings.ts[row])
+def _capture(readings: Readings, row: int, since_ms: int, consulted: Rows) -> CellCapture:
+    ts = int(readings.ts[row])
     hour = (ts + int(readings.local_offset_ms[row])) // kernel.HOUR_MS % 24
-    before_ms = int(state.hot["before_ms"][series])
-    return CellCapture(series, before_ms, ts, pack_cells(hour * kernel.WEEKDAYS, consulted))
+    captured = pack_cells(hour * kernel.WEEKDAYS, consulted)
+    return CellCapture(int(readings.series[row]), since_ms, ts, captured)

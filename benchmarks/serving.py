@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -38,7 +39,11 @@ def serving(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
         tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder,
         Server(Path(folder) / "data", {**_SETTINGS, **(settings or {})}) as server,
     ):
-        yield server
+        try:
+            yield server
+        except BaseException:
+            sys.stderr.write(server.log.read_text(errors="replace")[-4000:])
+            raise
 
 
 class Load:
@@ -107,6 +112,12 @@ def wait_until_done(server: Server, *, lake: bool = True, timeout_s: float = 300
 def start_of(rounds: int, step_s: int = STEP_S) -> int:
     """When `rounds` of events have to begin, in ms, so that they end some minutes ago."""
     return (int(time.time()) - 300 - rounds * step_s) * 1000
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time that a process has used, user and system, of all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def rss_bytes(pid: int) -> int:

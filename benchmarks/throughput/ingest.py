@@ -35,6 +35,7 @@ def main() -> None:
         "ingest_events_per_s": round(found.events_per_s),
         "ingest_acknowledged_per_s": round(found.acknowledged_per_s),
         "ingest_latency_ms_p99": round(found.latency_ms_p99, 1),
+        "ingest_cpu_s_per_million_events": round(found.cpu_s_per_million_events, 2),
         "polars_parse_events_per_s": round(polars),
         "ingest_over_polars": round(found.events_per_s / polars, 2),
     }

@@ -92,7 +92,7 @@ def assert_same(found: dict[Key, tuple[float, ...]], expected: dict[Key, tuple[f
         assert found[key][2] == pytest.approx(deviation, rel=1e-6, abs=scale * 1e-9 + 1e-150)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(parts=st.lists(ROWS, min_size=1, max_size=3))
 def test_hours_equal_a_plain_computation(parts: list[list[Row]]) -> None:
     """However readings are cut into appends, and after compaction and rebuilding, the hours are the same."""

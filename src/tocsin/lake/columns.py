@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tocsin.errors import CorruptError, TooLargeError
-from tocsin.events import F64, I32, I64, U8, Strings, decode_events
+from tocsin.events import F64, I32, I64, U8, Strings, decode_events, empty_text
 from tocsin.interning import Interner
 from tocsin.lake.schemas import TIME
 from tocsin.log.abstract import Record
@@ -153,6 +153,8 @@ def _joined_offsets(parts: Iterable[I32]) -> I32:
 
 def _joined_strings(parts: list[Strings]) -> Strings:
     data = [part.data[part.offsets[0] : part.offsets[-1]] for part in parts]
+    if not any(map(len, data)):
+        return empty_text(sum(map(len, parts)))
     return Strings(_joined_offsets(part.offsets for part in parts), _joined(data, np.uint8))
 
 

@@ -30,6 +30,7 @@ _STEPS_MS: Final = (
 )
 _TICKS_MAX: Final = 5
 _GAP_FACTOR: Final = 8
+_NEIGHBOURHOODS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +118,29 @@ def _line(scale: _Scale, ts: I64, value: F64) -> str:
 
 
 def _area(scale: _Scale, band: Band) -> str:
+    """The band's outline, each limit the widest of its neighbours.
+
+    A reading is judged raw and smoothed, and told with the band it came nearest to; the two alternate,
+    so that the bare limits would be a comb.
+    """
     shown = np.isfinite(band.lower) & np.isfinite(band.upper)
     lower = np.clip(band.lower, scale.low, scale.high)
     upper = np.clip(band.upper, scale.low, scale.high)
+    reach = max(1, len(band) // _NEIGHBOURHOODS)
     parts = []
     for rows in _pieces(band.ts, shown):
         x = scale.x(band.ts[rows])
-        there, back = _pairs(x, scale.y(upper[rows])), _pairs(x, scale.y(lower[rows]))
+        there = _pairs(x, scale.y(_widest(upper[rows], reach)))
+        back = _pairs(x, scale.y(-_widest(-lower[rows], reach)))
         parts.append("M" + " L".join([*there, *reversed(back)]) + "Z")
     return " ".join(parts)
+
+
+def _widest(limit: F64, reach: int) -> F64:
+    """The largest value within `reach` rows on either side."""
+    padded = np.pad(limit, reach, constant_values=-np.inf)
+    widest: F64 = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).max(axis=1)
+    return widest
 
 
 def _dots(scale: _Scale, abnormal: Band) -> str:

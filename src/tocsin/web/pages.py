@@ -44,6 +44,7 @@ def anomaly(request: Request, visitor: Visitor) -> Response:
     found = services.anomalies.one(principal, restored(request.path_params["anomaly_id"]))
     episodes = _episodes(visitor, found)
     parameter = _chosen(request, found.parameters)
+    until_ms = _until_ms(visitor, found)
     return _show(
         visitor,
         "anomaly.html",
@@ -53,7 +54,8 @@ def anomaly(request: Request, visitor: Visitor) -> Response:
         peak=max(episodes, key=lambda episode: episode.score, default=None),
         history=services.anomalies.history(principal, found.id),
         parameter=parameter,
-        drawing=_anomaly_chart(visitor, found, parameter, episodes),
+        until_ms=until_ms,
+        drawing=_anomaly_chart(visitor, found, parameter, episodes, until_ms),
     )
 
 
@@ -129,12 +131,23 @@ def _chosen(request: Request, parameters: Sequence[str]) -> str:
     return wanted if wanted in parameters else next(iter(parameters), "")
 
 
+def _until_ms(visitor: Visitor, found: Anomaly) -> int:
+    """How far it reaches: while it lasts, to the device's newest record."""
+    if found.condition is Condition.CLEARED:
+        return found.last_abnormal_ms
+    try:
+        newest_ms = visitor.services.devices.one(visitor.principal, found.device).last_ms
+    except NotFoundError:
+        return found.last_abnormal_ms
+    return max(found.last_abnormal_ms, newest_ms)
+
+
 def _anomaly_chart(
-    visitor: Visitor, found: Anomaly, parameter: str, episodes: Sequence[Episode]
+    visitor: Visitor, found: Anomaly, parameter: str, episodes: Sequence[Episode], until_ms: int
 ) -> Drawing | None:
     """The time around the anomaly, at most the last two weeks of it; None where there is no series."""
-    length_ms = found.last_abnormal_ms - found.started_ms
-    to_ms = found.last_abnormal_ms + max(_HOUR_MS // 2, length_ms // 4)
+    length_ms = until_ms - found.started_ms
+    to_ms = until_ms + max(_HOUR_MS // 6, length_ms // 8)
     from_ms = max(found.started_ms - max(6 * _HOUR_MS, length_ms), to_ms - _SPAN_MAX_MS)
     try:
         chart = visitor.services.series.chart(
@@ -143,7 +156,7 @@ def _anomaly_chart(
     except NotFoundError:
         return None
     spans = [
-        (episode.started_ms, episode.last_abnormal_ms)
+        (episode.started_ms, until_ms if episode.end_ms is None else episode.last_abnormal_ms)
         for episode in episodes
         if episode.parameter == parameter and not episode.retracted
     ]

@@ -37,6 +37,7 @@ _CODES: Final = {
     503: "overloaded",
     507: "storage_full",
 }
+_METHODS: Final = ("DELETE", "GET", "PATCH", "POST", "PUT")
 _AUDITED: Final = frozenset({401, 403, 413, 415})
 _log: Final = get_logger("api")
 
@@ -112,8 +113,13 @@ async def _http_error(request: Request, error: HTTPException) -> Response:
 
 def _methods_of(request: Request) -> list[str]:
     """Every method that the path has; the framework names those of the first route alone."""
-    matching = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
-    return sorted({method for route in matching for method in getattr(route, "methods", None) or ()})
+    return [
+        method
+        for method in _METHODS
+        if any(
+            route.matches(dict(request.scope, method=method))[0] is Match.FULL for route in request.app.routes
+        )
+    ]
 
 
 async def _validation_error(_request: Request, error: RequestValidationError) -> Response:

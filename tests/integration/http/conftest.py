@@ -9,6 +9,13 @@ from typing import Any
 import pytest
 
 from tests.http_kit import World
+from tocsin.observability.logging import configure_logging
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _logging() -> None:
+    """As the server logs; the default prints local variables with every traceback, which takes seconds."""
+    configure_logging("warning", "json")
 
 
 @pytest.fixture

@@ -1,0 +1,320 @@
+"""Lists, single objects, charts and the short questions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.http_kit import NDJSON, NOW_MS, World, event, lines, reading_of
+from tocsin.access.principal import Role
+from tocsin.access.rate_limit import RateLimits
+from tocsin.api.cursor import encode_cursor
+from tocsin.api.limits import RequestLimits
+from tocsin.model import Severity
+from tocsin.scores.abstract import Findings
+
+pytestmark = pytest.mark.anyio
+
+HOUR_MS = 3_600_000
+
+
+async def get(world: World, path: str, /, role: Role = Role.OPERATOR, **params: Any) -> Any:
+    """The JSON of a GET that must succeed."""
+    async with world.client(world.key(role)) as client:
+        answer = await client.get(path, params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def all_pages(world: World, path: str, name: str, limit: int) -> list[Any]:
+    """Every entry of a list, page by page."""
+    found: list[Any] = []
+    params: dict[str, Any] = {"limit": limit}
+    while True:
+        page = await get(world, path, Role.ADMIN, **params)
+        assert len(page[name]) <= limit
+        found += page[name]
+        if page["next"] is None:
+            return found
+        params["cursor"] = page["next"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 100])
+async def test_pages_together_are_the_whole_list(world: World, limit: int) -> None:
+    """Whatever the size of a page, every entry comes once and in order."""
+    anomalies = [world.find_anomaly(f"pump-{n}") for n in range(5)]
+    async with world.client(world.key(Role.OPERATOR)) as client:
+        await client.post("/v1/events", content=b"bad\n" * 5, headers=NDJSON)
+    found = await all_pages(world, "/v1/anomalies", "anomalies", limit)
+    assert [each["id"] for each in found] == anomalies[::-1]
+    devices = await all_pages(world, "/v1/devices", "devices", limit)
+    assert [each["device"] for each in devices] == [f"pump-{n}" for n in range(5)]
+    assert len(await all_pages(world, "/v1/episodes", "episodes", limit)) == 5
+    letters = await all_pages(world, "/v1/dead-letters", "dead_letters", limit)
+    assert [each["line"] for each in letters] == [1, 2, 3, 4, 5]
+    credentials = await all_pages(world, "/v1/credentials", "credentials", limit)
+    assert len({each["key_id"] for each in credentials}) == len(credentials) == 6
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    ["", "nonsense", "ö", "AAAA", "x" * 3000, encode_cursor("devices", "a"), encode_cursor("anomalies", "a")],
+)
+async def test_made_up_cursors_are_refused(world: World, cursor: str) -> None:
+    """Only a cursor that this list has given is taken; anything else is 400, never a wrong page."""
+    async with world.client(world.key(Role.VIEWER)) as client:
+        answer = await client.get("/v1/anomalies", params={"cursor": cursor})
+    assert (answer.status_code, answer.json()["field"]) == (400, "cursor")
+
+
+async def test_anomalies_are_filtered(world: World) -> None:
+    """Filters narrow the list down, all of them together."""
+    critical = world.find_anomaly("pump-1", severity=Severity.CRITICAL)
+    cleared = world.find_anomaly("pump-2", end_ms=NOW_MS)
+    filters: list[tuple[dict[str, Any], list[str]]] = [
+        ({"severity": "critical"}, [critical]),
+        ({"condition": "cleared"}, [cleared]),
+        ({"device": "pump-1", "condition": "active"}, [critical]),
+        ({"device": "pump-1", "condition": "cleared"}, []),
+        ({"parameter": "humidity"}, []),
+        ({"from": "2026-11-22T10:00:01Z", "condition": "cleared"}, []),
+        ({"to": str(NOW_MS - HOUR_MS)}, []),
+    ]
+    for params, expected in filters:
+        found = await get(world, "/v1/anomalies", **params)
+        assert [each["id"] for each in found["anomalies"]] == expected, params
+
+
+async def test_etag_spares_what_has_not_changed(world: World) -> None:
+    """A reader that has the newest version gets 304; after a change it gets the new one."""
+    anomaly = world.find_anomaly("pump-7")
+    async with world.client(world.key(Role.VIEWER)) as client:
+        etag = (await client.get(f"/v1/anomalies/{anomaly}")).headers["etag"]
+        headers = {"If-None-Match": f'"other", {etag}'}
+        assert (await client.get(f"/v1/anomalies/{anomaly}", headers=headers)).status_code == 304
+        world.find_anomaly("pump-7", end_ms=NOW_MS)
+        again = await client.get(f"/v1/anomalies/{anomaly}", headers=headers)
+    assert (again.status_code, again.json()["condition"]) == (200, "cleared")
+    history = await get(world, f"/v1/anomalies/{anomaly}/history")
+    assert [change["kind"] for change in history["changes"]] == ["opened", "cleared"]
+
+
+@pytest.mark.parametrize("name", ["a/b", "a%2Fb", "ü pump", "?x=1#y", "100%", "..", "a\\b", "\x01", "%00"])
+async def test_any_name_survives_an_address(world: World, name: str) -> None:
+    """A device is found under its name, percent-encoded, whatever characters it has."""
+    world.fleet.add("default", name, [name])
+    path = f"/v1/devices/{quote(name, safe='').replace('.', '%2E')}"
+    assert (await get(world, path))["device"] == name
+    chart = await get(world, f"{path}/series/{quote(name, safe='').replace('.', '%2E')}")
+    assert (chart["device"], chart["parameter"]) == (name, name)
+
+
+async def test_chart_is_thinned_and_keeps_its_peaks(world: World) -> None:
+    """A chart has at most the points asked for, and the highest reading is one of them."""
+    world.fleet.add("default", "pump-7")
+    path = "/v1/devices/pump-7/series/temperature"
+    whole = await get(world, path, points=5000)
+    thin = await get(world, path, points=50)
+    assert (whole["readings"], len(whole["points"])) == (1440, 1440)
+    assert len(thin["points"]) <= 50
+    assert max(p["value"] for p in thin["points"]) == max(p["value"] for p in whole["points"])
+    assert whole["points"][0]["expected"] is None
+
+
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [
+        ({"from": "yesterday"}, "from"),
+        ({"from": "2026-11-22T10:00:00"}, "from"),
+        ({"from": "2026-11-22"}, "from"),
+        ({"from": "5", "to": "5"}, "to"),
+        ({"from": "0", "to": "9" * 14}, "to"),
+        ({"points": "1"}, "points"),
+        ({"points": "many"}, "points"),
+    ],
+)
+async def test_wrong_span_of_a_chart(world: World, params: dict[str, str], field: str) -> None:
+    """A span that can't be meant is refused with the parameter at fault."""
+    world.fleet.add("default", "pump-7")
+    async with world.client(world.key(Role.VIEWER)) as client:
+        answer = await client.get("/v1/devices/pump-7/series/temperature", params=params)
+    assert (answer.status_code, answer.json()["field"]) == (400, field)
+
+
+async def test_latest_anomalies_are_ten_readings(world: World) -> None:
+    """The short list holds the ten newest abnormal readings, newest first."""
+    readings = [reading_of("pump-7", "default", n, NOW_MS - n * 1000) for n in range(15)]
+    world.abnormal.append([Findings(1, 15, readings)])
+    found = await get(world, "/api/latest_anomalies")
+    assert len(found) == 10
+    assert found[0]["ts"] == "2026-11-22T10:00:00.000Z"
+    assert [each["ts"] for each in found] == sorted((each["ts"] for each in found), reverse=True)
+
+
+async def test_outliers_are_counted_up_to_now_or_a_moment(world: World) -> None:
+    """The range ends now, or at `at`; its beginning is left out, its end is in."""
+    stamps = [NOW_MS, NOW_MS - 5 * 60_000, NOW_MS - HOUR_MS, NOW_MS + 1000]
+    readings = [reading_of("pump-7", "default", n, ts) for n, ts in enumerate(stamps)]
+    world.abnormal.append([Findings(1, 15, readings)])
+    ranges: list[tuple[dict[str, Any], int]] = [
+        ({"time_range": "5m"}, 1),
+        ({"time_range": "6m"}, 2),
+        ({"time_range": "2h"}, 3),
+        ({"time_range": "30d", "at": "2026-11-22T09:00:00Z"}, 1),
+        ({"time_range": "30d", "at": str(NOW_MS + 1000)}, 4),
+    ]
+    for params, expected in ranges:
+        assert (await get(world, "/api/outliers_count", **params))["outliers_count"] == expected, params
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "m", "5s", "5w", "0m", "-5m", "1.5h", "5 m", "5M", "٥m", "9999999d", "5m\n"]
+)
+async def test_any_other_time_range_is_400(world: World, text: str) -> None:
+    """Only a positive whole number of minutes, hours or days is a time range."""
+    async with world.client(world.key(Role.VIEWER)) as client:
+        answer = await client.get("/api/outliers_count", params={"time_range": text})
+    assert (answer.status_code, answer.json()["field"]) == (400, "time_range")
+
+
+async def test_dead_letter_is_replayed_once_it_fits(world: World) -> None:
+    """A line that is fine now is accepted, marked, and not taken again; one that is not stays as it is."""
+    async with world.client(world.key(Role.OPERATOR)) as client:
+        await client.post("/v1/events", content=lines(event(a=1)), headers=NDJSON)
+        await client.post("/v1/events", content=lines(event(minute=1, a="text")), headers=NDJSON)
+        letter = (await client.get("/v1/dead-letters")).json()["dead_letters"][0]
+        again = await client.post(f"/v1/dead-letters/{letter['id']}/replay")
+        assert (again.status_code, again.json()["errors"][0]["code"]) == (400, "schema_mismatch")
+        assert len((await client.get("/v1/dead-letters")).json()["dead_letters"]) == 1
+        await client.post("/v1/events", content=b'{"device":"p","ts":1,"a":\n', headers=NDJSON)
+        body = await client.get("/v1/dead-letters/2/body")
+        assert body.content == b'{"device":"p","ts":1,"a":'
+    assert world.log.dead_letter("default", 2) is not None
+
+
+async def test_replayed_letter_is_marked(make_world: Callable[..., World]) -> None:
+    """After the reason is gone, a replay accepts the line; a second one is a conflict."""
+    world = make_world()
+    token = world.gateway("pump-7")
+    async with world.client(token) as client:
+        await client.post("/v1/events", content=lines(event(a=1)) + b"nonsense\n", headers=NDJSON)
+    world.replays.mark("default", 1, NOW_MS)
+    listed = await get(world, "/v1/dead-letters/1")
+    assert listed["replayed_at"] == "2026-11-22T10:00:00.000Z"
+    async with world.client(world.key(Role.OPERATOR)) as client:
+        assert (await client.post("/v1/dead-letters/1/replay")).status_code == 409
+
+
+async def test_credential_from_making_to_its_end(world: World) -> None:
+    """A made credential works at once, is listed without its secret, and ends when revoked."""
+    async with world.client(world.key(Role.ADMIN)) as client:
+        wanted = {"kind": "device", "name": "pump 9", "devices": ["pump-9"]}
+        made = (await client.post("/v1/credentials", json=wanted)).json()
+        token, key_id = made["token"], made["credential"]["key_id"]
+        assert token not in (await client.get("/v1/credentials")).text
+        async with world.client(token) as device:
+            sent = await device.post("/v1/events", content=lines(event("pump-9")), headers=NDJSON)
+            assert sent.status_code == 200
+            assert (await client.delete(f"/v1/credentials/{key_id}")).status_code == 204
+            sent = await device.post("/v1/events", content=lines(event("pump-9")), headers=NDJSON)
+            assert sent.status_code == 401
+        audit = (await client.get("/v1/audit")).json()["entries"]
+    actions = [entry["action"] for entry in audit if entry["outcome"] == "allowed"]
+    assert actions == ["credential.revoke", "credential.create"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"kind": "api_key", "name": "x"}, "roles"),
+        ({"kind": "api_key", "name": "x", "roles": ["emperor"]}, "roles.0"),
+        ({"kind": "device", "name": "x", "devices": ["a", "b"]}, "devices"),
+        ({"kind": "device", "name": "", "devices": ["a"]}, "name"),
+        ({"kind": "api_key", "name": "x", "roles": ["viewer"], "tenant": "other"}, "tenant"),
+        (
+            {"kind": "api_key", "name": "x", "roles": ["viewer"], "expires_at": "2020-01-01T00:00:00Z"},
+            "expires_ms",
+        ),
+    ],
+)
+async def test_wrong_wishes_for_a_credential(world: World, body: dict[str, Any], field: str) -> None:
+    """What is wrong is named; nothing is made."""
+    async with world.client(world.key(Role.ADMIN)) as client:
+        answer = await client.post("/v1/credentials", json=body)
+    assert (answer.status_code, answer.json()["field"]) == (400, field)
+
+
+async def test_query_answers_small_tables(world: World) -> None:
+    """Accepted readings can be asked for at once; what is no SELECT is refused."""
+    async with world.client(world.key(Role.OPERATOR)) as client:
+        await client.post("/v1/events", content=lines(event(), event(minute=1)), headers=NDJSON)
+        sql = "SELECT device, count(*) AS n, max(ts) AS newest FROM readings GROUP BY device"
+        answer = await client.post("/v1/query", json={"sql": sql})
+        assert answer.json()["rows"] == [["pump-7", 2, "2026-11-22T10:01:00+00:00"]]
+        for wrong in ("DROP TABLE readings", "SELECT", "SELECT 1; SELECT 2", "SELECT * FROM '/etc/passwd'"):
+            answer = await client.post("/v1/query", json={"sql": wrong})
+            assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input"), wrong
+
+
+async def test_framework_answers_are_problems_too(world: World) -> None:
+    """Unknown paths, methods and malformed JSON are told in the same shape as everything else."""
+    async with world.client(world.key(Role.ADMIN)) as client:
+        unknown = await client.get("/v1/nothing")
+        method = await client.put("/v1/credentials")
+        json_ = await client.post("/v1/query", content=b"{", headers={"Content-Type": "application/json"})
+    for answer, status, code in (
+        (unknown, 404, "not_found"),
+        (method, 405, "method_not_allowed"),
+        (json_, 400, "invalid_input"),
+    ):
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert (answer.status_code, answer.json()["status"], answer.json()["code"]) == (status, status, code)
+    assert method.headers["allow"] == "GET, POST"
+
+
+async def test_bugs_tell_nothing(world: World) -> None:
+    """An unexpected exception is a 500 problem without inner facts, with the security headers."""
+    world.inbox.close()
+    world.services.anomalies._inbox = None  # type: ignore[assignment]
+    async with world.client(world.key(Role.VIEWER)) as client:
+        answer = await client.get("/v1/anomalies")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert "NoneType" not in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_share_of_a_credential_is_bounded(make_world: Callable[..., World]) -> None:
+    """Beyond its share a credential gets 429 with Retry-After; others go on."""
+    rates = RateLimits(requests_per_s=1, requests_burst=2, bytes_per_s=1e9, bytes_burst=1e9)
+    world = make_world(rates=rates)
+    async with world.client(world.key(Role.VIEWER)) as client:
+        statuses = [(await client.get("/v1/anomalies")).status_code for _ in range(3)]
+        refused = await client.get("/v1/anomalies")
+    assert statuses == [200, 200, 429]
+    assert int(refused.headers["retry-after"]) >= 1
+    assert (await get(world, "/v1/anomalies"))["anomalies"] == []
+
+
+async def test_bytes_in_flight_are_bounded(make_world: Callable[..., World]) -> None:
+    """A body for which there is no room is refused at once, and the room is given back afterwards."""
+    world = make_world(limits=RequestLimits(bytes_in_flight_max=1000))
+    async with world.client(world.key(Role.OPERATOR)) as client:
+        for _ in range(3):
+            fits = await client.post("/v1/events", content=lines(event()), headers=NDJSON)
+            assert fits.status_code == 200
+            refused = await client.post("/v1/events", content=b"\n" * 2000, headers=NDJSON)
+            assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+
+
+async def test_readiness_says_which_check_fails(world: World) -> None:
+    """A broken store makes the process not ready, without an exception."""
+    async with world.client() as client:
+        assert (await client.get("/readyz")).json()["ready"] is True
+        world.inbox.close()
+        answer = await client.get("/readyz")
+    assert answer.status_code in {200, 503}
+    metrics = await (world.client()).get("/metrics")
+    assert b"tocsin_http_requests_total" in metrics.content

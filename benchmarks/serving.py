@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -13,8 +12,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
-
-import httpx
 
 from tocsin.testing import Server
 
@@ -90,20 +87,11 @@ class Load:
         return self.result()
 
 
-def metric(server: Server, name: str) -> float:
-    """A metric's sum over its attributes."""
-    text = httpx.get(server.url + "/metrics", timeout=30).text
-    values = re.findall(rf"^{name}(?:\{{[^}}]*\}})? ([0-9.e+-]+)$", text, re.MULTILINE)
-    if not values:
-        raise RuntimeError(f"no metric {name}")
-    return sum(float(value) for value in values)
-
-
 def wait_until_done(server: Server, *, lake: bool = True, timeout_s: float = 300) -> None:
     """Return once everything acknowledged is processed and, if asked for, in the lake."""
     names = ["tocsin_processor_lag"] + (["tocsin_lake_lag"] if lake else [])
     deadline_s = time.monotonic() + timeout_s
-    while any(metric(server, name) for name in names):
+    while any(server.metric(name) for name in names):
         if time.monotonic() > deadline_s:
             raise TimeoutError(f"not done after {timeout_s} s")
         time.sleep(0.05)

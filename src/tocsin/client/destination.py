@@ -1,0 +1,51 @@
+"""Where events go, how long the client tries, and how it says that it gave up."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tocsin.errors import TocsinError
+
+
+class UnavailableError(TocsinError):
+    """The server could not be reached, or was too busy for too long; what it acknowledged is safe."""
+
+    code = "unavailable"
+    status = 503
+
+
+class RefusedError(TocsinError):
+    """The server refuses these events for good: trying again would change nothing."""
+
+    code = "refused"
+    status = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """A server and the right to send to it. `ca_file`: certificates to trust besides the system's."""
+
+    url: str
+    token: str = field(repr=False)
+    compress: bool = False
+    timeout_s: float = 60.0
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """Pauses between tries: drawn from 0 to a bound that doubles, never less than the server's Retry-After.
+
+    A body that was tried for `give_up_s` ends the sending with UnavailableError.
+    """
+
+    first_s: float = 0.1
+    longest_s: float = 10.0
+    give_up_s: float = 600.0
+
+    def pause_s(self, tries: int, retry_after_s: float, rng: random.Random) -> float:
+        """How long to wait after the given number of failed tries (from 1)."""
+        bound = min(self.longest_s, self.first_s * 2.0 ** min(tries - 1, 60))
+        return max(retry_after_s, rng.uniform(0, bound))

@@ -10,6 +10,7 @@ import pytest
 from tests.lake_kit import NOW_MS, Row, events, open_lake, record, rows_of
 from tocsin.control import Tick, encode_control
 from tocsin.errors import ConflictError, FencedError
+from tocsin.events import decode_events
 from tocsin.lake.abstract import Lake, Slice
 from tocsin.lake.compaction import CompactionPolicy, compact
 from tocsin.lake.delta import DeltaLake
@@ -102,6 +103,22 @@ def test_control_records_move_the_position(opener: Opener) -> None:
     lake = opener()
     assert dict(lake.positions()) == {0: 6}
     assert slice_of(lake, "a").offsets == (0, 2, 4)
+
+
+def test_records_come_back_as_they_were_appended(opener: Opener) -> None:
+    """Events and decisions of all tenants are read in the order of their offsets, also in part."""
+    lake = opener()
+    tick = Record(0, 3, 1, RecordKind.CONTROL, "acme", NOW_MS, encode_control(Tick(now_ms=1)))
+    other = record(4, events(SECOND), tenant="other")
+    lake.append([record(0, events(FIRST)), tick, other, record(6, events(FIRST)), record(9, events(SECOND))])
+    found = lake.records(0, 0, 11)
+    assert [(each.offset, each.next_offset, each.tenant) for each in found] == [
+        (0, 3, "acme"), (3, 4, "acme"), (4, 6, "other"), (6, 11, "acme"),
+    ]  # fmt: skip
+    assert found[1].payload == tick.payload
+    assert rows_of(decode_events(found[3].payload)) == FIRST + SECOND
+    assert [each.offset for each in lake.records(0, 3, 5)] == [3, 4]
+    assert lake.records(1, 0, 11) == []
 
 
 def test_device_events_stop_before_an_offset_and_keep_to_a_span(opener: Opener) -> None:

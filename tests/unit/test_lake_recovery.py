@@ -168,7 +168,7 @@ def test_full_disk_is_an_answer(tmp_path: Path) -> None:
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
         with pytest.raises(StorageUnavailableError):
-            publish(tmp_path / "x", [b"a" * 200])
+            publish(tmp_path / "x", b"a" * 200)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
         signal.signal(signal.SIGXFSZ, handler)

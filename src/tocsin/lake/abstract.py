@@ -50,5 +50,12 @@ class Lake(ABC):
         """Events of a device with log offsets below `before_offset`, in the order of the log."""
 
     @abstractmethod
+    def records(self, partition: int, first: int, last: int) -> list[Record]:
+        """Records of a partition with offsets first … last - 1 as far as they are in the lake, in order.
+
+        Events may be grouped into records differently than in the log; arrivals are 0.
+        """
+
+    @abstractmethod
     def close(self) -> None:
         """Close; idempotent."""

@@ -9,7 +9,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tocsin.errors import CorruptError, TooLargeError
 from tocsin.events import F64, I32, I64, U8, Strings, decode_events, empty_text
@@ -220,18 +219,6 @@ def event_table(columns: EventColumns, *, name_streams: bool) -> pa.Table:
     optional = ("text", "id", "sent_application", "sent_version")
     schema = pa.schema([pa.field(name, arr.type, nullable=name in optional) for name, arr in arrays.items()])
     return pa.Table.from_arrays(list(arrays.values()), schema=schema)
-
-
-def event_ranges(columns: EventColumns) -> dict[str, tuple[Any, Any]]:
-    """Smallest and largest value of the columns whose range every file of `events` states."""
-    devices = pc.min_max(arrow_strings(columns.devices))
-    numbers: dict[str, npt.NDArray[Any]] = {
-        "ts": columns.ts * 1000,
-        "log_partition": columns.partition,
-        "log_offset": columns.offset,
-    }
-    ranges = {name: (int(values.min()), int(values.max())) for name, values in numbers.items()}
-    return {"device": (devices["min"].as_py(), devices["max"].as_py()), **ranges}
 
 
 def decoded(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -11,6 +11,7 @@ from tocsin.errors import ConflictError
 from tocsin.lake.abstract import Lake, Slice
 from tocsin.lake.intake import changes_of
 from tocsin.lake.reading import open_reader, read_device
+from tocsin.lake.replaying import read_records
 from tocsin.lake.schemas import EVENTS
 from tocsin.lake.store import LakeStore, Snapshot
 from tocsin.log.abstract import Record
@@ -62,6 +63,9 @@ class DeltaLake(Lake):
             before_offset=before_offset,
             span_ms=(from_ms, to_ms),
         )
+
+    def records(self, partition: int, first: int, last: int) -> list[Record]:
+        return read_records(self._reader, self.store.snapshot(), partition, (first, last))
 
     def close(self) -> None:
         self._reader.close()

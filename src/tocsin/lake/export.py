@@ -28,7 +28,7 @@ def export(table: pa.Table, path: Path, kind: str) -> None:
         raise InvalidInputError(f"format {kind!r} is not known; one of {', '.join(FORMATS)}", field="format")
     sink = pa.BufferOutputStream()
     FORMATS[kind](table, sink)
-    publish(path, [memoryview(sink.getvalue())])
+    publish(path, memoryview(sink.getvalue()))
 
 
 def _write_parquet(table: pa.Table, sink: pa.NativeFile) -> None:

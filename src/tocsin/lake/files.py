@@ -79,40 +79,26 @@ def write_file(
 
     `rows` has the columns of `spec.file_schema`, strings may be dictionary-encoded.
     """
-    payload = [_parquet_bytes(spec, rows, layout)]
-    return store_file(folder, partition, payload, rows.num_rows, _ranges(spec, rows))
-
-
-def store_file(
-    folder: Path,
-    partition: Mapping[str, str],
-    parts: Sequence[bytes | memoryview],
-    rows: int,
-    ranges: Mapping[str, tuple[Bound, Bound]],
-) -> LakeFile:
-    """Write the parts of a Parquet file into a partition; file and directory are synced on return."""
-    digest = xxhash.xxh3_128()
-    for part in parts:
-        digest.update(part)
+    payload = _parquet_bytes(spec, rows, layout)
     directory = directory_of(partition)
-    name = f"part-{secrets.token_hex(4)}-{digest.hexdigest()}.parquet"
+    name = f"part-{secrets.token_hex(4)}-{xxhash.xxh3_128_hexdigest(payload)}.parquet"
     make_directory(folder / directory)
-    publish(folder / directory / name, parts)
+    publish(folder / directory / name, payload)
     return LakeFile(
         path=f"{directory}/{name}",
-        size_bytes=sum(map(len, parts)),
-        rows=rows,
+        size_bytes=len(payload),
+        rows=rows.num_rows,
         partition=dict(partition),
-        ranges=dict(ranges),
+        ranges=_ranges(spec, rows),
     )
 
 
-def publish(path: Path, parts: Sequence[bytes | memoryview]) -> None:
-    """Make the parts visible under `path` as one file, synced; ends the process when syncing fails."""
+def publish(path: Path, payload: bytes | memoryview) -> None:
+    """Make the bytes visible under `path`, synced; ends the process when syncing fails."""
     temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
     try:
         with temporary.open("wb") as sink:
-            sink.writelines(parts)
+            sink.write(payload)
             sink.flush()
             sync_descriptor(sink.fileno(), path)
     except OSError as error:

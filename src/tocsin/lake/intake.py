@@ -9,11 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from tocsin.control import decode_control
-from tocsin.lake.columns import EventColumns, arrow_times, event_ranges, merge_records
-from tocsin.lake.files import FRESH, LakeFile, store_file, write_file
+from tocsin.lake.columns import EventColumns, arrow_times, event_table, merge_records
+from tocsin.lake.files import FRESH, LakeFile, write_file
 from tocsin.lake.grouping import OVERFLOW, event_keys, event_partition, group_rows
 from tocsin.lake.hours import aggregate_hours, hour_partition, hour_table
-from tocsin.lake.pages import event_file
 from tocsin.lake.schemas import CONTROL, EVENTS, HOURS
 from tocsin.lake.store import WRITER_PREFIX, Change, LakeStore
 from tocsin.log.abstract import Record, RecordKind
@@ -62,9 +61,8 @@ def _event_files(store: LakeStore, columns: EventColumns) -> list[LakeFile]:
     files = []
     for group in group_rows(event_keys(columns)):
         part = columns if group.rows is None else columns.take(group.rows)
-        payload = event_file(part, name_streams=group.key == OVERFLOW)
-        partition = event_partition(columns, group.key)
-        files.append(store_file(folder, partition, payload, len(part), event_ranges(part)))
+        rows = event_table(part, name_streams=group.key == OVERFLOW)
+        files.append(write_file(folder, EVENTS, event_partition(columns, group.key), rows, FRESH))
     return files
 
 

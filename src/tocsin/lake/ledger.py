@@ -49,7 +49,7 @@ class Ledger:
         tables = {**self._tables, **changes}
         content = _Content(format=FORMAT, tables=tables)
         signed = msgspec.structs.replace(content, hash=_hash(content))
-        publish(self._path, [msgspec.json.encode(signed)])
+        publish(self._path, msgspec.json.encode(signed))
         self._tables = tables
 
 

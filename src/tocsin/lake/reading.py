@@ -96,23 +96,28 @@ def _may_hold(
 
 
 def _slice(rows: pa.Table, device: str) -> Slice:
+    own = Strings.of([device]).take(np.zeros(len(rows), np.int64))
+    return Slice(tuple(rows.column("log_offset").to_pylist()), batch_of(rows, own))
+
+
+def batch_of(rows: pa.Table, device: Strings) -> EventBatch:
+    """The rows of a query of this package as events of these devices."""
     names, parameter = _numbers(_list_items(rows, "parameter"))
     streams, stream = _streams(rows)
-    batch = EventBatch(
-        device=Strings.of([device]).take(np.zeros(len(rows), np.int64)),
+    return EventBatch(
+        device=device,
         ts=_numpy(rows, "ts", np.int64) // 1000,
         flags=_numpy(rows, "flags", np.uint8),
         stream=stream,
         reading_offsets=_list_offsets(rows, "value"),
         parameter=parameter,
         value=_list_items(rows, "value").to_numpy(zero_copy_only=False),
-        text=_strings(rows, "text"),
+        text=strings_of(rows, "text"),
         text_count=_numpy(rows, "text_count", np.int32),
-        event_id=_strings(rows, "id"),
+        event_id=strings_of(rows, "id"),
         names=names,
         streams=streams,
     )
-    return Slice(tuple(rows.column("log_offset").to_pylist()), batch)
 
 
 def _numpy(rows: pa.Table, name: str, dtype: Any) -> npt.NDArray[Any]:
@@ -145,7 +150,8 @@ def _streams(rows: pa.Table) -> tuple[tuple[tuple[str, str], ...], I32]:
     return named, stream.astype(np.int32)
 
 
-def _strings(rows: pa.Table, name: str) -> Strings:
+def strings_of(rows: pa.Table, name: str) -> Strings:
+    """A column of text; null is empty."""
     filled = pc.fill_null(rows.column(name), "").cast(pa.string()).combine_chunks()
     if not len(filled):
         return empty_text(0)

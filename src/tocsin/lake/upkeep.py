@@ -61,7 +61,7 @@ def _problem(path: Path, entry: LakeFile) -> str:
 
 def quarantine(folder: Path, damaged: list[Damage]) -> None:
     """Remember damaged files, so that queries name them instead of failing inside; replaces the list."""
-    publish(folder / QUARANTINE_FILE, [msgspec.json.encode(sorted(damaged))])
+    publish(folder / QUARANTINE_FILE, msgspec.json.encode(sorted(damaged)))
 
 
 def quarantined(folder: Path) -> list[Damage]:

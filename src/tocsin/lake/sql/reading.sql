@@ -7,3 +7,18 @@ FROM read_parquet($files, hive_partitioning = true, hive_types = {'application':
 WHERE device = $device AND log_partition = $partition AND log_offset < $before
   AND ts BETWEEN make_timestamptz($first) AND make_timestamptz($last)
 ORDER BY log_offset
+
+-- name: events_of_partition
+SELECT device, log_offset, epoch_us(ts) AS ts, flags, text,
+       text_count, id, map_keys(readings) AS parameter, map_values(readings) AS value,
+       coalesce(sent_application, application, '') AS application,
+       coalesce(sent_version, version, '') AS version
+FROM read_parquet($files, hive_partitioning = true, hive_types = {'application': VARCHAR, 'version': VARCHAR, 'tenant': VARCHAR, 'date': DATE})
+WHERE log_partition = $partition AND log_offset >= $first AND log_offset < $last
+ORDER BY log_offset
+
+-- name: controls_of_partition
+SELECT log_offset, payload
+FROM read_parquet($files, hive_partitioning = false)
+WHERE log_partition = $partition AND log_offset >= $first AND log_offset < $last
+ORDER BY log_offset

@@ -1,0 +1,25 @@
+"""Before any test: forget compiled kernels when any source has changed.
+
+Numba's cache notices a change of the file a kernel stands in, not of a file that the kernel calls into.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import xxhash
+
+SOURCES = Path(__file__).parent.parent / "src"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Delete stale kernels once, in the main process."""
+    if hasattr(config, "workerinput") or config.cache is None:
+        return
+    sources = b"".join(path.read_bytes() for path in sorted(SOURCES.rglob("*.py")))
+    digest = xxhash.xxh3_128_hexdigest(sources)
+    if config.cache.get("tocsin/sources", None) != digest:
+        for kernel in SOURCES.rglob("*.nb[ci]"):
+            kernel.unlink(missing_ok=True)
+        config.cache.set("tocsin/sources", digest)

@@ -105,7 +105,8 @@ def torture(file: Path, folder: Path, kills: int, seed: int) -> dict[str, Any]:
     try:
         sending = kill_often(server, client, kills, rng)
         client.wait(timeout=CATCH_UP_S)
-        found = server.digest(CATCH_UP_S)
+        said = server.run("digest", "--wait-s", str(CATCH_UP_S), "--json", timeout_s=2 * CATCH_UP_S)
+        found = json.loads(said.stdout.splitlines()[-1])
     finally:
         client.kill()
         server.stop()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +26,32 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+def make_world() -> Iterator[Callable[..., World]]:
     """Worlds with options; closed after the test."""
-    made: list[World] = []
-
-    def make(**options: Any) -> World:
-        folder = tmp_path / f"world-{len(made)}"
-        folder.mkdir()
-        made.append(World(folder, **options))
-        return made[-1]
-
-    yield make
-    for world in made:
-        world.close()
+    with ExitStack() as opened:
+        yield lambda **options: opened.enter_context(_open(**options))
 
 
 @pytest.fixture
 def world(make_world: Callable[..., World]) -> World:
+    """A world of the test's own."""
     return make_world()
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[World]:
+    """One world for all tests of a file that leave nothing behind that others would notice."""
+    with _open() as world:
+        yield world
+
+
+@contextmanager
+def _open(**options: Any) -> Iterator[World]:
+    """In memory where there is such a folder: what survives power loss is tested elsewhere."""
+    memory = Path("/dev/shm")  # noqa: S108 - the folder inside of it has a random name
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        world = World(Path(folder), **options)
+        try:
+            yield world
+        finally:
+            world.close()

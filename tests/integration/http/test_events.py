@@ -229,9 +229,9 @@ async def test_keys_of_two_credentials_do_not_meet(world: World) -> None:
         {"Idempotency-Key": "k", "Tocsin-Producer": "gw", "Tocsin-Sequence": "1"},
     ],
 )
-async def test_half_an_idempotency_key(world: World, headers: dict[str, str]) -> None:
+async def test_half_an_idempotency_key(shared: World, headers: dict[str, str]) -> None:
     """A key that can't be honoured is refused instead of being ignored."""
-    assert (await send(world, lines(event()), **headers)).status_code == 400
+    assert (await send(shared, lines(event()), **headers)).status_code == 400
 
 
 async def test_empty_body(world: World) -> None:

@@ -63,9 +63,9 @@ async def test_pages_together_are_the_whole_list(world: World, limit: int) -> No
     "cursor",
     ["", "nonsense", "ö", "AAAA", "x" * 3000, encode_cursor("devices", "a"), encode_cursor("anomalies", "a")],
 )
-async def test_made_up_cursors_are_refused(world: World, cursor: str) -> None:
+async def test_made_up_cursors_are_refused(shared: World, cursor: str) -> None:
     """Only a cursor that this list has given is taken; anything else is 400, never a wrong page."""
-    async with world.client(world.key(Role.VIEWER)) as client:
+    async with shared.client(shared.key(Role.VIEWER)) as client:
         answer = await client.get("/v1/anomalies", params={"cursor": cursor})
     assert (answer.status_code, answer.json()["field"]) == (400, "cursor")
 
@@ -103,12 +103,12 @@ async def test_etag_spares_what_has_not_changed(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["a/b", "a%2Fb", "ü pump", "?x=1#y", "100%", "..", "a\\b", "\x01", "%00"])
-async def test_any_name_survives_an_address(world: World, name: str) -> None:
+async def test_any_name_survives_an_address(shared: World, name: str) -> None:
     """A device is found under its name, percent-encoded, whatever characters it has."""
-    world.fleet.add("default", name, [name])
+    shared.fleet.add("default", name, [name])
     path = f"/v1/devices/{quote(name, safe='').replace('.', '%2E')}"
-    assert (await get(world, path))["device"] == name
-    chart = await get(world, f"{path}/series/{quote(name, safe='').replace('.', '%2E')}")
+    assert (await get(shared, path))["device"] == name
+    chart = await get(shared, f"{path}/series/{quote(name, safe='').replace('.', '%2E')}")
     assert (chart["device"], chart["parameter"]) == (name, name)
 
 
@@ -136,10 +136,10 @@ async def test_chart_is_thinned_and_keeps_its_peaks(world: World) -> None:
         ({"points": "many"}, "points"),
     ],
 )
-async def test_wrong_span_of_a_chart(world: World, params: dict[str, str], field: str) -> None:
+async def test_wrong_span_of_a_chart(shared: World, params: dict[str, str], field: str) -> None:
     """A span that can't be meant is refused with the parameter at fault."""
-    world.fleet.add("default", "pump-7")
-    async with world.client(world.key(Role.VIEWER)) as client:
+    shared.fleet.add("default", "pump-7")
+    async with shared.client(shared.key(Role.VIEWER)) as client:
         answer = await client.get("/v1/devices/pump-7/series/temperature", params=params)
     assert (answer.status_code, answer.json()["field"]) == (400, field)
 
@@ -173,9 +173,9 @@ async def test_outliers_are_counted_up_to_now_or_a_moment(world: World) -> None:
 @pytest.mark.parametrize(
     "text", ["", "5", "m", "5s", "5w", "0m", "-5m", "1.5h", "5 m", "5M", "٥m", "9999999d", "5m\n"]
 )
-async def test_any_other_time_range_is_400(world: World, text: str) -> None:
+async def test_any_other_time_range_is_400(shared: World, text: str) -> None:
     """Only a positive whole number of minutes, hours or days is a time range."""
-    async with world.client(world.key(Role.VIEWER)) as client:
+    async with shared.client(shared.key(Role.VIEWER)) as client:
         answer = await client.get("/api/outliers_count", params={"time_range": text})
     assert (answer.status_code, answer.json()["field"]) == (400, "time_range")
 
@@ -240,9 +240,9 @@ async def test_credential_from_making_to_its_end(world: World) -> None:
         ),
     ],
 )
-async def test_wrong_wishes_for_a_credential(world: World, body: dict[str, Any], field: str) -> None:
+async def test_wrong_wishes_for_a_credential(shared: World, body: dict[str, Any], field: str) -> None:
     """What is wrong is named; nothing is made."""
-    async with world.client(world.key(Role.ADMIN)) as client:
+    async with shared.client(shared.key(Role.ADMIN)) as client:
         answer = await client.post("/v1/credentials", json=body)
     assert (answer.status_code, answer.json()["field"]) == (400, field)
 

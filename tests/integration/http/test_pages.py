@@ -51,9 +51,9 @@ async def test_session_cookie_is_out_of_reach(world: World) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "nonsense", "tcs_0123456789abcdef_" + "x" * 43])
-async def test_wrong_key_says_so(world: World, key: str) -> None:
+async def test_wrong_key_says_so(shared: World, key: str) -> None:
     """A wrong key shows the page again with the reason, announced to screen readers."""
-    async with world.client() as client:
+    async with shared.client() as client:
         answer = await client.post("/login", data={"key": key})
     assert answer.status_code == 401
     assert 'role="alert"' in answer.text
@@ -69,10 +69,10 @@ async def test_device_tokens_do_not_sign_in(world: World) -> None:
 @pytest.mark.parametrize(
     "target", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:x", "/a\nb"]
 )
-async def test_signing_in_never_leads_elsewhere(world: World, target: str) -> None:
+async def test_signing_in_never_leads_elsewhere(shared: World, target: str) -> None:
     """Only paths of this server are gone back to."""
-    async with world.client() as client:
-        answer = await client.post("/login", data={"key": world.key(Role.VIEWER), "next": target})
+    async with shared.client() as client:
+        answer = await client.post("/login", data={"key": shared.key(Role.VIEWER), "next": target})
     assert answer.headers["location"] == "/"
 
 

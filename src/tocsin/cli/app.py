@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     """Typer answers wrong usage itself (2) and ends in SystemExit; errors of the command pass through."""
     try:
-        app(words)
+        app(words, prog_name="tocsin")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(Exit.OK)
     except BrokenPipeError:

@@ -62,7 +62,7 @@ class Backtest:
         self.options: Final = options
         self.states: Final = [PartitionState(partition) for partition in range(options.partitions)]
         self.episodes: Final[list[Episode]] = []
-        self.verdicts: Final = [PartitionVerdicts() for _ in self.states]
+        self.verdicts: Final = [PartitionVerdicts(options.settings.detectors) for _ in self.states]
         self._past: Final = [Past() for _ in self.states]
         self._feed: Final = Feed(options.tenant, options.partitions)
         change = SettingsChanged(tenant=options.tenant, effective_ms=0, settings=options.settings)

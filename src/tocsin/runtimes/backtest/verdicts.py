@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from tocsin.events import I64, Strings
 from tocsin.model import Status, Verdict
 from tocsin.processing.judging import Judged
+from tocsin.processing.scoring import Verdicts
 
 ROWS_PER_GROUP: Final = 200_000
 
@@ -41,12 +42,14 @@ _UNKNOWN: Final = 255
 class PartitionVerdicts:
     """Verdicts of one partition: full-length columns per batch, null (NaN, 255) where nothing was scored."""
 
-    def __init__(self) -> None:
+    def __init__(self, detectors: Collection[str]) -> None:
+        # The state has a slot for every known detector; those that are switched off say nothing.
+        self._detectors = detectors
         self._batches: list[_BatchVerdicts] = []
 
     def add(self, judged: Iterable[Judged]) -> None:
         """Verdicts as first given."""
-        self._batches += [_BatchVerdicts(batch) for batch in judged]
+        self._batches += [_BatchVerdicts(batch, self._detectors) for batch in judged]
 
     def correct(self, judged: Sequence[Judged]) -> None:
         """Put in the verdicts of readings that were derived again, found by their offset and parameter."""
@@ -65,17 +68,18 @@ class PartitionVerdicts:
 
 
 class _BatchVerdicts:
-    def __init__(self, judged: Judged) -> None:
+    def __init__(self, judged: Judged, detectors: Collection[str]) -> None:
         self._judged = judged
+        self._detectors = detectors
         self.first_offset = int(judged.offsets[0])
         self._columns: dict[str, dict[str, npt.NDArray[Any]]] = {}
-        for verdicts in judged.verdicts:
+        for verdicts in self._wanted(judged):
             columns = self._fresh_columns(verdicts.detector)
             _put(columns, verdicts.gathered.row, verdicts.scores)
 
     def correct(self, fresh: Judged, offset: I64, here: npt.NDArray[np.bool_]) -> None:
         rows = self._rows_of(fresh, offset, here)
-        for verdicts in fresh.verdicts:
+        for verdicts in self._wanted(fresh):
             columns = self._columns.get(verdicts.detector) or self._fresh_columns(verdicts.detector)
             mine = here[verdicts.gathered.row]
             places = rows[verdicts.gathered.row[mine]]
@@ -104,6 +108,9 @@ class _BatchVerdicts:
                 status,
             ]
             yield pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+    def _wanted(self, judged: Judged) -> Iterator[Verdicts]:
+        return (verdicts for verdicts in judged.verdicts if verdicts.detector in self._detectors)
 
     def _fresh_columns(self, detector: str) -> dict[str, npt.NDArray[Any]]:
         readings = self._judged.batch.readings

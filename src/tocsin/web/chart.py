@@ -7,7 +7,7 @@ their width by `vector-effect`. Words stand outside of that box, so they are nev
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Final
@@ -31,6 +31,8 @@ _STEPS_MS: Final = (
 _TICKS_MAX: Final = 5
 _GAP_FACTOR: Final = 8
 _NEIGHBOURHOODS: Final = 60
+_LARGEST: Final = 1e150
+_SMALLEST: Final = 1e-150
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +76,14 @@ class _Scale:
         return (ts - self.from_ms).astype(np.float64) * (WIDTH / (self.to_ms - self.from_ms))
 
     def y(self, value: F64) -> F64:
-        return HEIGHT - (value - self.low) * (HEIGHT / (self.high - self.low))
+        return HEIGHT - (value - self.low) / (self.high - self.low) * HEIGHT
 
 
 def draw(chart: Chart, spans: Sequence[tuple[int, int]] = (), unit: str = "") -> Drawing | None:
     """The chart, with abnormal `spans` (from, to in ms) behind the curves; None without readings."""
-    band = chart.band
-    if not len(band):
+    if not len(chart.band):
         return None
+    band = _bounded(chart.band)
     low, high = _range(band)
     scale = _Scale(chart.from_ms, chart.to_ms, low, high)
     abnormal = np.flatnonzero(band.verdict == Verdict.ABNORMAL)
@@ -97,12 +99,22 @@ def draw(chart: Chart, spans: Sequence[tuple[int, int]] = (), unit: str = "") ->
     )
 
 
+def _bounded(band: Band) -> Band:
+    """The same without numbers so large that differences of them overflow."""
+    columns = (band.value, band.expected, band.lower, band.upper)
+    value, expected, lower, upper = (np.clip(column, -_LARGEST, _LARGEST) for column in columns)
+    return replace(band, value=value, expected=expected, lower=lower, upper=upper)
+
+
 def _range(band: Band) -> tuple[float, float]:
     """Lowest and highest number drawn, with some room, so that no curve touches the edge."""
     columns = [column[np.isfinite(column)] for column in (band.value, band.lower, band.upper)]
     numbers = np.concatenate(columns)
     # a band that is very wide at first would flatten the curve that matters
-    spread = float(np.ptp(band.value)) or abs(float(band.value[0])) * 0.1 or 1.0
+    size = float(np.abs(band.value).max())
+    spread = float(np.ptp(band.value))
+    if spread <= size * 1e-9 or spread < _SMALLEST:
+        spread = max(size * 0.1, _SMALLEST)
     low = max(float(numbers.min()), float(band.value.min()) - 2 * spread)
     high = min(float(numbers.max()), float(band.value.max()) + 2 * spread)
     room = (high - low) * 0.08 or spread
@@ -184,10 +196,14 @@ def _time_ticks(scale: _Scale) -> Iterator[Tick]:
 def _value_ticks(scale: _Scale) -> list[Tick]:
     raw = (scale.high - scale.low) / 4
     power = 10.0 ** np.floor(np.log10(raw))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw)
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw or factor == 10)
     first = np.ceil(scale.low / step)
     values = [(first + n) * step for n in range(6) if (first + n) * step < scale.high]
-    return [Tick(round(float(scale.y(np.array([value]))[0]), 1), f"{value + 0.0:.6g}") for value in values]
+    # as many digits as tell neighbours apart
+    digits = int(np.clip(np.ceil(np.log10(max([step, *map(abs, values)]) / step)) + 1, 3, 15))
+    return [
+        Tick(round(float(scale.y(np.array([value]))[0]), 1), f"{value + 0.0:.{digits}g}") for value in values
+    ]
 
 
 def _summary(chart: Chart, abnormal: int, unit: str) -> str:

@@ -1,0 +1,74 @@
+"""Live views follow the inbox's log: everything once, in order, for any pace of listener and writer."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.http_kit import World
+from tocsin.errors import BackpressureError
+from tocsin.services.stream import ChangeStream
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.close()
+
+
+async def collect(stream: ChangeStream, after: int, count: int, *, pause_s: float = 0.0) -> list[int]:
+    """Sequences from the stream until there are `count`."""
+    found: list[int] = []
+    async for page in stream.follow("default", after, idle_s=5):
+        found += [change.sequence for change in page]
+        await asyncio.sleep(pause_s)
+        if len(found) >= count:
+            break
+    return found
+
+
+def test_slow_and_fast_listeners_hear_the_same(world: World) -> None:
+    """While anomalies are found in another thread, each listener gets every change once and in order."""
+
+    async def listen() -> list[list[int]]:
+        writer = threading.Thread(target=lambda: [world.find_anomaly(f"pump-{n}") for n in range(30)])
+        writer.start()
+        stream = world.services.stream
+        found = await asyncio.gather(*(collect(stream, 0, 30, pause_s=pause) for pause in (0, 0.01, 0.05)))
+        writer.join()
+        return list(found)
+
+    for heard in asyncio.run(listen()):
+        assert heard == [change.sequence for change in world.inbox.changes(0)]
+        assert len(heard) == 30
+
+
+def test_nothing_happens_is_told_too(world: World) -> None:
+    """An empty page comes after the idle time, so that a heartbeat can be sent."""
+
+    async def first_page() -> list[object]:
+        async for page in world.services.stream.follow("default", 0, idle_s=0.05):
+            return list(page)
+        return ["ended"]
+
+    assert asyncio.run(first_page()) == []
+
+
+def test_closing_ends_all_listeners(world: World) -> None:
+    """Listeners that wait are woken and end."""
+
+    async def close_soon() -> list[list[int]]:
+        stream = world.services.stream
+        listeners = [asyncio.create_task(collect(stream, 0, 1)) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        stream.close()
+        return await asyncio.wait_for(asyncio.gather(*listeners), 2)
+
+    assert asyncio.run(close_soon()) == [[], [], []]
+    with pytest.raises(BackpressureError):
+        world.services.stream.enter()

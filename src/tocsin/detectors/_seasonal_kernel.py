@@ -99,7 +99,7 @@ STALE_SHARE: Final = 0.1  # of a limit: what is left of a score that brings noth
 PEAK_FADE: Final = 0.98
 SCALE_GAIN: Final = 0.01
 SCALE_READINGS: Final = 100  # = 1 / SCALE_GAIN: until then a plain mean
-SCALE_CLIP: Final = 10.0
+SCALE_CLIP: Final = 3.0  # of σ: no residual counts more
 SMOOTH_SPREAD_GAIN: Final = 0.005
 SMOOTH_SPREAD_READINGS: Final = 200
 

@@ -232,9 +232,9 @@ class SeasonalReference(ReferenceSeries):
     ) -> None:
         self.smooth = smooth
         gain = 1.0 / (self.seen + 1) if self.seen < 200 else 0.005
-        self.smooth_spread += (min(abs(smooth), 10.0 * spread) - self.smooth_spread) * gain
+        self.smooth_spread += (min(abs(smooth), 3.0 * spread) - self.smooth_spread) * gain
         gain = 1.0 / (self.seen + 1) if self.seen < 100 else 0.01
-        self.scale += (min(abs(residual), 10.0 * spread) - self.scale) * (weight * gain)
+        self.scale += (min(abs(residual), 3.0 * spread) - self.scale) * (weight * gain)
         if self.seen < 10:
             return
         self.peak = max(share, self.peak * 0.98)

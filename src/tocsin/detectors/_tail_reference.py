@@ -29,5 +29,5 @@ class Tail:
             return
         over = min(z - self.knee, 100.0 * self.excess)
         learnt = self.excess + (over - self.excess) * (0.125 * weight)
-        self.excess = min(max(learnt, 0.1 * self.knee), 100.0)
-        self.knee = min(self.knee + self.knee * (0.05 * (1.0 - 0.02) * weight), 30.0)
+        self.excess = min(max(learnt, 0.1 * self.knee), 30.0)
+        self.knee = min(self.knee + self.knee * (0.05 * (1.0 - 0.02) * weight), 8.0)

@@ -48,7 +48,7 @@ class Seasonal(SeriesDetector):
             "ready_readings": Parameter(20, "readings", "ten to start the average, ten to judge it by"),
             "warm_visits": Parameter(3, "visits", "the least that show how much visits differ"),
             "memory": Parameter(1000, "readings", "of the series as a whole, asked until cells are warm"),
-            "level_gain": Parameter(0.05, "share an hour", "what has lasted for a day is the new level"),
+            "level_gain": Parameter(0.02, "share an hour", "what has lasted for two days is the new level"),
             "hold_s": Parameter(86_400, "s", "a fault has a day to be noticed before it becomes normal"),
         },
         ready_after="20 readings; hours of the day after 3 days, hours of the week after 3 weeks",

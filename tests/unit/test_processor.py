@@ -16,7 +16,7 @@ from tocsin.log.abstract import Record
 from tocsin.model import Episode
 from tocsin.processing.controls import Applied
 from tocsin.processing.processor import process
-from tocsin.processing.snapshots import restore, snapshot_header, snapshot_shard
+from tocsin.processing.snapshots import Restoration, snapshot_header, snapshot_shard
 from tocsin.processing.state import PartitionState, digest_sums
 
 SEEDS = st.integers(0, 10_000)
@@ -175,7 +175,11 @@ def test_replay_behind_checkpoints_arrives_at_the_same_state(seed: int, data: st
     process(records[first:second], state, LogHistory(records))
     for shard in sorted(shards)[::2]:
         chunks[shard] = snapshot_shard(state, shard)
-    again, below = restore(0, [snapshot_header(state, first), *chunks.values()])
+    restoration = Restoration(0)
+    for chunk in (snapshot_header(state, first), *chunks.values()):
+        assert chunk
+        restoration.add(chunk)
+    again, below = restoration.finish()
     process(records, again, LogHistory(records), Applied(below))
     assert _sums(again) == _sums(whole)
     rest = [Tick(now_ms=START_MS + 10**9)]

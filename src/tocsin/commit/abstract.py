@@ -112,7 +112,10 @@ class CommitStore(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The state of one shard as of `position` of its partition (the offset of the next record to apply)."""
+    """The state of one shard as of `position` of its partition (the offset of the next record to apply).
+
+    Numbers below 0 are those of partitions' headers.
+    """
 
     shard: int
     position: int
@@ -128,7 +131,7 @@ class CheckpointStore(ABC):
 
     @abstractmethod
     def read(self) -> Iterator[Chunk]:
-        """All chunks by shard; CorruptError when one does not match its hash (the shard is named)."""
+        """All chunks, ascending by shard; CorruptError, with the shard as field, when one was altered."""
 
     @abstractmethod
     def discard(self, shard: int) -> None:

@@ -23,7 +23,7 @@ from tocsin.processing.rows import STATE_VERSION
 from tocsin.processing.state import Known, PartitionState, Slot, TenantState
 from tocsin.processing.tables import find_or_add
 from tocsin.processing.timeline import FAR_MS
-from tocsin.sharding import SHARDS
+from tocsin.sharding import SHARDS, partition_of
 
 
 class _Version(msgspec.Struct, array_like=True):
@@ -67,8 +67,13 @@ class _Chunk(msgspec.Struct, array_like=True):
 
 
 def header_shard(partition: int) -> int:
-    """The chunk number under which a partition's header is kept, beyond those of shards."""
-    return SHARDS + partition
+    """The number of the chunk with a partition's header: below those of shards, so it is read first."""
+    return -1 - partition
+
+
+def partition_of_chunk(shard: int, partitions: int) -> int:
+    """The partition that a chunk belongs to, header or shard."""
+    return -1 - shard if shard < 0 else partition_of(shard, partitions)
 
 
 def snapshot_header(state: PartitionState, complete: int) -> Chunk:
@@ -86,36 +91,45 @@ def snapshot_header(state: PartitionState, complete: int) -> Chunk:
     return Chunk(header_shard(state.partition), complete, msgspec.msgpack.encode(header))
 
 
-def snapshot_shard(state: PartitionState, shard: int) -> Chunk:
-    """The state of a shard as it is now; copies its rows."""
+def snapshot_shard(state: PartitionState, shard: int) -> Chunk | None:
+    """The state of a shard as it is now, None while it has no device; copies its rows."""
     tenants = []
     for tenant in state.tenants.values():
         devices = np.flatnonzero(tenant.devices.used["shard"] == shard).astype(np.int32)
         if len(devices):
             tenants.append(_snapshot_tenant(tenant, devices))
+    if not tenants:
+        return None
     return Chunk(shard, state.position, msgspec.msgpack.encode(_Chunk(STATE_VERSION, tenants)))
 
 
-def restore(partition: int, chunks: list[Chunk]) -> tuple[PartitionState, I64]:
-    """The state in a partition's chunks, and per shard the offset below which it has every record.
-
-    A shard has what its chunk has, and at least what the header calls complete.
+class Restoration:
+    """Builds a partition's state from its chunks, one at a time: its header first, then shards in any order.
 
     Raises CorruptError for chunks of another version of the state.
     """
-    state = PartitionState(partition)
-    below = np.zeros(SHARDS, np.int64)
-    headers = [chunk for chunk in chunks if chunk.shard >= SHARDS]
-    for chunk in headers:
-        _restore_header(chunk, state)
-        below[:] = chunk.position
-    for chunk in chunks:
-        if chunk.shard < SHARDS:
-            _restore_shard(chunk, state)
-            below[chunk.shard] = max(chunk.position, below[chunk.shard])
-    for tenant in state.tenants.values():
-        tenant.sum_totals()
-    return state, below
+
+    def __init__(self, partition: int) -> None:
+        self._state = PartitionState(partition)
+        self._below = np.zeros(SHARDS, np.int64)
+
+    def add(self, chunk: Chunk) -> None:
+        """Take a chunk's rows over."""
+        if chunk.shard < 0:
+            _restore_header(chunk, self._state)
+            self._below[:] = chunk.position
+        else:
+            _restore_shard(chunk, self._state)
+            self._below[chunk.shard] = max(chunk.position, self._below[chunk.shard])
+
+    def finish(self) -> tuple[PartitionState, I64]:
+        """The state, and per shard the offset below which it has every record.
+
+        A shard has what its chunk has, and at least what the header calls complete.
+        """
+        for tenant in self._state.tenants.values():
+            tenant.sum_totals()
+        return self._state, self._below
 
 
 def _snapshot_tenant(tenant: TenantState, devices: I32) -> _Shard:

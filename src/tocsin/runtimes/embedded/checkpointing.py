@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from tocsin.commit.abstract import CheckpointStore, Chunk
+from tocsin.errors import TocsinError
 from tocsin.processing.snapshots import snapshot_header, snapshot_shard
 from tocsin.runtimes.embedded.worker import Worker
 from tocsin.sharding import partition_of
@@ -35,11 +36,23 @@ class Checkpointing:
             worker.state.touched[:] = False
         if position == self.complete.get(worker.partition):
             return 0
+        try:
+            self._write(worker, shards, position)
+        except TocsinError:
+            with worker.lock:  # what was not written is still to be written
+                worker.state.touched[shards] = True
+            raise
+        self.complete[worker.partition] = position
+        return len(shards) + 1
+
+    def _write(self, worker: Worker, shards: list[int], position: int) -> None:
         pending: list[Chunk] = []
         size = 0
         for shard in shards:
             with worker.lock:
                 chunk = snapshot_shard(worker.state, shard)
+            if chunk is None:
+                continue
             pending.append(chunk)
             size += len(chunk.payload)
             if size >= WRITE_BYTES:
@@ -48,8 +61,6 @@ class Checkpointing:
         with worker.lock:
             header = snapshot_header(worker.state, position)
         self._store.write([*pending, header])
-        self.complete[worker.partition] = position
-        return len(shards) + 1
 
     def _owns(self, worker: Worker, shard: int) -> bool:
         """New settings touch every shard; those of other partitions are empty here and theirs to write."""

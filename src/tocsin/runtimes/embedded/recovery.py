@@ -1,15 +1,18 @@
-"""Recovery: every partition from its last checkpoint and the log behind it."""
+"""Recovery: every partition from its last checkpoint and the log behind it, or from the beginning."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tocsin.commit.abstract import CheckpointStore, Chunk
-from tocsin.processing.snapshots import header_shard
+from tocsin.commit.abstract import CheckpointStore
+from tocsin.errors import CorruptError
+from tocsin.observability.logging import get_logger
+from tocsin.processing.snapshots import Restoration, header_shard, partition_of_chunk
 from tocsin.runtimes.embedded.findings import findings_of
 from tocsin.runtimes.embedded.worker import Worker
 from tocsin.scores.abstract import AbnormalReadings
-from tocsin.sharding import SHARDS, partition_of
+
+_log = get_logger("recovery")
 
 
 def recover(
@@ -17,21 +20,46 @@ def recover(
 ) -> dict[int, int]:
     """Bring every worker to its committed position; per partition the offset its checkpoints cover.
 
-    Abnormal readings that a crash kept from the projection are added to it on the way.
+    A partition with a damaged chunk, or with chunks of another version of the state, is built from the
+    beginning of its records. Abnormal readings that a crash kept from the projection are added on the way.
     """
-    chunks: dict[int, list[Chunk]] = {worker.partition: [] for worker in workers}
-    for chunk in checkpoints.read():
-        shard = chunk.shard
-        partition = partition_of(shard, len(workers)) if shard < SHARDS else shard - SHARDS
-        chunks[partition].append(chunk)
+    restorations, complete = _restore(len(workers), checkpoints)
     for worker in workers:
-        for position, output in worker.recover(chunks[worker.partition]):
+        for position, output in worker.recover(restorations.get(worker.partition)):
             found = findings_of(worker.partition, position, output)
             if found.readings or found.corrected:
                 findings.append([found])
-    return {
-        worker.partition: chunk.position
-        for worker in workers
-        for chunk in chunks[worker.partition]
-        if chunk.shard == header_shard(worker.partition)
-    }
+    return complete
+
+
+def _restore(partitions: int, checkpoints: CheckpointStore) -> tuple[dict[int, Restoration], dict[int, int]]:
+    """What the chunks give, by partition, without those that have to be built from the beginning."""
+    damaged: set[int] = set()
+    while True:
+        restorations: dict[int, Restoration] = {}
+        complete: dict[int, int] = {}
+        try:
+            for chunk in checkpoints.read():
+                partition = partition_of_chunk(chunk.shard, partitions)
+                if partition in damaged:
+                    continue
+                try:
+                    restorations.setdefault(partition, Restoration(partition)).add(chunk)
+                except CorruptError as error:
+                    _give_up(partition, error, damaged)
+                if chunk.shard == header_shard(partition):
+                    complete[partition] = chunk.position
+        except CorruptError as error:
+            shard = int((error.field or "").removeprefix("shard "))
+            checkpoints.discard(shard)
+            _give_up(partition_of_chunk(shard, partitions), error, damaged)
+            continue
+        return (
+            {number: found for number, found in restorations.items() if number not in damaged},
+            {number: offset for number, offset in complete.items() if number not in damaged},
+        )
+
+
+def _give_up(partition: int, error: CorruptError, damaged: set[int]) -> None:
+    _log.warning("rebuilding_state", partition=partition, reason=error.detail)
+    damaged.add(partition)

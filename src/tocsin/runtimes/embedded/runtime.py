@@ -11,6 +11,7 @@ from typing import Final
 from tocsin.clock import Clock
 from tocsin.commit.abstract import CheckpointStore, CommitStore
 from tocsin.control import Settings
+from tocsin.errors import StorageFullError, StorageUnavailableError
 from tocsin.inbox.abstract import Inbox
 from tocsin.lake.abstract import Lake
 from tocsin.lake.writer import FlushPolicy, LakeWriter
@@ -32,6 +33,7 @@ _log = get_logger("runtime")
 
 IDLE_S: Final = 0.5
 OUTBOX_ROWS: Final = 1000
+STORAGE_ERRORS: Final = (StorageFullError, StorageUnavailableError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +83,11 @@ class Runtime:
         self._episodes = threading.Event()
         self._threads: list[threading.Thread] = []
         self._steps = threading.Semaphore(max(1, self._pace.steps_at_once))
+        self._ahead = False  # a state has what no commit has: it must not be written
         self.failure: BaseException | None = None
         self.on_failure: Callable[[], None] = lambda: None
         self.workers: Final = [
-            Worker(partition, stores.log, stores.commits, DeviceHistory(stores.log, stores.lake))
+            Worker(partition, stores.log, stores.lake, stores.commits, DeviceHistory(stores.log, stores.lake))
             for partition in range(stores.log.partitions)
         ]
         self._checkpointing: Final = Checkpointing(stores.checkpoints, self.workers)
@@ -115,7 +118,7 @@ class Runtime:
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()
-        if self._threads and self.failure is None:
+        if self._threads and self.failure is None and not self._ahead:
             self._checkpoint()
         self._threads.clear()
 
@@ -143,7 +146,10 @@ class Runtime:
 
     def _every(self, pause_s: float, work: Callable[[], None]) -> None:
         while not self._stopping.wait(pause_s):
-            work()
+            try:
+                work()
+            except STORAGE_ERRORS as error:
+                _log.warning("tried_again_later", error=error.detail)
 
     def _process(self, worker: Worker) -> None:
         log = self._stores.log
@@ -160,30 +166,50 @@ class Runtime:
                 return
             commit, output = found
             processed_s = self._clock.monotonic_s()
-            self._stores.commits.commit([commit])
+            if not self._until_stored(partial(self._stores.commits.commit, [commit])):
+                return
             worker.committed(commit)
             findings = findings_of(worker.partition, commit.position, output)
             if findings.readings or findings.corrected:
-                self._stores.findings.append([findings])
+                self._until_stored(partial(self._stores.findings.append, [findings]))
         if output.episodes:
             self._episodes.set()
         self._meters.record(metrics.PROCESSOR_DURATION, processed_s - started_s)
         self._meters.record(metrics.COMMIT_DURATION, self._clock.monotonic_s() - processed_s)
         count_step(self._meters, output)
 
+    def _until_stored(self, store: Callable[[], None]) -> bool:
+        """Store, again and again while the disk is full; False when told to stop meanwhile."""
+        while True:
+            try:
+                store()
+            except STORAGE_ERRORS as error:
+                _log.warning("storing_waits", error=error.detail)
+                if self._stopping.wait(IDLE_S):
+                    self._ahead = True
+                    return False
+            else:
+                return True
+
     def _fold(self) -> None:
         """Fold episodes into the inbox as they come; idempotent by the outbox's sequence."""
-        inbox, commits = self._stores.inbox, self._stores.commits
         while not self._stopping.is_set():
             self._episodes.wait(IDLE_S)
             self._episodes.clear()
-            while rows := commits.outbox(inbox.position(), limit=OUTBOX_ROWS):
-                started_s = self._clock.monotonic_s()
-                before = inbox.last_change()
-                inbox.fold(rows, self._clock.now_ms())
-                count_changes(self._meters, inbox.changes(before, limit=OUTBOX_ROWS))
-                commits.prune_outbox(rows[-1].sequence)
-                self._meters.record(metrics.INBOX_FOLD_DURATION, self._clock.monotonic_s() - started_s)
+            try:
+                self._fold_waiting()
+            except STORAGE_ERRORS as error:
+                _log.warning("tried_again_later", error=error.detail)
+
+    def _fold_waiting(self) -> None:
+        inbox, commits = self._stores.inbox, self._stores.commits
+        while rows := commits.outbox(inbox.position(), limit=OUTBOX_ROWS):
+            started_s = self._clock.monotonic_s()
+            before = inbox.last_change()
+            inbox.fold(rows, self._clock.now_ms())
+            count_changes(self._meters, inbox.changes(before, limit=OUTBOX_ROWS))
+            commits.prune_outbox(rows[-1].sequence)
+            self._meters.record(metrics.INBOX_FOLD_DURATION, self._clock.monotonic_s() - started_s)
 
     def _flush(self) -> None:
         started_s = self._clock.monotonic_s()

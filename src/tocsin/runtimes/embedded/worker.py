@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
-
-from tocsin.commit.abstract import Chunk, Commit, CommitStore, Lease
+from tocsin.commit.abstract import Commit, CommitStore, Lease
 from tocsin.errors import CorruptError
-from tocsin.log.abstract import Log
+from tocsin.lake.abstract import Lake
+from tocsin.log.abstract import Log, Record
 from tocsin.processing.controls import Applied
 from tocsin.processing.processor import History, Output, process
-from tocsin.processing.snapshots import restore
+from tocsin.processing.snapshots import Restoration
 from tocsin.processing.state import PartitionState
 
 STEP_BYTES_MAX: Final = 8 << 20
+LAKE_STEP_OFFSETS: Final = 200_000
 
 
 class Worker:
@@ -27,28 +27,30 @@ class Worker:
     So whoever holds the lock sees a state that equals what is committed.
     """
 
-    def __init__(self, partition: int, log: Log, commits: CommitStore, history: History) -> None:
+    def __init__(self, partition: int, log: Log, lake: Lake, commits: CommitStore, history: History) -> None:
         self.partition = partition
         self.lock = threading.Lock()
         self.state = PartitionState(partition)
         self._log = log
+        self._lake = lake
         self._commits = commits
         self._history = history
         self.lease: Lease = commits.acquire(partition)
 
-    def recover(self, chunks: Sequence[Chunk]) -> Iterator[tuple[int, Output]]:
-        """Restore the last checkpoint and replay the log behind it up to the committed position.
+    def recover(self, restoration: Restoration | None) -> Iterator[tuple[int, Output]]:
+        """From the last checkpoint, replay the log behind it up to the committed position.
+
+        Without one the state is built from the partition's first record, which may be in the lake alone.
 
         What the replay puts out was committed before; it is given, with the position after it, to
         projections that may lag. The state is complete once the iterator has ended.
         Raises CorruptError when the sums do not come out as they were committed.
         """
-        state, below = restore(self.partition, list(chunks))
-        state.position = max(int(below.min()), self._log.begin(self.partition))
-        applied = Applied(np.maximum(below, state.position))
+        state, below = (restoration or Restoration(self.partition)).finish()
+        state.position = int(below.min())
+        applied = Applied(below)
         while state.position < self.lease.position:
-            records = self._log.read(self.partition, state.position, bytes_max=STEP_BYTES_MAX)
-            records = [record for record in records if record.offset < self.lease.position]
+            records = self._records(state.position)
             if not records:
                 break  # the log is shorter than what was committed: the check below says so
             output = process(records, state, self._history, applied)
@@ -57,6 +59,14 @@ class Worker:
             state.tenant(name).counts = Counter(counts)
         _check(state, self.lease)
         self.state = state
+
+    def _records(self, position: int) -> list[Record]:
+        """The next committed records, from the log, or from the lake where the log has been trimmed."""
+        if position < self._log.begin(self.partition):
+            last = min(position + LAKE_STEP_OFFSETS, self._log.begin(self.partition))
+            return self._lake.records(self.partition, position, last)
+        records = self._log.read(self.partition, position, bytes_max=STEP_BYTES_MAX)
+        return [record for record in records if record.offset < self.lease.position]
 
     def step(self) -> tuple[Commit, Output] | None:
         """Process what the log has beyond the position, None if there is nothing; the caller commits it.

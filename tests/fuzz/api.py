@@ -25,6 +25,7 @@ def fuzz(server: Server, seconds: int, seed: int) -> int:
     command = [str(Path(sys.executable).parent / "st"), "run", f"{server.url}/openapi.json", "--no-color"]
     command += ["--header", f"Authorization: Bearer {server.key}", "--exclude-path", "/v1/stream"]
     command += ["--checks", CHECKS, "--max-time", str(seconds), "--seed", str(seed), "--continue-on-failure"]
+    command += ["--request-timeout", "60"]  # the very first query may have kernels to compile
     hooks = os.environ | {"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks"}
     return subprocess.run(command, check=False, env=hooks).returncode
 

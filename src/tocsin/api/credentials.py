@@ -136,10 +136,10 @@ def create_credential(
 
 
 @router.delete(
-    "/credentials/{key_id}", summary="Revoke a credential", status_code=204, responses=answers(404, 507)
+    "/credentials/{key_id}", summary="Revoke a credential", status_code=204, responses=answers(404, 409, 507)
 )
 def revoke_credential(services: ServicesOf, principal: PrincipalOf, key_id: Name) -> None:
-    """Ends it for good; asking again changes nothing."""
+    """Ends it for good; asking again changes nothing. The credential in use can't end itself."""
     services.credentials.revoke(principal, key_id)
 
 

@@ -12,7 +12,7 @@ from tocsin.access.credential import Credential, CredentialKind, NewCredential
 from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal, Role
 from tocsin.access.store import DEFAULT_TENANT, AccessStore
-from tocsin.errors import ForbiddenError
+from tocsin.errors import ConflictError, ForbiddenError
 from tocsin.services.audit import AuditTrail
 
 PAGE_MAX: Final = 200
@@ -51,8 +51,13 @@ class Credentials:
         return made
 
     def revoke(self, principal: Principal, key_id: str) -> None:
-        """End a credential for good; idempotent. NotFoundError if the tenant has none of this id."""
+        """End a credential for good; idempotent. NotFoundError if the tenant has none of this id.
+
+        ConflictError for the one in use, so that no admin locks the tenant out by mistake.
+        """
         require(principal, Permission.ADMINISTER)
+        if key_id == principal.key_id:
+            raise ConflictError("This is the credential in use; revoke it with another one.")
         self._access.revoke(principal.tenant, key_id)
         self._audit.did(principal, "credential.revoke", key_id)
 

@@ -80,7 +80,7 @@ def test_schemathesis_finds_nothing(world: World, server: HttpServer, tmp_path: 
         *(str(Path(sys.executable).parent / "schemathesis"), f"--config-file={settings}", "run"),
         *("--url", server.url, "--max-time", str(max(1, SECONDS // 2)), "--exclude-path", "/v1/stream"),
         *("-H", f"Authorization: Bearer {world.key(Role.ADMIN)}", "--seed", "7"),
-        *("--checks", "all", "--exclude-checks", "positive_data_acceptance", "--request-timeout", "10"),
+        *("--checks", "all", "--exclude-checks", "positive_data_acceptance", "--request-timeout", "60"),
         server.url + "/openapi.json",
     ]
     hooks = os.environ | {"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks"}

@@ -221,6 +221,8 @@ async def test_credential_from_making_to_its_end(world: World) -> None:
             assert (await client.delete(f"/v1/credentials/{key_id}")).status_code == 204
             sent = await device.post("/v1/events", content=lines(event("pump-9")), headers=NDJSON)
             assert sent.status_code == 401
+        own = world.key(Role.ADMIN).split("_")[1]
+        assert (await client.delete(f"/v1/credentials/{own}")).status_code == 409
         audit = (await client.get("/v1/audit")).json()["entries"]
     actions = [entry["action"] for entry in audit if entry["outcome"] == "allowed"]
     assert actions == ["credential.revoke", "credential.create"]

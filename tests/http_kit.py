@@ -108,7 +108,9 @@ class World:
         limits: RequestLimits | None = None,
         parse_limits: ParseLimits | None = None,
         bodies_max: int = 64,
+        tracing: Tracing | None = None,
     ) -> None:
+        self.tracing = tracing or Tracing()
         self.clock = ManualClock(NOW_MS)
         self.meters = Meters()
         self.log = EmbeddedLog(folder / "log", 4, self.clock)
@@ -197,6 +199,7 @@ class World:
             catalogue=self.catalogue,
             clock=self.clock,
             meters=self.meters,
+            tracing=self.tracing,
             config=IngestConfig(),
             parse_limits=parse_limits,
             bodies_max=bodies_max,
@@ -204,7 +207,7 @@ class World:
         return Services(
             clock=self.clock,
             meters=self.meters,
-            tracing=Tracing(),
+            tracing=self.tracing,
             entrance=Entrance(self.access, RateLimiter(rates, self.clock)),
             audit=audit,
             credentials=Credentials(self.access, audit),

@@ -168,6 +168,7 @@ class Application:
             catalogue=catalogue,
             clock=self.clock,
             meters=self.meters,
+            tracing=self.tracing,
             config=config.ingest,
             parse_limits=ParseLimits(
                 body_bytes=config.http.body_bytes_max, lines=config.ingest.lines_per_body_max

@@ -96,9 +96,8 @@ INGEST_REJECTED: Final = Counter(
 INGEST_PARSE_DURATION: Final = Histogram(
     name="tocsin.ingest.parse_duration",
     unit="s",
-    description="Time to decompress, parse and validate one body, by path: fast (compiled) or careful.",
-    remedy="Much careful parsing: see which lines miss the fast path (escapes, exponents, bad lines).",
-    attributes=("path",),
+    description="Time to decompress, parse and validate one body.",
+    remedy="Slow for its size: many lines miss the compiled reader (escapes, exponents, bad lines).",
     buckets=SECONDS_SHORT,
 )
 INGEST_SERIES: Final = Gauge(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,7 +30,8 @@ from tocsin.ingest.routing import Router
 from tocsin.ingest.stamping import clock_warnings, stamp
 from tocsin.log.abstract import Append, Appended, DeadLetter, Log, Part, RecordKind
 from tocsin.observability.meters import Meters
-from tocsin.observability.metrics import INGEST_LINES, INGEST_REJECTED
+from tocsin.observability.metrics import INGEST_LINES, INGEST_PARSE_DURATION, INGEST_REJECTED
+from tocsin.observability.tracing import SpanName, Tracing
 from tocsin.services.receipt import LINES_TOLD_MAX, Receipt, receipt_of, repeated_receipt, told_by
 
 NAME_CHARACTERS_MAX: Final = 256
@@ -69,6 +72,7 @@ class Ingest:
         catalogue: Catalogue,
         clock: Clock,
         meters: Meters,
+        tracing: Tracing,
         config: IngestConfig,
         parse_limits: ParseLimits,
         threads: int = 2,
@@ -78,6 +82,7 @@ class Ingest:
         self._catalogue = catalogue
         self._clock = clock
         self._meters = meters
+        self._tracing = tracing
         self._config = config
         self._parse_limits = parse_limits
         self._places = threading.BoundedSemaphore(bodies_max)
@@ -87,11 +92,12 @@ class Ingest:
     async def deliver(self, principal: Principal, delivery: Delivery) -> Receipt:
         """What to tell the sender, once every record is durable; doesn't block the event loop."""
         with self._place():
-            loop = asyncio.get_running_loop()
-            handed = await loop.run_in_executor(self._pool, self._hand_over, principal, delivery)
+            loop, context = asyncio.get_running_loop(), copy_context()  # the trace goes along
+            handed = await loop.run_in_executor(self._pool, context.run, self._hand_over, principal, delivery)
             if handed.appended is None:
                 return self._settle(handed, None)
-            appended: Appended = await asyncio.wrap_future(handed.appended)
+            with self._tracing.span(SpanName.APPEND):
+                appended: Appended = await asyncio.wrap_future(handed.appended)
             return self._settle(handed, appended)
 
     def deliver_now(self, principal: Principal, delivery: Delivery) -> Receipt:
@@ -148,12 +154,15 @@ class Ingest:
         return _Handed(receipt, parsed.errors, self._log.submit(append))
 
     def _parse(self, principal: Principal, delivery: Delivery) -> ParsedBody:
-        parsed = parse_body(
-            delivery.body,
-            content_type=delivery.content_type,
-            content_encoding=delivery.content_encoding,
-            limits=self._parse_limits,
-        )
+        started_s = time.perf_counter()
+        with self._tracing.span(SpanName.PARSE, {"body_bytes": len(delivery.body)}):
+            parsed = parse_body(
+                delivery.body,
+                content_type=delivery.content_type,
+                content_encoding=delivery.content_encoding,
+                limits=self._parse_limits,
+            )
+        self._meters.record(INGEST_PARSE_DURATION, time.perf_counter() - started_s)
         if not principal.may_speak_for(parsed.batch.device).all():
             # the whole body, since whoever sends for others is misconfigured or worse
             raise ForbiddenError("This credential may not speak for a device in this body.", field="device")

@@ -8,12 +8,15 @@ from collections.abc import Callable
 import httpx
 import pytest
 import zstandard
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.http_kit import FOREIGN, NDJSON, NOW_MS, OWN, World, event, lines
 from tocsin.access.principal import Role
 from tocsin.api.limits import RequestLimits
 from tocsin.events import decode_events
 from tocsin.ingest.parsing.limits import ParseLimits
+from tocsin.observability.tracing import Tracing
 
 pytestmark = pytest.mark.anyio
 
@@ -267,3 +270,20 @@ async def test_many_errors_are_counted_not_listed(world: World) -> None:
     """An answer stays small however many lines are bad."""
     problem = (await send(world, b"nonsense\n" * 150)).json()
     assert (len(problem["errors"]), problem["errors_left_out"], problem["rejected"]) == (100, 50, 150)
+
+
+async def test_trace_of_a_request_holds_its_steps(make_world: Callable[..., World]) -> None:
+    """Parsing and appending lie inside the request's span, in the trace that the sender began."""
+    exporter = InMemorySpanExporter()
+    world = make_world(tracing=Tracing(processors=[SimpleSpanProcessor(exporter)]))
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    await send(world, lines(event()), traceparent=f"00-{trace_id}-00f067aa0ba902b7-01")
+    spans = {span.name: span for span in exporter.get_finished_spans()}
+    assert set(spans) == {"request", "parse", "append"}
+    request = spans["request"].context
+    assert request is not None
+    assert f"{request.trace_id:032x}" == trace_id
+    for name in ("parse", "append"):
+        parent = spans[name].parent
+        assert parent is not None
+        assert parent.span_id == request.span_id

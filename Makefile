@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export NO_MKDOCS_2_WARNING := 1
 LOCKS := requirements/installer.txt pyproject.toml
+KERNELS := $(shell grep -rl --include=*.py njit src)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test install check test-services proof torture bench quality docs reference lock format clean
@@ -10,13 +11,13 @@ LOCKS := requirements/installer.txt pyproject.toml
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
-demo: .venv/.runtime ## install, simulate a fleet, detect; open the address it prints (DEMO_SECONDS=N ends by itself)
+demo: .venv/.kernels ## install, simulate a fleet, detect; open the address it prints (DEMO_SECONDS=N ends by itself)
 	@$(BIN)/tocsin demo $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
 
 test: .venv/.dev ## run every test that needs no server and no browser (ARGS="-k name" chooses)
 	@$(BIN)/python -m pytest -m "not services" $(ARGS)
 
-install: .venv/.runtime ## make .venv with the `tocsin` command in it
+install: .venv/.kernels ## make .venv with the `tocsin` command in it
 	@echo "installed: $(BIN)/tocsin"
 
 check: .venv/.dev ## style, types, import contracts, docs
@@ -69,4 +70,9 @@ clean: ## remove all that was built or installed, keep data
 
 .venv/.dev: requirements/dev.txt requirements/runtime.txt $(LOCKS)
 	@PYTHON=$(PYTHON) scripts/install dev
+	@touch $@
+
+.venv/.kernels: $(KERNELS) scripts/compile_kernels.py | .venv/.runtime
+	@echo "compiling kernels, once"
+	@$(BIN)/python scripts/compile_kernels.py
 	@touch $@

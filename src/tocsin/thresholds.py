@@ -30,7 +30,7 @@ EXCESS_GAIN: Final = 1.0 / 8.0
 EXCESS_CLIP: Final = 100.0
 
 
-@nb.njit(cache=True, nogil=True, inline="always", error_model="numpy")
+@nb.njit(cache=True, nogil=True, inline="always")
 def rarity(z: float, knee: float, excess: float) -> float:
     """How many e-folds rare z is; strictly increasing, linear on both sides of the knee."""
     if z <= knee:
@@ -38,13 +38,13 @@ def rarity(z: float, knee: float, excess: float) -> float:
     return KNEE_EFOLDS + (z - knee) / excess
 
 
-@nb.njit(cache=True, nogil=True, inline="always", error_model="numpy")
+@nb.njit(cache=True, nogil=True, inline="always")
 def strangeness(efolds: float, knee: float, excess: float) -> float:
     """The z that is `efolds` rare: the inverse of `rarity` beyond the knee."""
     return knee + (efolds - KNEE_EFOLDS) * excess
 
 
-@nb.njit(cache=True, nogil=True, inline="always", error_model="numpy")
+@nb.njit(cache=True, nogil=True, inline="always")
 def next_knee(z: float, knee: float, weight: float) -> float:
     """The knee after a reading of strangeness z that counts `weight` (0 … 1)."""
     if z > knee:
@@ -52,7 +52,7 @@ def next_knee(z: float, knee: float, weight: float) -> float:
     return max(knee - knee * (KNEE_DOWN * weight), KNEE_MIN)
 
 
-@nb.njit(cache=True, nogil=True, inline="always", error_model="numpy")
+@nb.njit(cache=True, nogil=True, inline="always")
 def next_excess(z: float, knee: float, excess: float, weight: float) -> float:
     """The mean excess after a reading beyond the knee; a monster counts as EXCESS_CLIP times the mean."""
     over = min(z - knee, EXCESS_CLIP * excess)

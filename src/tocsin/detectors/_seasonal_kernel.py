@@ -21,7 +21,7 @@ CELLS: Final = 24 * WEEKDAYS
 
 HOT: Final = np.dtype(
     [
-        *BASE_HOT_FIELDS,
+        # touched by every reading: three cache lines
         ("hour_end_ms", np.int64),  # first moment of the next local hour
         ("centre", np.float64),  # what the hour of week, or else the hour of day, expects now
         ("spread", np.float64),  # σ around it
@@ -41,6 +41,14 @@ HOT: Final = np.dtype(
         ("pivot", np.float64),  # first value of the hour; its sums are taken from it
         ("sum", np.float64),
         ("squares", np.float64),
+        ("seen", np.int32),  # readings learnt
+        ("visit", np.int32),  # readings in the sums
+        ("offset_ms", np.int32),
+        ("source", np.uint8),
+        *WATCH_HOT_FIELDS,
+        ("has_day", np.uint8),
+        # touched once an hour, or while something is abnormal
+        *BASE_HOT_FIELDS,
         ("held_limit", np.float64),  # z that was abnormal when the run of abnormal readings began
         ("smooth_held_limit", np.float64),
         ("day_mean", np.float64),  # of this hour on all days
@@ -48,15 +56,9 @@ HOT: Final = np.dtype(
         ("day_level", np.float64),  # how far the series lies beside its hours of day now
         ("week_level", np.float64),  # the same for its hours of week
         ("pace", np.float64),  # readings an hour
-        ("seen", np.int32),  # readings learnt
-        ("visit", np.int32),  # readings in the sums
-        ("offset_ms", np.int32),
         ("run", np.int32),  # abnormal readings of the run
         ("cell", np.int16),
-        ("source", np.uint8),
-        ("has_day", np.uint8),
         ("has_week", np.uint8),
-        *WATCH_HOT_FIELDS,
         ("spare", np.uint8),
     ]
 )
@@ -75,6 +77,7 @@ SETTINGS: Final = np.dtype(
 )
 
 ROW_BYTES: Final = HOT.itemsize
+TOUCHED_BYTES: Final = HOT.fields["before_ms"][1] if HOT.fields else 0
 LINE_BYTES: Final = 64
 AHEAD: Final = 12  # readings between asking for a row and using it
 
@@ -98,7 +101,6 @@ SMOOTH_SHARE: Final = 0.3  # of σ: averages spread at least so much
 STALE_SHARE: Final = 0.1  # of a limit: what is left of a score that brings nothing new
 PEAK_FADE: Final = 0.98
 SCALE_GAIN: Final = 0.01
-SCALE_READINGS: Final = 100  # = 1 / SCALE_GAIN: until then a plain mean
 SCALE_CLIP: Final = 3.0  # of σ: no residual counts more
 SMOOTH_SPREAD_GAIN: Final = 0.005
 SMOOTH_SPREAD_READINGS: Final = 200
@@ -189,7 +191,7 @@ def score_rows(
 @nb.njit(cache=True, nogil=True)
 def fetch_row(address: int) -> None:
     """Have the cache lines of a row on their way before it is needed."""
-    for line in range(0, ROW_BYTES, LINE_BYTES):
+    for line in range(0, TOUCHED_BYTES, LINE_BYTES):
         prefetch(address + line)
 
 
@@ -369,10 +371,12 @@ def learn_strangeness(
 ) -> None:
     """Let scales and tails learn how strange the reading was; the n-th of an abnormal run counts 1/n."""
     row.smooth = smooth
-    gain = 1.0 / (row.seen + 1) if row.seen < SMOOTH_SPREAD_READINGS else SMOOTH_SPREAD_GAIN
+    gain, scale_gain = SMOOTH_SPREAD_GAIN, SCALE_GAIN
+    if row.seen < SMOOTH_SPREAD_READINGS:
+        gain = 1.0 / (row.seen + 1)
+        scale_gain = max(gain, SCALE_GAIN)
     row.smooth_spread += (min(abs(smooth), SCALE_CLIP * spread) - row.smooth_spread) * gain
-    gain = 1.0 / (row.seen + 1) if row.seen < SCALE_READINGS else SCALE_GAIN
-    row.scale += (min(abs(residual), SCALE_CLIP * spread) - row.scale) * (weight * gain)
+    row.scale += (min(abs(residual), SCALE_CLIP * spread) - row.scale) * (weight * scale_gain)
     if row.seen < START_READINGS:
         return
     row.peak = max(share, row.peak * PEAK_FADE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -275,6 +275,21 @@ async def test_framework_answers_are_problems_too(world: World) -> None:
         assert answer.headers["content-type"] == "application/problem+json"
         assert (answer.status_code, answer.json()["status"], answer.json()["code"]) == (status, status, code)
     assert method.headers["allow"] == "GET, POST"
+
+
+async def test_bodies_that_are_no_events_are_small(shared: World) -> None:
+    """A query of megabytes is refused before it is read, declared or not."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(30):
+            yield b" " * 100_000
+
+    headers = {"Content-Type": "application/json"}
+    async with shared.client(shared.key(Role.OPERATOR)) as client:
+        declared = await client.post("/v1/query", content=b" " * 3_000_000, headers=headers)
+        chunked = await client.post("/v1/query", content=chunks(), headers=headers)
+    for answer in (declared, chunked):
+        assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
 
 
 async def test_bugs_tell_nothing(world: World) -> None:

@@ -20,6 +20,7 @@ from tocsin.clock import Clock, SystemClock
 from tocsin.commit.checkpoints import EmbeddedCheckpointStore
 from tocsin.commit.embedded import EmbeddedCommitStore
 from tocsin.config import Config
+from tocsin.errors import TocsinError
 from tocsin.inbox.embedded import EmbeddedInbox
 from tocsin.inbox.folding import Windows
 from tocsin.ingest.admission import Catalogue
@@ -45,7 +46,7 @@ from tocsin.services.devices import Devices
 from tocsin.services.digest import DigestReport
 from tocsin.services.entrance import Entrance
 from tocsin.services.episodes import Episodes
-from tocsin.services.health import Health
+from tocsin.services.health import Health, disk_probe
 from tocsin.services.ingest import Ingest
 from tocsin.services.proofs import Proofs
 from tocsin.services.query import Queries
@@ -149,7 +150,11 @@ class Application:
             queries=Queries(self._query),
             proofs=Proofs(views),
             health=Health(
-                log=stores.log, commits=stores.commits, lake=stores.lake, inbox=stores.inbox, probes={}
+                log=stores.log,
+                commits=stores.commits,
+                lake=stores.lake,
+                inbox=stores.inbox,
+                probes={"disk": disk_probe(config.data), "runtime": self._runtime_works},
             ),
             sessions=Sessions(clock),
             stream=stream,
@@ -188,6 +193,11 @@ class Application:
         )
         opened.callback(log.close)
         return AuditTrail(log, self.clock, self.meters)
+
+    def _runtime_works(self) -> str:
+        if self.runtime.failure is not None:
+            raise TocsinError(f"has stopped ({type(self.runtime.failure).__name__}): see the log, restart")
+        return "works"
 
     def _query(self, sql: str, *, tenant: str, rows_max: int) -> pa.Table:
         limits = QueryLimits(rows_max=rows_max)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from tocsin.commit.abstract import CommitStore
-from tocsin.errors import TocsinError
+from tocsin.errors import StorageFullError, StorageUnavailableError, TocsinError
 from tocsin.inbox.abstract import Inbox
 from tocsin.lake.abstract import Lake
 from tocsin.log.abstract import Log
@@ -16,6 +20,7 @@ from tocsin.observability.logging import get_logger
 _log = get_logger("health")
 
 Probe = Callable[[], str]
+FREE_BYTES_MIN: Final = 64 << 20
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +60,7 @@ class Health:
         self._commits = commits
         self._lake = lake
         self._inbox = inbox
-        self._probes = {"log": self._log_answers, "inbox": self._inbox_answers, **probes}
+        self._probes: dict[str, Probe] = {"log": self._log_answers, "inbox": self._inbox_answers, **probes}
 
     def readiness(self) -> Readiness:
         """Every check, made now; blocks as long as the slowest probe."""
@@ -76,10 +81,26 @@ class Health:
         ]
 
     def _log_answers(self) -> str:
-        return f"{sum(self._log.end(partition) for partition in range(self._log.partitions))} records"
+        ends = [self._log.end(partition) for partition in range(self._log.partitions)]
+        return f"answers for {len(ends)} partitions"
 
     def _inbox_answers(self) -> str:
-        return f"folded up to {self._inbox.position()}"
+        self._inbox.position()
+        return "answers"
+
+
+def disk_probe(folder: Path) -> Probe:
+    """A probe that fails when `folder` can't be written or is about to be full."""
+
+    def probe() -> str:
+        if not os.access(folder, os.W_OK):
+            raise StorageUnavailableError("the data folder can't be written: remount or repair the disk")
+        free = shutil.disk_usage(folder).free
+        if free < FREE_BYTES_MIN:
+            raise StorageFullError(f"only {free >> 20} MiB are free: make room")
+        return f"{free >> 30} GiB free"
+
+    return probe
 
 
 def _checked(name: str, probe: Probe) -> Check:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -13,8 +14,10 @@ from tocsin.access.principal import Role
 from tocsin.access.rate_limit import RateLimits
 from tocsin.api.cursor import encode_cursor
 from tocsin.api.limits import RequestLimits
+from tocsin.errors import StorageUnavailableError
 from tocsin.model import Severity
 from tocsin.scores.abstract import Findings
+from tocsin.services.health import disk_probe
 
 pytestmark = pytest.mark.anyio
 
@@ -327,11 +330,35 @@ async def test_bytes_in_flight_are_bounded(make_world: Callable[..., World]) -> 
 
 
 async def test_readiness_says_which_check_fails(world: World) -> None:
-    """A broken store makes the process not ready, without an exception."""
+    """A part that can't work makes the process not ready; the answer names it and no tenant's data."""
+
+    def broken() -> str:
+        raise StorageUnavailableError("the data folder can't be written")
+
     async with world.client() as client:
         assert (await client.get("/readyz")).json()["ready"] is True
-        world.inbox.close()
+        world.services.health._probes["disk"] = broken
         answer = await client.get("/readyz")
-    assert answer.status_code in {200, 503}
-    metrics = await (world.client()).get("/metrics")
-    assert b"tocsin_http_requests_total" in metrics.content
+        assert (answer.status_code, answer.json()["ready"]) == (503, False)
+        failing = [check for check in answer.json()["checks"] if not check["ok"]]
+        assert [check["name"] for check in failing] == ["disk"]
+        assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_metrics_name_routes_not_devices(world: World) -> None:
+    """Requests are counted by route template, so that names can't make new series."""
+    world.fleet.add("default", "pump-7")
+    await get(world, "/v1/devices/pump-7")
+    async with world.client() as client:
+        await client.get("/nowhere/pump-7")
+        text = (await client.get("/metrics")).text
+    assert 'route="/v1/devices/{device}"' in text
+    assert 'route="unmatched"' in text
+    assert "pump-7" not in text
+
+
+def test_disk_probe_wants_a_folder_that_can_be_written(tmp_path: Path) -> None:
+    """A folder that is gone fails, one with room is fine."""
+    assert "free" in disk_probe(tmp_path)()
+    with pytest.raises(StorageUnavailableError):
+        disk_probe(tmp_path / "gone")()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tocsin.cli.opened import TENANT, config_of
+from tocsin.cli.opened import TENANT, config_of, wait_until_caught_up
 from tocsin.cli.options import ConfigFile
 from tocsin.cli.output import Exit, JsonFlag, fail, finish, note, progress
 from tocsin.cli.serve import end_on_signals
@@ -50,6 +50,7 @@ def demo(
         with DemoFeed(application, stations=stations, days=days) as feed:
             _invite(application, feed)
             _follow(application, feed, began_s, seconds)
+        wait_until_caught_up(application)
         result = _result(application, data)
     finally:
         application.stop()

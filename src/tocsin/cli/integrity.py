@@ -1,0 +1,108 @@
+"""What `tocsin doctor` finds out by reading everything that is stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from tocsin.cli.checks import Check
+from tocsin.cli.output import progress
+
+if TYPE_CHECKING:
+    from tocsin.bootstrap import Application
+    from tocsin.config import Config
+    from tocsin.lake.delta import DeltaLake
+    from tocsin.runtimes.embedded.runtime import Stores
+
+
+@runtime_checkable
+class Verifiable(Protocol):
+    """A store that can read all of itself."""
+
+    def verify(self) -> list[str]:
+        """What is wrong, in words."""
+        ...
+
+
+def stored_checks(config: Config) -> list[Check]:
+    """One check for each store: every row and file against its hash. Reads everything, changes nothing.
+
+    Needs the folder for itself; while a server uses it, that is said instead.
+    """
+    from tocsin.bootstrap import Application
+    from tocsin.errors import StorageUnavailableError, TocsinError
+
+    if not (config.data / "log").is_dir():
+        return [Check(name="stores", ok=True, detail="nothing is stored yet")]
+    try:
+        application = Application(config)
+    except StorageUnavailableError as error:
+        return [Check(name="stores", ok=True, detail=f"not checked: {error.detail}")]
+    except TocsinError as error:
+        return [_damaged("stores", [error.detail])]
+    try:
+        return _checks(application)
+    finally:
+        application.stop()
+
+
+def _checks(application: Application) -> list[Check]:
+    stores = application.stores
+    named = {
+        "log": stores.log,
+        "commit": stores.commits,
+        "checkpoints": stores.checkpoints,
+        "inbox": stores.inbox,
+        "abnormal": stores.findings,
+        "access": application.access,
+    }
+    checks = []
+    with progress("checking", len(named)) as advance:
+        for name, store in named.items():
+            if isinstance(store, Verifiable):
+                problems = store.verify()
+                detail = "every row matches its hash"
+                checks.append(
+                    _damaged(name, problems) if problems else Check(name=name, ok=True, detail=detail)
+                )
+            advance(1)
+    return [*checks, _check_ends(stores), _check_lake(application.lake)]
+
+
+def _check_ends(stores: Stores) -> Check:
+    """A log cut off at its end looks whole by itself; what was made of its records tells."""
+    problems = [
+        f"segment files of partition {partition} end at {stores.log.end(partition)}, {known} was {what}"
+        for what, positions in (
+            ("committed", stores.commits.positions()),
+            ("in the lake", stores.lake.positions()),
+        )
+        for partition, known in positions.items()
+        if known > stores.log.end(partition)
+    ]
+    return (
+        _damaged("end of log", problems) if problems else Check(name="end of log", ok=True, detail="complete")
+    )
+
+
+def _check_lake(lake: DeltaLake) -> Check:
+    from tocsin.lake.upkeep import check
+
+    snapshot = lake.snapshot()
+    total = sum(len(files) for files in snapshot.files.values())
+    problems = []
+    with progress("checking lake", total) as advance:
+        for found in check(snapshot):
+            advance(1)
+            if found.damage is not None:
+                problems.append(f"{found.damage.table}/{found.damage.path} {found.damage.problem}")
+    if problems:
+        return _damaged("lake", problems)
+    return Check(name="lake", ok=True, detail=f"{total} files match their hashes")
+
+
+def _damaged(name: str, problems: list[str]) -> Check:
+    first = "; ".join(problems[:3]) + (f"; and {len(problems) - 3} more" if len(problems) > 3 else "")
+    remedy = "stop the server, restore the folder from its backup, and find out what the disk does"
+    if name == "checkpoints":
+        remedy = "delete checkpoints.db: state is rebuilt from log and lake at the next start"
+    return Check(name=name, ok=False, detail=first, remedy=remedy)

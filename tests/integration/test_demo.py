@@ -1,0 +1,95 @@
+"""The demo as its user sees it: it ends by itself, ends on Ctrl-C, and goes on with what it had."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tocsin.bootstrap import Application
+from tocsin.cli.app import main
+from tocsin.cli.opened import config_of
+from tocsin.client import Destination, EventSender
+from tocsin.simulate.fleet import Fleet
+from tocsin.simulate.simulator import Simulator
+
+TOCSIN = [sys.executable, "-c", "import sys; from tocsin.cli import main; sys.exit(main())"]
+FLEET = ["--stations", "3", "--days", "2"]
+
+
+def tocsin(*words: object, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    command = [*TOCSIN, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+
+
+def ending(done: subprocess.CompletedProcess[str]) -> tuple[int, int]:
+    """Events and anomalies of the last line; the run must have ended well."""
+    assert done.returncode == 0, done.stderr
+    found = re.fullmatch(r"events: (\d+) anomalies: (\d+) data: .+", done.stdout.splitlines()[-1])
+    assert found is not None, done.stdout
+    return int(found[1]), int(found[2])
+
+
+def until_line(data: Path, word: str) -> tuple[int, int]:
+    """Start the demo, press Ctrl-C at the first line on stderr with `word`; what its last line says."""
+    command = [*TOCSIN, "demo", "--data", str(data), *FLEET]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    assert any(word in line for line in running.stderr)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    return ending(subprocess.CompletedProcess([], running.returncode, out, err))
+
+
+@pytest.mark.long
+def test_the_demo_finds_its_fault_and_a_second_start_has_lost_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was found stays, every episode is proved again, every byte is as written; Ctrl-C ends it well."""
+    data = tmp_path / "demo"
+    events, anomalies = until_line(data, "anomaly: ")
+    assert events == pytest.approx(3 * 2 * 1440, abs=10)
+    assert anomalies >= 1
+    assert ending(tocsin("demo", "--data", data, "--seconds", 1)) >= (events, anomalies)
+
+    assert main(["explain", "all", "--data", str(data), "--json"]) == 0
+    proved = json.loads(capsys.readouterr().out)
+    assert proved["episodes"] >= 1
+    assert proved["mismatches"] == []
+    assert main(["replay", "--data", str(data), "--json"]) == 0
+    replayed = json.loads(capsys.readouterr().out)
+    assert (replayed["devices"], replayed["differing"]) == (3, {})
+
+
+def test_doctor_reads_everything_and_names_a_store_with_an_altered_bit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All is well until one bit of one stored record changes; then the exit code and the place say so."""
+    with Application(config_of(None, tmp_path, http_port=0)) as application:
+        destination = Destination(url=application.server.url, token=str(application.admin_key))
+        EventSender(destination).send([Simulator(Fleet(stations=3), [], 0).advance(3_600_000).batch])
+    assert main(["doctor", "--data", str(tmp_path), "--json"]) == 0
+    checked = {check["name"] for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert checked >= {"log", "commit", "checkpoints", "lake"}
+
+    assert sum(alter(path) for path in (tmp_path / "log").glob("segment-*.db*")) >= 1
+    assert main(["doctor", "--data", str(tmp_path), "--json"]) == 1
+    bad = [check for check in json.loads(capsys.readouterr().out)["checks"] if not check["ok"]]
+    assert bad
+    assert all("segment" in check["detail"] and check["remedy"] for check in bad)
+
+
+def alter(path: Path) -> bool:
+    """Change one bit of a device's name in a stored batch; False if the file has none."""
+    content = bytearray(path.read_bytes())
+    at = content.find(b"station-1station-1")
+    if at < 0:
+        return False
+    content[at + 3] ^= 1
+    path.write_bytes(content)
+    return True

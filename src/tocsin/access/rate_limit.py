@@ -59,6 +59,11 @@ class RateLimiter:
             retry_after_s=max(wait_s, _RETRY_AFTER_MIN_S),
         )
 
+    def charge(self, key_id: str, bytes_: int) -> None:
+        """Take bytes that became known after the request had passed, if need be as a debt."""
+        with self._lock:
+            self._filled(key_id).bytes -= bytes_
+
     def _filled(self, key_id: str) -> _Bucket:
         now_s, limits = self._clock.monotonic_s(), self._limits
         bucket = self._buckets.get(key_id)

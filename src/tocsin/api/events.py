@@ -90,8 +90,11 @@ async def send_events(
     """
     if idempotency_key and (tocsin_producer or tocsin_sequence):
         raise InvalidInputError("Send Idempotency-Key or Tocsin-Producer, not both.", field="Idempotency-Key")
+    body = await request.body()
+    if "content-length" not in request.headers:
+        services.entrance.charge(principal, len(body))
     delivery = Delivery(
-        body=await request.body(),
+        body=body,
         content_type=request.headers.get("content-type", ""),
         content_encoding=content_encoding,
         producer=_IDEMPOTENCY_KEY if idempotency_key else tocsin_producer,

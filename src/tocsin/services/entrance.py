@@ -21,3 +21,7 @@ class Entrance:
     def take_share(self, principal: Principal, bytes_: int) -> None:
         """Count one request with a body of `bytes_`; RateLimitedError when the share is used up."""
         self._limiter.take(principal.key_id, bytes_=bytes_)
+
+    def charge(self, principal: Principal, bytes_: int) -> None:
+        """Count bytes of a body whose length was not declared."""
+        self._limiter.charge(principal.key_id, bytes_)

@@ -318,6 +318,22 @@ async def test_share_of_a_credential_is_bounded(make_world: Callable[..., World]
     assert (await get(world, "/v1/anomalies"))["anomalies"] == []
 
 
+async def test_bytes_without_a_declared_length_count_too(make_world: Callable[..., World]) -> None:
+    """A chunked body uses up the share of bytes like any other."""
+    world = make_world(
+        rates=RateLimits(requests_per_s=1e6, requests_burst=1e6, bytes_per_s=10, bytes_burst=100)
+    )
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for minute in range(10):
+            yield lines(event(minute=minute))
+
+    async with world.client(world.key(Role.OPERATOR)) as client:
+        first = await client.post("/v1/events", content=chunks(), headers=NDJSON)
+        second = await client.post("/v1/events", content=chunks(), headers=NDJSON)
+    assert (first.status_code, second.status_code) == (200, 429)
+
+
 async def test_bytes_in_flight_are_bounded(make_world: Callable[..., World]) -> None:
     """A body for which there is no room is refused at once, and the room is given back afterwards."""
     world = make_world(limits=RequestLimits(bytes_in_flight_max=1000))

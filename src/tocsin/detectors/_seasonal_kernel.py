@@ -1,4 +1,4 @@
-"""The compiled form of `seasonal`: one pass over the readings, four cache lines of hot state each.
+"""The compiled form of `seasonal`: one pass over the readings, three cache lines of hot state each.
 
 docs/explanation/seasonal.md gives the definition; `_seasonal_reference` is the same in plain Python.
 """

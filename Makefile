@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export NO_MKDOCS_2_WARNING := 1
 LOCKS := requirements/installer.txt pyproject.toml
-KERNELS := $(shell grep -rl --include=*.py njit src)
+KERNELS := $(shell grep -rl --include=*.py numba src)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test install check test-services proof torture bench quality docs reference lock format clean

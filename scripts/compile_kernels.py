@@ -27,9 +27,16 @@ def run(*arguments: str | Path) -> None:
         sys.exit(f"tocsin {arguments[0]} failed:\n{done.stdout}{done.stderr}")
 
 
+def forget() -> None:
+    """Remove what was compiled: the cache sees when a kernel's file changes, not one that it calls into."""
+    for kernel in (Path(__file__).parents[1] / "src").rglob("*.nb[ci]"):
+        kernel.unlink(missing_ok=True)
+
+
 def main() -> None:
     """Simulate, backtest, serve."""
     started_s = time.monotonic()
+    forget()
     with tempfile.TemporaryDirectory(prefix="tocsin-compile-") as name:
         folder = Path(name)
         file = folder / "fleet.ndjson"

@@ -78,7 +78,7 @@ class Simulator:
         arrived = self._waiting.arrival_ms < until_ms
         ready = self._waiting.take(np.flatnonzero(arrived))
         self._waiting = self._waiting.take(np.flatnonzero(~arrived))
-        return self._batch(ready.take(_by_arrival(ready, self._start_ms)))
+        return self._batch(ready.take(_by_arrival(ready)))
 
     def chunks(self, until_ms: int, *, events: int = _BLOCK_EVENTS) -> Iterator[Arrivals]:
         """The events that arrive before `until_ms` in pieces of about `events`; empty pieces are left out."""
@@ -154,7 +154,9 @@ def _join(first: _Rows, second: _Rows) -> _Rows:
     )
 
 
-def _by_arrival(rows: _Rows, start_ms: int) -> I64:
-    """Order by arrival, station and generation, so that ties too are the same however pieces are cut."""
-    key = ((rows.arrival_ms - start_ms) << 20) | rows.station
-    return np.lexsort((rows.order, key))
+def _by_arrival(rows: _Rows) -> I64:
+    """Order by arrival and generation, so that ties too are the same however pieces are cut.
+
+    Rows that tie in both belong to one step: they were made together and keep their order, by station.
+    """
+    return np.lexsort((rows.order, rows.arrival_ms))

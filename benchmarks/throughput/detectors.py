@@ -52,7 +52,7 @@ def _warm_state(detector: Seasonal, count: int) -> SeriesState:
     cells = np.zeros((count, detector.cell_count), detector.cell_dtype)
     detector.initialise(hot, cells)
     cells["deviation"], cells["visits"] = 1.0, 10
-    return SeriesState(hot, np.zeros(count, detector.hot_dtype), cells, count)
+    return SeriesState(hot, cells, count)
 
 
 def main() -> None:

@@ -75,7 +75,7 @@ SPREAD_MIN: Final = 1e-150
 
 @nb.njit(cache=True, nogil=True)
 def score_rows(
-    start: int, readings: Any, hot: Any, before: Any, settings: Any, out: Any, scratch: Any, begun: Any
+    start: int, readings: Any, hot: Any, settings: Any, out: Any, scratch: Any, begun: Any
 ) -> tuple[int, int]:
     """Score every reading, then learn from it; stops when the starts are full. Next row and starts."""
     series, ts, value, offset, setting = readings
@@ -107,7 +107,7 @@ def score_rows(
         if abnormal and row.watched == 0:
             if not moved:
                 scratch[0] = hot[s]
-            begin_watch(row, t, s, scratch[0], before, begun[started])
+            begin_watch(row, t, s, scratch[0], begun[started])
             started += 1
         watch(row, rule, t, verdict)
         learn(row, rule, t, x)

@@ -122,7 +122,6 @@ def score_rows(
     start: int,
     readings: Any,
     hot: Any,
-    before: Any,
     cells: Any,
     settings: Any,
     out: Any,
@@ -171,7 +170,7 @@ def score_rows(
             if row.watched == 0:
                 if not moved:
                     scratch[0] = hot[s]
-                begin_watch(row, t, s, scratch[0], before, begun[started])
+                begin_watch(row, t, s, scratch[0], begun[started])
                 started += 1
             hold(row)
         watch(row, rule, t, verdict)

@@ -12,9 +12,8 @@ WATCH_SETTINGS_FIELDS: Final = [("watch_ms", np.int64), ("watch_readings", np.in
 
 
 @nb.njit(cache=True, nogil=True)
-def begin_watch(row: Any, ts: int, series: int, was: Any, before: Any, begun: Any) -> None:
-    """Keep the row as it was just before the first abnormal reading of a run, in both places."""
-    before[series] = was
+def begin_watch(row: Any, ts: int, series: int, was: Any, begun: Any) -> None:
+    """Keep the row as it was just before the first abnormal reading of a run."""
     begun.series = series
     begun.ts = ts
     begun.before = was

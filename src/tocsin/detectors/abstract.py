@@ -97,8 +97,8 @@ class Scores:
 class CellCapture:
     """Cells that a series under watch consulted, as they were before the reading at `ts`.
 
-    `cells` is as `pack_cells` writes it. To derive scores again: put `before` back, and before each
-    reading at a capture's `ts` put its cells back with `unpack_cells`.
+    `cells` is as `pack_cells` writes it. To derive scores again: put the hot row of the start back, and
+    before each reading at a capture's `ts` put its cells back with `unpack_cells`.
     """
 
     series: int
@@ -118,14 +118,11 @@ class SeriesState:
     """State of one detector: rows for `count` series of a larger capacity; grows by `reserve`.
 
     `hot` (at most 256 bytes a row) is touched by every reading; `cells` is a detector's cold memory.
-    `before[s]` is a copy of `hot[s]` from just before the reading at `hot[s]["before_ms"]`, which is the
-    first abnormal one of the run that is watched now.
-        `starts` lists every such copy that was made since the caller last emptied it (rows of `start_rows`),
-    since a later watch overwrites `before`.
+    `starts` lists the watches that began since the caller last emptied it, in rows of `start_rows`: the
+    series, the time of the first abnormal reading, and the hot row from just before it.
     """
 
     hot: Rows
-    before: Rows
     cells: Rows
     count: int = 0
     captures: list[CellCapture] = field(default_factory=list)
@@ -152,7 +149,7 @@ class SeriesDetector(ABC):
 
     `hot_dtype` must have the int64 fields `before_ms` and `last_abnormal_ms` (both start at
     NEVER_MS). The kernel keeps them: at an abnormal reading that comes later than
-    `last_abnormal_ms + watch_ms`, it first copies the row into `before` and sets `before_ms` to the
+    `last_abnormal_ms + watch_ms`, it first adds a copy of the row to `starts` and sets `before_ms` to the
     reading's time. While a series is watched (its time ≤ last_abnormal_ms + watch_ms), every look-up in
     `cells` is reported as a CellCapture. `watch_ms` is a field of every settings row. A detector may watch
     longer: those of Tocsin end a watch at a normal reading, when `watch_ms` have passed since the last

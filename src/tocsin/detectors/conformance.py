@@ -54,7 +54,7 @@ def new_state(detector: SeriesDetector, series: int = 1) -> SeriesState:
     hot = np.zeros(series, detector.hot_dtype)
     cells = np.zeros((series, detector.cell_count), detector.cell_dtype)
     detector.initialise(hot, cells)
-    return SeriesState(hot, np.zeros(series, detector.hot_dtype), cells, series)
+    return SeriesState(hot, cells, series)
 
 
 def score(

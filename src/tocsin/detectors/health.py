@@ -80,9 +80,7 @@ class Health(SeriesDetector):
         scratch, begun = np.zeros(1, kernel.HOT), start_rows(kernel.HOT, len(readings))
         start = 0
         while start < len(readings):
-            start, started = kernel.score_rows(
-                start, columns, state.hot, state.before, settings, results, scratch, begun
-            )
+            start, started = kernel.score_rows(start, columns, state.hot, settings, results, scratch, begun)
             state.starts.append(begun[:started].copy())
 
     def reference(self, settings: Rows) -> ReferenceSeries:

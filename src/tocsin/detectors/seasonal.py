@@ -91,7 +91,6 @@ class Seasonal(SeriesDetector):
                 start,
                 columns,
                 state.hot,
-                state.before,
                 state.cells,
                 settings,
                 results,

@@ -38,7 +38,7 @@ def judge(events: Events, state: TenantState, source: Source) -> tuple[Judged, O
         found = score(batch, resolved, ordered, slot, state)
         turns = fold(found.gathered, found.scores, slot, state)
         episodes += episodes_of_turns(turns, found.gathered, slot, state, source)
-        slot.forget_captures()
+        slot.settle()
         verdicts.append(found)
     judged = Judged(events.tenant, events.offsets, batch, resolved, ordered.status, tuple(verdicts))
     return judged, ordered, episodes

@@ -40,9 +40,9 @@ class _Header(msgspec.Struct, array_like=True):
 class _SlotRows(msgspec.Struct, array_like=True):
     state_version: int
     hot: bytes
-    before: bytes
     cells: bytes
     policy: bytes
+    watched: list[tuple[int, bytes]]
     captures: list[tuple[int, int, int, bytes]]
 
 
@@ -161,13 +161,13 @@ def _snapshot_tenant(tenant: TenantState, devices: I32) -> _Shard:
 
 
 def _snapshot_slot(slot: Slot, series: I32) -> _SlotRows:
-    places = {int(number): place for place, number in enumerate(series)} if slot.state.captures else {}
+    places = {int(number): place for place, number in enumerate(series)} if slot.watched else {}
     return _SlotRows(
         slot.detector.state_version,
         slot.state.hot[series].tobytes(),
-        slot.state.before[series].tobytes(),
         slot.state.cells[series].tobytes(),
         slot.policy.rows[series].tobytes(),
+        [(places[number], row.tobytes()) for number, row in slot.watched.items() if number in places],
         [
             (places[item.series], item.before_ms, item.ts, item.cells)
             for item in slot.state.captures
@@ -260,11 +260,12 @@ def _restore_slot(saved: _SlotRows, slot: Slot, first: int, count: int, shard: i
     state, last = slot.state, first + count
     for rows, raw in (
         (state.hot, saved.hot),
-        (state.before, saved.before),
         (state.cells, saved.cells),
         (slot.policy.rows, saved.policy),
     ):
         rows[first:last] = np.frombuffer(raw, rows.dtype).reshape(rows[first:last].shape)
+    for place, row in saved.watched:
+        slot.watched[first + place] = np.frombuffer(row, state.hot.dtype)[0]
     state.captures += [
         CellCapture(first + place, before_ms, ts, cells) for place, before_ms, ts, cells in saved.captures
     ]

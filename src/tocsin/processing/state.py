@@ -51,16 +51,15 @@ class Slot:
         self.settings: Rows = np.zeros(0, kind.settings_dtype)
         self.row_of: I32 = np.zeros((0, 0), np.int32)
         self.enabled: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self.watched: dict[int, Rows] = {}  # hot rows from just before the runs that go on
         self.state = SeriesState(
             hot=np.zeros(1, kind.hot_dtype),
-            before=np.zeros(1, kind.hot_dtype),
             cells=np.zeros((1, kind.cell_count), kind.cell_dtype),
         )
 
     def reserve(self, rows: int) -> None:
         """Make room for `rows` series in all."""
         self.state.hot = grow(self.state.hot, rows)
-        self.state.before = grow(self.state.before, rows)
         self.state.cells = grow(self.state.cells, rows)
         self.policy.reserve(rows - self.policy.count)
 
@@ -79,12 +78,14 @@ class Slot:
             rows = np.flatnonzero((starts["series"] == series) & (starts["ts"] == started_ms))
             if len(rows):
                 return np.array(starts["before"][rows[0]])
-        return np.array(self.state.before[series])
+        return self.watched[series]
 
     def copy_series(self, number: int, other: Slot, derived: int) -> None:
         """Take over the rows of one series from another state of the same detector."""
         self.state.hot[number] = other.state.hot[derived]
-        self.state.before[number] = other.state.before[derived]
+        self.watched.pop(number, None)
+        if derived in other.watched:
+            self.watched[number] = other.watched[derived]
         self.state.cells[number] = other.state.cells[derived]
         self.policy.rows[number] = other.policy.rows[derived]
 
@@ -95,15 +96,20 @@ class Slot:
         moved = [replace(capture, series=numbers[capture.series]) for capture in other.state.captures]
         self.state.captures = kept + moved
 
-    def forget_captures(self) -> None:
-        """Drop starts, and captures of series that are no longer watched."""
+    def settle(self) -> None:
+        """After a batch: keep what the runs that go on will need as evidence, forget everything else."""
+        runs = self.policy.rows
+        for starts in self.state.starts:
+            series = starts["series"]
+            going_on = (runs["phase"][series] != IDLE) & (runs["started_ms"][series] == starts["ts"])
+            for row in np.flatnonzero(going_on):
+                self.watched[int(series[row])] = np.array(starts["before"][row])
         self.state.starts.clear()
-        hot = self.state.hot
+        self.watched = {number: row for number, row in self.watched.items() if runs["phase"][number] != IDLE}
         self.state.captures = [
             capture
             for capture in self.state.captures
-            if self.policy.rows[capture.series]["phase"] != IDLE
-            and hot[capture.series]["before_ms"] <= capture.ts
+            if capture.series in self.watched and runs["started_ms"][capture.series] <= capture.ts
         ]
 
 

@@ -50,13 +50,18 @@ class Stores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How often the runtime does what; seconds. No verdict depends on it."""
+    """How often the runtime does what; seconds. No verdict depends on it.
+
+    After a step a partition rests for `rest_s`, unless `step_events` already wait.
+    """
 
     tick_s: float = 60.0
     checkpoint_s: float = 10.0
     correction_s: float = 60.0
     lake_s: float = 1.0
     steps_at_once: int = 2
+    rest_s: float = 0.02
+    step_events: int = 20_000
     flush: FlushPolicy = field(default_factory=FlushPolicy)
 
 
@@ -152,11 +157,15 @@ class Runtime:
                 _log.warning("tried_again_later", error=error.detail)
 
     def _process(self, worker: Worker) -> None:
+        """Step by step while there are records; a short rest between steps lets small requests share one."""
         log = self._stores.log
         while not self._stopping.is_set():
-            if log.wait(worker.partition, worker.state.position, IDLE_S):
-                with self._steps:
-                    self._step(worker)
+            if not log.wait(worker.partition, worker.state.position, IDLE_S):
+                continue
+            with self._steps:
+                self._step(worker)
+            if log.end(worker.partition) - worker.state.position < self._pace.step_events:
+                self._stopping.wait(self._pace.rest_s)
 
     def _step(self, worker: Worker) -> None:
         started_s = self._clock.monotonic_s()

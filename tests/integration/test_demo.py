@@ -7,14 +7,18 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from tocsin.access.credential import CredentialKind, NewCredential
+from tocsin.access.principal import Role
 from tocsin.bootstrap import Application
 from tocsin.cli.app import main
 from tocsin.cli.opened import config_of
 from tocsin.client import Destination, EventSender
+from tocsin.simulate.faults import Fault, FaultKind
 from tocsin.simulate.fleet import Fleet
 from tocsin.simulate.simulator import Simulator
 
@@ -70,9 +74,7 @@ def test_doctor_reads_everything_and_names_a_store_with_an_altered_bit(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """All is well until one bit of one stored record changes; then the exit code and the place say so."""
-    with Application(config_of(None, tmp_path, http_port=0)) as application:
-        destination = Destination(url=application.server.url, token=str(application.admin_key))
-        EventSender(destination).send([Simulator(Fleet(stations=3), [], 0).advance(3_600_000).batch])
+    fill(tmp_path)
     assert main(["doctor", "--data", str(tmp_path), "--json"]) == 0
     checked = {check["name"] for check in json.loads(capsys.readouterr().out)["checks"]}
     assert checked >= {"log", "commit", "checkpoints", "lake"}
@@ -93,3 +95,42 @@ def alter(path: Path) -> bool:
     content[at + 3] ^= 1
     path.write_bytes(content)
     return True
+
+
+def fill(data: Path, faults: Sequence[Fault] = (), *, hours: int = 1) -> None:
+    """A folder with some hours of three stations, and nothing that runs on it."""
+    with Application(config_of(None, data, http_port=0)) as application:
+        destination = Destination(url=application.server.url, token=str(application.admin_key))
+        simulator = Simulator(Fleet(stations=3), faults, 0)
+        EventSender(destination).send([simulator.advance(hours * 3_600_000).batch])
+
+
+def test_a_running_server_explains_and_answers_like_its_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`explain`, `query` and `digest` give one answer, asked over HTTP or with the folder opened."""
+    shift = Fault(
+        kind=FaultKind.LEVEL_SHIFT,
+        station=1,
+        from_ms=40 * 3_600_000,
+        to_ms=42 * 3_600_000,
+        quantity=0,
+        size=20.0,
+    )
+    fill(tmp_path, [shift], hours=48)
+    commands = (["explain", "all"], ["digest"], ["query", "SELECT count(*) AS n FROM events"])
+    offline = []
+    for words in commands:
+        assert main([*words, "--data", str(tmp_path), "--json"]) == 0
+        offline.append(json.loads(capsys.readouterr().out))
+    with Application(config_of(None, tmp_path, http_port=0)) as application:
+        _, key = application.access.create(
+            NewCredential(tenant="default", kind=CredentialKind.API_KEY, name="test", roles=(Role.OPERATOR,)),
+            created_by="test",
+        )
+        for words, expected in zip(commands, offline, strict=True):
+            assert main([*words, "--url", application.server.url, "--token", key, "--json"]) == 0
+            assert json.loads(capsys.readouterr().out) == expected
+    assert offline[0]["episodes"] >= 1
+    assert offline[0]["mismatches"] == []
+    assert offline[2]["rows"][0][0] == offline[1]["counts"]["events"] == pytest.approx(3 * 48 * 60, abs=5)

@@ -3,37 +3,72 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
-from tocsin.cli.opened import TENANT, config_of, opened
-from tocsin.cli.options import ConfigFile, DataFolder
+from tocsin.cli.opened import TENANT, ask, config_of, opened
+from tocsin.cli.options import ConfigFile, DataFolder, Token
 from tocsin.cli.output import Exit, JsonFlag, finish
 
 if TYPE_CHECKING:
+    from tocsin.config import Config
     from tocsin.model import Episode
     from tocsin.processing.proof import Proof
+
+_SHOWN = ("id", "device", "parameter", "explanation", "revision")
+_PROVED = ("matches", "readings", "differences")
 
 
 def explain(
     episode: Annotated[str, typer.Argument(help="Id of an episode, or `all`.")],
     data: DataFolder = None,
     config: ConfigFile = None,
+    url: Annotated[
+        str | None, typer.Option(help="Ask this running server instead of opening the folder.")
+    ] = None,
+    token: Token = "",
     json: JsonFlag = False,
 ) -> None:
     """Derive an episode again from its raw records and say whether it matches; 1 if it does not.
 
-    Opens the data folder, so stop the server first.
+    Opens the data folder, so stop the server first, or ask it with --url.
     """
-    with opened(config_of(config, data)) as application:
+    results = _opened(config_of(config, data), episode) if url is None else _asked(url, token, episode)
+    bad = [result for result in results if not result["matches"]]
+    lines = [line for result in results for line in _lines(result)]
+    result = results[0] if episode != "all" else {"episodes": len(results), "mismatches": bad}
+    code = Exit.PROBLEM if bad else Exit.OK
+    finish(result, [*lines, f"{len(results)} derived again, {len(bad)} differ"], json, code)
+
+
+def _opened(config: Config, episode: str) -> list[dict[str, Any]]:
+    with opened(config) as application:
         views, commits = application.runtime.views, application.stores.commits
         ids = [episode] if episode != "all" else _all_ids(commits)
-        proofs = [views.explain(TENANT, each) for each in ids]
-    results = [_result(found, proof) for found, proof in proofs]
-    bad = [result for result in results if not result["matches"]]
-    lines = [line for (found, proof) in proofs for line in _lines(found, proof)]
-    result = results[0] if episode != "all" else {"episodes": len(results), "mismatches": bad}
-    finish(result, [*lines, f"{len(results)} derived again, {len(bad)} differ"], json, _code(bad))
+        return [_result(*views.explain(TENANT, each)) for each in ids]
+
+
+def _asked(url: str, token: str, episode: str) -> list[dict[str, Any]]:
+    ids = [episode] if episode != "all" else _ids_asked(url, token)
+    results = []
+    for each in ids:
+        path = f"/v1/episodes/{quote(each, safe='')}"
+        found = ask(url, token, "GET", path)
+        proof = ask(url, token, "GET", f"{path}/proof")
+        results.append({name: found[name] for name in _SHOWN} | {name: proof[name] for name in _PROVED})
+    return results
+
+
+def _ids_asked(url: str, token: str) -> list[str]:
+    ids: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = ask(url, token, "GET", "/v1/episodes", params={"limit": "200", **cursor})
+        ids += [episode["id"] for episode in page["episodes"] if not episode["retracted"]]
+        if page["next"] is None:
+            return ids
+        cursor = {"cursor": page["next"]}
 
 
 def _all_ids(commits: Any) -> list[str]:
@@ -45,25 +80,17 @@ def _all_ids(commits: Any) -> list[str]:
     return ids
 
 
-def _code(bad: list[dict[str, Any]]) -> Exit:
-    return Exit.PROBLEM if bad else Exit.OK
-
-
 def _result(episode: Episode, proof: Proof) -> dict[str, Any]:
-    return {
-        "id": episode.id,
-        "device": episode.device,
-        "parameter": episode.parameter,
-        "explanation": episode.explanation,
-        "revision": episode.revision,
+    shown = {name: getattr(episode, name) for name in _SHOWN}
+    return shown | {
         "matches": proof.matches,
         "readings": proof.readings,
         "differences": list(proof.differences),
     }
 
 
-def _lines(episode: Episode, proof: Proof) -> list[str]:
-    verdict = "matches" if proof.matches else "DIFFERS"
-    where = f"{episode.device} {episode.parameter}".strip()
-    head = f"{episode.id} {verdict}: {where}, {proof.readings} readings derived again"
-    return [head, f"  {episode.explanation}", *(f"  {difference}" for difference in proof.differences)]
+def _lines(result: dict[str, Any]) -> list[str]:
+    verdict = "matches" if result["matches"] else "DIFFERS"
+    where = f"{result['device']} {result['parameter']}".strip()
+    head = f"{result['id']} {verdict}: {where}, {result['readings']} readings derived again"
+    return [head, f"  {result['explanation']}", *(f"  {difference}" for difference in result["differences"])]

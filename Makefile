@@ -52,6 +52,7 @@ reference: .venv/.dev ## write the generated pages of docs/reference anew
 	$(BIN)/python -m tocsin.config > docs/reference/configuration.md
 	$(BIN)/python -m tocsin.observability > docs/reference/metrics.md
 	$(BIN)/python -m tocsin.access > docs/reference/roles.md
+	$(BIN)/python -m benchmarks.report > docs/reference/speed.md
 
 lock: .venv/.dev ## resolve requirements/*.txt again from pyproject.toml (UPGRADE=1 takes newer versions)
 	@scripts/lock $(if $(UPGRADE),--upgrade)

@@ -42,6 +42,7 @@ class Workload:
     step_s: int = 60
     distinct: int = 20
     prefix: str = "device"
+    parameters: int = len(PARAMETERS)
 
     @property
     def parts(self) -> int:
@@ -69,14 +70,15 @@ class Workload:
     def _template(self, round_: int, part: int) -> bytes:
         first = part * self.body_events
         devices = range(first, min(first + self.body_events, self.devices))
-        noise = np.random.default_rng((round_, part)).normal(size=(len(devices), len(PARAMETERS)))
-        values = np.round(_MEANS + noise, 2).tolist()
-        stamp = _STAMP.decode()
-        return b"".join(
-            f'{{"device":"{self.prefix}-{device:06}","ts":"{stamp}",'
-            f'"temperature":{a},"humidity":{b},"pressure":{c}}}\n'.encode()
-            for device, (a, b, c) in zip(devices, values, strict=True)
-        )
+        names = [*PARAMETERS, *(f"parameter_{n}" for n in range(self.parameters))][: self.parameters]
+        means = np.resize(_MEANS, self.parameters)
+        noise = np.random.default_rng((round_, part)).normal(size=(len(devices), self.parameters))
+        form = ",".join(f'"{name}":%.2f' for name in names)
+        head, stamp = f'{{"device":"{self.prefix}', _STAMP.decode()
+        return "".join(
+            f'{head}-{device:06}","ts":"{stamp}",{form % tuple(row)}}}\n'
+            for device, row in zip(devices, (means + noise).tolist(), strict=True)
+        ).encode()
 
 
 @dataclass(slots=True)
@@ -189,6 +191,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--bodies-per-s", type=float, help="offer so many; default: as fast as it goes")
     parser.add_argument("--prefix", default="device")
+    parser.add_argument("--parameters", type=int, default=len(PARAMETERS))
     parser.add_argument("--lazy", action="store_true", help="stamp bodies as they are sent, to save memory")
     return parser.parse_args()
 
@@ -204,6 +207,7 @@ def main() -> int:
         step_s=chosen.step_s,
         distinct=chosen.distinct,
         prefix=chosen.prefix,
+        parameters=chosen.parameters,
     )
     templates = work.templates()
     made = [] if chosen.lazy else [work.body(number, templates) for number in range(work.bodies)]

@@ -1,0 +1,112 @@
+"""The page of measured speed, from the history: `python -m benchmarks.report > docs/reference/speed.md`.
+
+Each figure is the newest one measured, with its commit, so that a page can be made from partial runs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+HISTORY: Final = Path(__file__).parent / "history.ndjson"
+
+_HEAD: Final = """# Speed and memory
+
+Measured by `make bench`, which anyone can repeat: {cores} cores, Python {python}, everything on one machine,
+the load generator included. Goals that are not reached are listed all the same.
+
+| figure | what it says | goal | measured | | commit |
+|---|---|---|---|---|---|
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """`at_least` False: the figure must not be above `value`. A name as `value` is another figure."""
+
+    figure: str
+    meaning: str
+    value: float | str
+    at_least: bool
+
+
+GOALS: Final = (
+    Goal(
+        "ingest_events_per_s",
+        "HTTP → validated → synced → scored → lake → episodes; 10,000 devices × 3 parameters",
+        "polars_parse_events_per_s",
+        at_least=True,
+    ),
+    Goal(
+        "ingest_over_river",
+        "readings/s of that path over river's on one core, without I/O",
+        30,
+        at_least=True,
+    ),
+    Goal("detector_readings_per_s_per_core", "seasonal alone, in memory, warm", 50_000_000, at_least=True),
+    Goal(
+        "detector_readings_per_s_per_core_random_order",
+        "the same in random order over a million series",
+        10_000_000,
+        at_least=True,
+    ),
+    Goal(
+        "visible_p99_ms", "request accepted → episode in the API, at 100,000 readings/s", 250, at_least=False
+    ),
+    Goal("rss_gib_1m_series", "memory with a million series, cells warm", 4, at_least=False),
+    Goal("restart_s_1m_series", "killed, started, ready, with a million series", 30, at_least=False),
+    Goal("cold_start_s", "`tocsin serve` on an empty folder until ready", 5, at_least=False),
+    Goal(
+        "checkpoint_stall_ms_max",
+        "longest pause of acknowledgements at 600,000 readings/s offered",
+        100,
+        at_least=False,
+    ),
+    Goal("rss_slope_mib_per_hour", "growth of memory in the same run, after warm-up", 5, at_least=False),
+)
+
+
+def newest(lines: list[dict[str, object]]) -> dict[str, tuple[float, str]]:
+    """The last value of each figure and the commit it was measured at."""
+    found: dict[str, tuple[float, str]] = {}
+    for line in lines:
+        figures = line["figures"]
+        assert isinstance(figures, dict)
+        found |= {name: (float(value), str(line["commit"])) for name, value in figures.items()}
+    return found
+
+
+def row(goal: Goal, found: dict[str, tuple[float, str]]) -> str:
+    """One row of the table."""
+    sign = "≥" if goal.at_least else "≤"
+    limit = found[goal.value][0] if isinstance(goal.value, str) and goal.value in found else goal.value
+    aim = f"{sign} {_number(limit)}"
+    if isinstance(goal.value, str):
+        aim += f" (`{goal.value}`)"
+    if goal.figure not in found or isinstance(limit, str):
+        return f"| `{goal.figure}` | {goal.meaning} | {aim} | not measured | | |"
+    value, commit = found[goal.figure]
+    met = value >= limit if goal.at_least else value <= limit
+    state = "reached" if met else "**not reached**"
+    return f"| `{goal.figure}` | {goal.meaning} | {aim} | {_number(value)} | {state} | `{commit}` |"
+
+
+def _number(value: float | str) -> str:
+    if isinstance(value, str):
+        return ""
+    return f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:g}"
+
+
+def main() -> None:
+    """Print the page."""
+    lines = [json.loads(line) for line in HISTORY.read_text().splitlines()]
+    found = newest(lines)
+    head = _HEAD.format(cores=lines[-1]["cores"], python=lines[-1]["python"])
+    sys.stdout.write(head + "\n".join(row(goal, found) for goal in GOALS) + "\n")
+
+
+if __name__ == "__main__":
+    main()

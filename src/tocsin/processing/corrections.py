@@ -239,6 +239,7 @@ def _swap_rows(scratch: TenantState, state: TenantState, device: int, pairs: lis
             state.series.rows[field][number] = scratch.series.rows[field][derived]
         for name, slot in state.slots.items():
             slot.copy_series(number, scratch.slots[name], derived)
+        state.mark_runs(number, number + 1)
     for name, slot in state.slots.items():
         slot.move_captures(scratch.slots[name], numbers)
 

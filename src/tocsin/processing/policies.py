@@ -63,6 +63,7 @@ def fold(gathered: Gathered, scores: Scores, slot: Slot, state: TenantState) -> 
             scores.verdict,
             scores.reason,
             slot.label,
+            slot.bit,
             slot.policy.rows,
             state.series.rows,
             state.timeline.rows,
@@ -143,6 +144,7 @@ def _fold(
     verdict: U8,
     reason: U8,
     label: np.uint64,
+    bit: np.uint32,
     runs: npt.NDArray[Any],
     series_rows: npt.NDArray[Any],
     versions: npt.NDArray[Any],
@@ -155,17 +157,19 @@ def _fold(
         if used == len(room):
             return i, used
         s, t = series[i], ts[i]
-        item, run = series_rows[s], runs[s]
+        item = series_rows[s]
         low, high = verdict_row(
             item.key_low, item.key_high, t, value_bits[i], label | np.uint64(verdict[i]), score_bits[i]
         )
         item.scored_low, item.scored_high = add_128(item.scored_low, item.scored_high, low, high)
         total[0], total[1] = add_128(total[0], total[1], low, high)
         abnormal = verdict[i] == _ABNORMAL
-        if run.phase == IDLE:
+        if item.running & bit == 0:
             if not abnormal:
                 continue
-            _start_run(run, t)
+            _start_run(runs[s], t)
+            item.running |= bit
+        run = runs[s]
         run.rows_low, run.rows_high = add_128(run.rows_low, run.rows_high, low, high)
         rules = versions[version[i]]
         if abnormal:
@@ -185,4 +189,5 @@ def _fold(
                 if run.phase == OPEN:
                     used = _add_turn(room, used, run, CLOSED, t, s, i, version[i])
                 run.phase = IDLE
+                item.running &= ~bit
     return len(ts), used

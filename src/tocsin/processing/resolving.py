@@ -21,18 +21,19 @@ _NEW_SERIES_STEP: Final = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The number of each event's device and stream, and of each reading's series."""
+    """The number of each event's device and stream, and of each reading's series and parameter."""
 
     device: I32
     stream: I32
     series: I32
+    parameter: I32
 
 
 def resolve(batch: EventBatch, state: TenantState) -> Resolved:
     """Number devices, streams and series; adds what is new to `state`."""
     device = state.add_devices(batch.device)
     codes = state.parameter_codes(batch)
-    series = np.empty(batch.readings, np.int32)
+    series, parameter = np.empty(batch.readings, np.int32), np.empty(batch.readings, np.int32)
     widest = int(np.diff(batch.reading_offsets).max(initial=0))
     start = 0
     while start < len(batch):
@@ -52,9 +53,10 @@ def resolve(batch: EventBatch, state: TenantState) -> Resolved:
             state.series.count,
             state.parameter_keys.rows,
             series,
+            parameter,
         )
         state.start_series(added)
-    return Resolved(device, state.stream_numbers(batch)[batch.stream], series)
+    return Resolved(device, state.stream_numbers(batch)[batch.stream], series, parameter)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -73,6 +75,7 @@ def _number_series(
     count: int,
     parameter_keys: npt.NDArray[Any],
     out: I32,
+    out_parameter: I32,
 ) -> tuple[int, int]:
     """Number readings from event `start` on; stops before new series could exceed `room`."""
     added = 0
@@ -81,8 +84,17 @@ def _number_series(
         if added > 0 and added + last - first > room:
             return i, added
         d = device[i]
+        # a device's series mostly have consecutive numbers and come in the order of their first appearance
+        guess = devices[d].first_series - devices[d].series_count + 1 - first
         for j in range(first, last):
             code = codes[stream[i], parameter[j]]
+            out_parameter[j] = code
+            number = guess + j
+            if 0 <= number < count + added:
+                known = series[number]
+                if known.device == d and known.parameter == code:
+                    out[j] = number
+                    continue
             number = find_or_add(pair_keys, pair_numbers, count + added, d, code)
             if number == count + added:
                 row, key = devices[d], parameter_keys[code]

@@ -66,6 +66,7 @@ SERIES: Final = np.dtype(
         ("parameter", "i4"),
         ("next", "i4"),
         ("intervals", "i4"),
+        ("running", "u4"),  # bit k: the policy of slot k is in a run, so its row has to be looked at
         ("missing", "u1"),
     ],
     align=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numba as nb
 import numpy as np
@@ -35,28 +34,26 @@ class Verdicts:
     scores: Scores
 
 
-def score(batch: EventBatch, rows: Resolved, ordered: Ordered, slot: Slot, state: TenantState) -> Verdicts:
+def score(gathered: Gathered, slot: Slot) -> Verdicts:
     """Score the readings in order with one detector, which learns from each after scoring it."""
-    gathered = _gathered(batch, rows, ordered, slot, state)
     scores = Scores.empty(len(gathered.readings))
     slot.detector.score(gathered.readings, slot.state, slot.settings, scores)
     return Verdicts(slot.detector.info.name, gathered, scores)
 
 
-def _gathered(
-    batch: EventBatch, rows: Resolved, ordered: Ordered, slot: Slot, state: TenantState
-) -> Gathered:
+def gather(batch: EventBatch, rows: Resolved, ordered: Ordered, slot: Slot, state: TenantState) -> Gathered:
+    """The readings that are to be scored, under the settings that run the detector of `slot`."""
     columns = _gather(
         batch.ts,
         batch.reading_offsets,
         rows.series,
+        rows.parameter,
         batch.value,
         ordered.status,
         ordered.version,
         ordered.local_offset_ms,
         slot.enabled,
-        slot.row_of,
-        state.series.rows,
+        state.setting_of,
     )
     series, ts, value, local_offset_ms, setting, row, event, version = columns
     return Gathered(Readings(series, ts, value, local_offset_ms, setting), row, event, version)
@@ -67,13 +64,13 @@ def _gather(
     ts: I64,
     reading_offsets: I32,
     series: I32,
+    parameter: I32,
     value: F64,
     status: U8,
     version: I32,
     local_offset_ms: I32,
     enabled: npt.NDArray[np.bool_],
-    row_of: I32,
-    series_rows: npt.NDArray[Any],
+    setting_of: I32,
 ) -> tuple[I32, I64, F64, I32, I32, I32, I32, I32]:
     count = len(value)
     out_series, out_ts, out_value = np.empty(count, np.int32), np.empty(count, np.int64), np.empty(count)
@@ -88,7 +85,7 @@ def _gather(
                 continue
             out_series[k], out_ts[k], out_value[k] = series[j], ts[i], value[j]
             offset[k] = local_offset_ms[i]
-            setting[k] = row_of[version[i], series_rows[series[j]].parameter]
+            setting[k] = setting_of[version[i], parameter[j]]
             row[k], event[k], out_version[k] = j, i, version[i]
             k += 1
     return (

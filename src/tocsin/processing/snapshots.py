@@ -231,6 +231,7 @@ def _restore_tenant(part: _Shard, tenant: TenantState, shard: int) -> None:
     for name, saved in part.slots.items():
         if name in tenant.slots:
             _restore_slot(saved, tenant.slots[name], first, len(rows), shard)
+    tenant.mark_runs(first, first + len(rows))
     for row, items in part.known.items():
         tenant.known[int(devices[row])] = [
             Known(id_, detector, first + place if place >= 0 else -1, reason, started, end, revision,

@@ -44,12 +44,12 @@ class Known:
 class Slot:
     """One detector at work for a tenant: its rows, and the policy's, one per series."""
 
-    def __init__(self, kind: SeriesDetector) -> None:
+    def __init__(self, kind: SeriesDetector, number: int) -> None:
         self.detector: Final = kind
+        self.bit: Final = np.uint32(1 << number)
         self.label: Final = np.uint64(names_hash(kind.info.name)[0] & ~0xFF)
         self.policy = Table(POLICY)
         self.settings: Rows = np.zeros(0, kind.settings_dtype)
-        self.row_of: I32 = np.zeros((0, 0), np.int32)
         self.enabled: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
         self.watched: dict[int, Rows] = {}  # hot rows from just before the runs that go on
         self.state = SeriesState(
@@ -129,6 +129,7 @@ class TenantState:
         self.pairs = PairIndex()
         self.series = Table(SERIES)
         self.slots: dict[str, Slot] = {}
+        self.setting_of: I32 = np.zeros((0, 0), np.int32)  # settings row by version and parameter
         self.known: dict[int, list[Known]] = {}
         self.quarantines: dict[int, list[tuple[int, int | None]]] = {}  # spans of offsets, both apart
         self.counts: Counter[str] = Counter()
@@ -142,11 +143,10 @@ class TenantState:
         for settings in self.timeline.settings:
             for name in settings.detectors:
                 if name not in self.slots:
-                    self.slots[name] = slot = Slot(detector(name))
+                    self.slots[name] = slot = Slot(detector(name), len(self.slots))
                     slot.reserve(self.series.count)
                     slot.start(self.series.count)
-        for slot in self.slots.values():
-            self._place_settings(slot, 0)
+        self._place_all_settings(0)
 
     def add_devices(self, strings: Strings) -> I32:
         """The numbers of these devices; new ones get rows."""
@@ -176,6 +176,15 @@ class TenantState:
             numbers.append(self._stream_numbers[stream])
         return numbers
 
+    def mark_runs(self, first: int, last: int) -> None:
+        """Say in the rows of series first … last - 1 which policies are in a run."""
+        running = self.series.rows["running"]
+        running[first:last] = 0
+        for slot in self.slots.values():
+            running[first:last] |= np.where(
+                slot.policy.rows["phase"][first:last] != IDLE, slot.bit, 0
+            ).astype(np.uint32)
+
     def sum_totals(self) -> None:
         """Compute the totals anew from the rows; for a state that was just restored."""
         series, devices = self.series.used, self.devices.used
@@ -191,8 +200,7 @@ class TenantState:
             for column, name in enumerate(batch.names):
                 codes[row, column] = self._parameter_code((application, name))
         if len(self.parameters) > before:
-            for slot in self.slots.values():
-                self._place_settings(slot, before)
+            self._place_all_settings(before)
         return codes
 
     def parameter_code(self, application: str, parameter: str) -> int:
@@ -200,8 +208,7 @@ class TenantState:
         before = len(self.parameters)
         code = self._parameter_code((application, parameter))
         if len(self.parameters) > before:
-            for slot in self.slots.values():
-                self._place_settings(slot, before)
+            self._place_all_settings(before)
         return code
 
     def reserve_series(self, extra: int) -> None:
@@ -262,6 +269,13 @@ class TenantState:
             self.parameter_keys.rows[row] = names_hash(*key)
         return code
 
+    def _place_all_settings(self, first: int) -> None:
+        count, versions = len(self.parameters), len(self.timeline)
+        numbers = np.arange(count * versions, dtype=np.int32).reshape(count, versions)
+        self.setting_of = np.ascontiguousarray(numbers.T)
+        for slot in self.slots.values():
+            self._place_settings(slot, first)
+
     def _place_settings(self, slot: Slot, first: int) -> None:
         """Settings rows of parameters from `first` on, for every version; `first` 0 = all anew."""
         kind, versions = slot.detector, self.timeline.settings
@@ -270,9 +284,6 @@ class TenantState:
         ]
         kept = slot.settings[: first * len(versions)]
         slot.settings = np.concatenate([kept, *rows]) if rows else kept
-        count = len(self.parameters)
-        numbers = np.arange(count * len(versions), dtype=np.int32).reshape(count, len(versions))
-        slot.row_of = np.ascontiguousarray(numbers.T)
         slot.enabled = np.array([kind.info.name in settings.detectors for settings in versions])
 
 

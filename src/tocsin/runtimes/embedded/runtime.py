@@ -32,6 +32,7 @@ from tocsin.scores.abstract import AbnormalReadings
 _log = get_logger("runtime")
 
 IDLE_S: Final = 0.5
+CHECKPOINT_SHARE: Final = 0.1
 OUTBOX_ROWS: Final = 1000
 STORAGE_ERRORS: Final = (StorageFullError, StorageUnavailableError)
 
@@ -112,7 +113,9 @@ class Runtime:
             self._run(f"processor-{worker.partition}", partial(self._process, worker))
         self._run("inbox", self._fold)
         self._run("lake", lambda: self._every(self._pace.lake_s, self._flush))
-        self._run("checkpoints", lambda: self._every(self._pace.checkpoint_s, self._checkpoint))
+        self._run(
+            "checkpoints", lambda: self._every(self._pace.checkpoint_s, self._checkpoint, CHECKPOINT_SHARE)
+        )
         self._run("ticks", lambda: self._every(self._pace.tick_s, self._tick))
         self._run("corrections", lambda: self._every(self._pace.correction_s, self._decisions.corrections))
 
@@ -149,12 +152,17 @@ class Runtime:
             self.on_failure()
             raise
 
-    def _every(self, pause_s: float, work: Callable[[], None]) -> None:
-        while not self._stopping.wait(pause_s):
+    def _every(self, pause_s: float, work: Callable[[], None], share: float = 1.0) -> None:
+        """Work again and again, at most `share` of the time."""
+        rest_s = pause_s
+        while not self._stopping.wait(rest_s):
+            started_s = self._clock.monotonic_s()
             try:
                 work()
             except STORAGE_ERRORS as error:
                 _log.warning("tried_again_later", error=error.detail)
+            took_s = self._clock.monotonic_s() - started_s
+            rest_s = max(pause_s, took_s / share - took_s)
 
     def _process(self, worker: Worker) -> None:
         """Step by step while there are records; a short rest between steps lets small requests share one."""

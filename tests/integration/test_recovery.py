@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from tocsin.ingest.routing import Router
 from tocsin.lake.delta import DeltaLake
 from tocsin.lake.writer import FlushPolicy
 from tocsin.log.abstract import Append, Part, RecordKind
+from tocsin.log.catalogue import SegmentInfo
 from tocsin.log.embedded import EmbeddedLog
 from tocsin.observability.meters import Meters
 from tocsin.runtimes.embedded.runtime import Pace, Runtime, Stores
@@ -84,6 +86,11 @@ def settled(runtime: Runtime) -> Digest:
         clock.sleep(0.02)
         assert runtime.failure is None
     return runtime.views.digest("t")
+
+
+def segments(stores: Stores) -> list[SegmentInfo]:
+    assert isinstance(stores.log, EmbeddedLog)
+    return stores.log.segments()
 
 
 def trimmed(stores: Stores) -> bool:
@@ -150,3 +157,22 @@ def test_a_flipped_bit_in_a_chunk_is_noticed_and_rebuilt(used: tuple[Path, Diges
     content[at] ^= 1
     path.write_bytes(content)
     assert reopened(folder) == digest
+
+
+@pytest.mark.parametrize("behind", ["lake_s", "checkpoint_s"])
+def test_no_segment_goes_before_lake_and_checkpoint_have_passed_it(behind: str, tmp_path: Path) -> None:
+    """While the lake or the checkpoints stand still the log keeps everything; afterwards it is trimmed."""
+    rows = fleet(3, devices=8)
+    clock = SystemClock()
+    with stores_in(tmp_path) as stores:
+        with running(stores, replace(QUICK, **{behind: 3600.0})) as runtime:
+            for at in range(0, len(rows), 40):
+                send(stores, events_of(rows[at : at + 40]))
+            settled(runtime)
+            clock.sleep(0.3)
+            assert len(segments(stores)) > 2
+            assert [stores.log.begin(partition) for partition in range(PARTITIONS)] == [0] * PARTITIONS
+        with running(stores, QUICK) as runtime:
+            while not trimmed(stores):
+                send(stores, events_of(rows[-8:]))
+                settled(runtime)

@@ -159,13 +159,15 @@ def test_a_flipped_bit_in_a_chunk_is_noticed_and_rebuilt(used: tuple[Path, Diges
     assert reopened(folder) == digest
 
 
-@pytest.mark.parametrize("behind", ["lake_s", "checkpoint_s"])
-def test_no_segment_goes_before_lake_and_checkpoint_have_passed_it(behind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "pace", [replace(QUICK, lake_s=3600.0), replace(QUICK, checkpoint_s=3600.0)], ids=["lake", "checkpoint"]
+)
+def test_no_segment_goes_before_lake_and_checkpoint_have_passed_it(pace: Pace, tmp_path: Path) -> None:
     """While the lake or the checkpoints stand still the log keeps everything; afterwards it is trimmed."""
     rows = fleet(3, devices=8)
     clock = SystemClock()
     with stores_in(tmp_path) as stores:
-        with running(stores, replace(QUICK, **{behind: 3600.0})) as runtime:
+        with running(stores, pace) as runtime:
             for at in range(0, len(rows), 40):
                 send(stores, events_of(rows[at : at + 40]))
             settled(runtime)

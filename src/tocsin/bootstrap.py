@@ -30,6 +30,7 @@ from tocsin.ingest.series_table import SeriesLimits
 from tocsin.lake.delta import DeltaLake
 from tocsin.lake.query import QueryLimits, query
 from tocsin.lake.writer import FlushPolicy
+from tocsin.log.bounds import DeadLetterBounds
 from tocsin.log.embedded import EmbeddedLog
 from tocsin.observability import metrics
 from tocsin.observability.collector import collector_of
@@ -144,7 +145,7 @@ class Application:
             episodes=Episodes(stores.commits),
             dead_letters=DeadLetters(stores.log, ingest, replays, audit, clock),
             devices=Devices(views, stores.inbox),
-            series=SeriesCharts(views, views),
+            series=SeriesCharts(views, views, _units(config)),
             short=ShortQuestions(stores.findings, clock),
             digest=DigestReport(views),
             queries=Queries(self._query),
@@ -206,6 +207,7 @@ class Application:
     def _observe(self, stream: ChangeStream) -> None:
         log = self.log
         self.meters.observe(metrics.HTTP_STREAMS, lambda: stream.listeners)
+        self.meters.observe(metrics.LOG_DEAD_LETTERS_DROPPED, lambda: log.dead_letters_dropped)
         self.meters.observe(metrics.LOG_SEGMENTS, lambda: len(log.segments()))
         self.meters.observe(metrics.LOG_BYTES, lambda: sum(segment.bytes for segment in log.segments()))
         if isinstance(self.clock, SystemClock):
@@ -222,6 +224,9 @@ def _stores(config: Config, clock: Clock, opened: ExitStack) -> tuple[Stores, Em
         clock,
         segment_bytes_max=config.log.segment_bytes,
         queue_bytes_max=config.log.queue_bytes,
+        dead_letters=DeadLetterBounds(
+            letters_max=config.log.dead_letters_max, bytes_max=config.log.dead_letters_bytes
+        ),
     )
     opened.callback(log.close)
     commits = EmbeddedCommitStore(data / "commit.db")
@@ -264,6 +269,10 @@ def _request_limits(config: Config) -> RequestLimits:
         body_s=config.http.request_timeout_s,
         bytes_in_flight_max=config.http.bytes_in_flight_max,
     )
+
+
+def _units(config: Config) -> dict[str, str]:
+    return {name: part.unit for name, part in config.watch.parameters.items()}
 
 
 def _rates(config: Config) -> RateLimits:

@@ -56,7 +56,7 @@ def test_the_demo_finds_its_fault_and_a_second_start_has_lost_nothing(
 ) -> None:
     """What was found stays, every episode is proved again, every byte is as written; Ctrl-C ends it well."""
     data = tmp_path / "demo"
-    events, anomalies = until_line(data, "anomaly: ")
+    events, anomalies = until_line(data, "Anomaly  ")
     assert events == pytest.approx(3 * 2 * 1440, abs=10)
     assert anomalies >= 1
     assert ending(tocsin("demo", "--data", data, "--seconds", 1)) >= (events, anomalies)

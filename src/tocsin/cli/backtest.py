@@ -19,7 +19,7 @@ from tocsin.cli.options import (
     TimeUnit,
     mapping_of,
 )
-from tocsin.cli.output import JsonFlag, finish, note, progress
+from tocsin.cli.output import JsonFlag, finish, lines_of, note, progress
 
 if TYPE_CHECKING:
     from tocsin.config import Config
@@ -75,7 +75,7 @@ def backtest(
         partitions=partitions,
     )
     result = _result(_run(source, options, loaded), out, seed)
-    finish(result, [f"{name}: {value}" for name, value in result.items()], json)
+    finish(result, lines_of(result), json)
 
 
 def _settings(config: Config, name: str | None) -> Settings:

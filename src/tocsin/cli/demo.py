@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,9 +16,11 @@ from tocsin.cli.serve import end_on_signals
 if TYPE_CHECKING:
     from tocsin.bootstrap import Application
     from tocsin.cli.demo_feed import DemoFeed
+    from tocsin.config import Config
     from tocsin.inbox.abstract import Anomaly
 
-_PAGE = 200
+_PAGE: Final = 200
+_UNITS: Final = {"temperature": "°C", "humidity": "%", "noise_level": "dB"}
 
 
 def demo(
@@ -43,7 +45,7 @@ def demo(
 
     began_s = time.monotonic()
     configure_logging("warning", "auto")
-    application = Application(config_of(config, data, http_host="127.0.0.1", http_port=0))
+    application = Application(_with_units(config_of(config, data, http_host="127.0.0.1", http_port=0)))
     try:
         end_on_signals(application)
         application.start()
@@ -60,10 +62,21 @@ def demo(
     finish(result, [line], json, Exit.OK)
 
 
+def _with_units(config: Config) -> Config:
+    """The configuration with the units that the simulated quantities have; what it says itself wins."""
+    from tocsin.config import with_options
+
+    said = {name: part.model_dump() for name, part in config.watch.parameters.items()}
+    units = {name: {"unit": unit} for name, unit in _UNITS.items()}
+    return with_options(config, {"watch.parameters": units | said})
+
+
 def _invite(application: Application, feed: DemoFeed) -> None:
-    note(f"page:     {application.server.url}/login")
-    note(f"sign in:  {feed.viewer_token}")
-    note("Ctrl-C ends the demo; started again it goes on with the same data.")
+    """A link that signs in: the part behind # stays in the browser, which fills the form in with it."""
+    note(f"Open     {application.server.url}/login#{feed.viewer_token}")
+    note('         and press "Sign in". The fleet page shows what is abnormal now, with the reason;')
+    note("         an anomaly is open already, or comes within a minute. Click it for chart and proof.")
+    note("Ctrl-C   ends the demo; started again it goes on with the same data.")
 
 
 def _follow(application: Application, feed: DemoFeed, began_s: float, seconds: float | None) -> None:
@@ -78,7 +91,7 @@ def _follow(application: Application, feed: DemoFeed, began_s: float, seconds: f
         newest = _newest(application)
         if newest is not None and newest.id != told:
             told = newest.id
-            note(f"anomaly:  {newest.device}: {newest.explanation}")
+            note(f"Anomaly  {newest.device}: {newest.explanation}")
 
 
 def _over(

@@ -8,7 +8,7 @@ import typer
 
 from tocsin.cli.opened import TENANT, ask, config_of, opened, wait_until_caught_up
 from tocsin.cli.options import ConfigFile, DataFolder, ServerUrl, Token
-from tocsin.cli.output import Exit, JsonFlag, finish, note
+from tocsin.cli.output import Exit, JsonFlag, finish, lines_of, note
 
 
 def digest(
@@ -35,8 +35,7 @@ def digest(
     pending = bool(result["pending"]) or not result["caught_up"]
     if pending:
         note(f"not final: {result['pending']} corrections pending, caught up: {result['caught_up']}")
-    lines = [f"{name}: {value}" for name, value in result.items()]
-    finish(result, lines, json, Exit.PROBLEM if pending else Exit.OK)
+    finish(result, lines_of(result), json, Exit.PROBLEM if pending else Exit.OK)
 
 
 def _asked(url: str, token: str, wait_s: float) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from tocsin.cli.options import (
     Token,
     mapping_of,
 )
-from tocsin.cli.output import Exit, JsonFlag, finish, note, progress
+from tocsin.cli.output import Exit, JsonFlag, finish, lines_of, note, progress
 
 if TYPE_CHECKING:
     from tocsin.client import Journal
@@ -87,7 +87,7 @@ def ingest(
     problem = bool(result["rejected"] or result["refused"])
     finish(
         result,
-        [f"{key}: {value}" for key, value in result.items()],
+        lines_of(result),
         json,
         Exit.PROBLEM if problem else Exit.OK,
     )

@@ -42,6 +42,25 @@ def finish(result: dict[str, Any], lines: list[str], as_json: bool, code: Exit =
         raise typer.Exit(int(code))
 
 
+def lines_of(result: dict[str, Any]) -> list[str]:
+    """A result as text, one line a field.
+
+    >>> lines_of({"counts": {"events": 2, "scored": 6}, "refused": {}, "caught_up": True})
+    ['counts: events 2, scored 6', 'refused: none', 'caught_up: yes']
+    """
+    return [f"{name}: {_text(value)}" for name, value in result.items()]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(part)}" for name, part in value.items()) or "none"
+    if isinstance(value, list):
+        return " and ".join(map(_text, value))
+    return str(value)
+
+
 def exit_code_of(error: TocsinError) -> Exit:
     """Wrong input is the caller's to mend, what is busy or away may be tried again, the rest is a problem."""
     if error.status in {429, 503}:

@@ -9,7 +9,7 @@ import typer
 
 from tocsin.cli.opened import TENANT, ask, config_of, opened
 from tocsin.cli.options import ConfigFile, DataFolder, ServerUrl, Token
-from tocsin.cli.output import JsonFlag, finish
+from tocsin.cli.output import JsonFlag, finish, lines_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,7 +60,7 @@ def _written(table: pa.Table, out: Path) -> dict[str, Any]:
 def _lines(result: dict[str, Any]) -> list[str]:
     """Columns side by side; long answers are cut with a word about it."""
     if "columns" not in result:
-        return [f"{name}: {value}" for name, value in result.items()]
+        return lines_of(result)
     head = [column["name"] for column in result["columns"]]
     rows = [["" if cell is None else str(cell) for cell in row] for row in result["rows"][:_SHOWN_MAX]]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]

@@ -8,7 +8,7 @@ import typer
 
 from tocsin.cli.opened import TENANT, config_of, opened, wait_until_caught_up
 from tocsin.cli.options import ConfigFile, DataFolder
-from tocsin.cli.output import Exit, JsonFlag, finish, progress
+from tocsin.cli.output import Exit, JsonFlag, finish, lines_of, progress
 
 if TYPE_CHECKING:
     from tocsin.bootstrap import Application
@@ -45,8 +45,7 @@ def replay(
         "corrected": len(differing) if correct else 0,
         "digest_final": digests.digest_final,
     }
-    lines = [f"{name}: {value}" for name, value in result.items()]
-    finish(result, lines, json, Exit.PROBLEM if differing and not correct else Exit.OK)
+    finish(result, lines_of(result), json, Exit.PROBLEM if differing and not correct else Exit.OK)
 
 
 def _replay(application: Application, devices: list[str]) -> list[Replayed]:

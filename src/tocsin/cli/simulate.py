@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tocsin.cli.options import Token
-from tocsin.cli.output import JsonFlag, finish, note, progress
+from tocsin.cli.output import JsonFlag, finish, lines_of, note, progress
 
 if TYPE_CHECKING:
     from tocsin.simulate.faults import Fault
@@ -78,7 +78,7 @@ def simulate(
             result |= _to_server(simulator, end_ms, str(url), token, connections, advance)
     result |= _write_labels(described, planned, out, labels)
     result["seconds"] = round(time.perf_counter() - began, 3)
-    finish(result, [f"{key}: {value}" for key, value in result.items()], json)
+    finish(result, lines_of(result), json)
 
 
 def _fleet(description: Path | None, stations: int, interval_s: float, seed: int) -> Fleet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Protocol
@@ -64,14 +65,17 @@ class Chart:
     to_ms: int
     readings: int
     band: Band
+    unit: str = ""
 
 
 class SeriesCharts:
     """Reads series of one tenant at a time; cost grows with the span."""
 
-    def __init__(self, bands: Bands, fleet: Fleet) -> None:
+    def __init__(self, bands: Bands, fleet: Fleet, units: Mapping[str, str] | None = None) -> None:
+        """`units` by parameter; a parameter that is not in it has none."""
         self._bands = bands
         self._fleet = fleet
+        self._units = units or {}
 
     def chart(
         self,
@@ -96,7 +100,12 @@ class SeriesCharts:
         if not 0 < end_ms - start_ms <= SPAN_MAX_MS:
             raise InvalidInputError("The span must be longer than nothing and at most 400 days.", field="to")
         band = self._bands.band(principal.tenant, device, parameter, start_ms, end_ms)
-        return Chart(start_ms, end_ms, len(band), band.take(thin(band.value, points)))
+        unit = self.unit(parameter)
+        return Chart(start_ms, end_ms, len(band), band.take(thin(band.value, points)), unit)
+
+    def unit(self, parameter: str) -> str:
+        """What people read the parameter's values in; empty if the configuration names none."""
+        return self._units.get(parameter, "")
 
 
 def thin(value: F64, points: int) -> I64:

@@ -63,6 +63,7 @@ class Drawing:
     x_ticks: Sequence[Tick]
     y_ticks: Sequence[Tick]
     summary: str
+    unit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class _Scale:
         return HEIGHT - (value - self.low) / (self.high - self.low) * HEIGHT
 
 
-def draw(chart: Chart, spans: Sequence[tuple[int, int]] = (), unit: str = "") -> Drawing | None:
+def draw(chart: Chart, spans: Sequence[tuple[int, int]] = ()) -> Drawing | None:
     """The chart, with abnormal `spans` (from, to in ms) behind the curves; None without readings."""
     if not len(chart.band):
         return None
@@ -95,7 +96,8 @@ def draw(chart: Chart, spans: Sequence[tuple[int, int]] = (), unit: str = "") ->
         spans=[_span(scale, *span) for span in spans],
         x_ticks=list(_time_ticks(scale)),
         y_ticks=_value_ticks(scale),
-        summary=_summary(chart, len(abnormal), unit),
+        summary=_summary(chart, len(abnormal)),
+        unit=chart.unit,
     )
 
 
@@ -206,9 +208,9 @@ def _value_ticks(scale: _Scale) -> list[Tick]:
     ]
 
 
-def _summary(chart: Chart, abnormal: int, unit: str) -> str:
+def _summary(chart: Chart, abnormal: int) -> str:
     value = chart.band.value
-    unit = f" {unit}" if unit else ""
+    unit = f" {chart.unit}" if chart.unit else ""
     return (
         f"{chart.readings} readings between {value.min():.4g} and {value.max():.4g}{unit}; "
         f"{abnormal} of the points shown are abnormal"

@@ -43,6 +43,7 @@ def anomaly(request: Request, visitor: Visitor) -> Response:
     services, principal = visitor.services, visitor.principal
     found = services.anomalies.one(principal, restored(request.path_params["anomaly_id"]))
     episodes = _episodes(visitor, found)
+    peak = max(episodes, key=lambda episode: episode.score, default=None)
     parameter = _chosen(request, found.parameters)
     until_ms = _until_ms(visitor, found)
     return _show(
@@ -51,7 +52,8 @@ def anomaly(request: Request, visitor: Visitor) -> Response:
         "fleet",
         anomaly=found,
         episodes=episodes,
-        peak=max(episodes, key=lambda episode: episode.score, default=None),
+        peak=peak,
+        unit="" if peak is None else services.series.unit(peak.parameter),
         history=services.anomalies.history(principal, found.id),
         parameter=parameter,
         until_ms=until_ms,

@@ -41,6 +41,18 @@ def number(value: float | None) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value:.4g}"
 
 
+def amount(value: float | None, unit: str) -> str:
+    """A number with its unit, if it has one.
+
+    >>> amount(33.89, "°C"), amount(51.0, "%"), amount(None, "°C"), amount(3.0, "")
+    ('33.89 °C', '51%', '–', '3')
+    """
+    text = number(value)
+    if not unit or text == "–":
+        return text
+    return f"{text}%" if unit == "%" else f"{text} {unit}"
+
+
 def duration(ms: int) -> str:
     """How long, in the largest unit that fits.
 
@@ -90,5 +102,5 @@ _ENVIRONMENT: Final = Environment(
     lstrip_blocks=True,
 )
 _ENVIRONMENT.globals.update(version=__version__, asset=asset)
-for _filter in (moment, machine_time, number, duration, segment, sentence):
+for _filter in (moment, machine_time, number, amount, duration, segment, sentence):
     _ENVIRONMENT.filters[_filter.__name__] = _filter

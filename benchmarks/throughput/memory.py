@@ -34,6 +34,7 @@ def main() -> None:
         after = rss_bytes(server.pid)
     figures = {
         "rss_gib_1m_series": round(max(before, after) / 2**30, 2),
+        "rss_gib_1m_series_restarted": round(after / 2**30, 2),
         "restart_s_1m_series": round(restart_s, 1),
         "fill_readings_per_s": round(HOURS * SERIES / sent["seconds"]),
     }

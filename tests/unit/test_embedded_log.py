@@ -17,7 +17,9 @@ from tocsin.errors import (
     StorageFullError,
     StorageUnavailableError,
 )
+from tocsin.log import kept
 from tocsin.log.abstract import Append, DeadLetter, Part, RecordKind
+from tocsin.log.bounds import DeadLetterBounds
 from tocsin.log.embedded import EmbeddedLog
 from tocsin.log.reading import LogFolder
 from tocsin.log.segment import segment_path
@@ -27,12 +29,22 @@ NOW_MS = 1_700_000_000_000
 
 
 def open_log(
-    folder: Path, *, partitions: int = 2, segment_bytes_max: int = 1, vfs: str | None = None
+    folder: Path,
+    *,
+    partitions: int = 2,
+    segment_bytes_max: int = 1,
+    vfs: str | None = None,
+    dead_letters: DeadLetterBounds | None = None,
 ) -> EmbeddedLog:
     """A log with a segment for every append, and next to nothing in memory."""
-    clock = ManualClock(NOW_MS)
     return EmbeddedLog(
-        folder, partitions, clock, segment_bytes_max=segment_bytes_max, tail_bytes_max=1, vfs=vfs
+        folder,
+        partitions,
+        ManualClock(NOW_MS),
+        segment_bytes_max=segment_bytes_max,
+        tail_bytes_max=1,
+        vfs=vfs,
+        dead_letters=dead_letters,
     )
 
 
@@ -177,6 +189,67 @@ def test_a_crash_before_trimming_deletes_files_keeps_everything(tmp_path: Path) 
     assert [stored.id for stored in log.dead_letters("t")] == [1, 2, 3]
     assert log.trim({0: 20, 1: 20}) == 2
     assert [stored.id for stored in log.dead_letters("t")] == [1, 2, 3]
+    log.close()
+
+
+def refuse(log: EmbeddedLog, tenant: str, lines: range, body: bytes = b"the refused line") -> None:
+    """One append with a record, so that a segment ends, and these dead letters."""
+    letters = [DeadLetter(tenant, 1, "http", line, "code", "", "detail", body) for line in lines]
+    part = Part(0, RecordKind.EVENTS, 1, b"payload")
+    log.submit(Append(tenant, NOW_MS, [part], letters)).result(20)
+
+
+def lines_of(log: EmbeddedLog, tenant: str) -> list[int]:
+    return [stored.letter.line for stored in log.dead_letters(tenant, limit=100_000)]
+
+
+def test_the_newest_dead_letters_of_each_tenant_are_kept(tmp_path: Path) -> None:
+    """Of what was settled only so many stay; the oldest go and are counted, another tenant's stay."""
+    bounds = DeadLetterBounds(letters_max=5)
+    log = open_log(tmp_path, dead_letters=bounds)
+    refuse(log, "quiet", range(3))
+    refuse(log, "noisy", range(4))
+    refuse(log, "noisy", range(4, 15))
+    refuse(log, "quiet", range(3, 4))
+    assert log.trim({0: 100}) == 3
+    assert lines_of(log, "noisy") == [10, 11, 12, 13, 14]
+    assert lines_of(log, "quiet") == [0, 1, 2, 3]
+    assert log.dead_letters_dropped == 10
+    log.close()
+    log = open_log(tmp_path, dead_letters=bounds)
+    assert log.dead_letters_dropped == 10
+    assert log.verify() == []
+    log.close()
+
+
+def test_kept_dead_letters_are_bounded_in_bytes(tmp_path: Path) -> None:
+    """Few but long lines have no more room than many short ones."""
+    log = open_log(tmp_path, dead_letters=DeadLetterBounds(bytes_max=10_000))
+    for first in range(0, 20, 2):
+        refuse(log, "t", range(first, first + 2), bytes(2_000))
+    assert log.trim({0: 100}) == 9
+    assert lines_of(log, "t") == [14, 15, 16, 17, 18, 19]
+    assert log.dead_letters_dropped == 14
+    log.close()
+
+
+def test_settling_leaves_off_when_the_log_closes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stops between two small pieces, and the next start settles the segment as if from the beginning."""
+    monkeypatch.setattr(kept, "_CHUNK_ROWS", 10)
+    monkeypatch.setattr(Settler, "wake", lambda self: None)
+    log = open_log(tmp_path, dead_letters=DeadLetterBounds(letters_max=80))
+    refuse(log, "t", range(100))
+    refuse(log, "t", range(100, 101))
+    asked = iter([False] * 4)
+    monkeypatch.setattr(Settler, "closing", lambda self: next(asked, True))
+    assert log.trim({0: 1}) == 0
+    assert lines_of(log, "t") == list(range(101))
+    log.close()
+    monkeypatch.undo()
+    log = open_log(tmp_path, dead_letters=DeadLetterBounds(letters_max=80))
+    assert log.trim({0: 1}) == 1
+    assert lines_of(log, "t") == list(range(20, 101))
+    assert log.dead_letters_dropped == 20
     log.close()
 
 

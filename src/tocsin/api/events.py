@@ -29,6 +29,7 @@ _EXAMPLE: dict[str, Any] = {
     "repeated": 0,
     "errors": [],
     "errors_left_out": 0,
+    "dead_letters_left_out": 0,
     "warnings": [],
     "warnings_left_out": 0,
 }
@@ -52,7 +53,8 @@ _BODY: dict[str, Any] = {
 class ReceiptView(BaseModel):
     """What became of a body's lines: received = accepted + rejected. Accepted lines are durable.
 
-    At most 100 errors and warnings are told, the rest is counted; refused lines are dead letters.
+    At most 100 errors and warnings are told, the rest is counted. Refused lines are dead letters, the
+    first `ingest.dead_letters_per_body_max` of a body.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
@@ -63,6 +65,7 @@ class ReceiptView(BaseModel):
     repeated: int
     errors: list[LineError]
     errors_left_out: int
+    dead_letters_left_out: int
     warnings: list[LineError]
     warnings_left_out: int
 

@@ -121,6 +121,12 @@ class IngestConfig(Section):
     lines_per_body_max: int = Field(
         default=100_000, ge=1, le=10_000_000, description="Lines of one body; above it the body is refused."
     )
+    dead_letters_per_body_max: int = Field(
+        default=1_000,
+        ge=1,
+        le=1_000_000,
+        description="Refused lines of one body that are kept as dead letters; further ones are counted.",
+    )
     devices_per_tenant_max: int = Field(
         default=200_000,
         ge=1,
@@ -156,6 +162,15 @@ class LogConfig(Section):
     )
     queue_bytes: Bytes = Field(
         default=64 * MIB, description="Bytes waiting to be synced; above it: 503 with Retry-After."
+    )
+    dead_letters_max: int = Field(
+        default=100_000,
+        ge=1,
+        le=10_000_000,
+        description="Dead letters of one tenant that are kept once their segment is trimmed; the oldest go.",
+    )
+    dead_letters_bytes: Bytes = Field(
+        default=256 * MIB, description="Bytes of one tenant's dead letters that are kept then; the oldest go."
     )
 
 

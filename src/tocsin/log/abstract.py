@@ -143,7 +143,10 @@ class Log(ABC):
 
     @abstractmethod
     def dead_letters(self, tenant: str, *, after_id: int = 0, limit: int = 100) -> list[StoredDeadLetter]:
-        """Dead letters of a tenant with ids above `after_id`, ascending."""
+        """Dead letters of a tenant with ids above `after_id`, ascending.
+
+        Their number is bounded: the oldest go for newer ones once their segment is no longer needed.
+        """
 
     @abstractmethod
     def dead_letter(self, tenant: str, letter_id: int) -> StoredDeadLetter | None:

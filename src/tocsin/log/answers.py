@@ -7,7 +7,7 @@ from typing import Final
 
 from tocsin.clock import Clock
 from tocsin.errors import StorageUnavailableError
-from tocsin.log.kept import KeptStore
+from tocsin.log.kept import KeptStore, Stopping
 from tocsin.log.rows import Answer, answer_key
 from tocsin.log.segment import Segment
 
@@ -38,14 +38,16 @@ class AnswerBook:
         with self._lock:
             self._unsettled[segment].add(answer.key)
 
-    def settle(self, segment: Segment) -> None:
-        """Move the segment's answers and dead letters to where they outlive it; it must be sealed."""
-        expired_ms = self.expired_ms()
-        self._kept.settle(
-            segment.number, segment.answers_since(expired_ms), segment.all_dead_letters(), expired_ms
-        )
+    def settle(self, segment: Segment, stopping: Stopping) -> bool:
+        """Move the segment's answers and dead letters to where they outlive it; it must be sealed.
+
+        False if told to stop before the end.
+        """
+        if not self._kept.settle(segment, self.expired_ms(), stopping):
+            return False
         with self._lock:
             self._unsettled.pop(segment, None)
+        return True
 
     def expired_ms(self) -> int:
         """Answers to what arrived before this moment are forgotten."""

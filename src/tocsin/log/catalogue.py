@@ -15,6 +15,7 @@ from tocsin.clock import Clock
 from tocsin.errors import CorruptError, InvalidInputError, StorageUnavailableError
 from tocsin.log.abstract import Record, StoredDeadLetter
 from tocsin.log.answers import AnswerBook
+from tocsin.log.bounds import DeadLetterBounds
 from tocsin.log.kept import KeptStore
 from tocsin.log.reading import check_kept, read_across
 from tocsin.log.segment import Group, Segment, remove_database, segment_path
@@ -41,7 +42,9 @@ class SegmentInfo:
 class Catalogue:
     """All segments; the last one, the active, takes the groups. One thread appends, any may read."""
 
-    def __init__(self, folder: Path, partitions: int, clock: Clock, tuning: Tuning) -> None:
+    def __init__(
+        self, folder: Path, partitions: int, clock: Clock, tuning: Tuning, bounds: DeadLetterBounds
+    ) -> None:
         self._folder = folder
         self._clock = clock
         self._tuning = tuning
@@ -51,7 +54,7 @@ class Catalogue:
         self._open_sealed: list[Segment] = []
         self._folder_lock = FolderLock(folder)
         try:
-            self._kept = KeptStore(folder / "kept.db", Tuning(vfs=tuning.vfs))
+            self._kept = KeptStore(folder / "kept.db", Tuning(vfs=tuning.vfs), bounds)
             self.book = AnswerBook(self._kept, clock)
             self._segments = self._open(partitions)
         except BaseException:
@@ -69,6 +72,11 @@ class Catalogue:
     def begins(self) -> tuple[int, ...]:
         """The oldest offset kept of each partition."""
         return self._segments[0].begins
+
+    @property
+    def dead_letters_dropped(self) -> int:
+        """Dead letters that were settled and went for newer ones."""
+        return self._kept.dropped
 
     def add(self, group: Group) -> None:
         """Add the group to the active segment, synced on return."""
@@ -129,12 +137,14 @@ class Catalogue:
         for other in idle:
             other.release()
 
-    def settle(self) -> None:
-        """Copy answers and dead letters of sealed segments to where they outlive them."""
+    def settle(self) -> bool:
+        """Copy answers and dead letters of sealed segments to where they outlive them.
+
+        False if the log began to close before the end.
+        """
         with self._settling:
-            for segment in self._segments[:-1]:
-                if segment.number > self._kept.settled:
-                    self.book.settle(segment)
+            unsettled = (segment for segment in self._segments[:-1] if segment.number > self._kept.settled)
+            return all(self.book.settle(segment, self._settler.closing) for segment in unsettled)
 
     def trim(self, safe: Mapping[int, int]) -> int:
         """As Log.trim."""
@@ -145,9 +155,9 @@ class Catalogue:
                 if not _is_safe(segment.begins, following.begins, safe):
                     break
                 count += 1
-            if count:
-                self.settle()
-                self._delete(segments[:count])
+            if not count or not self.settle():
+                return 0
+            self._delete(segments[:count])
             return count
 
     def _delete(self, segments: Sequence[Segment]) -> None:

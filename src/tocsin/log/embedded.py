@@ -13,6 +13,7 @@ from typing import Final
 from tocsin.clock import Clock
 from tocsin.errors import BackpressureError, TocsinError
 from tocsin.log.abstract import Append, Appended, Log, Record, StoredDeadLetter
+from tocsin.log.bounds import DeadLetterBounds
 from tocsin.log.catalogue import Catalogue, SegmentInfo
 from tocsin.log.group_commit import GroupQueue, Pending
 from tocsin.log.planning import Plan
@@ -35,11 +36,13 @@ class EmbeddedLog(Log):
         queue_bytes_max: int = 64 * _MIB,
         group_bytes_max: int = 8 * _MIB,
         tail_bytes_max: int = 64 * _MIB,
+        dead_letters: DeadLetterBounds | None = None,
         vfs: str | None = None,
     ) -> None:
         self.partitions = partitions
         self._segment_bytes_max = segment_bytes_max
-        self._catalogue = Catalogue(folder, partitions, clock, replace(TUNING, vfs=vfs))
+        bounds = dead_letters or DeadLetterBounds()
+        self._catalogue = Catalogue(folder, partitions, clock, replace(TUNING, vfs=vfs), bounds)
         self._ends = self._catalogue.active.ends()
         self._segment_bytes = self._catalogue.active.size_bytes()
         self._last_dead_letter = self._catalogue.active.last_dead_letter()
@@ -100,6 +103,11 @@ class EmbeddedLog(Log):
     def dead_letter(self, tenant: str, letter_id: int) -> StoredDeadLetter | None:
         found = self.dead_letters(tenant, after_id=letter_id - 1, limit=1)
         return found[0] if found and found[0].id == letter_id else None
+
+    @property
+    def dead_letters_dropped(self) -> int:
+        """Dead letters that went for newer ones, ever."""
+        return self._catalogue.dead_letters_dropped
 
     def segments(self) -> list[SegmentInfo]:
         """What lies on disk, oldest first."""

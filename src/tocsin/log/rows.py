@@ -14,6 +14,9 @@ from tocsin.errors import ConflictError, CorruptError
 from tocsin.log.abstract import Append, DeadLetter, Record, RecordKind, StoredDeadLetter
 from tocsin.storage.hashing import check_row, row_hash
 
+Row = tuple[Any, ...]
+"""A row as it is stored, its hash included."""
+
 _HEAD: Final = struct.Struct("<IQQIqI")
 _ANSWER_COLUMNS: Final = attrgetter("tenant", "producer", "sequence", "arrival_ms", "fingerprint")
 _LETTER_COLUMNS: Final = attrgetter(

@@ -11,9 +11,11 @@ import apsw
 
 from tocsin.errors import CorruptError
 from tocsin.log.abstract import Record, StoredDeadLetter
+from tocsin.log.bounds import DeadLetterBounds
 from tocsin.log.order import RecordOrder
 from tocsin.log.rows import (
     Answer,
+    Row,
     answer_key,
     answer_of,
     answer_row,
@@ -180,20 +182,27 @@ class Segment:
         """Keys of all answers in here."""
         return {answer_key(*row) for row in self._rows("answer_keys")}
 
-    def answers_since(self, arrival_ms: int) -> list[Answer]:
-        """Answers to what arrived at `arrival_ms` or later."""
-        return [answer_of(row, self.path.name) for row in self._rows("answers_since", (arrival_ms,))]
+    def answer_rows(self, since_ms: int) -> Iterator[Row]:
+        """Answers to what arrived at `since_ms` or later, as they are stored: hashes are not checked."""
+        return self._stored("answers_since", (since_ms,))
 
     def dead_letters(self, tenant: str, after_id: int, limit: int) -> list[StoredDeadLetter]:
         """As Log.dead_letters, of this segment."""
         rows = self._rows("dead_letters", (tenant, after_id, limit))
         return [dead_letter_of(row, self.path.name) for row in rows]
 
-    def all_dead_letters(self) -> Iterator[StoredDeadLetter]:
-        """Every dead letter, by id."""
-        with self._readers.lend() as reader:
-            for row in reader.execute(_SQL["all_dead_letters"]):
-                yield dead_letter_of(row, self.path.name)
+    def dead_letter_tenants(self) -> list[str]:
+        """Who has dead letters in here."""
+        return [tenant for (tenant,) in self._rows("dead_letter_tenants")]
+
+    def surplus(self, tenant: str, bounds: DeadLetterBounds) -> tuple[int, int]:
+        """The last dead letter of the tenant that its newer ones in here leave no room for; how many go."""
+        last = self._rows("surplus", (tenant, bounds.letters_max, bounds.bytes_max))[0][0]
+        return last, self._rows("count_dead_letters", (tenant, last))[0][0] if last else 0
+
+    def dead_letter_rows(self, tenant: str, after_id: int) -> Iterator[Row]:
+        """The tenant's dead letters above `after_id`, as they are stored: hashes are not checked."""
+        return self._stored("dead_letters_above", (tenant, after_id))
 
     def verify(self, ends: Sequence[int]) -> list[str]:
         """What is wrong with the stored bytes, in words; records up to `ends` must all be there."""
@@ -216,6 +225,14 @@ class Segment:
             self._writer.close()
             self._writer = None
         self._readers.close()
+
+    def _stored(self, query: str, values: Row) -> Iterator[Row]:
+        with self._readers.lend() as reader:
+            rows = reader.execute(_SQL[query], values)
+            try:
+                yield from rows
+            finally:
+                rows.close(True)
 
     def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         with self._readers.lend() as reader:

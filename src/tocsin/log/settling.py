@@ -12,10 +12,10 @@ from tocsin.errors import TocsinError
 class Settler:
     """Calls `settle` after every `wake`; what fails is tried again at the next one, and by trimming."""
 
-    def __init__(self, settle: Callable[[], None]) -> None:
+    def __init__(self, settle: Callable[[], object]) -> None:
         self._settle = settle
         self._due = threading.Event()
-        self._closed = False
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-settler", daemon=True)
         self._thread.start()
 
@@ -23,9 +23,13 @@ class Settler:
         """There is something to settle."""
         self._due.set()
 
+    def closing(self) -> bool:
+        """Whether what is under way is to leave off."""
+        return self._closed.is_set()
+
     def close(self) -> None:
-        """Finish what is under way; idempotent."""
-        self._closed = True
+        """Wait until what is under way has left off; idempotent."""
+        self._closed.set()
         self._due.set()
         self._thread.join()
 
@@ -33,7 +37,7 @@ class Settler:
         while True:
             self._due.wait()
             self._due.clear()
-            if self._closed:
+            if self.closing():
                 return
             with suppress(TocsinError):
                 self._settle()

@@ -93,6 +93,12 @@ INGEST_REJECTED: Final = Counter(
     remedy="The code names the mistake; docs/reference has one entry for each.",
     attributes=("code",),
 )
+INGEST_DEAD_LETTERS_LEFT_OUT: Final = Counter(
+    name="tocsin.ingest.dead_letters_left_out",
+    unit="{line}",
+    description="Rejected lines beyond `ingest.dead_letters_per_body_max`, of which nothing is kept.",
+    remedy="Whole bodies are bad: list the dead letters, they say what is wrong with the first lines.",
+)
 INGEST_PARSE_DURATION: Final = Histogram(
     name="tocsin.ingest.parse_duration",
     unit="s",
@@ -125,6 +131,13 @@ LOG_GROUP_APPENDS: Final = Histogram(
     description="Requests that shared one group commit.",
     remedy="Always 1 under load: senders wait for each other; use more connections.",
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+)
+LOG_DEAD_LETTERS_DROPPED: Final = Gauge(
+    name="tocsin.log.dead_letters_dropped",
+    unit="{line}",
+    description="Dead letters that went for newer ones since the data folder was made.",
+    remedy="Grows: a sender's lines are refused without end; list the newest dead letters, or raise "
+    "`log.dead_letters_max`.",
 )
 LOG_SEGMENTS: Final = Gauge(
     name="tocsin.log.segments",

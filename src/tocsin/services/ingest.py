@@ -30,7 +30,12 @@ from tocsin.ingest.routing import Router
 from tocsin.ingest.stamping import clock_warnings, stamp
 from tocsin.log.abstract import Append, Appended, DeadLetter, Log, Part, RecordKind
 from tocsin.observability.meters import Meters
-from tocsin.observability.metrics import INGEST_LINES, INGEST_PARSE_DURATION, INGEST_REJECTED
+from tocsin.observability.metrics import (
+    INGEST_DEAD_LETTERS_LEFT_OUT,
+    INGEST_LINES,
+    INGEST_PARSE_DURATION,
+    INGEST_REJECTED,
+)
 from tocsin.observability.tracing import SpanName, Tracing
 from tocsin.services.receipt import LINES_TOLD_MAX, Receipt, receipt_of, repeated_receipt, told_by
 
@@ -41,7 +46,8 @@ NAME_CHARACTERS_MAX: Final = 256
 class Delivery:
     """One body as it came. `producer` and `sequence` make it idempotent; both or none.
 
-    Refused lines become dead letters, unless they are such already (`keep_rejected` is False).
+    Refused lines become dead letters, the first of a body, unless they are such already
+    (`keep_rejected` is False).
     """
 
     body: bytes
@@ -137,8 +143,9 @@ class Ingest:
             skew_ms=config.clock_ahead_max_s * 1000,
         )
         told = clock_warnings(batch, parsed.line, wrong[:LINES_TOLD_MAX], arrival_ms)
-        receipt = receipt_of(len(batch), parsed.errors, told, len(wrong))
-        kept = parsed.errors if delivery.keep_rejected else ()
+        kept = parsed.errors[: config.dead_letters_per_body_max] if delivery.keep_rejected else ()
+        left_out = len(parsed.errors) - len(kept) if delivery.keep_rejected else 0
+        receipt = receipt_of(len(batch), parsed.errors, told, len(wrong), left_out)
         if not len(batch) and not kept:
             return _Handed(receipt, parsed.errors)
         append = Append(
@@ -185,6 +192,7 @@ class Ingest:
             return receipt
         self._meters.add(INGEST_LINES, told.accepted, outcome="accepted")
         self._meters.add(INGEST_LINES, told.rejected, outcome="rejected")
+        self._meters.add(INGEST_DEAD_LETTERS_LEFT_OUT, told.dead_letters_left_out)
         for code, count in Counter(error.code.value for error in handed.errors).items():
             self._meters.add(INGEST_REJECTED, count, code=code)
         return receipt

@@ -35,6 +35,7 @@ class Told(msgspec.Struct):
     received: int = 0
     accepted: int = 0
     rejected: int = 0
+    dead_letters_left_out: int = 0
     status: int = 200
 
 
@@ -42,9 +43,16 @@ _READ_BACK: Final = msgspec.json.Decoder(Told)
 
 
 def receipt_of(
-    accepted: int, errors: Sequence[LineError], warnings: Sequence[LineError], warnings_total: int
+    accepted: int,
+    errors: Sequence[LineError],
+    warnings: Sequence[LineError],
+    warnings_total: int,
+    dead_letters_left_out: int = 0,
 ) -> Receipt:
-    """The first answer to a body: a problem if it had lines and all of them were bad."""
+    """The first answer to a body: a problem if it had lines and all of them were bad.
+
+    `dead_letters_left_out` counts the refused lines that are not kept, since they are too many.
+    """
     members: dict[str, Any] = {
         "received": accepted + len(errors),
         "accepted": accepted,
@@ -52,6 +60,7 @@ def receipt_of(
         "repeated": 0,
         "errors": _told(errors),
         "errors_left_out": max(0, len(errors) - LINES_TOLD_MAX),
+        "dead_letters_left_out": dead_letters_left_out,
         "warnings": _told(warnings),
         "warnings_left_out": max(0, warnings_total - LINES_TOLD_MAX),
     }
@@ -63,7 +72,8 @@ def receipt_of(
             "title": status.phrase,
             "status": status.value,
             "code": InvalidInputError.code,
-            "detail": "No line could be accepted; `errors` says why. The lines are kept as dead letters.",
+            "detail": "No line could be accepted; `errors` says why. They are kept as dead letters, but for "
+            "`dead_letters_left_out` of them.",
         }
     return Receipt(status.value, msgspec.json.encode(members))
 

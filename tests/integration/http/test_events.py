@@ -48,6 +48,7 @@ async def test_accepted_events_are_in_the_log(world: World) -> None:
         "repeated": 0,
         "errors": [],
         "errors_left_out": 0,
+        "dead_letters_left_out": 0,
         "warnings": [],
         "warnings_left_out": 0,
     }
@@ -66,6 +67,18 @@ async def test_bad_line_among_good_ones(world: World) -> None:
     assert (answer.status_code, told["accepted"], told["rejected"]) == (200, 2, 1)
     assert (told["errors"][0]["line"], told["errors"][0]["code"]) == (2, "invalid_json")
     assert [letter.letter.body for letter in world.log.dead_letters(OWN)] == [b"{nonsense"]
+
+
+async def test_dead_letters_of_a_body_are_bounded(world: World) -> None:
+    """Of a body full of bad lines the first 1,000 are kept; the answer and a metric say how many are not."""
+    answer = await send(world, b"nonsense\n" * 2_500 + lines(event()))
+    told = answer.json()
+    assert (told["received"], told["accepted"], told["rejected"]) == (2_501, 1, 2_500)
+    assert told["dead_letters_left_out"] == 1_500
+    kept = world.log.dead_letters(OWN, limit=10_000)
+    assert [stored.letter.line for stored in kept] == list(range(1, 1_001))
+    metrics = world.services.meters.render_prometheus().decode()
+    assert "tocsin_ingest_dead_letters_left_out_total 1500.0" in metrics
 
 
 async def test_all_lines_bad(world: World) -> None:

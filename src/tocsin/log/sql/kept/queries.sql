@@ -1,8 +1,11 @@
 -- name: settled
-SELECT through, trimmed FROM settled
+SELECT through, trimmed, (SELECT letters FROM dropped) FROM settled
 
 -- name: set_settled
 UPDATE settled SET through = ?
+
+-- name: add_dropped
+UPDATE dropped SET letters = letters + ?
 
 -- name: set_trimmed
 UPDATE settled SET trimmed = ?
@@ -12,7 +15,9 @@ INSERT OR REPLACE INTO answer (tenant, producer, sequence, arrival_ms, fingerpri
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: forget_answers
-DELETE FROM answer WHERE arrival_ms < ?
+DELETE FROM answer WHERE (tenant, producer, sequence) IN (
+  SELECT tenant, producer, sequence FROM answer WHERE arrival_ms < ? LIMIT ?
+)
 
 -- name: find_answer
 SELECT tenant, producer, sequence, arrival_ms, fingerprint, offsets, answer, hash FROM answer WHERE tenant = ? AND producer = ? AND sequence = ?
@@ -24,6 +29,18 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 -- name: dead_letters
 SELECT id, tenant, arrival_ms, source, line, code, field, detail, body, hash FROM dead_letter
 WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?
+
+-- name: surplus
+SELECT coalesce(max(id), 0) FROM (
+  SELECT id, row_number() OVER newest AS letters, sum(length(body) + length(detail) + 256) OVER newest AS bytes
+  FROM dead_letter WHERE tenant = ?
+  WINDOW newest AS (ORDER BY id DESC)
+) WHERE letters > ? OR bytes > ?
+
+-- name: drop_dead_letters
+DELETE FROM dead_letter WHERE id IN (
+  SELECT id FROM dead_letter WHERE tenant = ? AND id <= ? ORDER BY id LIMIT ?
+)
 
 -- name: all_answers
 SELECT tenant, producer, sequence, arrival_ms, fingerprint, offsets, answer, hash FROM answer

@@ -1,4 +1,4 @@
--- What outlives its segment: the answers of the last 24 hours and all dead letters.
+-- What outlives its segment: the answers of the last 24 hours and the newest dead letters.
 
 CREATE TABLE settled (
   only INTEGER PRIMARY KEY CHECK (only = 1),
@@ -36,3 +36,10 @@ CREATE TABLE dead_letter (
 ) STRICT;
 
 CREATE INDEX dead_letter_by_tenant ON dead_letter (tenant, id);
+
+CREATE TABLE dropped (
+  only INTEGER PRIMARY KEY CHECK (only = 1),
+  letters INTEGER NOT NULL -- dead letters that went for newer ones
+) STRICT;
+
+INSERT INTO dropped (only, letters) VALUES (1, 0);

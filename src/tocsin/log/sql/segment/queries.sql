@@ -30,7 +30,8 @@ SELECT partition, max(offset), count FROM record GROUP BY partition
 SELECT partition, offset, count, kind, tenant, arrival_ms, hash, payload FROM record ORDER BY partition, offset
 
 -- name: size_bytes
-SELECT coalesce(sum(length(payload) + 256), 0) FROM record
+SELECT (SELECT coalesce(sum(length(payload) + 256), 0) FROM record)
+  + (SELECT coalesce(sum(length(body) + length(detail) + 256), 0) FROM dead_letter)
 
 -- name: find_answer
 SELECT tenant, producer, sequence, arrival_ms, fingerprint, offsets, answer, hash FROM answer WHERE tenant = ? AND producer = ? AND sequence = ?
@@ -43,6 +44,23 @@ SELECT tenant, producer, sequence, arrival_ms, fingerprint, offsets, answer, has
 
 -- name: last_dead_letter
 SELECT max(id) FROM dead_letter
+
+-- name: dead_letter_tenants
+SELECT DISTINCT tenant FROM dead_letter
+
+-- name: surplus
+SELECT coalesce(max(id), 0) FROM (
+  SELECT id, row_number() OVER newest AS letters, sum(length(body) + length(detail) + 256) OVER newest AS bytes
+  FROM dead_letter WHERE tenant = ?
+  WINDOW newest AS (ORDER BY id DESC)
+) WHERE letters > ? OR bytes > ?
+
+-- name: count_dead_letters
+SELECT count(*) FROM dead_letter WHERE tenant = ? AND id <= ?
+
+-- name: dead_letters_above
+SELECT id, tenant, arrival_ms, source, line, code, field, detail, body, hash FROM dead_letter
+WHERE tenant = ? AND id > ? ORDER BY id
 
 -- name: all_dead_letters
 SELECT id, tenant, arrival_ms, source, line, code, field, detail, body, hash FROM dead_letter ORDER BY id

@@ -16,7 +16,7 @@ from tocsin.access.credential import CredentialKind, NewCredential
 from tocsin.access.principal import Role
 from tocsin.bootstrap import Application
 from tocsin.cli.app import main
-from tocsin.cli.opened import config_of
+from tocsin.cli.opened import ask, config_of, wait_until_caught_up
 from tocsin.client import Destination, EventSender
 from tocsin.simulate.faults import Fault, FaultKind
 from tocsin.simulate.fleet import Fleet
@@ -24,6 +24,14 @@ from tocsin.simulate.simulator import Simulator
 
 TOCSIN = [sys.executable, "-c", "import sys; from tocsin.cli import main; sys.exit(main())"]
 FLEET = ["--stations", "3", "--days", "2"]
+SHIFT = Fault(
+    kind=FaultKind.LEVEL_SHIFT,
+    station=1,
+    from_ms=40 * 3_600_000,
+    to_ms=42 * 3_600_000,
+    quantity=0,
+    size=20.0,
+)
 
 
 def tocsin(*words: object, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
@@ -105,32 +113,52 @@ def fill(data: Path, faults: Sequence[Fault] = (), *, hours: int = 1) -> None:
         EventSender(destination).send([simulator.advance(hours * 3_600_000).batch])
 
 
+def viewer_of(application: Application) -> str:
+    """A key that may look at everything."""
+    new = NewCredential(tenant="default", kind=CredentialKind.API_KEY, name="test", roles=(Role.OPERATOR,))
+    return application.access.create(new, created_by="test")[1]
+
+
 def test_a_running_server_explains_and_answers_like_its_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`explain`, `query` and `digest` give one answer, asked over HTTP or with the folder opened."""
-    shift = Fault(
-        kind=FaultKind.LEVEL_SHIFT,
-        station=1,
-        from_ms=40 * 3_600_000,
-        to_ms=42 * 3_600_000,
-        quantity=0,
-        size=20.0,
-    )
-    fill(tmp_path, [shift], hours=48)
+    fill(tmp_path, [SHIFT], hours=48)
     commands = (["explain", "all"], ["digest"], ["query", "SELECT count(*) AS n FROM events"])
     offline = []
     for words in commands:
         assert main([*words, "--data", str(tmp_path), "--json"]) == 0
         offline.append(json.loads(capsys.readouterr().out))
     with Application(config_of(None, tmp_path, http_port=0)) as application:
-        _, key = application.access.create(
-            NewCredential(tenant="default", kind=CredentialKind.API_KEY, name="test", roles=(Role.OPERATOR,)),
-            created_by="test",
-        )
+        key = viewer_of(application)
         for words, expected in zip(commands, offline, strict=True):
             assert main([*words, "--url", application.server.url, "--token", key, "--json"]) == 0
             assert json.loads(capsys.readouterr().out) == expected
     assert offline[0]["episodes"] >= 1
     assert offline[0]["mismatches"] == []
     assert offline[2]["rows"][0][0] == offline[1]["counts"]["events"] == pytest.approx(3 * 48 * 60, abs=5)
+
+
+def test_an_anomaly_is_explained_by_its_episodes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The id on a page is an anomaly's: folder and server take it, and find all that is behind it."""
+    fill(tmp_path, [SHIFT], hours=48)
+    with Application(config_of(None, tmp_path, http_port=0)) as application:
+        wait_until_caught_up(application)
+        url, key = application.server.url, viewer_of(application)
+        found = ask(url, key, "GET", "/v1/anomalies")["anomalies"][0]
+        assert main(["explain", found["id"], "--url", url, "--token", key, "--json"]) == 0
+    asked = json.loads(capsys.readouterr().out)
+    assert main(["explain", found["id"], "--data", str(tmp_path), "--json"]) == 0
+    opened = json.loads(capsys.readouterr().out)
+    assert asked == opened == {"episodes": len(found["episodes"]), "mismatches": []}
+
+
+@pytest.mark.parametrize("words", [["explain", "all"], ["replay"], ["digest"], ["query", "SELECT 1"]])
+def test_who_asks_about_a_folder_that_is_none_is_told(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mistyped folder is an error, and is not made."""
+    missing = tmp_path / "mistyped"
+    assert main([*words, "--data", str(missing)]) == 2
+    assert str(missing) in capsys.readouterr().err
+    assert not missing.exists()

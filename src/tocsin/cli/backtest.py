@@ -58,7 +58,10 @@ def backtest(
     ] = 1,
     json: JsonFlag = False,
 ) -> None:
-    """Run a file of readings through detection as the server would, and write what it found."""
+    """Run a file through detection as a server would.
+
+    Writes what was found to a folder; needs no server.
+    """
     from tocsin.config import load_config
     from tocsin.files import open_events
     from tocsin.runtimes.backtest.run import BacktestOptions

@@ -35,9 +35,10 @@ def demo(
     days: Annotated[float, typer.Option(help="Days of history, at the first start.")] = 14.0,
     json: JsonFlag = False,
 ) -> None:
-    """Simulate a fleet against a server of its own: history, a live fault, and the page that shows it.
+    """Simulate a fleet and show what is wrong with it.
 
-    Ctrl-C ends it; started again it goes on with the same data.
+    Runs a server of its own on a free port, fills it with history and goes on in real time. Ctrl-C
+    ends it; started again it goes on with the same data.
     """
     from tocsin.bootstrap import Application
     from tocsin.cli.demo_feed import DemoFeed

@@ -21,10 +21,10 @@ def digest(
     ] = 0.0,
     json: JsonFlag = False,
 ) -> None:
-    """Print the digests raw, scored and final, and how many corrections are pending.
+    """Print the digests of what was received and said.
 
-    Asks the server; with --data (and no server on it) the folder is opened instead. Ends with 1 while
-    something is pending, since `final` is not final then.
+    And how many corrections are pending; ends with 1 while there are any, since `final` is not final
+    then. Asks the server; with --data (and no server on it) the folder is opened instead.
     """
     if data is None:
         result = _asked(url, token, wait_s)

@@ -10,7 +10,10 @@ from tocsin.cli.output import Exit, JsonFlag, finish
 
 
 def doctor(config: ConfigFile = None, data: DataFolder = None, json: JsonFlag = False) -> None:
-    """Check versions, disk, permissions, clocks and every stored byte; name each problem with its remedy."""
+    """Check versions, disk, clocks and every stored byte.
+
+    Each problem is named with its remedy.
+    """
     from tocsin.cli.checks import machine_checks
     from tocsin.cli.integrity import stored_checks
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
@@ -12,16 +12,18 @@ from tocsin.cli.options import ConfigFile, DataFolder, Token
 from tocsin.cli.output import Exit, JsonFlag, finish
 
 if TYPE_CHECKING:
+    from tocsin.bootstrap import Application
     from tocsin.config import Config
     from tocsin.model import Episode
     from tocsin.processing.proof import Proof
 
+_ANOMALY: Final = "an_"
 _SHOWN = ("id", "device", "parameter", "explanation", "revision")
 _PROVED = ("matches", "readings", "differences")
 
 
 def explain(
-    episode: Annotated[str, typer.Argument(help="Id of an episode, or `all`.")],
+    episode: Annotated[str, typer.Argument(help="Id of an episode or an anomaly, or `all`.")],
     data: DataFolder = None,
     config: ConfigFile = None,
     url: Annotated[
@@ -30,29 +32,29 @@ def explain(
     token: Token = "",
     json: JsonFlag = False,
 ) -> None:
-    """Derive an episode again from its raw records and say whether it matches; 1 if it does not.
+    """Derive an episode again from its raw records and compare.
 
-    Opens the data folder, so stop the server first, or ask it with --url.
+    Exit code 1 if it does not match. An anomaly's id stands for its newest episodes. Opens the data
+    folder, so stop the server first, or ask it with --url.
     """
     results = _opened(config_of(config, data), episode) if url is None else _asked(url, token, episode)
     bad = [result for result in results if not result["matches"]]
     lines = [line for result in results for line in _lines(result)]
-    result = results[0] if episode != "all" else {"episodes": len(results), "mismatches": bad}
+    one = len(results) == 1 and episode == results[0]["id"]
+    result = results[0] if one else {"episodes": len(results), "mismatches": bad}
     code = Exit.PROBLEM if bad else Exit.OK
     finish(result, [*lines, f"{len(results)} derived again, {len(bad)} differ"], json, code)
 
 
 def _opened(config: Config, episode: str) -> list[dict[str, Any]]:
     with opened(config) as application:
-        views, commits = application.runtime.views, application.stores.commits
-        ids = [episode] if episode != "all" else _all_ids(commits)
-        return [_result(*views.explain(TENANT, each)) for each in ids]
+        views = application.runtime.views
+        return [_result(*views.explain(TENANT, each)) for each in _ids_stored(application, episode)]
 
 
 def _asked(url: str, token: str, episode: str) -> list[dict[str, Any]]:
-    ids = [episode] if episode != "all" else _ids_asked(url, token)
     results = []
-    for each in ids:
+    for each in _ids_asked(url, token, episode):
         path = f"/v1/episodes/{quote(each, safe='')}"
         found = ask(url, token, "GET", path)
         proof = ask(url, token, "GET", f"{path}/proof")
@@ -60,7 +62,21 @@ def _asked(url: str, token: str, episode: str) -> list[dict[str, Any]]:
     return results
 
 
-def _ids_asked(url: str, token: str) -> list[str]:
+def _ids_stored(application: Application, named: str) -> list[str]:
+    if named == "all":
+        return _all_ids(application.stores.commits)
+    anomaly = application.stores.inbox.anomaly(TENANT, named)
+    return [named] if anomaly is None else list(anomaly.episodes)
+
+
+def _ids_asked(url: str, token: str, named: str) -> list[str]:
+    if named.startswith(_ANOMALY):
+        anomaly = ask(url, token, "GET", f"/v1/anomalies/{quote(named, safe='')}")
+        return list(anomaly["episodes"])
+    return _all_ids_asked(url, token) if named == "all" else [named]
+
+
+def _all_ids_asked(url: str, token: str) -> list[str]:
     ids: list[str] = []
     cursor: dict[str, str] = {}
     while True:

@@ -58,7 +58,10 @@ def ingest(
     exclude: Exclude = "",
     json: JsonFlag = False,
 ) -> None:
-    """Send the readings of a file to a server, in order per device, until all are acknowledged once."""
+    """Send the readings of a file to a server.
+
+    In order per device, and tried again until every row is acknowledged once.
+    """
     from tocsin.client import Destination, EventSender
     from tocsin.files import open_events
 

@@ -35,7 +35,7 @@ def lake(
     out: Annotated[Path | None, typer.Option(help="export: a .parquet, .csv or .ndjson file.")] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Look after the tables of the lake: list, compact, check every byte, export.
+    """List, compact, check or export the tables of the lake.
 
     All but compact work beside a running server; compact needs the folder for itself.
     """

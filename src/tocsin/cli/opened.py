@@ -24,10 +24,20 @@ def config_of(config: Path | None, data: Path | None, **options: Any) -> Config:
 
 @contextmanager
 def opened(config: Config) -> Iterator[Application]:
-    """The data folder, recovered and working, without a web server; StorageUnavailableError if in use."""
+    """The data folder, recovered and working, without a web server.
+
+    InvalidInputError if there is none, for who asks about a folder means one that has something in it;
+    StorageUnavailableError if it is in use.
+    """
     from tocsin.bootstrap import Application
+    from tocsin.errors import InvalidInputError
     from tocsin.observability.logging import configure_logging
 
+    if not (config.data / "log").is_dir():
+        raise InvalidInputError(
+            f"{config.data} is no data folder of Tocsin: name one with --data, or a server with --url",
+            field="data",
+        )
     configure_logging("warning", "console")
     application = Application(config)
     try:

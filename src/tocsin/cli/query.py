@@ -28,8 +28,11 @@ def query(
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Ask with SQL over lake and log tail; what was accepted a moment ago is included.
+    """Ask with SQL what was received and what was found.
 
+    Covers lake and log, so what was accepted a moment ago is included. For example: SELECT device,
+    max(value) FROM readings WHERE parameter = 'temperature' GROUP BY device. The views are readings,
+    events, hours, days, weeks, months, seasons, episodes, scores, control, models and dead_letters.
     Asks the server (at most 10,000 rows); with --data (and no server on it) the folder is opened instead.
     """
     if data is None and out is not None:

@@ -26,10 +26,10 @@ def replay(
     ] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Derive devices again from their raw records and compare; 1 if any verdict differs.
+    """Derive devices again from their raw records and compare.
 
-    Opens the data folder, so stop the server first. Nothing stored is changed, except that --correct
-    publishes revisions where something differs, as for late data.
+    Exit code 1 if any verdict differs. Opens the data folder, so stop the server first. Nothing stored
+    is changed, except that --correct publishes revisions where something differs, as for late data.
     """
     with opened(config_of(config, data)) as application:
         wait_until_caught_up(application)

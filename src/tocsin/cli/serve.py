@@ -24,7 +24,10 @@ def serve(
     ] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Take in events, detect, and serve API and pages, until Ctrl-C or SIGTERM."""
+    """Take in events, detect, and serve API and pages.
+
+    Ctrl-C or SIGTERM ends it; what was acknowledged is kept.
+    """
     from tocsin.config import print_config as print_config_of
 
     loaded = config_of(config, data, http_host=host, http_port=port)

@@ -60,7 +60,10 @@ def simulate(
     connections: Annotated[int, typer.Option(help="Parallel connections; a device stays on one.")] = 1,
     json: JsonFlag = False,
 ) -> None:
-    """Make the data of a fleet of sensors, with labelled faults, to a file or to a server."""
+    """Make the data of a fleet, with labelled faults if wanted.
+
+    To a file, or to a server with --url.
+    """
     if (out is None) == (url is None):
         raise typer.BadParameter("say either --out FILE or --url URL")
     began = time.perf_counter()

@@ -12,7 +12,7 @@ _PACKAGES = ("apsw", "deltalake", "duckdb", "numba", "numpy", "polars", "pyarrow
 
 
 def version(json: JsonFlag = False) -> None:
-    """Print the versions of Tocsin, Python and what its results depend on."""
+    """Print the versions that results depend on."""
     packages = {name: version_of(name) for name in _PACKAGES}
     result = {"tocsin": __version__, "python": platform.python_version(), "packages": packages}
     lines = [f"tocsin {__version__}", f"python {platform.python_version()}"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import socket
 import sys
@@ -132,9 +133,15 @@ class Connection:
 
 
 def send_all(
-    bodies: int, body: Callable[[int], bytes], connections: list[Connection], bodies_per_s: float | None
+    bodies: int,
+    body: Callable[[int], bytes],
+    connections: list[Connection],
+    bodies_per_s: float | None = None,
+    seconds_max: float = math.inf,
 ) -> Sent:
     """Send every body once, in order of their being taken; retry refusals (429, 503) after a moment.
+
+    No body is begun after `seconds_max`: what a server could not take by then is left out.
 
     With a rate, body i is due at i / rate: latencies then count from when it was due, so that a stalled
     server is charged for what it kept waiting.
@@ -145,7 +152,7 @@ def send_all(
         while True:
             with lock:
                 number = next(numbers, None)
-            if number is None:
+            if number is None or time.monotonic() - start_s > seconds_max:
                 return
             ready = body(number)
             due_s = time.monotonic()
@@ -190,6 +197,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--step-s", type=int, default=60)
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--bodies-per-s", type=float, help="offer so many; default: as fast as it goes")
+    parser.add_argument("--seconds-max", type=float, default=math.inf, help="give up the rest after so long")
     parser.add_argument("--prefix", default="device")
     parser.add_argument("--parameters", type=int, default=len(PARAMETERS))
     parser.add_argument("--lazy", action="store_true", help="stamp bodies as they are sent, to save memory")
@@ -216,7 +224,7 @@ def main() -> int:
     sys.stdin.readline()
     body = made.__getitem__ if made else lambda number: work.body(number, templates)
     started_s = time.monotonic()
-    sent = send_all(work.bodies, body, connections, chosen.bodies_per_s)
+    sent = send_all(work.bodies, body, connections, chosen.bodies_per_s, chosen.seconds_max)
     print(json.dumps(summarise(sent, time.monotonic() - started_s)), flush=True)
     return 0
 

@@ -153,7 +153,9 @@ def test_an_anomaly_is_explained_by_its_episodes(tmp_path: Path, capsys: pytest.
     assert asked == opened == {"episodes": len(found["episodes"]), "mismatches": []}
 
 
-@pytest.mark.parametrize("words", [["explain", "all"], ["replay"], ["digest"], ["query", "SELECT 1"]])
+@pytest.mark.parametrize(
+    "words", [["explain", "all"], ["replay"], ["digest"], ["query", "SELECT 1"], ["lake"]]
+)
 def test_who_asks_about_a_folder_that_is_none_is_told(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

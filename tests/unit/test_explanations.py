@@ -39,6 +39,12 @@ def test_a_reading_beyond_its_limit() -> None:
     )
 
 
+def test_the_sum_in_the_sentence_is_right() -> None:
+    """The distance is that of the two numbers as written, not of those behind them: 33.8 - 25 = 8.8."""
+    told = detector("seasonal").explain(_facts(value=33.77, expected=21.99, upper=25.04))
+    assert told.startswith("temperature 33.8 °C is 8.8 °C above the 25 °C limit")
+
+
 def test_the_hour_is_the_devices_own() -> None:
     """Ten hours east of Greenwich it is already Sunday."""
     told = detector("seasonal").explain(_facts(peak_local_offset_ms=36_000_000, value=60.0))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tocsin.cli.opened import TENANT, config_of
+from tocsin.cli.opened import TENANT, config_of, require_folder
 from tocsin.cli.options import ConfigFile, DataFolder
 from tocsin.cli.output import Exit, JsonFlag, finish, progress
 
@@ -43,6 +43,7 @@ def lake(
     from tocsin.lake.delta import DeltaLake
 
     loaded = config_of(config, data)
+    require_folder(loaded)
     found = DeltaLake(loaded.data / "lake", SystemClock(), read_only=action is not Action.COMPACT)
     try:
         result, lines = _ACTIONS[action](found) if action is not Action.EXPORT else _export(found, sql, out)

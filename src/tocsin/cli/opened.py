@@ -22,22 +22,27 @@ def config_of(config: Path | None, data: Path | None, **options: Any) -> Config:
     return with_options(load_config(config), {"data": data, **said})
 
 
-@contextmanager
-def opened(config: Config) -> Iterator[Application]:
-    """The data folder, recovered and working, without a web server.
-
-    InvalidInputError if there is none, for who asks about a folder means one that has something in it;
-    StorageUnavailableError if it is in use.
-    """
-    from tocsin.bootstrap import Application
+def require_folder(config: Config) -> None:
+    """InvalidInputError if nothing is stored: who asks about a folder means one that has something in it."""
     from tocsin.errors import InvalidInputError
-    from tocsin.observability.logging import configure_logging
 
     if not (config.data / "log").is_dir():
         raise InvalidInputError(
             f"{config.data} is no data folder of Tocsin: name one with --data, or a server with --url",
             field="data",
         )
+
+
+@contextmanager
+def opened(config: Config) -> Iterator[Application]:
+    """The data folder, recovered and working, without a web server.
+
+    InvalidInputError if there is none; StorageUnavailableError if it is in use.
+    """
+    from tocsin.bootstrap import Application
+    from tocsin.observability.logging import configure_logging
+
+    require_folder(config)
     configure_logging("warning", "console")
     application = Application(config)
     try:

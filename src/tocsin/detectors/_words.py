@@ -27,6 +27,18 @@ def exact(value: float, unit: str) -> str:
     return _with_unit(f"{value:.12g}", unit)
 
 
+def apart(value: float, other: float) -> float:
+    """How far two values are apart as `amount` writes them, so that a reader can do the sum.
+
+    >>> amount(33.77, "", 8.73), amount(25.04, "", 8.73), apart(33.77, 25.04)
+    ('33.8', '25', 8.8)
+    """
+    digits = _digits(abs(value - other))
+    if digits is None:
+        return abs(value - other)
+    return round(abs(round(value, digits) - round(other, digits)), digits)
+
+
 def _with_unit(text: str, unit: str) -> str:
     if not unit:
         return text
@@ -34,9 +46,16 @@ def _with_unit(text: str, unit: str) -> str:
 
 
 def _rounded(value: float, detail: float) -> str:
-    if not math.isfinite(value) or abs(value) >= 1e15 or not 1e-9 < detail < 1e15:
+    digits = _digits(detail)
+    if digits is None or not math.isfinite(value) or abs(value) >= 1e15:
         return f"{value:.4g}"
-    digits = 1 - math.floor(math.log10(detail))
-    text = f"{value:.{min(max(digits, 0 if detail >= 100 else 1), 12)}f}"
+    text = f"{value:.{digits}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text == "-0" else text
+
+
+def _digits(detail: float) -> int | None:
+    """Decimals that show differences of the size of `detail`; None where it is too small or too large."""
+    if not 1e-9 < detail < 1e15:
+        return None
+    return min(max(1 - math.floor(math.log10(detail)), 0 if detail >= 100 else 1), 12)

@@ -11,7 +11,7 @@ from tocsin.control import Settings
 from tocsin.detectors import _seasonal_kernel as kernel
 from tocsin.detectors._seasonal_reference import SeasonalReference
 from tocsin.detectors._settings import settings_row
-from tocsin.detectors._words import amount
+from tocsin.detectors._words import amount, apart
 from tocsin.detectors.abstract import (
     NEVER_MS,
     CellCapture,
@@ -118,7 +118,7 @@ class Seasonal(SeriesDetector):
         if outside and not facts.reason.startswith("smoothed"):
             return (
                 f"{facts.parameter} {amount(facts.value, facts.unit, distance)} is "
-                f"{amount(distance, facts.unit, distance)} {side} the "
+                f"{amount(apart(facts.value, limit), facts.unit, distance)} {side} the "
                 f"{amount(limit, facts.unit, distance)} limit {_usual(facts)}"
             )
         distance = abs(facts.value - facts.expected)

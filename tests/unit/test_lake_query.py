@@ -136,6 +136,10 @@ def test_limits_refuse_instead_of_half_answers(lake: DeltaLake, log: EmbeddedLog
 
     with pytest.raises(TooLargeError, match="more than 10 rows"):
         ask("SELECT * FROM range(11)", rows_max=10)
+    with pytest.raises(TooLargeError, match="more than 5000 bytes"):
+        ask("SELECT repeat('x', 1000) FROM range(10)", result_bytes_max=5_000)
+    with pytest.raises(TooLargeError, match="longer than"):
+        ask("SELECT range FROM range(1000000000000) WHERE range % 1000000 = 0", timeout_s=0.3)
     with pytest.raises(TooLargeError, match="longer than"):
         ask("SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b", timeout_s=0.2)
     with pytest.raises(TooLargeError, match="memory"):
@@ -143,6 +147,13 @@ def test_limits_refuse_instead_of_half_answers(lake: DeltaLake, log: EmbeddedLog
     accept(log, events(steady(100)))
     with pytest.raises(BackpressureError):
         ask("SELECT 1", tail_bytes_max=100)
+
+
+def test_a_mistake_that_shows_after_the_first_rows_is_told(lake: DeltaLake) -> None:
+    """A value that can't be converted is the asker's mistake, wherever in the result it stands."""
+    late = "SELECT CASE WHEN range > 100000 THEN ('a' || range)::INT ELSE 1 END FROM range(1000000)"
+    with pytest.raises(InvalidInputError, match="Could not convert"):
+        query(late, lake=lake, log=None, tenant="acme")
 
 
 def test_quarantined_files_are_named(lake: DeltaLake) -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tocsin.api.dependencies import PrincipalOf, ServicesOf
 from tocsin.api.names import finite
 from tocsin.api.openapi import answers
+from tocsin.errors import InvalidInputError
 
 router = APIRouter(tags=["lake"])
 
@@ -51,8 +52,17 @@ def run_query(services: ServicesOf, principal: PrincipalOf, wanted: QueryRequest
 def result_of(table: pa.Table) -> QueryResult:
     """The table as JSON can say it."""
     columns = [Column(name=field.name, type=str(field.type)) for field in table.schema]
-    values = [[plain(value) for value in column.to_pylist()] for column in table.columns]
+    values = [_values(table.schema[number].name, column) for number, column in enumerate(table.columns)]
     return QueryResult(columns=columns, rows=[list(row) for row in zip(*values, strict=True)])
+
+
+def _values(name: str, column: pa.ChunkedArray) -> list[Any]:
+    try:
+        return [plain(value) for value in column.to_pylist()]
+    except (OverflowError, ValueError) as error:  # such as the date `infinity`
+        raise InvalidInputError(
+            f"A value of the column {name} is out of range: cast the column to VARCHAR.", field="sql"
+        ) from error
 
 
 def plain(value: Any) -> Any:

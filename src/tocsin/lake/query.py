@@ -11,7 +11,13 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from tocsin.errors import CorruptError, InvalidInputError, NotFoundError, TooLargeError
+from tocsin.errors import (
+    CorruptError,
+    InvalidInputError,
+    NotFoundError,
+    StorageUnavailableError,
+    TooLargeError,
+)
 from tocsin.lake.delta import DeltaLake
 from tocsin.lake.schemas import LOG_TABLES, TABLES, TableSpec
 from tocsin.lake.scripts import lake_queries
@@ -32,6 +38,7 @@ _SPANS: Final = {
         ", ['DJF', 'MAM', 'JJA', 'SON'][quarter(start_of_span + INTERVAL 1 MONTH)] AS months",
     ),
 }
+_BATCH_ROWS: Final = 500  # small, since a batch of long texts is in memory before its size is known
 _FROM_LOG: Final = frozenset(spec.name for spec in LOG_TABLES)
 
 
@@ -43,6 +50,7 @@ class QueryLimits:
     threads: int = 2
     timeout_s: float = 30.0
     rows_max: int = 1_000_000
+    result_bytes_max: int = 64 << 20
     tail_bytes_max: int = 256 << 20
 
 
@@ -68,7 +76,7 @@ def query(
     ) as engine:
         _prepare(engine, snapshot, tail, tenant, skip_damaged=skip_damaged)
         with _answers(engine, bounds.timeout_s):
-            return _rows(engine, sql, bounds.rows_max)
+            return _rows(engine, sql, bounds)
 
 
 def _consistent(lake: DeltaLake, log: Log | None, tenant: str, bounds: QueryLimits) -> tuple[Snapshot, Tail]:
@@ -152,25 +160,40 @@ def _answers(engine: duckdb.DuckDBPyConnection, timeout_s: float) -> Iterator[No
     timer.start()
     try:
         yield
-    except duckdb.InterruptException as error:
-        raise TooLargeError(f"the query took longer than {timeout_s:g} s: ask for fewer rows") from error
-    except duckdb.OutOfMemoryException as error:
-        raise TooLargeError("the query needs more memory than it may use: ask for fewer rows") from error
-    except duckdb.Error as error:
-        raise InvalidInputError(str(error), field="sql") from error
+    except (duckdb.Error, OSError) as error:
+        raise _told(error, timeout_s) from error
     finally:
         timer.cancel()
 
 
-def _rows(engine: duckdb.DuckDBPyConnection, sql: str, rows_max: int) -> pa.Table:
+def _told(error: Exception, timeout_s: float) -> Exception:
+    """What went wrong. After the first rows DuckDB's errors arrive as pyarrow's, known by their words."""
+    words = str(error)
+    if isinstance(error, duckdb.InterruptException) or words.startswith("INTERRUPT Error"):
+        return TooLargeError(f"the query took longer than {timeout_s:g} s: ask for fewer rows")
+    if isinstance(error, duckdb.OutOfMemoryException) or words.startswith("Out of Memory Error"):
+        return TooLargeError("the query needs more memory than it may use: ask for fewer rows")
+    if "Arrow Appender" in words:
+        return TooLargeError("the texts of the result are too long: ask for fewer rows or columns")
+    if isinstance(error, duckdb.IOException) or words.startswith("IO Error"):
+        return StorageUnavailableError(f"the lake can't be read: {words}")
+    return InvalidInputError(words, field="sql")
+
+
+def _rows(engine: duckdb.DuckDBPyConnection, sql: str, bounds: QueryLimits) -> pa.Table:
     statements = engine.extract_statements(sql)
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise InvalidInputError("only one SELECT statement is allowed", field="sql")
-    reader = engine.sql(statements[0].query).to_arrow_reader(10_000)
-    batches, rows = [], 0
+    reader = engine.sql(statements[0].query).to_arrow_reader(_BATCH_ROWS)
+    batches, rows, size_bytes = [], 0, 0
     for batch in reader:
         rows += batch.num_rows
-        if rows > rows_max:
-            raise TooLargeError(f"the query has more than {rows_max} rows: add a LIMIT or aggregate")
+        size_bytes += batch.nbytes
+        if rows > bounds.rows_max:
+            raise TooLargeError(f"the query has more than {bounds.rows_max} rows: add a LIMIT or aggregate")
+        if size_bytes > bounds.result_bytes_max:
+            raise TooLargeError(
+                f"the result has more than {bounds.result_bytes_max} bytes: ask for fewer rows or columns"
+            )
         batches.append(batch)
     return pa.Table.from_batches(batches, schema=reader.schema)

@@ -18,6 +18,7 @@ from tocsin.errors import StorageUnavailableError
 from tocsin.model import Severity
 from tocsin.scores.abstract import Findings
 from tocsin.services.health import disk_probe
+from tocsin.services.query import AT_ONCE_MAX
 
 pytestmark = pytest.mark.anyio
 
@@ -262,6 +263,27 @@ async def test_query_answers_small_tables(world: World) -> None:
         for wrong in ("DROP TABLE readings", "SELECT", "SELECT 1; SELECT 2", "SELECT * FROM '/etc/passwd'"):
             answer = await client.post("/v1/query", json={"sql": wrong})
             assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input"), wrong
+
+
+async def test_a_value_that_json_can_not_say_is_named(world: World) -> None:
+    """A moment outside Python's calendar is a mistake of the question, not of the server."""
+    async with world.client(world.key(Role.OPERATOR)) as client:
+        answer = await client.post("/v1/query", json={"sql": "SELECT 'infinity'::TIMESTAMP AS always"})
+    assert answer.status_code == 400
+    assert "always" in answer.json()["detail"]
+
+
+async def test_queries_at_once_are_bounded(world: World) -> None:
+    """One more than may run at once is refused with Retry-After, and the places are given back."""
+    queries = world.services.queries
+    for _ in range(AT_ONCE_MAX):
+        assert queries._places.acquire(blocking=False)
+    async with world.client(world.key(Role.OPERATOR)) as client:
+        refused = await client.post("/v1/query", json={"sql": "SELECT 1"})
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        queries._places.release()
+        for _ in range(3):
+            assert (await client.post("/v1/query", json={"sql": "SELECT 1"})).status_code == 200
 
 
 async def test_framework_answers_are_problems_too(world: World) -> None:

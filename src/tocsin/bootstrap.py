@@ -27,6 +27,7 @@ from tocsin.ingest.admission import Catalogue
 from tocsin.ingest.catalogue_store import CatalogueStore
 from tocsin.ingest.parsing.limits import ParseLimits
 from tocsin.ingest.series_table import SeriesLimits
+from tocsin.lake.chores import LakeChores
 from tocsin.lake.delta import DeltaLake
 from tocsin.lake.query import QueryLimits, query
 from tocsin.lake.writer import FlushPolicy
@@ -36,7 +37,8 @@ from tocsin.observability import metrics
 from tocsin.observability.collector import collector_of
 from tocsin.observability.meters import Meters
 from tocsin.observability.tracing import Tracing
-from tocsin.runtimes.embedded.runtime import Pace, Runtime, Stores
+from tocsin.runtimes.embedded.models import models_of
+from tocsin.runtimes.embedded.runtime import Chore, Pace, Runtime, Stores
 from tocsin.scores.embedded import EmbeddedAbnormalReadings
 from tocsin.services.anomalies import Anomalies
 from tocsin.services.audit import AuditTrail
@@ -56,6 +58,11 @@ from tocsin.services.series import SeriesCharts
 from tocsin.services.sessions import Sessions
 from tocsin.services.short import ShortQuestions
 from tocsin.services.stream import ChangeStream
+
+MINUTE_S: Final = 60.0
+HOUR_S: Final = 3600.0
+MODEL_SERIES_MAX: Final = 5_000
+"""Series of a tenant and partition whose models are recorded each day; about 500 rows a series."""
 
 
 class Application:
@@ -109,6 +116,7 @@ class Application:
         self.access = AccessStore(config.data / "access.db", self.clock)
         opened.callback(self.access.close)
         self.admin_key = self.access.bootstrap_admin()
+        self.lake_chores = LakeChores(self.lake, self.stores.commits, self.clock)
         self.runtime = Runtime(
             self.stores,
             config.settings_of,
@@ -116,13 +124,29 @@ class Application:
             self.clock,
             self.meters,
             _pace(config),
-            chores=(self.access.write_last_used,),
+            chores=self._chores(),
+            projected=self.lake_chores.projected,
         )
         self.services = self._services(config, opened)
         self.app = create_app(self.services, limits=_request_limits(config), pages=web.routes(self.services))
         opened.callback(self.runtime.stop)
         self.server = HttpServer(self.app, config.http, self.services.stream)
         opened.callback(self.server.stop)
+
+    def _chores(self) -> list[Chore]:
+        return [
+            Chore("last-used", MINUTE_S, self.access.write_last_used),
+            Chore("lake-episodes", MINUTE_S, self.lake_chores.take_in),
+            Chore("lake-merge", HOUR_S, self.lake_chores.merge),
+            Chore("lake-models", HOUR_S, self._record_models),
+        ]
+
+    def _record_models(self) -> None:
+        now_ms = self.clock.now_ms()
+        self.lake_chores.record_models(
+            self.access.tenants(),
+            lambda tenant: models_of(self.runtime.workers, tenant, now_ms, MODEL_SERIES_MAX),
+        )
 
     def _services(self, config: Config, opened: ExitStack) -> Services:
         stores, views, clock = self.stores, self.runtime.views, self.clock

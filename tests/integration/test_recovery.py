@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -59,9 +59,9 @@ def stores_in(folder: Path) -> Iterator[Stores]:
 
 
 @contextmanager
-def running(stores: Stores, pace: Pace) -> Iterator[Runtime]:
-    meters = Meters()
-    runtime = Runtime(stores, lambda _: Settings(), lambda: ["t"], SystemClock(), meters, pace)
+def running(stores: Stores, pace: Pace, projected: Callable[[], int] | None = None) -> Iterator[Runtime]:
+    meters, clock = Meters(), SystemClock()
+    runtime = Runtime(stores, lambda _: Settings(), lambda: ["t"], clock, meters, pace, projected=projected)
     runtime.start()
     try:
         yield runtime

@@ -141,6 +141,19 @@ def unpack_cells(captured: bytes, cells: Rows) -> None:
     cells[first : first + len(consulted)] = consulted
 
 
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """One kind of number that a detector has learnt: row i is about the i-th of `series`.
+
+    `hour_of_week` counts from Monday 0:00 local time, -1 where the number is about no hour.
+    """
+
+    name: str
+    series: I64
+    hour_of_week: I64
+    value: F64
+
+
 class SeriesDetector(ABC):
     """Vectorised over many series; stateless itself (state and settings are passed in).
 
@@ -174,6 +187,11 @@ class SeriesDetector(ABC):
     @abstractmethod
     def score(self, readings: Readings, state: SeriesState, settings: Rows, out: Scores) -> None:
         """Score every reading, then learn from it, in row order; releases the GIL."""
+
+    def learnt(self, hot: Rows, cells: Rows) -> list[Learnt]:
+        """What people may read of the state, for the table `models`; nothing unless a detector offers it."""
+        del hot, cells
+        return []
 
     @abstractmethod
     def reference(self, settings: Rows) -> ReferenceSeries:

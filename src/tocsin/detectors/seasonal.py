@@ -17,6 +17,7 @@ from tocsin.detectors.abstract import (
     CellCapture,
     DetectorInfo,
     EpisodeFacts,
+    Learnt,
     Parameter,
     Readings,
     ReferenceSeries,
@@ -106,6 +107,17 @@ class Seasonal(SeriesDetector):
                 rows[:caught].tolist(), since[:caught].tolist(), cells[:caught], strict=True
             ):
                 state.captures.append(_capture(readings, row, since_ms, consulted))
+
+    def learnt(self, hot: Rows, cells: Rows) -> list[Learnt]:
+        series, cell = np.nonzero(cells["visits"])
+        hour_of_week = cell % kernel.WEEKDAYS * 24 + cell // kernel.WEEKDAYS
+        found = [
+            Learnt(name, series, hour_of_week, cells[name][series, cell].astype(np.float64))
+            for name in ("mean", "deviation", "visits")
+        ]
+        every, none = np.arange(len(hot)), np.full(len(hot), -1)
+        names = ("knee", "excess", "smooth_knee", "smooth_excess")
+        return found + [Learnt(name, every, none, hot[name].astype(np.float64)) for name in names]
 
     def reference(self, settings: Rows) -> ReferenceSeries:
         return SeasonalReference(settings)

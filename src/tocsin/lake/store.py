@@ -75,7 +75,9 @@ class LakeStore:
             raise NotFoundError(f"there is no table {name!r} in the lake; tables: {', '.join(TABLES)}")
         if name not in self._tables:
             self.require_writing()
-            self._tables[name] = LakeTable(self.folder, TABLES[name], self._ledger)
+            with self.writing:
+                if name not in self._tables:
+                    self._tables[name] = LakeTable(self.folder, TABLES[name], self._ledger)
         return self._tables[name]
 
     def snapshot(self) -> Snapshot:

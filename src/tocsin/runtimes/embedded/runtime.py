@@ -66,6 +66,15 @@ class Pace:
     flush: FlushPolicy = field(default_factory=FlushPolicy)
 
 
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """Work that is done again and again beside the processing; a full disk puts it off, other errors end."""
+
+    name: str
+    every_s: float
+    work: Callable[[], None]
+
+
 class Runtime:
     """Start it, stop it; if any of its threads fails it stops, and `failure` says why."""
 
@@ -77,14 +86,16 @@ class Runtime:
         clock: Clock,
         meters: Meters,
         pace: Pace | None = None,
-        chores: Sequence[Callable[[], None]] = (),
+        chores: Sequence[Chore] = (),
+        projected: Callable[[], int] | None = None,
     ) -> None:
-        """`chores` are run once with every tick, such as writing down what may wait a minute."""
+        """`projected` tells up to which outbox row others have what they need, so that it may be pruned."""
         self._stores: Final = stores
         self._clock: Final = clock
         self._meters: Final = meters
         self._pace: Final = pace or Pace()
         self._chores: Final = tuple(chores)
+        self._projected: Final = projected or stores.inbox.position
         self._stopping = threading.Event()
         self._episodes = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -116,8 +127,11 @@ class Runtime:
         self._run(
             "checkpoints", lambda: self._every(self._pace.checkpoint_s, self._checkpoint, CHECKPOINT_SHARE)
         )
-        self._run("ticks", lambda: self._every(self._pace.tick_s, self._tick))
+        self._run("ticks", lambda: self._every(self._pace.tick_s, self._decisions.tick))
         self._run("corrections", lambda: self._every(self._pace.correction_s, self._decisions.corrections))
+
+        for chore in self._chores:
+            self._run(chore.name, partial(self._every, chore.every_s, chore.work))
 
     def stop(self) -> None:
         """Finish the running steps, write a last checkpoint; idempotent. The stores stay open."""
@@ -225,7 +239,7 @@ class Runtime:
             before = inbox.last_change()
             inbox.fold(rows, self._clock.now_ms())
             count_changes(self._meters, inbox.changes(before, limit=OUTBOX_ROWS))
-            commits.prune_outbox(rows[-1].sequence)
+            commits.prune_outbox(min(rows[-1].sequence, self._projected()))
             self._meters.record(metrics.INBOX_FOLD_DURATION, self._clock.monotonic_s() - started_s)
 
     def _flush(self) -> None:
@@ -233,11 +247,6 @@ class Runtime:
         while self._lake_writer.run_once(self._clock.now_ms()) and not self._stopping.is_set():
             self._meters.record(metrics.LAKE_FLUSH_DURATION, self._clock.monotonic_s() - started_s)
             started_s = self._clock.monotonic_s()
-
-    def _tick(self) -> None:
-        self._decisions.tick()
-        for chore in self._chores:
-            chore()
 
     def _checkpoint(self) -> None:
         started_s = self._clock.monotonic_s()

@@ -1,0 +1,55 @@
+"""What the lake does by itself: take in episodes and models, and merge small files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pyarrow as pa
+
+from tocsin.clock import Clock
+from tocsin.commit.abstract import CommitStore
+from tocsin.lake.compaction import compact
+from tocsin.lake.delta import DeltaLake
+from tocsin.lake.projections import OUTBOX_WRITER, append_episodes
+from tocsin.lake.schemas import EPISODES, MODELS
+from tocsin.lake.tables import append_table
+from tocsin.lake.upkeep import vacuum
+
+_PAGE = 5_000
+_DAY_MS = 86_400_000
+
+
+class LakeChores:
+    """Each is repeated by whoever owns the threads; all of them may be repeated at any time."""
+
+    def __init__(self, lake: DeltaLake, commits: CommitStore, clock: Clock) -> None:
+        self._lake = lake
+        self._commits = commits
+        self._clock = clock
+        self._projected = lake.store.table(EPISODES.name).writers.get(OUTBOX_WRITER, 0)
+
+    def projected(self) -> int:
+        """The outbox row up to which episodes are in the lake."""
+        return self._projected
+
+    def take_in(self) -> None:
+        """Add new states of episodes."""
+        while rows := self._commits.outbox(self._projected, limit=_PAGE):
+            append_episodes(self._lake.store, rows)
+            self._projected = rows[-1].sequence
+
+    def merge(self) -> None:
+        """Merge small files and remove those that nothing refers to any more."""
+        for _ in compact(self._lake.store):
+            pass
+        vacuum(self._lake.store)
+
+    def record_models(self, tenants: list[str], models_of: Callable[[str], pa.Table | None]) -> None:
+        """Once a day (UTC), write down what detectors have learnt."""
+        day = self._clock.now_ms() // _DAY_MS
+        for tenant in tenants:
+            writer = f"models-{tenant}"
+            if self._lake.store.table(MODELS.name).writers.get(writer, -1) < day:
+                rows = models_of(tenant)
+                if rows is not None:
+                    append_table(self._lake.store, MODELS.name, rows, writer=writer, version=day)

@@ -1,0 +1,69 @@
+"""What the lake takes in by itself: episodes and models become tables that SQL reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.integration.test_recovery import QUICK, running, send, settled, stores_in
+from tests.kit import events_of, fleet
+from tocsin.clock import ManualClock
+from tocsin.lake.chores import LakeChores
+from tocsin.lake.delta import DeltaLake
+from tocsin.lake.query import query
+from tocsin.runtimes.embedded.models import models_of
+
+DAY_MS = 86_400_000
+
+
+def test_episodes_and_models_can_be_read_as_tables(tmp_path: Path) -> None:
+    """Each state of an episode is there once, and once a day what every series has learnt."""
+    rows = fleet(5, devices=4, steps=300)
+    clock = ManualClock(20_000 * DAY_MS)
+    with stores_in(tmp_path) as stores, running(stores, QUICK) as runtime:
+        assert isinstance(stores.lake, DeltaLake)
+        chores = LakeChores(stores.lake, stores.commits, clock)
+        for at in range(0, len(rows), 100):
+            send(stores, events_of(rows[at : at + 100]))
+        settled(runtime)
+        stored = {episode.id for episode in stores.commits.episodes("t", limit=1000)}
+        for _ in range(2):
+            chores.merge()
+            chores.record_models(
+                ["t"], lambda tenant: models_of(runtime.workers, tenant, clock.now_ms(), 100)
+            )
+        clock.sleep(86_400)
+        chores.record_models(["t"], lambda tenant: models_of(runtime.workers, tenant, clock.now_ms(), 100))
+
+        def ask(sql: str) -> list[dict[str, object]]:
+            assert isinstance(stores.lake, DeltaLake)
+            found: list[dict[str, object]] = query(
+                sql, lake=stores.lake, log=stores.log, tenant="t"
+            ).to_pylist()
+            return found
+
+        assert ask("SELECT count(DISTINCT recorded) AS days FROM models") == [{"days": 2}]
+        learnt = ask("SELECT DISTINCT parameter, hour_of_week FROM models WHERE name = 'mean'")
+        assert {row["parameter"] for row in learnt} == {"temperature", "humidity"}
+        assert all(isinstance(row["hour_of_week"], int) for row in learnt)
+        assert stored
+
+
+def test_the_outbox_waits_until_the_lake_has_its_episodes(tmp_path: Path) -> None:
+    """Nothing is pruned that the table of episodes still needs; taking it in twice adds nothing."""
+    rows = fleet(5, devices=4, steps=300)
+    with stores_in(tmp_path) as stores:
+        assert isinstance(stores.lake, DeltaLake)
+        chores = LakeChores(stores.lake, stores.commits, ManualClock())
+        with running(stores, QUICK, projected=chores.projected) as runtime:
+            send(stores, events_of(rows))
+            settled(runtime)
+            chores.take_in()
+            chores.take_in()
+            counted = query(
+                "SELECT count(*) AS states, count(DISTINCT id) AS episodes FROM episodes",
+                lake=stores.lake, log=stores.log, tenant="t",
+            ).to_pylist()[0]  # fmt: skip
+            ids = {episode.id for episode in stores.commits.episodes("t", limit=1000)}
+            states = sum(len(stores.commits.revisions("t", each)) for each in ids)
+    assert counted == {"states": states, "episodes": len(ids)}
+    assert states > 0

@@ -42,15 +42,15 @@ def number(value: float | None) -> str:
 
 
 def amount(value: float | None, unit: str) -> str:
-    """A number with its unit, if it has one.
+    """A number with its unit, if it has one, on one line.
 
     >>> amount(33.89, "°C"), amount(51.0, "%"), amount(None, "°C"), amount(3.0, "")
-    ('33.89 °C', '51%', '–', '3')
+    ('33.89\\xa0°C', '51%', '–', '3')
     """
     text = number(value)
     if not unit or text == "–":
         return text
-    return f"{text}%" if unit == "%" else f"{text} {unit}"
+    return f"{text}%" if unit == "%" else f"{text}\N{NO-BREAK SPACE}{unit}"
 
 
 def duration(ms: int) -> str:

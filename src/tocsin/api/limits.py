@@ -14,6 +14,8 @@ from tocsin.api.problems import problem_response
 _RETRY_AFTER: Final = {"Retry-After": "1"}
 EVENTS_PATH: Final = "/v1/events"
 STREAM_PATH: Final = "/v1/stream"
+ALIVE_PATH: Final = "/healthz"
+_UNGUARDED: Final = frozenset({STREAM_PATH, ALIVE_PATH})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,8 @@ class RequestGuard:
     """ASGI middleware that applies RequestLimits, with or without a Content-Length.
 
     Refusals for want of room come at once, before any byte of the body is read. A listener to the
-    stream counts against the bound of the stream instead of `requests_max`.
+    stream counts against the bound of the stream instead of `requests_max`. Whether the process is
+    alive is always answered: it costs nothing, and whoever asks would restart it.
     """
 
     def __init__(self, app: ASGIApp, limits: RequestLimits) -> None:
@@ -58,7 +61,7 @@ class RequestGuard:
         self._held = InFlight()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] == STREAM_PATH:
+        if scope["type"] != "http" or scope["path"] in _UNGUARDED:
             await self._app(scope, receive, send)
             return
         if self._held.requests >= self._limits.requests_max:

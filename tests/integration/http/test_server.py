@@ -140,7 +140,7 @@ def test_trickling_body_is_given_up(make_world: Callable[..., World]) -> None:
 
 
 def test_crowd_is_refused_not_queued(make_world: Callable[..., World]) -> None:
-    """More requests at once than allowed get 503 with Retry-After."""
+    """More requests at once than allowed get 503 with Retry-After; the process still says it is alive."""
     world = make_world(limits=RequestLimits(requests_max=1, idle_s=5))
     with serving(world) as server, socket.create_connection((server.host, server.port)) as slow:
         token = world.key(Role.OPERATOR)
@@ -149,8 +149,10 @@ def test_crowd_is_refused_not_queued(make_world: Callable[..., World]) -> None:
             b"Authorization: Bearer " + token.encode() + b"\r\nContent-Length: 1000\r\n\r\n{"
         )
         time.sleep(0.2)
-        answer = httpx.get(server.url + "/healthz")
+        answer = httpx.get(server.url + "/readyz")
+        alive = httpx.get(server.url + "/healthz")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert alive.status_code == 200
 
 
 def test_tls_by_certificate_files(world: World, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ HOT: Final = np.dtype(
         ("spare", np.uint8),
     ]
 )
-CELL: Final = np.dtype([("mean", np.float64), ("deviation", np.float32), ("visits", np.int32)])
+CELL: Final = np.dtype([("mean", np.float64), ("deviation", np.float32), ("visits", np.uint8)])
 SETTINGS: Final = np.dtype(
     [
         *WATCH_SETTINGS_FIELDS,
@@ -90,6 +90,7 @@ VISITS_FULL: Final = 10
 MAGNITUDE_MAX: Final = 1e120  # squares and their sums stay finite
 DEVIATION_MAX: Final = 3e38  # of a float32
 COUNT_MAX: Final = 1_000_000_000
+VISITS_MAX: Final = 250  # of a cell, in one byte; beyond ten they only weigh cells against each other
 RELATIVE_FLOOR: Final = 1e-2  # of the mean, while a series has never changed
 SPREAD_MIN: Final = 1e-150
 LASTING_EFOLDS: Final = 3.5  # what lasts must be rarer than a first sign
@@ -229,7 +230,7 @@ def close_hour(row: Any, cell: Any, rule: Any) -> None:
     if row.has_week != 0:
         row.week_level += (mean - row.week_mean - row.week_level) * rule.level_gain
     row.pace = max(count, row.pace + (count - row.pace) * PACE_FADE)
-    visits = min(cell.visits + 1, COUNT_MAX)
+    visits: int = min(int(cell.visits) + 1, VISITS_MAX)
     gain = 1.0 / visits if visits <= VISITS_FULL else GAIN
     step = mean - cell.mean
     deviation = np.float64(cell.deviation)
@@ -257,7 +258,7 @@ def look_up(row: Any, cells: Any, cell: int, rule: Any) -> None:
     visits = 0
     mean = 0.0
     for j in range(first, first + WEEKDAYS):
-        visits += cells[j].visits
+        visits += int(cells[j].visits)
         mean += cells[j].mean * cells[j].visits
     row.has_day = 1 if visits > 0 else 0
     row.has_week = 1 if cells[cell].visits > 0 else 0

@@ -29,7 +29,7 @@ class Cell:
 
     def visit(self, mean: float, within: float) -> None:
         """Fold in one hour: a plain mean over ten visits, then an exponential one."""
-        self.visits += 1
+        self.visits = min(self.visits + 1, 250)
         gain = 1.0 / self.visits if self.visits <= 10 else TWO_ELEVENTHS
         step = mean - self.mean
         old = self.deviation * self.deviation + gain * (step * step)

@@ -28,6 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that has learnt a quiet pump up to some minutes ago."""
     with Server(tmp_path_factory.mktemp("pages") / "data") as running:
         send(running, quiet_until(minutes_ago=20))
+        running.digest()  # waits until all is processed: kernels may still have to be compiled
         yield running
 
 
@@ -61,7 +62,9 @@ def quiet_until(minutes_ago: int) -> list[Row]:
 
 def send(server: Server, rows: list[Row]) -> None:
     headers = {"Authorization": f"Bearer {server.key}", "Content-Type": "application/x-ndjson"}
-    answer = httpx.post(server.url + "/v1/events", content=encode_ndjson(events_of(rows)), headers=headers)
+    answer = httpx.post(
+        server.url + "/v1/events", content=encode_ndjson(events_of(rows)), headers=headers, timeout=120
+    )
     assert answer.status_code == httpx.codes.OK, answer.text
 
 

@@ -15,7 +15,7 @@ from tocsin.processing.hashing import combine_keys
 from tocsin.processing.state import TenantState
 from tocsin.processing.tables import find_or_add
 
-_NEW_SERIES_STEP: Final = 65_536
+_NEW_SERIES_STEP: Final = 1024
 """Room is made for so many new series at a time, so that a batch of known ones reserves little."""
 
 

@@ -38,6 +38,7 @@ def serve(
     from tocsin.observability.logging import configure_logging
 
     configure_logging(loaded.observability.log_level, loaded.observability.log_format)
+    allow_many_files()
     application = Application(loaded)
     try:
         _run(application)
@@ -46,6 +47,19 @@ def serve(
     if application.runtime.failure is not None:
         fail("failed", f"{application.runtime.failure}; what was acknowledged is safe", json)
     finish({"stopped": True, "data": str(loaded.data)}, ["stopped"], json, Exit.OK)
+
+
+def allow_many_files() -> None:
+    """Open as many files as the system lets this process: every connection is one, and they must not run out.
+
+    A thread that finds none left may have to end the process.
+    """
+    import resource
+    from contextlib import suppress
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # some systems say `unlimited` and mean less
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _run(application: Application) -> None:

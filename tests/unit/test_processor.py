@@ -188,6 +188,14 @@ def test_replay_behind_checkpoints_arrives_at_the_same_state(seed: int, data: st
     )
 
 
+def test_a_correction_of_an_unknown_device_does_nothing() -> None:
+    """A decision about a device that has sent nothing yet asks for no history and changes no state."""
+    records = log_of([Correct(tenant="t", devices=("pump-0",)), *split(fleet(1), 50)])
+    state, _ = run(records)
+    plain, _ = run(log_of(split(fleet(1), 50)))
+    assert _sums(state) == _sums(plain)
+
+
 def _sums(state: PartitionState) -> tuple[str, str, str]:
     totals = state.totals()
     return totals.raw, totals.scored, totals.final

@@ -125,7 +125,8 @@ def _decide(
             _touch(state, control.tenant, control.devices)
             tenant = state.tenant(control.tenant)
             for name in control.devices:
-                if applied is not None and applied.has_device(offset, control.tenant, name):
+                done = applied is not None and applied.has_device(offset, control.tenant, name)
+                if done or tenant.device_number(name) is None:
                     continue
                 events = history(control.tenant, name, offset)
                 correction = correct(events, name, tenant, state.partition, offset)

@@ -95,7 +95,12 @@ class Application:
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Block until the runtime has failed or `end` is called; False after the timeout."""
-        return self._ended.wait(timeout_s)
+        if timeout_s is not None:
+            return self._ended.wait(timeout_s)
+        # A signal that the kernel hands to another thread does not wake this one: it has to look by itself.
+        while not self._ended.wait(1.0):
+            pass
+        return True
 
     def end(self) -> None:
         """Let `wait` return; safe in signal handlers and from any thread."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tocsin.cli.opened import TENANT, ask, config_of, opened, wait_until_caught_up
+from tocsin.cli.opened import TENANT, ask, config_of, opened
 from tocsin.cli.options import ConfigFile, DataFolder, ServerUrl, Token
 from tocsin.cli.output import Exit, JsonFlag, finish, lines_of, note
 
@@ -30,7 +30,6 @@ def digest(
         result = _asked(url, token, wait_s)
     else:
         with opened(config_of(config, data)) as application:
-            wait_until_caught_up(application)
             result = _plain(application.runtime.views.digest(TENANT))
     pending = bool(result["pending"]) or not result["caught_up"]
     if pending:

@@ -35,7 +35,7 @@ def require_folder(config: Config) -> None:
 
 @contextmanager
 def opened(config: Config) -> Iterator[Application]:
-    """The data folder, recovered and working, without a web server.
+    """The data folder, recovered and with all that was acknowledged processed, without a web server.
 
     InvalidInputError if there is none; StorageUnavailableError if it is in use.
     """
@@ -47,6 +47,7 @@ def opened(config: Config) -> Iterator[Application]:
     application = Application(config)
     try:
         application.runtime.start()
+        wait_until_caught_up(application)
         yield application
     finally:
         application.stop()

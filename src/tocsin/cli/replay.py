@@ -32,7 +32,6 @@ def replay(
     is changed, except that --correct publishes revisions where something differs, as for late data.
     """
     with opened(config_of(config, data)) as application:
-        wait_until_caught_up(application)
         replayed = _replay(application, device or [])
         differing = [each for each in replayed if each.differing]
         if correct and differing:

@@ -63,7 +63,7 @@ format: .venv/.dev ## rewrite the code in the agreed style
 
 clean: ## remove all that was built or installed, keep data
 	rm -rf .venv site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests benchmarks proof -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.runtime: requirements/runtime.txt $(LOCKS)
 	@PYTHON=$(PYTHON) scripts/install runtime

@@ -31,7 +31,7 @@ def detected(path: Path, mapping: Mapping) -> Iterator[tuple[list[Episode], pl.L
     with TemporaryDirectory() as folder:
         backtest = _run(path, mapping, Path(folder), verdicts=True)
         table = Path(folder) / "verdicts.parquet"
-        write_verdicts(table, backtest.verdicts)
+        write_verdicts(table, [run.verdicts for run in backtest.partitions if run.verdicts])
         yield _last(backtest), pl.scan_parquet(table)
 
 
@@ -44,5 +44,5 @@ def _run(path: Path, mapping: Mapping, out: Path, *, verdicts: bool) -> Backtest
 
 def _last(backtest: Backtest) -> list[Episode]:
     """Of each episode what it ended as; episodes of a whole device (silence, clock) are not counted here."""
-    newest = {episode.id: episode for episode in backtest.episodes}
+    newest = {episode.id: episode for run in backtest.partitions for episode in run.episodes}
     return [episode for episode in newest.values() if episode.parameter and not episode.retracted]

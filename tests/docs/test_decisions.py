@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,8 @@ def test_every_dependency_has_a_reason(root: Path) -> None:
     """The tables of ADR 0002 and pyproject.toml name the same packages."""
     project = tomllib.loads((root / "pyproject.toml").read_text())
     groups = project["dependency-groups"]
-    wanted = [*project["project"]["dependencies"], *groups["dev"], *groups["install"]]
+    extras = project["project"]["optional-dependencies"].values()
+    wanted = [*project["project"]["dependencies"], *groups["dev"], *groups["install"], *chain(*extras)]
     names = {re.match(r"[\w.-]+", requirement)[0] for requirement in wanted}  # type: ignore[index]
     text = (root / "docs" / "adr" / "0002-dependencies.md").read_text()
     assert set(re.findall(r"^\| ([a-z][\w.-]+) \| (?!field)", text, re.MULTILINE)) - {"package"} == names

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,9 +28,18 @@ if TYPE_CHECKING:
     from tocsin.config import Config
     from tocsin.control import Settings
     from tocsin.files import EventFile
-    from tocsin.runtimes.backtest.run import BacktestOptions, Summary
+    from tocsin.inbox.abstract import Inbox
+    from tocsin.runtimes.backtest.results import Summary
+    from tocsin.runtimes.backtest.run import BacktestOptions
 
 _TENANT = "default"
+
+
+class RuntimeName(StrEnum):
+    """Where the processor runs."""
+
+    EMBEDDED = "embedded"
+    SPARK = "spark"
 
 
 def backtest(
@@ -53,6 +65,12 @@ def backtest(
     partitions: Annotated[
         int, typer.Option(min=1, max=4096, help="Partitions; no result depends on it.")
     ] = 1,
+    runtime: Annotated[
+        RuntimeName, typer.Option(help="spark needs the extra `spark` and Java; no digest depends on it.")
+    ] = RuntimeName.EMBEDDED,
+    master: Annotated[
+        str, typer.Option(help="Spark's master, such as local[2] or spark://host:7077.")
+    ] = "local[2]",
     seed: Annotated[
         int, typer.Option(help="For detectors that draw random numbers; seasonal and health draw none.")
     ] = 1,
@@ -77,7 +95,12 @@ def backtest(
         batch_rows=batch_rows,
         partitions=partitions,
     )
-    result = _result(_run(source, options, loaded), out, seed)
+    with progress("reading", source.rows) as advance, _empty_inbox(loaded) as inbox:
+        if runtime is RuntimeName.SPARK:
+            summary = _on_spark(master, source, options, inbox, _steps(advance))
+        else:
+            summary = _embedded(source, options, inbox, _steps(advance))
+    result = _result(summary, out, seed)
     finish(result, lines_of(result), json)
 
 
@@ -93,32 +116,56 @@ def _settings(config: Config, name: str | None) -> Settings:
     return msgspec.structs.replace(settings, detectors=alone)
 
 
-def _run(source: EventFile, options: BacktestOptions, config: Config) -> Summary:
-    """The folded anomalies go through an inbox of their own, which is thrown away."""
+def _embedded(
+    source: EventFile, options: BacktestOptions, inbox: Inbox, read: Callable[[int], None]
+) -> Summary:
+    from tocsin.clock import SystemClock
+    from tocsin.runtimes.backtest.run import run_backtest
+
+    return run_backtest(source, options, inbox, SystemClock(), read)
+
+
+def _on_spark(
+    master: str, source: EventFile, options: BacktestOptions, inbox: Inbox, read: Callable[[int], None]
+) -> Summary:
+    from tocsin.clock import SystemClock
+    from tocsin.runtimes.spark.run import run_on_spark
+    from tocsin.runtimes.spark.session import spark_session
+
+    with spark_session(master) as session:
+        return run_on_spark(session, source, options, inbox, SystemClock(), read)
+
+
+@contextmanager
+def _empty_inbox(config: Config) -> Iterator[Inbox]:
+    """An inbox for the anomalies of this run, which is thrown away."""
     from tempfile import TemporaryDirectory
 
-    from tocsin.clock import SystemClock
     from tocsin.inbox.embedded import EmbeddedInbox
     from tocsin.inbox.folding import Windows
-    from tocsin.runtimes.backtest.run import run_backtest
 
     windows = Windows(
         correlation_ms=config.inbox.correlation_window_s * 1000,
         recurrence_ms=config.inbox.recurrence_window_s * 1000,
     )
-    with TemporaryDirectory(prefix="tocsin-backtest-") as folder, progress("reading", source.rows) as advance:
+    with TemporaryDirectory(prefix="tocsin-backtest-") as folder:
         inbox = EmbeddedInbox(Path(folder) / "inbox.db", windows)
-        seen = 0
-
-        def read(rows: int) -> None:
-            nonlocal seen
-            advance(rows - seen)
-            seen = rows
-
         try:
-            return run_backtest(source, options, inbox, SystemClock(), read)
+            yield inbox
         finally:
             inbox.close()
+
+
+def _steps(advance: Callable[[int], None]) -> Callable[[int], None]:
+    """From rows read so far to rows read since the last call."""
+    seen = 0
+
+    def read(rows: int) -> None:
+        nonlocal seen
+        advance(rows - seen)
+        seen = rows
+
+    return read
 
 
 def _result(summary: Summary, out: Path, seed: int) -> dict[str, Any]:

@@ -46,6 +46,10 @@ class Report:
     refused: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[int]] = field(default_factory=dict)
 
+    def outcome(self) -> dict[str, int]:
+        """Rows read, those without a value, and those refused by code."""
+        return {"read": self.rows, "empty": self.empty, **self.refused}
+
     def refuse(self, code: str, rows: list[int]) -> None:
         """Count rows that are refused for one reason."""
         self.refused[code] = self.refused.get(code, 0) + len(rows)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
-import numpy as np
-
-from tocsin.control import Control, encode_control
+from tocsin.control import Control, Settings, SettingsChanged, encode_control
 from tocsin.events import EventBatch, encode_events
+from tocsin.files import EventFile
 from tocsin.ingest.routing import Router
+from tocsin.ingest.stamping import stamp
 from tocsin.log.abstract import Record, RecordKind
 
 
@@ -21,15 +21,28 @@ class Feed:
         self.ends: Final = [0] * partitions
         self._router = Router(partitions)
 
-    def events(self, batch: EventBatch, arrival_ms: int) -> Iterator[Record]:
-        """The batch as one record for each partition that has any of it."""
-        for partition, part in self._router.route(self.tenant, batch):
-            payload = encode_events(part)
-            yield self._record(partition, RecordKind.EVENTS, len(part), arrival_ms, payload)
+    def settings(self, settings: Settings) -> Iterator[Record]:
+        """The tenant's settings for every partition, in force from the beginning."""
+        change = SettingsChanged(tenant=self.tenant, effective_ms=0, settings=settings)
+        for partition in range(len(self.ends)):
+            yield self.control(partition, change)
+
+    def file(self, source: EventFile, batch_rows: int, progress: Callable[[int], None]) -> Iterator[Record]:
+        """The records of a whole file; `progress` gets the rows read so far."""
+        for chunk in source.chunks(batch_rows):
+            batch, _ = stamp(chunk.batch, chunk.arrival_ms)
+            # One arrival for a record: that of its last event.
+            yield from self._events(batch, int(chunk.arrival_ms[-1]) if len(chunk) else 0)
+            progress(source.report.rows)
 
     def control(self, partition: int, control: Control) -> Record:
         """A decision for one partition."""
         return self._record(partition, RecordKind.CONTROL, 1, 0, encode_control(control))
+
+    def _events(self, batch: EventBatch, arrival_ms: int) -> Iterator[Record]:
+        for partition, part in self._router.route(self.tenant, batch):
+            payload = encode_events(part)
+            yield self._record(partition, RecordKind.EVENTS, len(part), arrival_ms, payload)
 
     def _record(
         self, partition: int, kind: RecordKind, count: int, arrival_ms: int, payload: bytes
@@ -37,8 +50,3 @@ class Feed:
         offset = self.ends[partition]
         self.ends[partition] += count
         return Record(partition, offset, count, kind, self.tenant, arrival_ms, payload)
-
-
-def arrival_of(arrival_ms: np.ndarray[tuple[int], np.dtype[np.int64]]) -> int:
-    """One arrival for a record: that of its last event."""
-    return int(arrival_ms[-1]) if len(arrival_ms) else 0

@@ -52,7 +52,7 @@ def session() -> Iterator[SparkSession]:
 
 def run(out: Path, fleet: Path, *options: str) -> dict[str, Any]:
     """The summary of `tocsin backtest` with these options."""
-    command = [COMMAND, "backtest", str(fleet), "--out", str(out), "--json", *options]
+    command = [str(COMMAND), "backtest", str(fleet), "--out", str(out), "--json", *options]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
     summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return summary

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Self
 
 import pyarrow as pa
 
-from tocsin import web
+from tocsin import threads, web
 from tocsin.access.audit import AuditLog
 from tocsin.access.rate_limit import RateLimiter, RateLimits
 from tocsin.access.store import AccessStore
@@ -75,7 +74,7 @@ class Application:
     def __init__(self, config: Config, clock: Clock | None = None) -> None:
         self.config: Final = config
         self.clock: Final = clock or SystemClock()
-        self._ended = threading.Event()
+        self._ended = threads.event()
         with ExitStack() as opened:
             self._build(config, opened)
             self._opened: Final = opened.pop_all()

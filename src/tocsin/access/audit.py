@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, Final
 import apsw
 import msgspec
 
+from tocsin import threads
 from tocsin.access.audit_entry import AuditEntry, Outcome, StoredEntry, chain_hash, clipped
 from tocsin.clock import Clock
 from tocsin.errors import TocsinError
@@ -72,10 +72,9 @@ class AuditLog:
         self._written = 0
         self._since_prune = _PRUNE_EVERY
         self._failure: Exception | None = None
-        self._closing = threading.Event()
-        self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
-        self._thread.start()
+        self._closing = threads.event()
+        self._changed = threads.condition()
+        self._thread = threads.start("audit", self._run)
 
     def record(self, entry: AuditEntry) -> None:
         """Queue an entry; does not block."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from tocsin import threads
 from tocsin.events import I32, U8, Strings
 from tocsin.interning import Interner
 
@@ -32,7 +32,7 @@ class DeviceScope:
         self._pattern_column = Strings.of(list(patterns))
         self._single = np.frombuffer(devices[0].encode(), np.uint8) if len(devices) == 1 else None
         self._index: Interner | None = None
-        self._lock = threading.Lock()
+        self._lock = threads.lock()
 
     def covers(self, names: Strings) -> BoolArray:
         """Which of the names belong to the scope."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
+from tocsin import threads
 from tocsin.clock import Clock
 from tocsin.errors import RateLimitedError
 
@@ -43,7 +43,7 @@ class RateLimiter:
         self._clock = clock
         self._buckets_max = buckets_max
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threads.lock()
 
     def take(self, key_id: str, *, bytes_: int = 0) -> None:
         """Let one request pass or raise RateLimitedError with the time after which it would."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Final
 import apsw
 import msgspec
 
+from tocsin import threads
 from tocsin.access.credential import Credential, CredentialKind, NewCredential, check_new, check_tenant
 from tocsin.access.device_scope import DeviceScope
 from tocsin.access.principal import Principal, Role
@@ -72,7 +72,7 @@ class AccessStore:
         self._readers = Readers(path, tuning)
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._used: dict[str, int] = {}
-        self._lock = threading.Lock()
+        self._lock = threads.lock()
         self._closed = False
 
     def authenticate(self, token: str) -> Principal:

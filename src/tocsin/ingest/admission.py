@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from tocsin import threads
 from tocsin.errors import ConflictError
 from tocsin.ingest.catalogue_entries import Entries
 from tocsin.ingest.catalogue_store import CatalogueStore
@@ -28,7 +28,7 @@ class Catalogue:
     def __init__(self, store: CatalogueStore, limits: SeriesLimits | None = None) -> None:
         self._store = store
         self._limits = limits or SeriesLimits()
-        self._lock = threading.Lock()
+        self._lock = threads.lock()
         self._tenants: dict[str, _Guarded] = {}
         rows = 0
         for entries in store.read():
@@ -96,5 +96,5 @@ class _Guarded:
     """A tenant's catalogue, its lock, and what is known but not yet on disk."""
 
     known: TenantCatalogue
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threads.Lock = field(default_factory=threads.lock)
     unsaved: list[Entries] = field(default_factory=list)

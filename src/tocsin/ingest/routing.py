@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 
+from tocsin import threads
 from tocsin.events import I32, I64, EventBatch
 from tocsin.interning import Interner
 from tocsin.sharding import SHARDS, shard_of
@@ -19,7 +18,7 @@ class Router:
 
     def __init__(self, partitions: int) -> None:
         self._partitions = partitions
-        self._lock = threading.Lock()
+        self._lock = threads.lock()
         self._tenants: dict[str, _Shards] = {}
 
     def route(self, tenant: str, batch: EventBatch) -> list[tuple[int, EventBatch]]:
@@ -48,7 +47,7 @@ class _Shards:
 
     def __init__(self, tenant: str) -> None:
         self._tenant = tenant
-        self._lock = threading.Lock()
+        self._lock = threads.lock()
         self._devices = Interner()
         self._shards: I32 = np.zeros(1024, np.int32)
 

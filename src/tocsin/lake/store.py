@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tocsin import threads
 from tocsin.clock import Clock
 from tocsin.errors import FencedError, NotFoundError
 from tocsin.lake.files import LakeFile
@@ -59,7 +59,7 @@ class LakeStore:
     def __init__(self, folder: Path, clock: Clock, *, read_only: bool = False) -> None:
         self.folder: Final = folder
         self.clock: Final = clock
-        self.writing: Final = threading.RLock()
+        self.writing: Final = threads.recursive_lock()
         self.read_only: Final = read_only
         self.unnamed_since_ms: dict[Path, int] = {}
         self._lock_descriptor = -1 if read_only else _lock(folder)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import IntEnum
+
+from tocsin.threads import Future
 
 
 class RecordKind(IntEnum):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Final
 
+from tocsin import threads
 from tocsin.clock import Clock
 from tocsin.errors import StorageUnavailableError
 from tocsin.log.kept import KeptStore, Stopping
@@ -25,7 +25,7 @@ class AnswerBook:
         self._kept = kept
         self._clock = clock
         self._unsettled: dict[Segment, set[int]] = {}
-        self._lock = threading.Lock()
+        self._lock = threads.lock()
 
     def open_segment(self, segment: Segment) -> None:
         """Look into this segment too; it is newer than all before."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from tocsin import threads
 from tocsin.clock import Clock
 from tocsin.errors import CorruptError, InvalidInputError, StorageUnavailableError
 from tocsin.log.abstract import Record, StoredDeadLetter
@@ -48,9 +48,9 @@ class Catalogue:
         self._folder = folder
         self._clock = clock
         self._tuning = tuning
-        self._lock = threading.Lock()
-        self._settling = threading.Lock()
-        self._trimming = threading.Lock()
+        self._lock = threads.lock()
+        self._settling = threads.lock()
+        self._trimming = threads.lock()
         self._open_sealed: list[Segment] = []
         self._folder_lock = FolderLock(folder)
         try:

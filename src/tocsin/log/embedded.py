@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from tocsin import threads
 from tocsin.clock import Clock
 from tocsin.errors import BackpressureError, TocsinError
 from tocsin.log.abstract import Append, Appended, Log, Record, StoredDeadLetter
@@ -48,13 +47,12 @@ class EmbeddedLog(Log):
         self._last_dead_letter = self._catalogue.active.last_dead_letter()
         self._tail = Tail(partitions, tail_bytes_max)
         self._queue = GroupQueue(queue_bytes_max, group_bytes_max)
-        self._grown = threading.Condition()
+        self._grown = threads.condition()
         self._closed = False
         self._failure: BaseException | None = None
-        self._writer = threading.Thread(target=self._write_groups, name="log-writer", daemon=True)
-        self._writer.start()
+        self._writer = threads.start("log-writer", self._write_groups)
 
-    def submit(self, append: Append) -> Future[Appended]:
+    def submit(self, append: Append) -> threads.Future[Appended]:
         for part in append.parts:
             self._check_partition(part.partition)
             if part.count < 1:

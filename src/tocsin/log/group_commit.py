@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final
 
+from tocsin import threads
 from tocsin.errors import BackpressureError
 from tocsin.log.abstract import Append, Appended
 
@@ -19,7 +18,7 @@ class Pending:
 
     append: Append
     size_bytes: int
-    future: Future[Appended] = field(default_factory=Future)
+    future: threads.Future[Appended] = field(default_factory=threads.future)
 
 
 def append_bytes(append: Append) -> int:
@@ -39,9 +38,9 @@ class GroupQueue:
         self._waiting: list[Pending] = []
         self._bytes = 0
         self._closed = False
-        self._changed = threading.Condition()
+        self._changed = threads.condition()
 
-    def put(self, append: Append) -> Future[Appended]:
+    def put(self, append: Append) -> threads.Future[Appended]:
         """Queue the append; BackpressureError when it does not fit or the queue is closed."""
         pending = Pending(append, append_bytes(append))
         pending.future.set_running_or_notify_cancel()  # a client that goes away can't take it back

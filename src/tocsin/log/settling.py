@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+from tocsin import threads
 from tocsin.errors import TocsinError
 
 
@@ -14,10 +14,9 @@ class Settler:
 
     def __init__(self, settle: Callable[[], object]) -> None:
         self._settle = settle
-        self._due = threading.Event()
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="log-settler", daemon=True)
-        self._thread.start()
+        self._due = threads.event()
+        self._closed = threads.event()
+        self._thread = threads.start("log-settler", self._run)
 
     def wake(self) -> None:
         """There is something to settle."""

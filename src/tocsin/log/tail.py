@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
+from tocsin import threads
 from tocsin.log.abstract import Record
 
 _COMPACT_AT: Final = 1024
@@ -44,7 +44,7 @@ class Tail:
         self._order: deque[tuple[int, int]] = deque()
         self._bytes_max = bytes_max
         self._bytes = 0
-        self._lock = threading.Lock()
+        self._lock = threads.lock()
 
     def add(self, records: Sequence[Record]) -> None:
         """Records that have just become durable, each partition's in order."""

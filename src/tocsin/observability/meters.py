@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -14,6 +13,7 @@ from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetr
 from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry, generate_latest
 
+from tocsin import threads
 from tocsin.observability.collector import Collector
 from tocsin.observability.metrics import Counter, Gauge, Histogram, Metric, all_metrics
 
@@ -42,7 +42,7 @@ class Meters:
             readers.append(PeriodicExportingMetricReader(exporter, export_interval_millis=interval_ms))
         self._provider = MeterProvider(readers, resource=resource or Resource.get_empty())
         self._observed: dict[Gauge, dict[Labels, Callable[[], float]]] = {}
-        self._lock = threading.Lock()
+        self._lock = threads.lock()
         self._closed = False
         self._make_instruments(self._provider.get_meter("tocsin"))
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -38,6 +36,7 @@ from tocsin.observability.metrics import (
 )
 from tocsin.observability.tracing import SpanName, Tracing
 from tocsin.services.receipt import LINES_TOLD_MAX, Receipt, receipt_of, repeated_receipt, told_by
+from tocsin.threads import Future, pool, semaphore
 
 NAME_CHARACTERS_MAX: Final = 256
 
@@ -91,8 +90,8 @@ class Ingest:
         self._tracing = tracing
         self._config = config
         self._parse_limits = parse_limits
-        self._places = threading.BoundedSemaphore(bodies_max)
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ingest")
+        self._places = semaphore(bodies_max)
+        self._pool = pool(threads, "ingest")
         self._router = Router(log.partitions)
 
     async def deliver(self, principal: Principal, delivery: Delivery) -> Receipt:

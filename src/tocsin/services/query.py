@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Final, Protocol
 
 import pyarrow as pa
 
+from tocsin import threads
 from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
 from tocsin.errors import BackpressureError
@@ -31,7 +31,7 @@ class Queries:
 
     def __init__(self, sql: Sql, *, at_once_max: int = AT_ONCE_MAX) -> None:
         self._sql = sql
-        self._places = threading.BoundedSemaphore(at_once_max)
+        self._places = threads.semaphore(at_once_max)
 
     def run(self, principal: Principal, sql: str) -> pa.Table:
         """The rows of one SELECT over the principal's tenant; BackpressureError when too many are asked."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hmac
 import secrets
-import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
+from tocsin import threads
 from tocsin.clock import Clock
 from tocsin.errors import UnauthenticatedError
 
@@ -33,7 +33,7 @@ class Sessions:
         self._clock = clock
         self._sessions_max = sessions_max
         self._sessions: OrderedDict[str, Session] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threads.lock()
 
     def start(self, token: str) -> str:
         """A new cookie for a credential that has just been checked."""

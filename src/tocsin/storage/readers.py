@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
 
+from tocsin import threads
 from tocsin.storage.database import Tuning, open_reader
 from tocsin.storage.faults import storage_faults
 
@@ -21,7 +21,7 @@ class Readers:
         self._tuning = tuning
         self._idle_max = idle_max
         self._idle: list[apsw.Connection] = []
-        self._lock = threading.Lock()
+        self._lock = threads.lock()
 
     @contextmanager
     def lend(self) -> Iterator[apsw.Connection]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
 
+from tocsin import threads
 from tocsin.errors import StorageUnavailableError
 from tocsin.storage.database import MergeRule, Tuning, migrate, open_database
 from tocsin.storage.faults import storage_faults
@@ -22,7 +22,7 @@ class Writer:
         self, path: Path, scripts: Scripts, tuning: Tuning, merge_when: MergeRule | None = None
     ) -> None:
         self._place = str(path)
-        self._lock = threading.Lock()
+        self._lock = threads.lock()
         self._connection: apsw.Connection | None = open_database(path, tuning, merge_when)
         with storage_faults(self._place):
             migrate(self._connection, scripts)

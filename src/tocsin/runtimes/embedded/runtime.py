@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+from tocsin import threads
 from tocsin.clock import Clock
 from tocsin.commit.abstract import CheckpointStore, CommitStore
 from tocsin.control import Settings
@@ -96,10 +96,10 @@ class Runtime:
         self._pace: Final = pace or Pace()
         self._chores: Final = tuple(chores)
         self._projected: Final = projected or stores.inbox.position
-        self._stopping = threading.Event()
-        self._episodes = threading.Event()
-        self._threads: list[threading.Thread] = []
-        self._steps = threading.Semaphore(max(1, self._pace.steps_at_once))
+        self._stopping = threads.event()
+        self._episodes = threads.event()
+        self._threads: list[threads.Running] = []
+        self._steps = threads.semaphore(max(1, self._pace.steps_at_once))
         self._ahead = False  # a state has what no commit has: it must not be written
         self.failure: BaseException | None = None
         self.on_failure: Callable[[], None] = lambda: None
@@ -138,7 +138,7 @@ class Runtime:
         self._stopping.set()
         self._episodes.set()
         for thread in self._threads:
-            if thread is not threading.current_thread():
+            if not thread.is_current():
                 thread.join()
         if self._threads and self.failure is None and not self._ahead:
             self._checkpoint()
@@ -150,9 +150,7 @@ class Runtime:
         return all(ends) and not self._stores.commits.outbox(self._stores.inbox.position(), limit=1)
 
     def _run(self, name: str, work: Callable[[], None]) -> None:
-        thread = threading.Thread(target=self._guarded, args=(name, work), name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        self._threads.append(threads.start(name, partial(self._guarded, name, work)))
 
     def _guarded(self, name: str, work: Callable[[], None]) -> None:
         """Run a thread's work; its failure is that of the whole runtime, loudly."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from tocsin import threads
 from tocsin.commit.abstract import Commit, CommitStore, Lease
 from tocsin.errors import CorruptError
 from tocsin.lake.abstract import Lake
@@ -29,7 +29,7 @@ class Worker:
 
     def __init__(self, partition: int, log: Log, lake: Lake, commits: CommitStore, history: History) -> None:
         self.partition = partition
-        self.lock = threading.Lock()
+        self.lock = threads.lock()
         self.state = PartitionState(partition)
         self._log = log
         self._lake = lake

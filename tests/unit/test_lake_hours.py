@@ -15,8 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.lake_kit import DAY_MS, HOUR_MS, NOW_MS, Row, events, open_lake, record, steady
+from tocsin.lake.columns import merge_records
 from tocsin.lake.compaction import CompactionPolicy, compact
 from tocsin.lake.delta import DeltaLake
+from tocsin.lake.hours import aggregate_hours
 from tocsin.lake.query import query
 from tocsin.lake.rebuilding import rebuild_hours
 
@@ -161,3 +163,41 @@ def test_deviation_of_a_span_keeps_its_digits(tmp_path: Path) -> None:
     )
     assert found.to_pylist()[0]["deviation"] == pytest.approx(statistics.stdev(values[1:]), rel=1e-9)
     lake.close()
+
+
+def plain_parts(rows: Sequence[Row]) -> dict[Key, tuple[float, ...]]:
+    """Count, sum, m2, least and greatest by device, parameter and hour, by Welford, reading by reading."""
+    parts: dict[Key, tuple[float, ...]] = {}
+    for device, ts, readings, _ in rows:
+        for name, value in readings.items():
+            key = (device, name, ts // HOUR_MS * HOUR_MS)
+            count, mean, total, m2, least, greatest = parts.get(key, (0, 0.0, 0.0, 0.0, value, value))
+            difference = value - mean
+            mean += difference / (count + 1)
+            m2 += difference * (value - mean)
+            parts[key] = (count + 1, mean, total + value, m2, min(least, value), max(greatest, value))
+    return {key: (found[0], *found[2:]) for key, found in parts.items()}
+
+
+@settings(max_examples=50, deadline=None)
+@given(rows=ROWS, copies=st.integers(1, 3))
+def test_the_kernel_equals_its_scalar_form(rows: list[Row], copies: int) -> None:
+    """Whether slots are counted out or numbered, sums equal those of plain Python bit for bit."""
+    columns = merge_records("acme", [record(0, events(rows * copies))])
+    hours = aggregate_hours(columns)
+    keys = zip(hours.device.tolist(), hours.parameter.tolist(), hours.hour_ms.tolist(), strict=True)
+    parts = zip(hours.count, hours.sum, hours.m2, hours.min, hours.max, strict=True)
+    found = [
+        ((columns.devices[device], columns.names[parameter], hour_ms), tuple(map(float, part)))
+        for (device, parameter, hour_ms), part in zip(keys, parts, strict=True)
+    ]
+    by_key = dict(found)
+    assert len(by_key) == len(found)
+    assert by_key == plain_parts(rows * copies)
+
+
+def test_squares_beyond_float64_are_infinite() -> None:
+    """Values whose differences overflow leave a square sum that says so, never one that breaks a query."""
+    rows: list[Row] = [("a", NOW_MS, {"t": value}, "") for value in (1.7e308, -1.7e308, 1.7e308)]
+    columns = merge_records("acme", [record(0, events(rows))])
+    assert aggregate_hours(columns).m2.tolist() == [math.inf]

@@ -109,9 +109,9 @@ def merge_records(tenant: str, records: Sequence[Record]) -> EventColumns:
         ts=ts,
         arrival=np.repeat(np.array([record.arrival_ms for record in records], np.int64), counts),
         flags=_joined([batch.flags for batch in batches], np.uint8),
-        stream=_joined([streams.of(batch.streams)[batch.stream] for batch in batches], np.int32),
+        stream=_joined([streams.renumber(batch.streams, batch.stream) for batch in batches], np.int32),
         reading_offsets=_joined_offsets([batch.reading_offsets for batch in batches]),
-        parameter=_joined([names.of(batch.names)[batch.parameter] for batch in batches], np.int32),
+        parameter=_joined([names.renumber(batch.names, batch.parameter) for batch in batches], np.int32),
         value=_joined([batch.value for batch in batches], np.float64),
         text=_joined_strings([batch.text for batch in batches]),
         text_count=_joined([batch.text_count for batch in batches], np.int32),
@@ -129,15 +129,16 @@ class _Numbers:
 
     def __init__(self) -> None:
         self.values: dict[Any, int] = {}
-        self._tables: dict[tuple[Any, ...], I32] = {}
+        self._tables: dict[tuple[Any, ...], I32 | None] = {}
 
-    def of(self, table: tuple[Any, ...]) -> I32:
-        """The number of each value of `table`."""
-        known = self._tables.get(table)
-        if known is None:
+    def renumber(self, table: tuple[Any, ...], indexes: I32) -> I32:
+        """Indexes into `table` as numbers; the same array where both are equal."""
+        if table not in self._tables:
             numbers = [self.values.setdefault(value, len(self.values)) for value in table]
-            known = self._tables[table] = np.array(numbers, np.int32)
-        return known
+            same = numbers == list(range(len(table)))
+            self._tables[table] = None if same else np.array(numbers, np.int32)
+        known = self._tables[table]
+        return indexes if known is None else known[indexes]
 
 
 def _joined(parts: list[npt.NDArray[Any]], dtype: Any) -> npt.NDArray[Any]:

@@ -20,6 +20,9 @@ HOUR_MS: Final = 3_600_000
 
 _OVERFLOW_MONTH: Final = -1
 _KEY_MAX: Final = 1 << 62
+_CELLS_PER_EVENT_MAX: Final = 2
+_CELLS_MIN: Final = 4096
+_COUNT, _, _SUM, _M2, _MIN, _MAX = range(6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,8 @@ class HourColumns:
 def aggregate_hours(columns: EventColumns) -> HourColumns:
     """Partials over all readings of these events."""
     applications, application = _applications(columns)
-    hour = columns.ts // HOUR_MS
-    cell, cell_event = _cells(hour, application, columns.device)
-    slot, count, parts = _sums(columns, cell, len(cell_event))
+    cell, cell_event = _cells(columns, application)
+    slot, parts = _sums(columns, cell, len(cell_event))
     names = max(1, len(columns.names))
     event = cell_event[slot // names]
     month = columns.ts[event].astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64)
@@ -57,12 +59,12 @@ def aggregate_hours(columns: EventColumns) -> HourColumns:
         application_of=application[event],
         device=columns.device[event],
         parameter=(slot % names).astype(np.int32),
-        hour_ms=hour[event] * HOUR_MS,
-        count=count,
-        sum=parts[:, 0],
-        m2=parts[:, 1],
-        min=parts[:, 2],
-        max=parts[:, 3],
+        hour_ms=columns.ts[event] // HOUR_MS * HOUR_MS,
+        count=parts[:, _COUNT].astype(np.int64),
+        sum=parts[:, _SUM],
+        m2=np.where(parts[:, _M2] >= 0, parts[:, _M2], np.inf),  # squares beyond float64 may leave NaN
+        min=parts[:, _MIN],
+        max=parts[:, _MAX],
         month=month,
     )
 
@@ -101,68 +103,91 @@ def _applications(columns: EventColumns) -> tuple[tuple[str, ...], I32]:
     return tuple(names), of_stream[columns.stream]
 
 
-def _cells(hour: I64, application: I32, device: I32) -> tuple[I32, I64]:
-    """Number the (hour, application, device) of each event; also the first event of each number."""
-    applications, devices = int(application.max(initial=0)) + 1, int(device.max(initial=0)) + 1
-    keys = (hour - hour.min(initial=0)) * applications + application
-    if (int(keys.max(initial=0)) + 1) * devices >= _KEY_MAX:
+def _cells(columns: EventColumns, application: I32) -> tuple[I64, I64]:
+    """The number of each event's (hour, application, device); also the first event of each number.
+
+    Numbers are counted out where most of them occur, else given as they first appear.
+    """
+    if not len(columns):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    first_ms, last_ms = int(columns.ts.min()), int(columns.ts.max())
+    first_hour, hours = first_ms // HOUR_MS, last_ms // HOUR_MS - first_ms // HOUR_MS + 1
+    applications, devices = int(application.max()) + 1, len(columns.devices)
+    cells = hours * applications * devices
+    if cells <= _CELLS_PER_EVENT_MAX * len(columns) + _CELLS_MIN:
+        return _counted_out(
+            columns.ts, application, columns.device, (first_hour, applications, devices), cells
+        )
+    keys = (columns.ts // HOUR_MS - first_hour) * applications + application
+    if cells >= _KEY_MAX:
         keys = number_keys(keys)[0].astype(np.int64)
-    return number_keys(keys * devices + device)
+    numbers, first = number_keys(keys * devices + columns.device)
+    return numbers.astype(np.int64), first
 
 
-def _sums(columns: EventColumns, cell: I32, cells: int) -> tuple[I64, I64, F64]:
-    """The slots (cell · names + parameter) that have readings, their counts and their sums.
+def _sums(columns: EventColumns, cell: I64, cells: int) -> tuple[I64, F64]:
+    """The slots (cell · names + parameter) that have readings, and their parts.
 
     Slots are an array where most of them are used, else they are numbered first.
     """
     names = max(1, len(columns.names))
     if cells * names <= 2 * columns.readings + 4096:
-        count, parts = _accumulate(
+        parts = _accumulate(
             cell, columns.reading_offsets, columns.parameter, names, columns.value, cells * names
         )
-        used = np.flatnonzero(count)
-        return used, count[used], parts[used]
+        used = np.flatnonzero(parts[:, _COUNT])
+        return used, parts[used]
     slots = _slots(cell, columns.reading_offsets, columns.parameter, names)
     numbers, first = number_keys(slots)
     each = np.arange(len(slots) + 1, dtype=np.int32)
-    count, parts = _accumulate(numbers, each, np.zeros(len(slots), np.int32), 1, columns.value, len(first))
-    return slots[first], count, parts
+    parts = _accumulate(
+        numbers.astype(np.int64), each, np.zeros(len(slots), np.int32), 1, columns.value, len(first)
+    )
+    return slots[first], parts
 
 
 @nb.njit(cache=True, nogil=True)
-def _slots(cell: I32, offsets: I32, parameter: I32, names: int) -> I64:
+def _counted_out(
+    ts: I64, application: I32, device: I32, base: tuple[int, int, int], cells: int
+) -> tuple[I64, I64]:
+    """The cell of each event by arithmetic, and the first event of each cell, -1 where there is none."""
+    first_hour, applications, devices = base
+    cell = np.empty(len(ts), np.int64)
+    first = np.full(cells, -1, np.int64)
+    for event in range(len(ts)):
+        hour = ts[event] // 3_600_000 - first_hour
+        at = (hour * applications + application[event]) * devices + device[event]
+        cell[event] = at
+        if first[at] < 0:
+            first[at] = event
+    return cell, first
+
+
+@nb.njit(cache=True, nogil=True)
+def _slots(cell: I64, offsets: I32, parameter: I32, names: int) -> I64:
     slots = np.empty(len(parameter), np.int64)
     for event in range(len(cell)):
-        base = np.int64(cell[event]) * names
+        base = cell[event] * names
         for reading in range(offsets[event], offsets[event + 1]):
             slots[reading] = base + parameter[reading]
     return slots
 
 
 @nb.njit(cache=True, nogil=True)
-def _accumulate(
-    cell: I32, offsets: I32, parameter: I32, names: int, value: F64, slots: int
-) -> tuple[I64, F64]:
-    """Counts, and (sum, m2, min, max) per slot; two passes, so that m2 loses nothing by cancellation."""
-    count = np.zeros(slots, np.int64)
-    parts = np.zeros((slots, 4), np.float64)
-    mean = np.zeros(slots, np.float64)
+def _accumulate(cell: I64, offsets: I32, parameter: I32, names: int, value: F64, slots: int) -> F64:
+    """Count, mean, sum, m2, min and max per slot, in one pass (Welford 1962: m2 loses nothing)."""
+    parts = np.zeros((slots, 6), np.float64)
     for event in range(len(cell)):
-        base = np.int64(cell[event]) * names
+        base = cell[event] * names
         for reading in range(offsets[event], offsets[event + 1]):
-            at, x = base + parameter[reading], value[reading]
-            if count[at] == 0:
-                parts[at, 2], parts[at, 3] = x, x
-            count[at] += 1
-            parts[at, 0] += x
-            parts[at, 2] = min(parts[at, 2], x)
-            parts[at, 3] = max(parts[at, 3], x)
-    for at in range(slots):
-        mean[at] = parts[at, 0] / max(1, count[at])
-    for event in range(len(cell)):
-        base = np.int64(cell[event]) * names
-        for reading in range(offsets[event], offsets[event + 1]):
-            at = base + parameter[reading]
-            difference = value[reading] - mean[at]
-            parts[at, 1] += difference * difference
-    return count, parts
+            part, x = parts[base + parameter[reading]], value[reading]
+            if part[0] == 0.0:
+                part[4], part[5] = x, x
+            part[0] += 1.0
+            difference = x - part[1]
+            part[1] += difference / part[0]
+            part[2] += x
+            part[3] += difference * (x - part[1])
+            part[4] = min(part[4], x)
+            part[5] = max(part[5], x)
+    return parts

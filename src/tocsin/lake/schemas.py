@@ -69,6 +69,7 @@ EVENTS: Final = TableSpec(
         "device",
         "arrival",
         "readings.key_value.key",
+        "readings.key_value.value",
         "text_count",
         "flags",
         "log_partition",

@@ -29,7 +29,9 @@ from tocsin.ingest.admission import Catalogue
 from tocsin.ingest.catalogue_store import CatalogueStore
 from tocsin.ingest.parsing.limits import ParseLimits
 from tocsin.lake.delta import DeltaLake
-from tocsin.lake.query import QueryLimits, query
+from tocsin.lake.query import room_of
+from tocsin.lake.query_processes import QueryProcesses
+from tocsin.lake.room import QueryLimits
 from tocsin.log.embedded import EmbeddedLog
 from tocsin.model import Episode, Severity, Verdict
 from tocsin.observability.meters import Meters
@@ -122,6 +124,7 @@ class World:
         self.audit_log = AuditLog(folder / "audit.db", self.clock)
         self.catalogue = Catalogue(CatalogueStore(folder / "catalogue.db"))
         self.replays = Replays(folder / "replays.db")
+        self.query_processes = QueryProcesses(memory_bytes=1 << 30)
         self.fleet = KnownFleet()
         self.lease = self.commits.acquire(0)
         self.services = self._services(rates, parse_limits or ParseLimits(), bodies_max)
@@ -164,6 +167,7 @@ class World:
 
     def close(self) -> None:
         """Close every store."""
+        self.query_processes.close()
         self.services.ingest.close()
         for store in (
             self.log,
@@ -227,9 +231,10 @@ class World:
             stream=ChangeStream(self.inbox, listeners_max=4, poll_s=0.02),
         )
 
-    def _query(self, sql: str, *, tenant: str, rows_max: int) -> Any:
+    def _query(self, sql: str, *, tenant: str, rows_max: int) -> bytes:
         limits = QueryLimits(rows_max=rows_max)
-        return query(sql, lake=self.lake, log=self.log, tenant=tenant, limits=limits)
+        room = room_of(self.lake, self.log, tenant, tail_bytes_max=limits.tail_bytes_max)
+        return self.query_processes.json(room, sql, limits)
 
 
 def episode_of(device: str, tenant: str = OWN, **changed: Any) -> Episode:

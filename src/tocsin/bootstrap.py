@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -28,7 +29,9 @@ from tocsin.ingest.parsing.limits import ParseLimits
 from tocsin.ingest.series_table import SeriesLimits
 from tocsin.lake.chores import LakeChores
 from tocsin.lake.delta import DeltaLake
-from tocsin.lake.query import QueryLimits, query
+from tocsin.lake.query import room_of
+from tocsin.lake.query_processes import QueryProcesses
+from tocsin.lake.room import QueryLimits, Room
 from tocsin.lake.writer import FlushPolicy
 from tocsin.log.bounds import DeadLetterBounds
 from tocsin.log.embedded import EmbeddedLog
@@ -60,6 +63,7 @@ from tocsin.services.stream import ChangeStream
 
 MINUTE_S: Final = 60.0
 HOUR_S: Final = 3600.0
+ANSWER_BYTES_MAX: Final = 16 << 20
 MODEL_SERIES_MAX: Final = 5_000
 """Series of a tenant and partition whose models are recorded each day; about 500 rows a series."""
 
@@ -90,6 +94,7 @@ class Application:
         """Recover what was acknowledged, then accept requests."""
         self.runtime.on_failure = self._ended.set
         self.runtime.start()
+        self.query_processes.warm()
         self.server.start()
 
     def wait(self, timeout_s: float | None = None) -> bool:
@@ -120,6 +125,9 @@ class Application:
         self.access = AccessStore(config.data / "access.db", self.clock)
         opened.callback(self.access.close)
         self.admin_key = self.access.bootstrap_admin()
+        self._decoding = threads.lock()
+        self.query_processes = QueryProcesses(config.query.memory_bytes)
+        opened.callback(self.query_processes.close)
         self.lake_chores = LakeChores(self.lake, self.stores.commits, self.clock)
         self.runtime = Runtime(
             self.stores,
@@ -176,7 +184,7 @@ class Application:
             series=SeriesCharts(views, views, _units(config)),
             short=ShortQuestions(stores.findings, clock),
             digest=DigestReport(views),
-            queries=Queries(self._query),
+            queries=Queries(self._query, at_once_max=config.query.at_once_max),
             proofs=Proofs(views),
             health=Health(
                 log=stores.log,
@@ -228,9 +236,18 @@ class Application:
             raise TocsinError(f"has stopped ({type(self.runtime.failure).__name__}): see the log, restart")
         return "works"
 
-    def _query(self, sql: str, *, tenant: str, rows_max: int) -> pa.Table:
-        limits = QueryLimits(rows_max=rows_max)
-        return query(sql, lake=self.lake, log=self.stores.log, tenant=tenant, limits=limits)
+    def query_table(self, sql: str, *, tenant: str) -> pa.Table:
+        """The rows of a SELECT, up to a million: for the command line, which answers larger questions."""
+        limits = _query_limits(self.config)
+        return self.query_processes.table(self._room(tenant, limits), sql, limits)
+
+    def _query(self, sql: str, *, tenant: str, rows_max: int) -> bytes:
+        limits = replace(_query_limits(self.config), rows_max=rows_max, result_bytes_max=ANSWER_BYTES_MAX)
+        return self.query_processes.json(self._room(tenant, limits), sql, limits)
+
+    def _room(self, tenant: str, limits: QueryLimits) -> Room:
+        with self._decoding:  # one at a time: a long tail is several times as large in memory
+            return room_of(self.lake, self.stores.log, tenant, tail_bytes_max=limits.tail_bytes_max)
 
     def _observe(self, stream: ChangeStream) -> None:
         log = self.log
@@ -297,6 +314,11 @@ def _request_limits(config: Config) -> RequestLimits:
         body_s=config.http.request_timeout_s,
         bytes_in_flight_max=config.http.bytes_in_flight_max,
     )
+
+
+def _query_limits(config: Config) -> QueryLimits:
+    """The engine gets half of its process's memory: it does not count texts in the making."""
+    return QueryLimits(memory_bytes=config.query.memory_bytes // 2, timeout_s=config.query.timeout_s)
 
 
 def _units(config: Config) -> dict[str, str]:

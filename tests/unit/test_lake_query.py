@@ -17,7 +17,8 @@ from tocsin.errors import BackpressureError, CorruptError, InvalidInputError, To
 from tocsin.events import EventBatch, encode_events
 from tocsin.lake.delta import DeltaLake
 from tocsin.lake.export import export
-from tocsin.lake.query import QueryLimits, query
+from tocsin.lake.query import query
+from tocsin.lake.room import QueryLimits
 from tocsin.lake.tables import append_table
 from tocsin.lake.upkeep import Damage, quarantine
 from tocsin.lake.writer import FlushPolicy, LakeWriter

@@ -39,18 +39,18 @@ def query(
         raise typer.BadParameter("--out needs --data: the server answers small questions only")
     result = ask(url, token, "POST", "/v1/query", json={"sql": sql}) if data is None else {}
     if data is not None:
-        from tocsin.lake.query import query as run
-
         with opened(config_of(config, data)) as application:
-            table = run(sql, lake=application.lake, log=application.stores.log, tenant=TENANT)
+            table = application.query_table(sql, tenant=TENANT)
         result = _written(table, out) if out is not None else _plain(table)
     finish(result, _lines(result), json)
 
 
 def _plain(table: pa.Table) -> dict[str, Any]:
-    from tocsin.api.query import result_of
+    from msgspec.json import decode
 
-    return result_of(table).model_dump()
+    from tocsin.lake.json_rows import json_rows
+
+    return decode(json_rows(table), type=dict[str, Any])
 
 
 def _written(table: pa.Table, out: Path) -> dict[str, Any]:

@@ -216,6 +216,23 @@ class InboxConfig(Section):
     )
 
 
+class QueryConfig(Section):
+    """SQL of people, which runs in processes of its own."""
+
+    timeout_s: Annotated[float, Field(ge=0.1, le=3_600, allow_inf_nan=False)] = Field(
+        default=30, description="Seconds after which a query is given up: 413."
+    )
+    memory_bytes: Annotated[int, Field(ge=64 * MIB, le=1024 * GIB)] = Field(
+        default=1 * GIB, description="Most memory of one query; what needs more is refused: 413."
+    )
+    at_once_max: int = Field(
+        default=4,
+        ge=1,
+        le=64,
+        description="Queries at the same time; above it: 503. One tenant alone gets half of the places.",
+    )
+
+
 class AccessConfig(Section):
     """How much a credential may use, and how long it is remembered who did what."""
 
@@ -304,6 +321,7 @@ class Config(BaseSettings):
     processing: ProcessingConfig = ProcessingConfig()
     inbox: InboxConfig = InboxConfig()
     lake: LakeConfig = LakeConfig()
+    query: QueryConfig = QueryConfig()
     access: AccessConfig = AccessConfig()
     observability: ObservabilityConfig = ObservabilityConfig()
     watch: WatchConfig = WatchConfig()

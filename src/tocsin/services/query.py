@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, Protocol
-
-import pyarrow as pa
 
 from tocsin import threads
 from tocsin.access.permissions import Permission, require
@@ -13,32 +14,45 @@ from tocsin.errors import BackpressureError
 
 ROWS_MAX: Final = 10_000
 AT_ONCE_MAX: Final = 4
+_RETRY_AFTER_S: Final = 5
 
 
 class Sql(Protocol):
-    """Runs one SELECT for a tenant; bootstrap binds it to the lake and the log."""
+    """Runs one SELECT for a tenant; bootstrap binds it to the lake, the log and processes of their own."""
 
-    def __call__(self, sql: str, *, tenant: str, rows_max: int) -> pa.Table:
-        """The rows; InvalidInputError for what is no SELECT, TooLargeError beyond the limits."""
+    def __call__(self, sql: str, *, tenant: str, rows_max: int) -> bytes:
+        """The rows as JSON; InvalidInputError for what is no SELECT, TooLargeError beyond the limits."""
         ...
 
 
 class Queries:
     """For operators; small answers only, larger ones are read from the lake's files.
 
-    A few at once: each may take much memory and a thread for long.
+    A few at once: each may take much memory and a thread for long. A tenant gets a place only while it
+    holds fewer than are free, so that one alone takes half of them, and never the last.
     """
 
     def __init__(self, sql: Sql, *, at_once_max: int = AT_ONCE_MAX) -> None:
         self._sql = sql
-        self._places = threads.semaphore(at_once_max)
+        self._at_once_max = at_once_max
+        self._held: Counter[str] = Counter()
+        self._lock = threads.lock()
 
-    def run(self, principal: Principal, sql: str) -> pa.Table:
+    def run(self, principal: Principal, sql: str) -> bytes:
         """The rows of one SELECT over the principal's tenant; BackpressureError when too many are asked."""
         require(principal, Permission.OPERATE)
-        if not self._places.acquire(blocking=False):
-            raise BackpressureError("Too many queries are being worked on.", retry_after_s=5)
-        try:
+        with self._place(principal.tenant):
             return self._sql(sql, tenant=principal.tenant, rows_max=ROWS_MAX)
+
+    @contextmanager
+    def _place(self, tenant: str) -> Iterator[None]:
+        with self._lock:
+            if self._held[tenant] >= self._at_once_max - self._held.total():
+                raise BackpressureError("Too many queries are being worked on.", retry_after_s=_RETRY_AFTER_S)
+            self._held[tenant] += 1
+        try:
+            yield
         finally:
-            self._places.release()
+            with self._lock:
+                self._held[tenant] -= 1
+                self._held += Counter()  # forgets tenants that hold none

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.http_kit import NDJSON, NOW_MS, World, event, lines, reading_of
+from tests.http_kit import FOREIGN, NDJSON, NOW_MS, OWN, World, event, lines, reading_of
 from tocsin.access.principal import Role
 from tocsin.access.rate_limit import RateLimits
 from tocsin.api.cursor import encode_cursor
@@ -18,7 +18,6 @@ from tocsin.errors import StorageUnavailableError
 from tocsin.model import Severity
 from tocsin.scores.abstract import Findings
 from tocsin.services.health import disk_probe
-from tocsin.services.query import AT_ONCE_MAX
 
 pytestmark = pytest.mark.anyio
 
@@ -273,15 +272,17 @@ async def test_a_value_that_json_can_not_say_is_named(world: World) -> None:
     assert "always" in answer.json()["detail"]
 
 
-async def test_queries_at_once_are_bounded(world: World) -> None:
-    """One more than may run at once is refused with Retry-After, and the places are given back."""
+async def test_no_tenant_takes_every_place_for_queries(world: World) -> None:
+    """Of four places a tenant gets two alone; a third is refused, another tenant still comes in."""
     queries = world.services.queries
-    for _ in range(AT_ONCE_MAX):
-        assert queries._places.acquire(blocking=False)
     async with world.client(world.key(Role.OPERATOR)) as client:
-        refused = await client.post("/v1/query", json={"sql": "SELECT 1"})
-        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
-        queries._places.release()
+        with queries._place(OWN), queries._place(OWN):
+            refused = await client.post("/v1/query", json={"sql": "SELECT 1"})
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+            other = {"Authorization": f"Bearer {world.key(Role.OPERATOR, FOREIGN)}"}
+            assert (
+                await client.post("/v1/query", json={"sql": "SELECT 1"}, headers=other)
+            ).status_code == 200
         for _ in range(3):
             assert (await client.post("/v1/query", json={"sql": "SELECT 1"})).status_code == 200
 

@@ -9,7 +9,7 @@ import numpy as np
 from tocsin.control import Quarantine, SettingsChanged, Tick
 from tocsin.events import I64
 from tocsin.model import Episode
-from tocsin.processing import ordering
+from tocsin.processing import notices as noticing
 from tocsin.processing.episodes import Source, episodes_of_notices
 from tocsin.processing.state import PartitionState, TenantState
 from tocsin.sharding import shard_of
@@ -48,7 +48,7 @@ def tick(record: Tick, offset: int, state: PartitionState, applied: Applied | No
     source = Source(state.partition, np.zeros(0, np.int64))
     for tenant in state.tenants.values():
         known = applied.has(offset, tenant) if applied else np.zeros(tenant.devices.count, np.bool_)
-        notices = ordering.silences(tenant, record.now_ms, known)
+        notices = noticing.silences(tenant, record.now_ms, known)
         found += episodes_of_notices(notices, tenant, source, offset)
     return found
 

@@ -17,7 +17,7 @@ from tocsin.events import I64
 from tocsin.model import Episode, Evidence, Severity
 from tocsin.processing import policies
 from tocsin.processing.hashing import join, names_hash, split
-from tocsin.processing.scoring import Gathered
+from tocsin.processing.ordering import Gathered
 from tocsin.processing.state import Known, Slot, TenantState
 from tocsin.processing.wording import duration, notice_sentence
 

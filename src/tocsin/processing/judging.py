@@ -11,7 +11,7 @@ from tocsin.processing.episodes import Source, episodes_of_notices, episodes_of_
 from tocsin.processing.ordering import Ordered, order
 from tocsin.processing.policies import fold
 from tocsin.processing.resolving import Resolved, resolve
-from tocsin.processing.scoring import Gathered, Verdicts, gather, score
+from tocsin.processing.scoring import Verdicts, score
 from tocsin.processing.state import TenantState
 
 
@@ -33,13 +33,9 @@ def judge(events: Events, state: TenantState, source: Source) -> tuple[Judged, O
     resolved = resolve(batch, state)
     ordered = order(batch, resolved, state)
     episodes = episodes_of_notices(ordered.notices, state, source)
-    gathered: dict[bytes, Gathered] = {}  # by the versions of the settings that run the detector
     verdicts = []
     for slot in state.slots.values():
-        versions = slot.enabled.tobytes()
-        if versions not in gathered:
-            gathered[versions] = gather(batch, resolved, ordered, slot, state)
-        found = score(gathered[versions], slot)
+        found = score(ordered.scored, slot)
         turns = fold(found.gathered, found.scores, slot, state)
         episodes += episodes_of_turns(turns, found.gathered, slot, state, source)
         slot.settle()

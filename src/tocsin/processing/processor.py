@@ -85,10 +85,9 @@ def _take(events: Events, state: PartitionState, applied: Applied | None, output
 
 def _count(judged: Judged, ordered: Ordered, counts: Counter[str]) -> None:
     """Add the batch to the terms of the conservation law."""
-    by_status = np.bincount(judged.status, minlength=len(Status))
-    for status in Status:
-        if by_status[status]:
-            counts[status.name.lower()] += int(by_status[status])
+    for status, number in zip(Status, ordered.by_status.tolist(), strict=True):
+        if number:
+            counts[status.name.lower()] += number
     text = int(judged.batch.text_count.sum())
     counts["unscored_text"] += text
     counts["accepted"] += text + judged.batch.readings

@@ -20,7 +20,7 @@ from tocsin.processing.episodes import DEVICE_DETECTOR, NOTICE_STATE, Source, ep
 from tocsin.processing.ordering import Ordered, order
 from tocsin.processing.policies import fold
 from tocsin.processing.resolving import resolve
-from tocsin.processing.scoring import gather, score
+from tocsin.processing.scoring import score
 from tocsin.processing.state import TenantState
 from tocsin.processing.timeline import Timeline
 
@@ -155,7 +155,7 @@ def _judge(
             slot.state.hot[series] = np.frombuffer(evidence.state, slot.detector.hot_dtype)[0]
         if cells is not None:
             unpack_cells(cells, slot.state.cells[series])
-    verdicts = score(gather(events.batch, resolved, ordered, slot, state), slot)
+    verdicts = score(ordered.scored, slot)
     turns = fold(verdicts.gathered, verdicts.scores, slot, state)
     own = turns[turns["series"] == series]
     return episodes_of_turns(own, verdicts.gathered, slot, state, source), ordered

@@ -22,7 +22,6 @@ from tocsin.processing.tables import PairIndex, Table, grow
 from tocsin.processing.timeline import Timeline
 from tocsin.sharding import SHARDS, shard_of
 
-_NOTICES_MIN: Final = 1024
 _MASK_32: Final = np.uint64(0xFFFFFFFF)
 _SHIFT_32: Final = np.uint64(32)
 
@@ -98,18 +97,18 @@ class Slot:
 
     def settle(self) -> None:
         """After a batch: keep what the runs that go on will need as evidence, forget everything else."""
-        runs = self.policy.rows
-        for starts in self.state.starts:
+        phase, started_ms = self.policy.rows["phase"], self.policy.rows["started_ms"]
+        for starts in filter(len, self.state.starts):
             series = starts["series"]
-            going_on = (runs["phase"][series] != IDLE) & (runs["started_ms"][series] == starts["ts"])
+            going_on = (phase[series] != IDLE) & (started_ms[series] == starts["ts"])
             for row in np.flatnonzero(going_on):
                 self.watched[int(series[row])] = np.array(starts["before"][row])
         self.state.starts.clear()
-        self.watched = {number: row for number, row in self.watched.items() if runs["phase"][number] != IDLE}
+        self.watched = {number: row for number, row in self.watched.items() if phase[number] != IDLE}
         self.state.captures = [
             capture
             for capture in self.state.captures
-            if capture.series in self.watched and runs["started_ms"][capture.series] <= capture.ts
+            if capture.series in self.watched and started_ms[capture.series] <= capture.ts
         ]
 
 
@@ -225,12 +224,6 @@ class TenantState:
         self.pairs.count = self.series.count
         for slot in self.slots.values():
             slot.start(added)
-
-    def notice_room(self, batch: EventBatch) -> int:
-        """Rows for notices such that any one event of the batch fits."""
-        widest = int(np.diff(batch.reading_offsets).max(initial=0))
-        most = int(self.devices.used["series_count"].max(initial=0))
-        return max(_NOTICES_MIN, most + widest + 4)
 
     def series_key(self, series: int) -> SeriesKey:
         """The names of a series."""

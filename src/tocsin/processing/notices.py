@@ -95,7 +95,14 @@ def advance_device(row: Any, ts: int, passed_ms: float) -> None:
 
 @nb.njit(cache=True, nogil=True)
 def end_silence(
-    row: Any, ts: int, device: int, event: int, version: int, limit_ms: float, room: npt.NDArray[Any], used: int
+    row: Any,
+    ts: int,
+    device: int,
+    event: int,
+    version: int,
+    limit_ms: float,
+    room: npt.NDArray[Any],
+    used: int,
 ) -> int:
     """Say that a silence has ended, before the device takes the stamp that ended it."""
     started_ms = row.newest_ms + np.int64(limit_ms)

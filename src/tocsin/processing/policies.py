@@ -15,8 +15,8 @@ from tocsin.detectors.abstract import Scores
 from tocsin.events import F64, I32, I64, U8
 from tocsin.model import Severity, Verdict
 from tocsin.processing.hashing import add_128, verdict_row
-from tocsin.processing.rows import CANDIDATE, IDLE, OPEN, POLICY
 from tocsin.processing.ordering import Gathered
+from tocsin.processing.rows import CANDIDATE, IDLE, OPEN, POLICY
 from tocsin.processing.state import Slot, TenantState
 
 OPENED, WORSENED, CLOSED = range(3)

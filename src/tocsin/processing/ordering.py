@@ -60,7 +60,7 @@ class Gathered:
     version: I32
 
     @property
-    def columns(self) -> tuple[npt.NDArray[Any], ...]:
+    def columns(self) -> tuple[I32, I64, F64, I32, I32, I32, I32, I32]:
         """All columns, those of the readings first."""
         own = self.readings
         readings = (own.series, own.ts, own.value, own.local_offset_ms, own.setting)

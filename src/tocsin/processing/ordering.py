@@ -68,8 +68,11 @@ class Gathered:
 
     def take(self, rows: slice | npt.NDArray[np.bool_]) -> Gathered:
         """Some of them; views where `rows` is a slice."""
-        series, ts, value, offset, setting, row, event, version = (column[rows] for column in self.columns)
-        return Gathered(Readings(series, ts, value, offset, setting), row, event, version)
+        own = self.readings
+        readings = Readings(
+            own.series[rows], own.ts[rows], own.value[rows], own.local_offset_ms[rows], own.setting[rows]
+        )
+        return Gathered(readings, self.row[rows], self.event[rows], self.version[rows])
 
 
 @dataclass(frozen=True, slots=True)

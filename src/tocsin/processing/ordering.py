@@ -166,8 +166,42 @@ def _judge_reading(row: Any, item: Any, ts: int, value: float, tally: I64) -> in
     return _LATE
 
 
+@nb.njit(cache=True, nogil=True, inline="always")
+def _judge_event(
+    row: Any,
+    ts: int,
+    flag: int,
+    stream: int,
+    device: int,
+    event: int,
+    version: int,
+    rules: Any,
+    room: npt.NDArray[Any],
+    used: int,
+) -> tuple[int, int]:
+    """The status of all readings of an event, -1 where their series decide; advances the device."""
+    fixed = -1
+    if flag & _CLOCK_WRONG:
+        fixed = _CLOCK
+        used = wrong_clock(row, ts, device, event, version, rules.device_checks, room, used)
+    else:
+        if row.clock_run != 0:
+            used = good_clock(row, ts, device, event, version, room, used)
+        if ts > row.newest_ms:
+            passed_ms = passed_limit(row, ts, rules)
+            if passed_ms >= 0.0 and rules.device_checks:
+                used = end_silence(row, ts, device, event, version, passed_ms, room, used)
+            advance_device(row, ts, passed_ms)
+            row.live = flag & _LIVE
+            row.stream = stream
+        if row.quarantined or flag & _QUARANTINED_EVENT:
+            fixed = _QUARANTINED
+            row.active_ms = row.newest_ms  # its series are not advanced: they are not missing for that
+    return fixed, used
+
+
 @nb.njit(cache=True, nogil=True)
-def _order(  # noqa: PLR0912 - one pass over the events touches each row once
+def _order(
     start: int,
     device: I32,
     stream: I32,
@@ -212,23 +246,7 @@ def _order(  # noqa: PLR0912 - one pass over the events touches each row once
         rules = versions[v]
         if zone[v, d] != row.zone or t < row.zone_from_ms or t >= row.zone_until_ms:
             _find_offset(row, zone[v, d], t, zone_starts, zone_from_ms, zone_offsets)
-        fixed = -1
-        if flags[i] & _CLOCK_WRONG:
-            fixed = _CLOCK
-            used = wrong_clock(row, t, d, i, v, rules.device_checks, room, used)
-        else:
-            if row.clock_run != 0:
-                used = good_clock(row, t, d, i, v, room, used)
-            if t > row.newest_ms:
-                passed_ms = passed_limit(row, t, rules)
-                if passed_ms >= 0.0 and rules.device_checks:
-                    used = end_silence(row, t, d, i, v, passed_ms, room, used)
-                advance_device(row, t, passed_ms)
-                row.live = flags[i] & _LIVE
-                row.stream = stream[i]
-            if row.quarantined or flags[i] & _QUARANTINED_EVENT:
-                fixed = _QUARANTINED
-                row.active_ms = row.newest_ms  # its series are not advanced: they are not missing for that
+        fixed, used = _judge_event(row, t, flags[i], stream[i], d, i, v, rules, room, used)
         for j in range(first, last):
             s = reading_series[j]
             item = series[s]

@@ -176,10 +176,14 @@ def _judge_event(
     event: int,
     version: int,
     rules: Any,
+    before: Any,
     room: npt.NDArray[Any],
     used: int,
 ) -> tuple[int, int]:
-    """The status of all readings of an event, -1 where their series decide; advances the device."""
+    """The status of all readings of an event, -1 where their series decide; advances the device.
+
+    `before` are the rules of its newest stamp, by which a tick may have revealed a silence.
+    """
     fixed = -1
     if flag & _CLOCK_WRONG:
         fixed = _CLOCK
@@ -188,8 +192,8 @@ def _judge_event(
         if row.clock_run != 0:
             used = good_clock(row, ts, device, event, version, room, used)
         if ts > row.newest_ms:
-            passed_ms = passed_limit(row, ts, rules)
-            if passed_ms >= 0.0 and rules.device_checks:
+            passed_ms = passed_limit(row, ts, before)
+            if passed_ms >= 0.0 and before.device_checks:
                 used = end_silence(row, ts, device, event, version, passed_ms, room, used)
             advance_device(row, ts, passed_ms)
             row.live = flag & _LIVE
@@ -246,7 +250,8 @@ def _order(
         rules = versions[v]
         if zone[v, d] != row.zone or t < row.zone_from_ms or t >= row.zone_until_ms:
             _find_offset(row, zone[v, d], t, zone_starts, zone_from_ms, zone_offsets)
-        fixed, used = _judge_event(row, t, flags[i], stream[i], d, i, v, rules, room, used)
+        before = versions[version_at(acts_ms, d, row.newest_ms)]
+        fixed, used = _judge_event(row, t, flags[i], stream[i], d, i, v, rules, before, room, used)
         for j in range(first, last):
             s = reading_series[j]
             item = series[s]

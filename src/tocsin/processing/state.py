@@ -28,7 +28,11 @@ _SHIFT_32: Final = np.uint64(32)
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An episode that was published, as far as a correction must know it."""
+    """An episode that was published, as far as a correction must know it.
+
+    `digest` is the row of its last published state; for a wrong clock, the sum of the rows that are in the
+    digest.
+    """
 
     id: str
     detector: str
@@ -139,12 +143,15 @@ class TenantState:
 
     def settings_changed(self) -> None:
         """Bring detectors and their settings rows in line with the timeline."""
-        for settings in self.timeline.settings:
-            for name in settings.detectors:
-                if name not in self.slots:
-                    self.slots[name] = slot = Slot(detector(name), len(self.slots))
-                    slot.reserve(self.series.count)
-                    slot.start(self.series.count)
+        self.add_slots(name for settings in self.timeline.settings for name in settings.detectors)
+
+    def add_slots(self, names: Iterable[str]) -> None:
+        """Have rows for these detectors, whether any settings run them or not."""
+        for name in names:
+            if name not in self.slots:
+                self.slots[name] = slot = Slot(detector(name), len(self.slots))
+                slot.reserve(self.series.count)
+                slot.start(self.series.count)
         self._place_all_settings(0)
 
     def add_devices(self, strings: Strings) -> I32:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tocsin.storage.faults import end_process
+from tocsin.storage.faults import end_process, storage_faults
 
 
 def sync_directory(folder: Path) -> None:
-    """Make created, renamed and deleted names in `folder` durable; ends the process when that fails."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    """Make created, renamed and deleted names in `folder` durable; ends the process when that fails.
+
+    StorageUnavailableError when the folder can't even be opened: then nothing was tried.
+    """
+    with storage_faults(str(folder)):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     except OSError as error:

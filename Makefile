@@ -6,7 +6,7 @@ LOCKS := requirements/installer.txt pyproject.toml
 KERNELS := $(shell grep -rl --include=*.py numba src)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test install check test-services proof torture bench quality docs reference lock format clean
+.PHONY: help demo test install check test-services proof sim torture bench quality docs reference lock format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ test-services: .venv/.dev ## install and start real servers and a browser, run t
 
 proof: .venv/.dev ## torture test and fuzzers for SECONDS=120 each
 	@scripts/proof $(or $(SECONDS),120)
+
+sim: .venv/.dev ## simulate the whole system by SEED=1 (ARGS="--seeds 0:100" for many); the same seed replays exactly
+	@scripts/tocsin-sim $(or $(ARGS),$(or $(SEED),1))
 
 torture: .venv/.dev ## kill -9 at KILLS=50 random moments while ingesting DATA=FILE, compare digests
 	@$(BIN)/python scripts/torture.py $(if $(DATA),--data "$(DATA)") --kills $(or $(KILLS),50)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
@@ -20,13 +22,14 @@ from tocsin.clock import Clock, SystemClock
 from tocsin.commit.checkpoints import EmbeddedCheckpointStore
 from tocsin.commit.embedded import EmbeddedCommitStore
 from tocsin.config import Config
-from tocsin.errors import TocsinError
+from tocsin.errors import NotFoundError, TocsinError
 from tocsin.inbox.embedded import EmbeddedInbox
 from tocsin.inbox.folding import Windows
 from tocsin.ingest.admission import Catalogue
 from tocsin.ingest.catalogue_store import CatalogueStore
 from tocsin.ingest.parsing.limits import ParseLimits
 from tocsin.ingest.series_table import SeriesLimits
+from tocsin.lake.abstract import Lake
 from tocsin.lake.chores import LakeChores
 from tocsin.lake.delta import DeltaLake
 from tocsin.lake.query import room_of
@@ -64,7 +67,7 @@ from tocsin.services.stream import ChangeStream
 MINUTE_S: Final = 60.0
 HOUR_S: Final = 3600.0
 ANSWER_BYTES_MAX: Final = 16 << 20
-ANSWER_SPARE_S: Final = 15.0
+LakeOpener = Callable[[Path, Clock], Lake]
 MODEL_SERIES_MAX: Final = 5_000
 """Series of a tenant and partition whose models are recorded each day; about 500 rows a series."""
 
@@ -73,12 +76,16 @@ class Application:
     """One Tocsin process over one data folder. `admin_key` is set at the very first start alone.
 
     `start` recovers, works and serves; `stop` ends it in order. Everything is closed again when a part
-    can't be opened.
+    can't be opened. `open_lake` gives another lake than Delta tables, for a simulation: it then has no
+    chores and answers no queries.
     """
 
-    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+    def __init__(
+        self, config: Config, clock: Clock | None = None, *, open_lake: LakeOpener = DeltaLake
+    ) -> None:
         self.config: Final = config
         self.clock: Final = clock or SystemClock()
+        self._open_lake: Final = open_lake
         self._ended = threads.event()
         with ExitStack() as opened:
             self._build(config, opened)
@@ -122,14 +129,19 @@ class Application:
         opened.callback(self.meters.close)
         self.tracing = Tracing(collector, ratio=config.observability.trace_ratio)
         opened.callback(self.tracing.close)
-        self.stores, self.log, self.lake = _stores(config, self.clock, opened)
+        self.stores, self.log = _stores(config, self.clock, self._open_lake, opened)
+        self.lake = self.stores.lake
         self.access = AccessStore(config.data / "access.db", self.clock)
         opened.callback(self.access.close)
         self.admin_key = self.access.bootstrap_admin()
         self._decoding = threads.lock()
         self.query_processes = QueryProcesses(config.query.memory_bytes)
         opened.callback(self.query_processes.close)
-        self.lake_chores = LakeChores(self.lake, self.stores.commits, self.clock)
+        self.lake_chores = (
+            LakeChores(self.lake, self.stores.commits, self.clock)
+            if isinstance(self.lake, DeltaLake)
+            else None
+        )
         self.runtime = Runtime(
             self.stores,
             config.settings_of,
@@ -138,27 +150,27 @@ class Application:
             self.meters,
             _pace(config),
             chores=self._chores(),
-            projected=self.lake_chores.projected,
+            projected=self.lake_chores.projected if self.lake_chores else None,
         )
         self.services = self._services(config, opened)
         self.app = create_app(self.services, limits=_request_limits(config), pages=web.routes(self.services))
         opened.callback(self.runtime.stop)
-        self.server = HttpServer(
-            self.app, config.http, self.services.stream, idle_s=config.query.timeout_s + ANSWER_SPARE_S
-        )
+        self.server = HttpServer(self.app, config.http, self.services.stream)
         opened.callback(self.server.stop)
 
     def _chores(self) -> list[Chore]:
-        return [
-            Chore("last-used", MINUTE_S, self.access.write_last_used),
-            Chore("lake-episodes", MINUTE_S, self.lake_chores.take_in),
-            Chore("lake-merge", HOUR_S, self.lake_chores.merge),
-            Chore("lake-models", HOUR_S, self._record_models),
-        ]
+        chores = [Chore("last-used", MINUTE_S, self.access.write_last_used)]
+        if self.lake_chores is not None:
+            chores += [
+                Chore("lake-episodes", MINUTE_S, self.lake_chores.take_in),
+                Chore("lake-merge", HOUR_S, self.lake_chores.merge),
+                Chore("lake-models", HOUR_S, partial(self._record_models, self.lake_chores)),
+            ]
+        return chores
 
-    def _record_models(self) -> None:
+    def _record_models(self, chores: LakeChores) -> None:
         now_ms = self.clock.now_ms()
-        self.lake_chores.record_models(
+        chores.record_models(
             self.access.tenants(),
             lambda tenant: models_of(self.runtime.workers, tenant, now_ms, MODEL_SERIES_MAX),
         )
@@ -249,6 +261,8 @@ class Application:
         return self.query_processes.json(self._room(tenant, limits), sql, limits)
 
     def _room(self, tenant: str, limits: QueryLimits) -> Room:
+        if not isinstance(self.lake, DeltaLake):
+            raise NotFoundError("This lake answers no queries.")
         with self._decoding:  # one at a time: a long tail is several times as large in memory
             return room_of(self.lake, self.stores.log, tenant, tail_bytes_max=limits.tail_bytes_max)
 
@@ -263,7 +277,9 @@ class Application:
             self.meters.observe(metrics.CLOCK_JUMP, lambda: clock.drift_ms() / 1000)
 
 
-def _stores(config: Config, clock: Clock, opened: ExitStack) -> tuple[Stores, EmbeddedLog, DeltaLake]:
+def _stores(
+    config: Config, clock: Clock, open_lake: LakeOpener, opened: ExitStack
+) -> tuple[Stores, EmbeddedLog]:
     """Every store under the data folder; the log comes first, since it refuses a second process."""
     data: Path = config.data
     log = EmbeddedLog(
@@ -289,12 +305,12 @@ def _stores(config: Config, clock: Clock, opened: ExitStack) -> tuple[Stores, Em
     opened.callback(inbox.close)
     findings = EmbeddedAbnormalReadings(data / "abnormal.db")
     opened.callback(findings.close)
-    lake = DeltaLake(data / "lake", clock)
+    lake = open_lake(data / "lake", clock)
     opened.callback(lake.close)
     stores = Stores(
         log=log, commits=commits, checkpoints=checkpoints, inbox=inbox, findings=findings, lake=lake
     )
-    return stores, log, lake
+    return stores, log
 
 
 def _pace(config: Config) -> Pace:
@@ -314,7 +330,6 @@ def _request_limits(config: Config) -> RequestLimits:
         events_bytes_max=config.http.body_bytes_max,
         requests_max=config.http.concurrency_max,
         idle_s=config.http.body_idle_timeout_s,
-        bytes_per_s_min=config.http.body_bytes_per_s_min,
         body_s=config.http.request_timeout_s,
         bytes_in_flight_max=config.http.bytes_in_flight_max,
     )

@@ -65,7 +65,11 @@ def _checks(application: Application) -> list[Check]:
                     _damaged(name, problems) if problems else Check(name=name, ok=True, detail=detail)
                 )
             advance(1)
-    return [*checks, _check_ends(stores), _check_lake(application.lake)]
+    from tocsin.lake.delta import DeltaLake
+
+    lake = application.lake
+    of_lake = [_check_lake(lake)] if isinstance(lake, DeltaLake) else []
+    return [*checks, _check_ends(stores), *of_lake]
 
 
 def _check_ends(stores: Stores) -> Check:

@@ -22,7 +22,7 @@ from tocsin.log.segment import Group, Segment, remove_database, segment_path
 from tocsin.log.settling import Settler
 from tocsin.storage.database import Tuning
 from tocsin.storage.faults import end_process, storage_faults
-from tocsin.storage.files import sync_directory
+from tocsin.storage.files import remove, sync_directory
 from tocsin.storage.lock import FolderLock
 
 _FILE: Final = re.compile(r"segment-(\d{12})\.(db|new)(-wal|-shm)?")
@@ -246,7 +246,7 @@ class Catalogue:
                 continue
             number = int(match[1])
             if match[2] == "new" or number <= self._kept.trimmed:
-                path.unlink()
+                remove(path)
             elif match[3] is None:
                 numbers.append(number)
         sync_directory(self._folder)

@@ -28,7 +28,7 @@ from tocsin.log.rows import (
 )
 from tocsin.storage.database import Tuning, migrate, open_database
 from tocsin.storage.faults import storage_faults
-from tocsin.storage.files import sync_directory
+from tocsin.storage.files import remove, rename, sync_directory
 from tocsin.storage.hashing import check_row, row_hash
 from tocsin.storage.readers import Readers
 from tocsin.storage.scripts import load_scripts
@@ -96,7 +96,7 @@ class Segment:
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             connection.close()
             remove_database(unnamed, but_main=True)
-            unnamed.rename(path)
+            rename(unnamed, path)
         sync_directory(folder)
         return cls(path, tuning)
 
@@ -248,7 +248,7 @@ def remove_database(path: Path, *, but_main: bool = False) -> None:
     """Delete a database's files, those that are there; the caller syncs the directory."""
     suffixes: Iterable[str] = ("-wal", "-shm") if but_main else ("", "-wal", "-shm")
     for suffix in suffixes:
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+        remove(path.with_name(path.name + suffix))
 
 
 def _describe(path: Path, tuning: Tuning) -> tuple[int, tuple[int, ...], int]:

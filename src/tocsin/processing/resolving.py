@@ -34,11 +34,12 @@ def resolve(batch: EventBatch, state: TenantState) -> Resolved:
     device = state.add_devices(batch.device)
     codes = state.parameter_codes(batch)
     series, parameter = np.empty(batch.readings, np.int32), np.empty(batch.readings, np.int32)
-    done, room = 0, _NEW_SERIES_STEP
-    while done < len(batch):
-        start = done
+    widest = int(np.diff(batch.reading_offsets).max(initial=0))
+    start = 0
+    while start < len(batch):
+        room = max(min(batch.readings, _NEW_SERIES_STEP), widest)
         state.reserve_series(room)
-        done, added = _number_series(
+        start, added = _number_series(
             start,
             room,
             device,
@@ -54,10 +55,7 @@ def resolve(batch: EventBatch, state: TenantState) -> Resolved:
             series,
             parameter,
         )
-        if added:
-            state.start_series(added)
-        elif done == start:  # a single event might bring more
-            room *= 2
+        state.start_series(added)
     return Resolved(device, state.stream_numbers(batch)[batch.stream], series, parameter)
 
 
@@ -83,7 +81,7 @@ def _number_series(
     added = 0
     for i in range(start, len(device)):
         first, last = reading_offsets[i], reading_offsets[i + 1]
-        if added + last - first > room:
+        if added > 0 and added + last - first > room:
             return i, added
         d = device[i]
         # a device's series mostly have consecutive numbers and come in the order of their first appearance

@@ -1,1 +1,0 @@
-"""Bugs planted on purpose: whoever claims that faults are found shows it on faults that are there."""

@@ -1,0 +1,206 @@
+"""What must hold when the faults are over, whatever happened before."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from proof.simulation.clients import Senders
+from proof.simulation.lives import Lives
+from proof.simulation.node import Node
+from proof.simulation.plan import TENANT
+from tocsin.bootstrap import Application
+from tocsin.cli.integrity import Verifiable
+from tocsin.events import decode_events
+from tocsin.inbox.abstract import AnomalyQuery
+from tocsin.log.abstract import Record, RecordKind
+from tocsin.model import Episode
+from tocsin.runtimes.backtest.partition import PartitionRun
+
+TERMS: Final = (
+    *("scored", "duplicate", "conflict", "late", "pending"),
+    *("unscored_text", "unscored_clock", "unscored_quarantined"),
+)
+_PAGE: Final = 100_000
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a life showed at its end; the next one must show the same."""
+
+    digests: dict[str, str] = field(default_factory=dict)
+    episodes: int = 0
+    anomalies: int = 0
+    readings: int = 0
+    events: int = 0
+
+
+class Checks:
+    """`remember` looks before the last power cut, `check` at everything after it."""
+
+    def __init__(self, lives: Lives, senders: Senders) -> None:
+        self.seen = Seen()
+        self._findings = lives.findings
+        self._senders = senders
+
+    def remember(self, node: Node) -> None:
+        """Keep the digests."""
+        self.seen.digests = _digests(node.running())
+
+    def check(self, node: Node) -> None:
+        """Whether every law holds."""
+        application = node.running()
+        found = _digests(application)
+        if found != self.seen.digests:
+            self._findings.add("digest after a cut", f"{self.seen.digests} before, {found} after")
+        records = {
+            partition: list(records_of(application, partition))
+            for partition in range(application.log.partitions)
+        }
+        runs = {partition: _run(partition, own) for partition, own in records.items()}
+        self._acknowledged([record for own in records.values() for record in own])
+        self._digests(application, runs)
+        self._episodes(application, runs)
+        self._anomalies(application)
+        self._conservation(application)
+        self._stores(application)
+
+    def _acknowledged(self, records: list[Record]) -> None:
+        """Everything acknowledged is there; what has a producer and sequence is there once."""
+        stored: Counter[str] = Counter()
+        for record in records:
+            if record.kind is RecordKind.EVENTS and record.tenant == TENANT:
+                batch = decode_events(record.payload)
+                stored.update(
+                    f"{device} {ts}"
+                    for device, ts in zip(batch.device.tolist(), batch.ts.tolist(), strict=True)
+                )
+        sure: Counter[str] = Counter()
+        most: Counter[str] = Counter()
+        for told in self._senders.told:
+            own = _accepted(told.body.text, told.answer.body if told.answer else b"")
+            if told.answer is not None:
+                sure.update(own)
+            most.update(own)
+            if not told.body.sequence:
+                for _ in range(2 * told.attempts):
+                    most.update(own)
+        self.seen.events = stored.total()
+        if missing := sure - stored:
+            self._findings.add("lost", f"acknowledged but not stored: {dict(list(missing.items())[:5])}")
+        if extra := stored - most:
+            self._findings.add("doubled", f"stored too often: {dict(list(extra.items())[:5])}")
+
+    def _digests(self, application: Application, runs: dict[int, PartitionRun]) -> None:
+        """The sums are those of the same records processed in one go."""
+        for worker in application.runtime.workers:
+            live, again = worker.state.totals(), runs[worker.partition].state.totals()
+            for name in ("raw", "scored", "final", "counts"):
+                one, other = getattr(live, name), getattr(again, name)
+                if one != other:
+                    where = f"partition {worker.partition}"
+                    self._findings.add(f"{name} differs", f"{where}: {one}, from its records {other}")
+
+    def _episodes(self, application: Application, runs: dict[int, PartitionRun]) -> None:
+        """Every state and revision that was committed is what the records give, and can be proved."""
+        expected: dict[str, list[Episode]] = {}
+        for run in runs.values():
+            for episode in run.episodes:
+                if episode.tenant == TENANT:
+                    expected.setdefault(episode.id, []).append(episode)
+        commits = application.stores.commits
+        listed = commits.episodes(TENANT, limit=_PAGE)
+        if sorted(episode.id for episode in listed) != sorted(expected):
+            self._findings.add(
+                "episodes differ", f"{len(listed)} committed, {len(expected)} from the records"
+            )
+        for key, states in expected.items():
+            if commits.revisions(TENANT, key) != states:
+                self._findings.add("episode differs", f"{key}: {states[-1]}")
+        self.seen.episodes = len(expected)
+        for key, states in expected.items():
+            if states[-1].retracted:
+                continue
+            _, proof = application.runtime.views.explain(TENANT, key)
+            if not proof.matches:
+                self._findings.add("episode not derived again", f"{key}: {proof.differences} {states[-1]}")
+
+    def _anomalies(self, application: Application) -> None:
+        """Every episode is in exactly one anomaly, and every anomaly is of episodes."""
+        anomalies = application.stores.inbox.anomalies(AnomalyQuery(TENANT, limit=_PAGE))
+        folded = Counter(episode for anomaly in anomalies for episode in anomaly.episodes)
+        self.seen.anomalies = len(anomalies)
+        listed = {episode.id for episode in application.stores.commits.episodes(TENANT, limit=_PAGE)}
+        if twice := [key for key, count in folded.items() if count > 1]:
+            self._findings.add("folded twice", f"{twice}")
+        if set(folded) - listed:
+            self._findings.add("anomaly of nothing", f"{set(folded) - listed}")
+        if missing := listed - set(folded):
+            retracted = {
+                key
+                for key in missing
+                if all(each.retracted for each in application.stores.commits.revisions(TENANT, key)[-1:])
+            }
+            if missing - retracted:
+                self._findings.add("not folded", f"{missing - retracted}")
+
+    def _conservation(self, application: Application) -> None:
+        counts: Counter[str] = Counter()
+        for worker in application.runtime.workers:
+            state = worker.state.tenants.get(TENANT)
+            if state is not None:
+                counts.update(state.counts)
+        accounted = sum(counts[term] for term in TERMS)
+        self.seen.readings = counts["accepted"]
+        if counts["accepted"] != accounted:
+            self._findings.add(
+                "conservation", f"accepted {counts['accepted']}, accounted for {accounted}: {counts}"
+            )
+
+    def _stores(self, application: Application) -> None:
+        """No row is damaged, and the audit log's chain is whole."""
+        stores = application.stores
+        for store in (application.log, stores.commits, stores.checkpoints):
+            if isinstance(store, Verifiable):
+                for problem in store.verify():
+                    self._findings.add("damaged", problem)
+
+
+def records_of(application: Application, partition: int) -> Iterator[Record]:
+    """All records of a partition, from the lake where the log is trimmed."""
+    log, lake = application.log, application.lake
+    yield from lake.records(partition, 0, log.begin(partition))
+    position = log.begin(partition)
+    while records := log.read(partition, position):
+        yield from records
+        position = records[-1].next_offset
+
+
+def _digests(application: Application) -> dict[str, str]:
+    digest = application.runtime.views.digest(TENANT)
+    return {"raw": digest.digest_raw, "scored": digest.digest_scored, "final": digest.digest_final}
+
+
+def _run(partition: int, records: list[Record]) -> PartitionRun:
+    run = PartitionRun(partition, (), keep_verdicts=False)
+    for record in records:
+        run.apply(record)
+    return run
+
+
+def _accepted(text: str, answer: bytes) -> list[str]:
+    """The events of a body that were accepted, as device and time."""
+    bad = {error["line"] for error in json.loads(answer)["errors"]} if answer else set()
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if number in bad:
+            continue
+        try:
+            event = json.loads(line)
+            found.append(f"{event['device']} {event['ts']}")
+        except (ValueError, KeyError):
+            continue
+    return found

@@ -1,0 +1,149 @@
+"""Senders and people: they send until they hear that it was taken, and remember what they were told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from proof.simulation.lives import Lives
+from proof.simulation.loop import Answer, Request
+from proof.simulation.node import Node
+from proof.simulation.plan import TENANT, Ask, Body, Quarantining
+from tocsin.control import Quarantine, encode_control
+from tocsin.errors import TocsinError
+from tocsin.log.abstract import Append, Part, RecordKind
+from tocsin.sharding import partition_of, shard_of
+
+TRY_AGAIN: Final = frozenset({408, 429, 503, 507})
+ANSWERED: Final = frozenset({200, 400})
+BACKOFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+@dataclass(slots=True)
+class Told:
+    """What became of one body: how often it was sent, and the answer that was heard first."""
+
+    body: Body
+    attempts: int = 0
+    answer: Answer | None = None
+    at_ms: int = 0
+
+
+@dataclass(slots=True)
+class Senders:
+    """One thread a client, bodies in order; further ones for those who ask or send again."""
+
+    lives: Lives
+    tokens: dict[str, str] = field(default_factory=dict)
+    told: list[Told] = field(default_factory=list)
+    running: int = 0
+
+    def start(self) -> None:
+        """Let everybody begin."""
+        plan = self.lives.plan
+        for client in sorted({body.client for body in plan.bodies}):
+            own = [Told(body) for body in plan.bodies if body.client == client]
+            self.told += own
+            self._spawn(f"client-{client}", partial(self._send_all, own))
+        for ask in plan.asks:
+            self._spawn("person", partial(self._ask, ask))
+        for number, step in enumerate(plan.quarantines):
+            self._spawn(f"quarantine-{number}", partial(self._quarantine, step))
+
+    def finished(self) -> bool:
+        """Whether everybody has come to an end."""
+        return self.running == 0
+
+    def unserved(self) -> int:
+        """Bodies without an answer."""
+        return sum(told.answer is None for told in self.told)
+
+    def request(self, body: Body) -> Request:
+        """The request for a body."""
+        headers = {
+            "authorization": f"Bearer {self.tokens['gateway']}",
+            "content-type": "application/x-ndjson",
+        }
+        if body.sequence:
+            headers |= {"tocsin-producer": f"client-{body.client}", "tocsin-sequence": body.sequence}
+        return Request("POST", "/v1/events", headers=headers, body=body.text.encode())
+
+    def _spawn(self, name: str, work: Callable[[], None]) -> None:
+        self.running += 1
+
+        def run() -> None:
+            try:
+                work()
+            finally:
+                self.running -= 1
+
+        self.lives.scheduler.spawn(name, self.lives.outside, run)
+
+    def _send_all(self, own: list[Told]) -> None:
+        for told in own:
+            self._wait_for(told.body.at_s)
+            self._send(told)
+            if told.body.twice:
+                self._spawn("again", partial(self._again, told))
+
+    def _wait_for(self, at_s: float) -> None:
+        scheduler = self.lives.scheduler
+        if at_s > scheduler.now_s:
+            scheduler.sleep(at_s - scheduler.now_s)
+
+    def _send(self, told: Told) -> None:
+        """Until it is answered for good."""
+        while told.answer is None:
+            told.attempts += 1
+            answer = self.lives.wire.ask(self.request(told.body))
+            if answer is not None and answer.status in ANSWERED:
+                told.answer, told.at_ms = answer, self.lives.machine.now_ms()
+                self.lives.trace.note("told", f"{told.body.client} {told.body.sequence} {answer.status}")
+                return
+            if answer is not None and answer.status not in TRY_AGAIN:
+                self.lives.findings.add(f"answer {answer.status}", f"{answer.body!r} to {told.body}")
+                return
+            self.lives.scheduler.sleep(BACKOFF_S[min(told.attempts, len(BACKOFF_S)) - 1])
+
+    def _again(self, told: Told) -> None:
+        """The same once more: it must get the same answer."""
+        self.lives.scheduler.sleep(self.lives.rng.uniform(0, 600))
+        answer = self.lives.wire.ask(self.request(told.body))
+        if answer is not None and answer.status in ANSWERED:
+            self._check_same(told, answer)
+
+    def _check_same(self, told: Told, answer: Answer) -> None:
+        first = told.answer
+        if first is not None and (answer.status, answer.body) != (first.status, first.body):
+            what = f"{first.body!r}, then {answer.body!r} to {told.body}"
+            self.lives.findings.add("other answer", what)
+
+    def _ask(self, ask: Ask) -> None:
+        self._wait_for(ask.at_s)
+        headers = {"authorization": f"Bearer {self.tokens['person']}"}
+        answer = self.lives.wire.ask(Request(ask.method, ask.path, ask.query, headers))
+        if answer is not None and answer.status not in {200, *TRY_AGAIN}:
+            self.lives.findings.add(f"answer {answer.status}", f"{answer.body!r} to {ask}")
+
+    def _quarantine(self, step: Quarantining) -> None:
+        self._wait_for(step.at_s)
+        done: list[bool] = []
+        while not done:
+            self.lives.in_node("quarantine", lambda node: _quarantine(node, step, done))
+            if not done:
+                self.lives.scheduler.sleep(5.0)
+
+
+def _quarantine(node: Node, step: Quarantining, done: list[bool]) -> None:
+    """Log the decision; when the log refuses, it is tried again later."""
+    application = node.running()
+    partition = partition_of(shard_of(TENANT, step.device), application.log.partitions)
+    decision = Quarantine(tenant=TENANT, devices=(step.device,), reason="simulated", released=step.released)
+    part = Part(partition, RecordKind.CONTROL, 1, encode_control(decision))
+    try:
+        application.log.submit(Append(TENANT, application.clock.now_ms(), (part,))).result()
+    except TocsinError:
+        return
+    done.append(True)

@@ -1,0 +1,153 @@
+"""From a seed to a plan."""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+from proof.simulation.data import Fleet
+from proof.simulation.plan import (
+    Ask,
+    Body,
+    CrashPlan,
+    DiskPlan,
+    Network,
+    Plan,
+    Quarantining,
+)
+
+SETTINGS: Final = 4
+ASKED: Final = (
+    ("/v1/anomalies", ""),
+    ("/v1/devices", ""),
+    ("/v1/digest", ""),
+    ("/v1/episodes", ""),
+    ("/v1/dead-letters", ""),
+    ("/api/latest_anomalies", ""),
+    ("/api/outliers_count", "time_range=4h"),
+    ("/readyz", ""),
+    ("/metrics", ""),
+    ("/v1/audit", ""),
+)
+_PLACES: Final = (
+    "log/",
+    "log/kept",
+    "commit.db",
+    "checkpoints.db",
+    "inbox.db",
+    "abnormal.db",
+    "lake/",
+    "audit.db",
+    "",
+)
+
+
+def plan_of(seed: int) -> Plan:
+    """Everything that a seed decides beforehand."""
+    rng = random.Random(seed)
+    span_s = rng.uniform(1200, 3000)
+    fleet = Fleet(rng, devices=rng.randint(1, 4), span_s=span_s)
+    calm = rng.random() < 0.1  # now and then nothing goes wrong but the order of threads
+    return Plan(
+        seed=seed,
+        devices=fleet.devices,
+        bodies=tuple(_bodies(rng, fleet)),
+        crashes=() if calm else tuple(_crashes(rng, span_s)),
+        disk=() if calm else tuple(_disk(rng, span_s)),
+        asks=tuple(_asks(rng, span_s)),
+        quarantines=tuple(_quarantines(rng, fleet, span_s)),
+        network=Network() if calm else _network(rng),
+        partitions=rng.choice((1, 2, 2, 3)),
+        segment_bytes=rng.choice((20_000, 60_000, 1_000_000)),
+        switching=rng.choice((0.02, 0.1, 0.3, 0.8)),
+        ends_s=span_s,
+    )
+
+
+def _bodies(rng: random.Random, fleet: Fleet) -> list[Body]:
+    keyed = [rng.random() < 0.8 for _ in range(4)]
+    bodies = []
+    for number, (at_s, client, text) in enumerate(fleet.bodies()):
+        sequence = f"{number}" if keyed[client % 4] else ""
+        bodies.append(
+            Body(
+                at_s=at_s,
+                client=client,
+                text=text,
+                sequence=sequence,
+                twice=bool(sequence) and rng.random() < 0.1,
+            )
+        )
+    return bodies
+
+
+def _crashes(rng: random.Random, span_s: float) -> list[CrashPlan]:
+    crashes = []
+    for _ in range(rng.choice((0, 1, 1, 2, 2, 3))):
+        by_count = rng.random() < 0.7
+        crashes.append(
+            CrashPlan(
+                kind=rng.choice(("kill", "power", "power", "stop")),
+                operations=int(rng.expovariate(1 / 900)) + 1 if by_count else None,
+                at_s=None if by_count else rng.uniform(0, span_s),
+                down_s=rng.choice((0.1, 5.0, 200.0)),
+                jump_ms=rng.choice((0, 0, 0, -3_600_000, -5_000, 7_000, 6 * 3_600_000)),
+                settings=rng.randrange(SETTINGS),
+            )
+        )
+    return crashes
+
+
+def _disk(rng: random.Random, span_s: float) -> list[DiskPlan]:
+    faults = []
+    for _ in range(rng.choice((0, 0, 1, 1, 2))):
+        kind = rng.choice(("full", "full", "slow", "slow", "error"))
+        from_s = rng.uniform(0, span_s)
+        on = {
+            "full": ("write", "create", "mkdir", "rename"),
+            "slow": (rng.choice(("sync", "write")),),
+            "error": (rng.choice(("sync", "write", "truncate", "open", "create", "remove", "sync-folder")),),
+        }[kind]
+        lasts_s = rng.choice((1.0, 30.0, 300.0)) if kind != "error" else rng.choice((1.0, 60.0))
+        faults.append(
+            DiskPlan(
+                kind=kind,
+                name=rng.choice(_PLACES),
+                on=on,
+                from_s=from_s,
+                to_s=from_s + lasts_s,
+                delay_s=rng.choice((0.05, 1.0, 20.0)),
+                chance=rng.choice((1.0, 0.3)) if kind != "error" else rng.choice((1.0, 0.1)),
+            )
+        )
+    return faults
+
+
+def _asks(rng: random.Random, span_s: float) -> list[Ask]:
+    asks = []
+    for _ in range(rng.randint(2, 8)):
+        path, query = rng.choice(ASKED)
+        asks.append(Ask(at_s=rng.uniform(0, span_s), method="GET", path=path, query=query))
+    return sorted(asks, key=lambda ask: ask.at_s)
+
+
+def _quarantines(rng: random.Random, fleet: Fleet, span_s: float) -> list[Quarantining]:
+    if rng.random() < 0.7:
+        return []
+    device, at_s = rng.choice(fleet.devices), rng.uniform(0, span_s)
+    return [
+        Quarantining(at_s=at_s, device=device),
+        Quarantining(at_s=at_s + rng.uniform(60, 600), device=device, released=True),
+    ]
+
+
+def _network(rng: random.Random) -> Network:
+    bad = rng.choice((0.0, 0.02, 0.1))
+    return Network(
+        lose_request=bad,
+        lose_reply=bad,
+        repeat=bad,
+        cut=bad / 2,
+        delay=bad,
+        latency_s=rng.choice((0.001, 0.05, 0.5)),
+    )

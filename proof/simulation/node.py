@@ -1,0 +1,60 @@
+"""One life of the system: its process, its application, its threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from proof.simulation.clock import Machine, ProcessClock
+from proof.simulation.lake import SimulatedLake
+from proof.simulation.loop import Server
+from proof.simulation.making import SimulatedPool, SimulatedThreads
+from proof.simulation.scheduler import Process, Scheduler, Task
+from tocsin.bootstrap import Application
+from tocsin.config import Config
+
+HANDLERS: Final = 4
+
+
+class Node:
+    """`waiting`: who waits for an answer from it. `failure`: what it could not start with."""
+
+    def __init__(self, scheduler: Scheduler, machine: Machine, number: int, maker: SimulatedThreads) -> None:
+        self.process: Final = Process(f"life-{number}")
+        self._maker: Final = maker
+        self.application: Application | None = None
+        self.server: Server | None = None
+        self.waiting: list[Task] = []
+        self.failure: BaseException | None = None
+        self._scheduler: Final = scheduler
+        self._machine: Final = machine
+
+    def start(self, config: Config, failed: Callable[[], None]) -> None:
+        """Recover and begin to work; runs in a thread of the process."""
+        try:
+            application = Application(config, ProcessClock(self._machine), open_lake=SimulatedLake)
+            application.runtime.on_failure = failed
+            application.runtime.start()
+        except Exception as error:  # noqa: BLE001 - whoever started it decides whether that may be
+            self.failure = error
+            return
+        self.application = application
+        pool = SimulatedPool(self._maker, HANDLERS, "handler")
+        server = Server(self._scheduler, application.app, pool)
+        self._maker.start("http", server.serve)
+        self.server = server
+
+    def running(self) -> Application:
+        """The application, which has started."""
+        if self.application is None:
+            raise RuntimeError("nothing runs")
+        return self.application
+
+    def stop(self) -> None:
+        """Take no more requests, then end in order; runs in a thread of the process."""
+        server, self.server = self.server, None
+        if server is not None:
+            self._scheduler.sleep(1.0)
+            server.stop()
+        if self.application is not None:
+            self.application.stop()

@@ -1,0 +1,100 @@
+"""All that a seed decides beforehand, as data: what is sent, what goes wrong, and how it is run.
+
+A plan can be written down, cut smaller and run again. What only comes up on the way (which thread is next,
+how long a message takes) is drawn from `seed` as it comes.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+START_MS = 1_767_225_600_000  # 2026-01-01
+TENANT = "acme"
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True):
+    """One request with events. `text` is NDJSON. Without a sequence it is not idempotent.
+
+    `twice` sends it again later as a new request with the same producer and sequence.
+    """
+
+    at_s: float
+    client: int
+    text: str
+    sequence: str = ""
+    twice: bool = False
+
+
+class CrashPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a process: `kind` is kill, power or stop (in order).
+
+    After `operations` of the disk since its start, or at `at_s`; the next one starts `down_s` later, by a
+    clock that was set by `jump_ms`, with settings number `settings`.
+    """
+
+    kind: str
+    operations: int | None = None
+    at_s: float | None = None
+    down_s: float = 1.0
+    jump_ms: int = 0
+    settings: int = 0
+
+
+class DiskPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes wrong while it lasts: for operations `on`, of files whose names begin with `name`.
+
+    `kind`: full, error, or slow (each operation then takes `delay_s`).
+    """
+
+    kind: str
+    name: str
+    on: tuple[str, ...]
+    from_s: float
+    to_s: float
+    delay_s: float = 0.0
+    chance: float = 1.0
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """A person or program that looks at something, or does it."""
+
+    at_s: float
+    method: str
+    path: str
+    query: str = ""
+
+
+class Quarantining(msgspec.Struct, frozen=True, kw_only=True):
+    """A device is put aside, or taken back."""
+
+    at_s: float
+    device: str
+    released: bool = False
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True):
+    """Chances of what becomes of a message, and how long one takes."""
+
+    lose_request: float = 0.0
+    lose_reply: float = 0.0
+    repeat: float = 0.0
+    cut: float = 0.0
+    delay: float = 0.0
+    latency_s: float = 0.01
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """`ends_s`: when faults are over. `settings` are numbered, see world.SETTINGS."""
+
+    seed: int
+    devices: tuple[str, ...]
+    bodies: tuple[Body, ...]
+    crashes: tuple[CrashPlan, ...] = ()
+    disk: tuple[DiskPlan, ...] = ()
+    asks: tuple[Ask, ...] = ()
+    quarantines: tuple[Quarantining, ...] = ()
+    network: Network = Network()
+    partitions: int = 2
+    segment_bytes: int = 60_000
+    switching: float = 0.2
+    ends_s: float = 3600.0

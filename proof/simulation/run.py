@@ -1,0 +1,137 @@
+"""Runs one plan in a clean environment: no randomness, time, threads or files but the simulated ones."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import io
+import logging
+import os
+import random
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import anyio.to_thread
+import apsw
+import structlog
+
+from proof.simulation.checks import Seen
+from proof.simulation.files import SimulatedFiles
+from proof.simulation.lives import Lives
+from proof.simulation.plan import Plan
+from proof.simulation.vfs import SimulatedVFS
+from proof.simulation.world import World
+from tocsin import threads
+from tocsin.storage.files import files_of
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a plan."""
+
+    seed: int
+    trace_hash: str
+    findings: list[tuple[str, str]]
+    kinds: tuple[str, ...]
+    simulated_s: float
+    points: int
+    faults: dict[str, int]
+    seen: Seen = field(default_factory=Seen)
+    last: list[tuple[float, str, str]] = field(default_factory=list)
+
+    def verdict(self) -> str:
+        """One line for people."""
+        seen = self.seen
+        what = "; ".join(self.kinds) if self.findings else "all laws hold"
+        return (
+            f"seed {self.seed}: {what} ({self.simulated_s / 60:.0f} min, {self.points} points, "
+            f"{sum(self.faults.values())} faults, {seen.events} events, {seen.readings} readings, "
+            f"{seen.episodes} episodes, {seen.anomalies} anomalies)"
+        )
+
+
+def run_plan(plan: Plan) -> Outcome:
+    """Play it; what the product did is in the outcome, whatever it was."""
+    with _memory_folder() as folder:
+        world = World(plan, folder)
+        with environment(world.lives):
+            world.run()
+    lives, trace = world.lives, world.lives.trace
+    return Outcome(
+        seed=plan.seed,
+        trace_hash=trace.digest(),
+        findings=lives.findings.found,
+        kinds=lives.findings.kinds(),
+        simulated_s=lives.scheduler.now_s,
+        points=trace.points,
+        faults=dict(trace.faults),
+        seen=world.checks.seen,
+        last=list(trace.last),
+    )
+
+
+@contextmanager
+def environment(lives: Lives) -> Iterator[None]:
+    """Within the block only simulated threads, files, randomness and end of process are used."""
+    entropy = random.Random(lives.plan.seed)
+    with ExitStack() as stack:
+        stack.enter_context(_no_collection())
+        stack.enter_context(redirect_stderr(io.StringIO()))
+        stack.enter_context(threads.made_by(lives.maker))
+        stack.enter_context(files_of(SimulatedFiles(lives.disk, lives.exit)))
+        for each in _patches(lives, entropy):
+            stack.enter_context(each)
+        vfs = SimulatedVFS(lives.disk, entropy.randbytes)
+        stack.callback(vfs.unregister)
+        apsw.randomness(0)  # begin anew, from the simulated source
+        before = structlog.get_config()
+        structlog.configure(processors=[_drop], cache_logger_on_first_use=False)
+        stack.callback(lambda: structlog.configure(**before))
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # spans of the dead end anywhere
+        yield
+
+
+def _patches(lives: Lives, entropy: random.Random) -> list[Any]:
+    def to_thread(func: Callable[..., Any], *args: Any, **_: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(None, lambda: func(*args))
+
+    return [
+        patch.object(os, "_exit", lambda status: lives.exit(f"status {status}")),
+        patch.object(os, "urandom", entropy.randbytes),
+        patch.object(secrets, "token_bytes", lambda size=32: entropy.randbytes(size or 32)),
+        patch.object(secrets, "randbits", entropy.getrandbits),
+        patch.object(anyio.to_thread, "run_sync", to_thread),
+    ]
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """When the collector runs depends on what ran before; destructors close files, which is seen."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@contextmanager
+def _memory_folder() -> Iterator[Path]:
+    shared = Path("/dev/shm")  # noqa: S108 - made with a random name and for its owner alone
+    folder = Path(tempfile.mkdtemp(prefix="tocsin-sim-", dir=shared if shared.is_dir() else None))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _drop(*_: Any) -> Any:
+    raise structlog.DropEvent

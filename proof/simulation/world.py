@@ -1,0 +1,149 @@
+"""Runs a plan: boots the system, sends, breaks, boots again, and at last looks at what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from proof.simulation.checks import Checks
+from proof.simulation.clients import Senders
+from proof.simulation.lives import Lives
+from proof.simulation.node import Node
+from proof.simulation.plan import TENANT, CrashPlan, Network, Plan
+from proof.simulation.scheduler import Stuck
+from tocsin.access.credential import CredentialKind, NewCredential
+from tocsin.access.principal import Role
+
+PATIENCE_S: Final = 4000.0
+
+
+class World:
+    """One simulation; `run` plays the plan to its end and looks at what is left."""
+
+    def __init__(self, plan: Plan, place: Path) -> None:
+        self.plan: Final = plan
+        self.lives: Final = Lives(plan, place)
+        self.senders: Final = Senders(self.lives)
+        self.checks: Final = Checks(self.lives, self.senders)
+        self._armed: CrashPlan | None = None
+        self._down_s = 1.0
+        self._operator = self.lives.scheduler.spawn("operator", self.lives.outside, self._operate)
+        self.lives.watchers.append(self._operator)
+
+    def run(self) -> None:
+        """What is found goes to `lives.findings`."""
+        findings = self.lives.findings
+        try:
+            self.lives.scheduler.run(lambda: self._operator.ended)
+        except Stuck as stuck:
+            findings.add("stuck", str(stuck))
+        if self._operator.error is not None:
+            findings.add_error("simulator", self._operator.error)
+        self.lives.close()
+
+    def _operate(self) -> None:
+        lives = self.lives
+        lives.boot()
+        lives.in_node("set-up", self._set_up)
+        lives.wire.chances = self.plan.network
+        lives.disk.faults = list(self.plan.disk)
+        self.senders.start()
+        for crash in self.plan.crashes:
+            self._await_crash(crash)
+        self._wait_until(self.plan.ends_s)
+        self._finish()
+
+    def _await_crash(self, crash: CrashPlan) -> None:
+        """Let it come: at an operation of the disk, or at a time. The next process starts here."""
+        disk, ends_s = self.lives.disk, self.plan.ends_s
+        if self.lives.scheduler.now_s >= ends_s:
+            return
+        self._armed = crash
+        disk.crash_at, disk.crash = crash.operations, self._crash
+        self._wait_until(
+            ends_s if crash.at_s is None else min(crash.at_s, ends_s), lambda: self._armed is None
+        )
+        if self._armed is not None and crash.at_s is not None:
+            self._crash()
+        disk.crash_at, self._armed = None, None
+
+    def _crash(self) -> None:
+        """It is time for the crash that is armed; called by any thread."""
+        lives, crash, self._armed = self.lives, self._armed, None
+        if crash is None:
+            return
+        lives.machine.jump(crash.jump_ms)
+        if crash.jump_ms:
+            lives.trace.fault("clock-jump")
+        if crash.settings != lives.settings:
+            lives.trace.fault("settings-changed")
+        lives.settings, self._down_s = crash.settings, crash.down_s
+        if crash.kind == "stop":
+            lives.scheduler.spawn("stopper", lives.outside, self._stop)
+        else:
+            lives.die(crash.kind)
+
+    def _stop(self) -> None:
+        if self.lives.in_node("stop", Node.stop):
+            self.lives.die("stop")
+
+    def _wait_until(self, until_s: float, ready: Callable[[], bool] = lambda: False) -> None:
+        """Wait, and start the system again whenever it has died."""
+        scheduler = self.lives.scheduler
+        while not ready() and scheduler.now_s < until_s:
+            if self.lives.is_alive():
+                scheduler.park(until_s - scheduler.now_s)
+            else:
+                down_s, self._down_s = self._down_s, 1.0
+                scheduler.sleep(down_s)
+                self.lives.boot()
+
+    def _set_up(self, node: Node) -> None:
+        access = node.running().access
+        if TENANT not in access.tenants():
+            access.create_tenant(TENANT)
+        gateway = NewCredential(tenant=TENANT, kind=CredentialKind.GATEWAY, name="fleet", all_devices=True)
+        person = NewCredential(
+            tenant=TENANT, kind=CredentialKind.API_KEY, name="person", roles=(Role.ADMIN, Role.OPERATOR)
+        )
+        self.senders.tokens["gateway"] = access.create(gateway, created_by="simulation")[1]
+        self.senders.tokens["person"] = access.create(person, created_by="simulation")[1]
+
+    def _finish(self) -> None:
+        """Faults are over: let everybody come to an end, look, cut the power, look again."""
+        lives = self.lives
+        lives.disk.faults, lives.wire.chances = [], Network()
+        limit_s = lives.scheduler.now_s + PATIENCE_S
+        while not self.senders.finished() and lives.scheduler.now_s < limit_s:
+            self._wait_until(lives.scheduler.now_s + 10)
+        if not self.senders.finished():
+            lives.findings.add("senders", f"bodies not served: {self.senders.unserved()}")
+        self._settle()
+        self._look(self.checks.remember)
+        lives.die("power")
+        self._settle()
+        self._look(self.checks.check)
+
+    def _look(self, look: Callable[[Node], None]) -> None:
+        if not self.lives.in_node("check", look):
+            self.lives.findings.add("check", "it could not be looked at")
+
+    def _settle(self) -> None:
+        """Wait until all is processed, folded and corrected."""
+        limit_s = self.lives.scheduler.now_s + PATIENCE_S
+        quiet: list[bool] = []
+        while not quiet and self.lives.scheduler.now_s < limit_s:
+            self._wait_until(self.lives.scheduler.now_s + 5)
+            self.lives.in_node("quiet", lambda node: quiet.append(True) if _is_quiet(node) else None)
+        if not quiet:
+            self.lives.findings.add("settle", "it did not catch up")
+
+
+def _is_quiet(node: Node) -> bool:
+    """Everything acknowledged is processed and folded, and no correction is due."""
+    runtime = node.running().runtime
+    if not runtime.caught_up():
+        return False
+    states = [state for worker in runtime.workers for state in worker.state.tenants.values()]
+    return not any(state.dirty_devices() for state in states)

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.lake_kit import DAY_MS, HOUR_MS, NOW_MS, Row, events, open_lake, record, steady
-from tocsin.lake.columns import merge_records
 from tocsin.lake.compaction import CompactionPolicy, compact
 from tocsin.lake.delta import DeltaLake
+from tocsin.lake.feed import Feed
 from tocsin.lake.hours import aggregate_hours
 from tocsin.lake.query import query
 from tocsin.lake.rebuilding import rebuild_hours
@@ -183,12 +183,12 @@ def plain_parts(rows: Sequence[Row]) -> dict[Key, tuple[float, ...]]:
 @given(rows=ROWS, copies=st.integers(1, 3))
 def test_the_kernel_equals_its_scalar_form(rows: list[Row], copies: int) -> None:
     """Whether slots are counted out or numbered, sums equal those of plain Python bit for bit."""
-    columns = merge_records("acme", [record(0, events(rows * copies))])
-    hours = aggregate_hours(columns)
+    feed = Feed("acme", [record(0, events(rows * copies))])
+    hours = aggregate_hours(feed)
     keys = zip(hours.device.tolist(), hours.parameter.tolist(), hours.hour_ms.tolist(), strict=True)
     parts = zip(hours.count, hours.sum, hours.m2, hours.min, hours.max, strict=True)
     found = [
-        ((columns.devices[device], columns.names[parameter], hour_ms), tuple(map(float, part)))
+        ((feed.devices[device], feed.names[parameter], hour_ms), tuple(map(float, part)))
         for (device, parameter, hour_ms), part in zip(keys, parts, strict=True)
     ]
     by_key = dict(found)
@@ -199,5 +199,5 @@ def test_the_kernel_equals_its_scalar_form(rows: list[Row], copies: int) -> None
 def test_squares_beyond_float64_are_infinite() -> None:
     """Values whose differences overflow leave a square sum that says so, never one that breaks a query."""
     rows: list[Row] = [("a", NOW_MS, {"t": value}, "") for value in (1.7e308, -1.7e308, 1.7e308)]
-    columns = merge_records("acme", [record(0, events(rows))])
-    assert aggregate_hours(columns).m2.tolist() == [math.inf]
+    feed = Feed("acme", [record(0, events(rows))])
+    assert aggregate_hours(feed).m2.tolist() == [math.inf]

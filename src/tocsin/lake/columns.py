@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tocsin.errors import CorruptError, TooLargeError
-from tocsin.events import F64, I32, I64, U8, Strings, decode_events, empty_text
-from tocsin.interning import Interner
+from tocsin.events import F64, I32, I64, U8, Strings, empty_text
 from tocsin.lake.schemas import TIME
-from tocsin.log.abstract import Record
-
-STAMP_MS_MAX: Final = 2**53
-BYTES_MAX: Final = 2**31 - 1
 
 _FIRST: Final = np.zeros(1, np.int32)
 
@@ -57,15 +51,14 @@ class EventColumns:
         return len(self.value)
 
     def take(self, rows: I64) -> EventColumns:
-        """The events at `rows`, in that order, with only the devices that they name."""
-        used, device = _renumber(self.device[rows], len(self.devices))
+        """The events at `rows`, in that order, under the same numbers."""
         lengths = np.diff(self.reading_offsets)[rows]
         offsets: I32 = np.zeros(len(rows) + 1, np.int32)
         np.cumsum(lengths, out=offsets[1:])
         index = np.repeat(self.reading_offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
         return EventColumns(
             tenant=self.tenant,
-            device=device,
+            device=self.device[rows],
             ts=self.ts[rows],
             arrival=self.arrival[rows],
             flags=self.flags[rows],
@@ -78,92 +71,58 @@ class EventColumns:
             event_id=self.event_id.take(rows),
             partition=self.partition[rows],
             offset=self.offset[rows],
-            devices=self.devices.take(used),
+            devices=self.devices,
             streams=self.streams,
             names=self.names,
         )
 
+    def narrowed(self) -> EventColumns:
+        """The same events with only the devices that they name."""
+        used = np.flatnonzero(np.bincount(self.device, minlength=len(self.devices)))
+        index = np.zeros(len(self.devices), np.int32)
+        index[used] = np.arange(len(used))
+        return replace(self, device=index[self.device], devices=self.devices.take(used))
 
-def merge_records(tenant: str, records: Sequence[Record]) -> EventColumns:
-    """The events of these records of one tenant, one after another; CorruptError where one is damaged.
 
-    TooLargeError above 2 GiB of payload, which 32-bit offsets can't address.
-    """
-    if sum(len(record.payload) for record in records) > BYTES_MAX:
-        raise TooLargeError("more than 2 GiB of records at once: append them in parts")
-    batches = [decode_events(record.payload) for record in records]
-    for record, batch in zip(records, batches, strict=True):
-        if len(batch) != record.count:
-            raise CorruptError(
-                f"log record {record.partition}:{record.offset} does not hold {record.count} events"
-            )
-    names, streams, devices = _Numbers(), _Numbers(), Interner()
-    device = [devices.intern(batch.device) for batch in batches]
-    counts = [len(batch) for batch in batches]
-    ts = _joined([batch.ts for batch in batches], np.int64)
-    if len(ts) and max(-int(ts.min()), int(ts.max())) > STAMP_MS_MAX:
-        raise CorruptError(f"a log record of tenant {tenant!r} has a time stamp beyond 2^53 ms")
-    return EventColumns(
-        tenant=tenant,
-        device=_joined(device, np.int32),
-        ts=ts,
-        arrival=np.repeat(np.array([record.arrival_ms for record in records], np.int64), counts),
-        flags=_joined([batch.flags for batch in batches], np.uint8),
-        stream=_joined([streams.renumber(batch.streams, batch.stream) for batch in batches], np.int32),
-        reading_offsets=_joined_offsets([batch.reading_offsets for batch in batches]),
-        parameter=_joined([names.renumber(batch.names, batch.parameter) for batch in batches], np.int32),
-        value=_joined([batch.value for batch in batches], np.float64),
-        text=_joined_strings([batch.text for batch in batches]),
-        text_count=_joined([batch.text_count for batch in batches], np.int32),
-        event_id=_joined_strings([batch.event_id for batch in batches]),
-        partition=np.repeat(np.array([record.partition for record in records], np.int32), counts),
-        offset=_joined([np.arange(record.offset, record.next_offset) for record in records], np.int64),
-        devices=devices.names(),
-        streams=tuple(streams.values),
-        names=tuple(names.values),
+def join_columns(parts: Sequence[EventColumns]) -> EventColumns:
+    """Parts of one feed, which share their numbers, one after another."""
+    if len(parts) == 1:
+        return parts[0]
+    return replace(
+        parts[0],
+        device=joined([part.device for part in parts], np.int32),
+        ts=joined([part.ts for part in parts], np.int64),
+        arrival=joined([part.arrival for part in parts], np.int64),
+        flags=joined([part.flags for part in parts], np.uint8),
+        stream=joined([part.stream for part in parts], np.int32),
+        reading_offsets=joined_offsets([part.reading_offsets for part in parts]),
+        parameter=joined([part.parameter for part in parts], np.int32),
+        value=joined([part.value for part in parts], np.float64),
+        text=joined_strings([part.text for part in parts]),
+        text_count=joined([part.text_count for part in parts], np.int32),
+        event_id=joined_strings([part.event_id for part in parts]),
+        partition=joined([part.partition for part in parts], np.int32),
+        offset=joined([part.offset for part in parts], np.int64),
     )
 
 
-class _Numbers:
-    """Numbers values as they first appear; remembers tables it has seen, since batches repeat them."""
-
-    def __init__(self) -> None:
-        self.values: dict[Any, int] = {}
-        self._tables: dict[tuple[Any, ...], I32 | None] = {}
-
-    def renumber(self, table: tuple[Any, ...], indexes: I32) -> I32:
-        """Indexes into `table` as numbers; the same array where both are equal."""
-        if table not in self._tables:
-            numbers = [self.values.setdefault(value, len(self.values)) for value in table]
-            same = numbers == list(range(len(table)))
-            self._tables[table] = None if same else np.array(numbers, np.int32)
-        known = self._tables[table]
-        return indexes if known is None else known[indexes]
-
-
-def _joined(parts: list[npt.NDArray[Any]], dtype: Any) -> npt.NDArray[Any]:
+def joined(parts: list[npt.NDArray[Any]], dtype: Any) -> npt.NDArray[Any]:
+    """Arrays laid one after another; none at all give an empty one."""
     return np.concatenate(parts, dtype=dtype) if parts else np.zeros(0, dtype)
 
 
-def _joined_offsets(parts: Iterable[I32]) -> I32:
+def joined_offsets(parts: Iterable[I32]) -> I32:
     """Offsets of lists that are laid one after another; starts at 0."""
     lengths = np.concatenate([_FIRST, *(part[1:] - part[:-1] for part in parts)])
     return np.cumsum(lengths, dtype=np.int32, out=lengths)
 
 
-def _joined_strings(parts: list[Strings]) -> Strings:
+def joined_strings(parts: list[Strings]) -> Strings:
+    """Columns of strings laid one after another."""
     data = [part.data[part.offsets[0] : part.offsets[-1]] for part in parts]
     if not any(map(len, data)):
         return empty_text(sum(map(len, parts)))
-    return Strings(_joined_offsets(part.offsets for part in parts), _joined(data, np.uint8))
-
-
-def _renumber(numbers: I32, count: int) -> tuple[I64, I32]:
-    """The numbers that occur, ascending, and each number as an index into them."""
-    used = np.flatnonzero(np.bincount(numbers, minlength=count))
-    index = np.zeros(count, np.int32)
-    index[used] = np.arange(len(used))
-    return used, index[numbers]
+    return Strings(joined_offsets(part.offsets for part in parts), joined(data, np.uint8))
 
 
 def arrow_strings(strings: Strings, *, null_if_empty: bool = False) -> pa.Array:

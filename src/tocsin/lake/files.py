@@ -9,12 +9,12 @@ import errno
 import json
 import os
 import secrets
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -79,32 +79,129 @@ def write_file(
 
     `rows` has the columns of `spec.file_schema`, strings may be dictionary-encoded.
     """
-    payload = _parquet_bytes(spec, rows, layout)
-    directory = directory_of(partition)
-    name = f"part-{secrets.token_hex(4)}-{xxhash.xxh3_128_hexdigest(payload)}.parquet"
-    make_directory(folder / directory)
-    publish(folder / directory / name, payload)
-    return LakeFile(
-        path=f"{directory}/{name}",
-        size_bytes=len(payload),
-        rows=rows.num_rows,
-        partition=dict(partition),
-        ranges=_ranges(spec, rows),
-    )
+    with FileWriter(folder, spec, partition, layout) as writer:
+        writer.add(rows)
+        return writer.finish()
+
+
+class FileWriter:
+    """Writes one file part by part, at least a row group each; nothing is visible before `finish`.
+
+    Leaving the context without `finish` leaves nothing behind.
+    """
+
+    def __init__(self, folder: Path, spec: TableSpec, partition: Mapping[str, str], layout: Layout) -> None:
+        self._spec: Final = spec
+        self._layout: Final = layout
+        self._partition: Final = dict(partition)
+        self._folder: Final = folder
+        self._directory: Final = directory_of(partition)
+        make_directory(folder / self._directory)
+        self._name: Final = f"part-{secrets.token_hex(4)}"
+        self._temporary: Final = folder / self._directory / (self._name + TEMPORARY_SUFFIX)
+        with _writing(self._temporary):
+            self._sink: Final = _Sink(self._temporary)
+        self._parquet: pq.ParquetWriter | None = None
+        self._rows = 0
+        self._ranges: dict[str, tuple[Bound, Bound]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sink.close()
+        if self._parquet is not None:
+            self._parquet.close()  # the library insists on a last write
+        with suppress(OSError):
+            self._temporary.unlink(missing_ok=True)
+
+    def add(self, rows: pa.Table) -> None:
+        """Write rows, all parts with the same columns."""
+        with _writing(self._temporary):
+            if self._parquet is None:
+                self._parquet = _parquet_writer(self._spec, rows.schema, self._sink, self._layout)
+            self._parquet.write_table(rows, row_group_size=self._layout.row_group_rows)
+        self._rows += rows.num_rows
+        for name, (low, high) in _ranges(self._spec, rows).items():
+            known_low, known_high = self._ranges.get(name, (low, high))
+            self._ranges[name] = (min(low, known_low), max(high, known_high))
+
+    def finish(self) -> LakeFile:
+        """Sync the file, name it by its hash, sync its directory; ends the process where syncing fails."""
+        path = f"{self._directory}/{self._name}-"
+        with _writing(self._temporary):
+            if self._parquet is not None:
+                self._parquet.close()
+            self._sink.sync()
+        path += f"{self._sink.content_hash}.parquet"
+        self._temporary.replace(self._folder / path)
+        sync_directory(self._folder / self._directory)
+        return LakeFile(
+            path=path,
+            size_bytes=self._sink.size_bytes,
+            rows=self._rows,
+            partition=self._partition,
+            ranges=self._ranges,
+        )
+
+
+class _Sink:
+    """A file that is hashed as it is written; once closed it takes writes and forgets them."""
+
+    closed: Final = False  # as pyarrow sees it
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("wb")
+        self._hash = xxhash.xxh3_128()
+        self.size_bytes = 0
+
+    def write(self, part: Any) -> int:
+        data = memoryview(part)
+        if self._file.closed:
+            return data.nbytes
+        self._file.write(data)
+        self._hash.update(data)
+        self.size_bytes += data.nbytes
+        return data.nbytes
+
+    def flush(self) -> None:
+        """Nothing: only `sync` counts."""
+
+    def sync(self) -> None:
+        self._file.flush()
+        sync_descriptor(self._file.fileno(), self._path)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._file.close()
+
+    @property
+    def content_hash(self) -> str:
+        return self._hash.hexdigest()
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Errors of the disk as answers."""
+    try:
+        yield
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def publish(path: Path, payload: bytes | memoryview) -> None:
     """Make the bytes visible under `path`, synced; ends the process when syncing fails."""
     temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
     try:
-        with temporary.open("wb") as sink:
+        with _writing(path), temporary.open("wb") as sink:
             sink.write(payload)
             sink.flush()
             sync_descriptor(sink.fileno(), path)
-    except OSError as error:
+    except TocsinError:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise _unwritable(path, error) from error
+        raise
     temporary.replace(path)
     sync_directory(path.parent)
 
@@ -130,20 +227,16 @@ def sync_descriptor(descriptor: int, path: Path) -> None:
         end_process(f"fsync of {path} failed: {error}")
 
 
-def _parquet_bytes(spec: TableSpec, rows: pa.Table, layout: Layout) -> memoryview:
-    present = set(rows.column_names)
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        rows,
-        sink,
-        row_group_size=layout.row_group_rows,
+def _parquet_writer(spec: TableSpec, schema: pa.Schema, sink: _Sink, layout: Layout) -> pq.ParquetWriter:
+    return pq.ParquetWriter(
+        pa.PythonFile(sink, mode="w"),
+        schema,
         compression=layout.compression,
-        use_dictionary=[path for path in spec.dictionary if path.split(".")[0] in present],
+        use_dictionary=[path for path in spec.dictionary if path.split(".")[0] in schema.names],
         column_encoding=dict.fromkeys(spec.delta, "DELTA_BINARY_PACKED"),
         write_statistics=list(spec.statistics) if layout.statistics else False,
         store_schema=False,
     )
-    return memoryview(sink.getvalue())
 
 
 def _ranges(spec: TableSpec, rows: pa.Table) -> dict[str, tuple[Bound, Bound]]:

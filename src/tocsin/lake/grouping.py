@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -10,8 +11,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from tocsin.events import I64
+from tocsin.events import I32, I64
 from tocsin.lake.columns import EventColumns
+from tocsin.lake.feed import Feed, Stamps
 from tocsin.lake.names import has_own_partition
 from tocsin.lake.schemas import OVERFLOW_DATE
 
@@ -73,23 +75,65 @@ def plausible(ts: I64, arrival: I64) -> npt.NDArray[np.bool_]:
     return (ts >= PLAUSIBLE_FROM_MS) & (ts <= arrival + PLAUSIBLE_AHEAD_MS)
 
 
-def event_keys(columns: EventColumns) -> I64:
-    """A number per event that is the same for events of one stream and day."""
-    own = np.array([all(map(has_own_partition, stream)) for stream in columns.streams], np.bool_)
-    keys = columns.ts // DAY_MS * len(columns.streams) + columns.stream
-    keys[~plausible(columns.ts, columns.arrival) | ~own[columns.stream]] = OVERFLOW
-    return keys
+class EventGroups:
+    """Which partitions the events of a feed go to: the largest ones, and the overflow for the rest."""
 
+    def __init__(self, feed: Feed) -> None:
+        self._feed: Final = feed
+        self._own: Final = np.array([all(map(has_own_partition, pair)) for pair in feed.streams], np.bool_)
+        counts = self._counts()
+        self._only: Final = next(iter(counts)) if len(counts) == 1 else None
+        largest = [key for key, _ in counts.most_common() if key != OVERFLOW][:GROUPS_MAX]
+        self._chosen: Final = np.array(largest, np.int64)
 
-def event_partition(columns: EventColumns, key: int) -> dict[str, str]:
-    """The partition of `events` that a key stands for."""
-    application, version, day = "", "", OVERFLOW_DATE
-    if key != OVERFLOW:
-        application, version = columns.streams[key % len(columns.streams)]
-        day = date(1970, 1, 1) + timedelta(days=key // len(columns.streams))
-    return {
-        "tenant": columns.tenant,
-        "application": application,
-        "version": version,
-        "date": day.isoformat(),
-    }
+    @property
+    def single(self) -> bool:
+        """Whether all events go to one partition."""
+        return self._only is not None
+
+    def of(self, columns: EventColumns) -> Iterator[Group]:
+        """The groups of a block of the feed."""
+        if self._only is not None:
+            yield Group(self._only, None)
+            return
+        keys = self.keys(columns.ts, columns.arrival, columns.stream)
+        keys[~np.isin(keys, self._chosen)] = OVERFLOW
+        yield from group_rows(keys)
+
+    def keys(self, ts: I64, arrival: I64, stream: I32) -> I64:
+        """A number per event that is the same for events of one stream and day."""
+        keys: I64 = ts // DAY_MS * len(self._own) + stream
+        keys[~plausible(ts, arrival) | ~self._own[stream]] = OVERFLOW
+        return keys
+
+    def partition(self, key: int) -> dict[str, str]:
+        """The partition of `events` that a key stands for."""
+        application, version, day = "", "", OVERFLOW_DATE
+        if key != OVERFLOW:
+            application, version = self._feed.streams[key % len(self._own)]
+            day = date(1970, 1, 1) + timedelta(days=key // len(self._own))
+        return {
+            "tenant": self._feed.tenant,
+            "application": application,
+            "version": version,
+            "date": day.isoformat(),
+        }
+
+    def _counts(self) -> Counter[int]:
+        """Events by key; a record within one day and stream is counted without a look at its rows."""
+        counts: Counter[int] = Counter()
+        for stamps in self._feed.stamps():
+            first, last = stamps.span_ms
+            if len(self._own) == 1 and first // DAY_MS == last // DAY_MS and self._plausible(stamps):
+                counts[first // DAY_MS if self._own[0] else OVERFLOW] += len(stamps.ts)
+                continue
+            keys = self.keys(stamps.ts, np.full(len(stamps.ts), stamps.arrival_ms), stamps.stream)
+            for key, count in zip(*np.unique(keys, return_counts=True), strict=True):
+                counts[int(key)] += int(count)
+        return counts
+
+    @staticmethod
+    def _plausible(stamps: Stamps) -> bool:
+        """Whether all stamps of a record may name a partition."""
+        first, last = stamps.span_ms
+        return first >= PLAUSIBLE_FROM_MS and last <= stamps.arrival_ms + PLAUSIBLE_AHEAD_MS

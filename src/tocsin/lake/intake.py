@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
 from tocsin.control import decode_control
-from tocsin.lake.columns import EventColumns, arrow_times, event_table, merge_records
+from tocsin.lake.columns import EventColumns, arrow_times
+from tocsin.lake.event_files import EventFiles
+from tocsin.lake.feed import Feed
 from tocsin.lake.files import FRESH, LakeFile, write_file
-from tocsin.lake.grouping import OVERFLOW, event_keys, event_partition, group_rows
-from tocsin.lake.hours import aggregate_hours, hour_partition, hour_table
+from tocsin.lake.grouping import group_rows
+from tocsin.lake.hours import HourSums, hour_partition, hour_table
 from tocsin.lake.schemas import CONTROL, EVENTS, HOURS
 from tocsin.lake.store import WRITER_PREFIX, Change, LakeStore
 from tocsin.log.abstract import Record, RecordKind
@@ -27,43 +30,64 @@ def changes_of(store: LakeStore, records: Sequence[Record]) -> list[Change]:
     has, so that an append that failed half-way can be repeated with the records cut in any other way.
     """
     fresh = {spec.name: _fresh(store, spec.name, records) for spec in (CONTROL, HOURS, EVENTS)}
-    merged = _merged(fresh[EVENTS.name])
-    same = fresh[HOURS.name] == fresh[EVENTS.name]
-    for_hours = merged if same else _merged(fresh[HOURS.name])
     revision = store.table(HOURS.name).writers.get(REVISION_WRITER, 0)
-    added = {
-        CONTROL.name: _control_files(store, fresh[CONTROL.name]),
-        HOURS.name: [entry for columns in for_hours for entry in hour_files(store, columns, revision)],
-        EVENTS.name: [entry for columns in merged for entry in _event_files(store, columns)],
-    }
+    added = {CONTROL.name: _control_files(store, fresh[CONTROL.name])}
+    if fresh[HOURS.name] == fresh[EVENTS.name]:
+        added |= _filled(store, fresh[EVENTS.name], revision, (HOURS.name, EVENTS.name))
+    else:
+        for name in (HOURS.name, EVENTS.name):
+            added |= _filled(store, fresh[name], revision, (name,))
     changes = [Change(name, add=added[name], writers=_reached(rows)) for name, rows in fresh.items()]
     return [change for change in changes if change.add or change.table == EVENTS.name]
 
 
-def hour_files(store: LakeStore, columns: EventColumns, revision: int) -> list[LakeFile]:
-    """Write the hour aggregates of these events."""
-    hours = aggregate_hours(columns)
-    folder = store.folder / HOURS.name
-    return [
-        write_file(
-            folder,
-            HOURS,
-            hour_partition(columns.tenant, group.key),
-            hour_table(columns, hours, group.rows, revision),
-            FRESH,
-        )
-        for group in group_rows(hours.month)
-    ]
+def _filled(
+    store: LakeStore, records: Sequence[Record], revision: int, tables: Sequence[str]
+) -> dict[str, list[LakeFile]]:
+    """Write the files of these tables, tenant by tenant, in one pass over the blocks of events."""
+    added: dict[str, list[LakeFile]] = {name: [] for name in tables}
+    for tenant, own in _by_tenant(records, RecordKind.EVENTS).items():
+        feed = Feed(tenant, own)
+        with ExitStack() as opened:
+            sinks: dict[str, HourFiles | EventFiles] = {}
+            if HOURS.name in tables:
+                sinks[HOURS.name] = HourFiles(store, feed, revision)
+            if EVENTS.name in tables:
+                sinks[EVENTS.name] = opened.enter_context(EventFiles(store, feed))
+            for block in feed.blocks():
+                for sink in sinks.values():
+                    sink.add(block)
+            for name, sink in sinks.items():
+                added[name] += sink.finish()
+    return added
 
 
-def _event_files(store: LakeStore, columns: EventColumns) -> list[LakeFile]:
-    folder = store.folder / EVENTS.name
-    files = []
-    for group in group_rows(event_keys(columns)):
-        part = columns if group.rows is None else columns.take(group.rows)
-        rows = event_table(part, name_streams=group.key == OVERFLOW)
-        files.append(write_file(folder, EVENTS, event_partition(columns, group.key), rows, FRESH))
-    return files
+class HourFiles:
+    """Hour aggregates of a feed, as files once all is in."""
+
+    def __init__(self, store: LakeStore, feed: Feed, revision: int) -> None:
+        self._folder: Final = store.folder / HOURS.name
+        self._feed: Final = feed
+        self._revision: Final = revision
+        self._sums: Final = HourSums(feed)
+
+    def add(self, block: EventColumns) -> None:
+        """Take in a block."""
+        self._sums.add(block)
+
+    def finish(self) -> list[LakeFile]:
+        """Write the files."""
+        hours = self._sums.result()
+        return [
+            write_file(
+                self._folder,
+                HOURS,
+                hour_partition(self._feed.tenant, group.key),
+                hour_table(self._feed, hours, group.rows, self._revision),
+                FRESH,
+            )
+            for group in group_rows(hours.month)
+        ]
 
 
 def _control_files(store: LakeStore, records: Sequence[Record]) -> list[LakeFile]:
@@ -101,10 +125,6 @@ def _fresh(store: LakeStore, table: str, records: Sequence[Record]) -> list[Reco
 def _reached(records: Sequence[Record]) -> dict[str, int]:
     """The position that each partition's writer gets to."""
     return {f"{WRITER_PREFIX}{record.partition}": record.next_offset for record in records}
-
-
-def _merged(records: Sequence[Record]) -> list[EventColumns]:
-    return [merge_records(tenant, own) for tenant, own in _by_tenant(records, RecordKind.EVENTS).items()]
 
 
 def _by_tenant(records: Sequence[Record], kind: RecordKind) -> dict[str, list[Record]]:

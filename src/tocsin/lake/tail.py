@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from tocsin.errors import BackpressureError
-from tocsin.lake.columns import EventColumns, arrow_names, decoded, event_table, merge_records
-from tocsin.lake.grouping import event_keys, event_partition
+from tocsin.lake.columns import arrow_names, decoded, event_table
+from tocsin.lake.feed import Feed
+from tocsin.lake.grouping import EventGroups
 from tocsin.lake.hours import aggregate_hours, hour_table
 from tocsin.lake.intake import control_table
 from tocsin.lake.schemas import EVENTS, HOURS
@@ -34,10 +35,10 @@ def read_tail(log: Log | None, positions: Mapping[int, int], tenant: str, bytes_
     records = [record for record in _beyond(log, positions, bytes_max) if record.tenant == tenant]
     events = [record for record in records if record.kind is RecordKind.EVENTS]
     control = [record for record in records if record.kind is RecordKind.CONTROL]
-    columns = merge_records(tenant, events)
+    feed = Feed(tenant, events)
     return Tail(
-        events=_events(columns) if events else EVENTS.schema.empty_table(),
-        hours=_hours(columns) if events else HOURS.file_schema.empty_table(),
+        events=_events(feed) if events else EVENTS.schema.empty_table(),
+        hours=_hours(feed) if events else HOURS.file_schema.empty_table(),
         control=control_table(control),
     )
 
@@ -61,9 +62,11 @@ def _beyond(log: Log | None, positions: Mapping[int, int], bytes_max: int) -> It
                 )
 
 
-def _events(columns: EventColumns) -> pa.Table:
-    keys, numbers = np.unique(event_keys(columns), return_inverse=True)
-    partitions = [event_partition(columns, key) for key in keys.tolist()]
+def _events(feed: Feed) -> pa.Table:
+    groups, columns = EventGroups(feed), feed.whole()
+    keys = groups.keys(columns.ts, columns.arrival, columns.stream)
+    values, numbers = np.unique(keys, return_inverse=True)
+    partitions = [groups.partition(key) for key in values.tolist()]
     table = event_table(columns, name_streams=True)
     index = numbers.astype(np.int32)
     for name in EVENTS.partition_by:
@@ -71,5 +74,5 @@ def _events(columns: EventColumns) -> pa.Table:
     return decoded(table, EVENTS.schema)
 
 
-def _hours(columns: EventColumns) -> pa.Table:
-    return decoded(hour_table(columns, aggregate_hours(columns), None, 0), HOURS.file_schema)
+def _hours(feed: Feed) -> pa.Table:
+    return decoded(hour_table(feed, aggregate_hours(feed), None, 0), HOURS.file_schema)

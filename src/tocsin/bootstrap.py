@@ -67,6 +67,7 @@ from tocsin.services.stream import ChangeStream
 MINUTE_S: Final = 60.0
 HOUR_S: Final = 3600.0
 ANSWER_BYTES_MAX: Final = 16 << 20
+ANSWER_SPARE_S: Final = 15.0
 LakeOpener = Callable[[Path, Clock], Lake]
 MODEL_SERIES_MAX: Final = 5_000
 """Series of a tenant and partition whose models are recorded each day; about 500 rows a series."""
@@ -155,7 +156,9 @@ class Application:
         self.services = self._services(config, opened)
         self.app = create_app(self.services, limits=_request_limits(config), pages=web.routes(self.services))
         opened.callback(self.runtime.stop)
-        self.server = HttpServer(self.app, config.http, self.services.stream)
+        self.server = HttpServer(
+            self.app, config.http, self.services.stream, idle_s=config.query.timeout_s + ANSWER_SPARE_S
+        )
         opened.callback(self.server.stop)
 
     def _chores(self) -> list[Chore]:
@@ -330,6 +333,7 @@ def _request_limits(config: Config) -> RequestLimits:
         events_bytes_max=config.http.body_bytes_max,
         requests_max=config.http.concurrency_max,
         idle_s=config.http.body_idle_timeout_s,
+        bytes_per_s_min=config.http.body_bytes_per_s_min,
         body_s=config.http.request_timeout_s,
         bytes_in_flight_max=config.http.bytes_in_flight_max,
     )

@@ -9,6 +9,8 @@ from typing import Final
 
 import msgspec
 
+from tocsin.errors import CorruptError
+
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """When a run of abnormal verdicts is an episode, and when that is over.
@@ -100,6 +102,13 @@ def encode_control(control: Control) -> bytes:
 
 
 def decode_control(payload: bytes) -> Control:
-    """The decision in `payload`; raises msgspec.ValidationError if it is none."""
-    control: Control = _DECODER.decode(payload)
+    """The decision in `payload`; CorruptError if it is none.
+
+    >>> decode_control(b'{"type":"tick","now_ms":60000}')
+    Tick(now_ms=60000)
+    """
+    try:
+        control: Control = _DECODER.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise CorruptError(f"a control record is no decision: {error}") from error
     return control

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -31,15 +31,19 @@ def free_port() -> int:
 class Server:
     """`tocsin serve` on a folder and a port of its own; starting it again keeps both.
 
-    What it prints goes to `log`. `key` is the admin key that the first start prints. Not thread-safe.
+    What it prints goes to `log`. `under` is a command that starts it, such as `prlimit`. `key` is the admin
+    key that the first start prints. Not thread-safe.
     """
 
-    def __init__(self, data: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, data: Path, settings: Mapping[str, str] | None = None, *, under: Sequence[str] = ()
+    ) -> None:
         self.data = data
         self.log = data.with_name(data.name + ".log")
         self.key = ""
         self._port = free_port()
         self._settings = dict(settings or {})
+        self._under = tuple(under)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -74,7 +78,11 @@ class Server:
         self.data.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [COMMAND, "serve"], env=self.environment(), stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                [*self._under, COMMAND, "serve"],
+                env=self.environment(),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
 
     def start(self, timeout_s: float = 120) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
@@ -25,6 +26,7 @@ from tocsin.api import (
     short,
     stream,
 )
+from tocsin.api.holders import holder_of
 from tocsin.api.limits import RequestGuard, RequestLimits
 from tocsin.api.measuring import RequestMeter
 from tocsin.api.names import EncodedNames
@@ -68,7 +70,7 @@ def create_app(
     app.state.services = services
     app.router.routes.extend(pages)
     install(app)
-    app.add_middleware(RequestGuard, limits=limits or RequestLimits())
+    app.add_middleware(RequestGuard, limits=limits or RequestLimits(), holder_of=partial(holder_of, services))
     app.add_middleware(EncodedNames)
     app.add_middleware(RequestMeter, meters=services.meters, tracing=services.tracing)
     app.add_middleware(SecurityHeaders)

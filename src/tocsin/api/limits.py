@@ -1,14 +1,17 @@
-"""Bounds on requests: how many at once, how many bytes, how long a body may take to arrive."""
+"""Bounds on requests: how many at once, how many bytes, how long a body may take, and whose share it is."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tocsin.access.shares import Shares
 from tocsin.api.problems import problem_response
 
 _RETRY_AFTER: Final = {"Retry-After": "1"}
@@ -22,9 +25,9 @@ _UNGUARDED: Final = frozenset({STREAM_PATH, ALIVE_PATH})
 class RequestLimits:
     """Bounds of one process. A body of telemetry may be large, any other body is small.
 
-    `idle_s` bounds the wait for the next piece of a body, `body_s` that for the whole: together they
-    free what a trickling client holds. `bytes_in_flight_max` counts bodies from their first byte (or
-    their declared length) to the end of the answer.
+    `idle_s` bounds the wait for the next piece of a body, `body_s` that for the whole. A body may lag behind
+    `bytes_per_s_min` by `idle_s`: that frees what a trickling client holds. `bytes_in_flight_max` counts
+    bodies from their first byte (or their declared length) to the end of the answer.
     """
 
     events_bytes_max: int = 64 << 20
@@ -33,48 +36,44 @@ class RequestLimits:
     requests_max: int = 256
     idle_s: float = 10.0
     body_s: float = 30.0
+    bytes_per_s_min: int = 1024
 
     def bytes_max(self, path: str) -> int:
         """The largest body that `path` takes."""
         return self.events_bytes_max if path == EVENTS_PATH else self.body_bytes_max
 
 
-@dataclass(slots=True)
-class InFlight:
-    """What all requests hold together now."""
-
-    requests: int = 0
-    bytes: int = 0
-
-
 class RequestGuard:
     """ASGI middleware that applies RequestLimits, with or without a Content-Length.
 
-    Refusals for want of room come at once, before any byte of the body is read. A listener to the
-    stream counts against the bound of the stream instead of `requests_max`. Whether the process is
-    alive is always answered: it costs nothing, and whoever asks would restart it.
+    Requests and bytes are shared fairly between credentials, and between the addresses of those who come
+    without one: more than a share is a 429, no room for anybody a 503. Refusals come at once, before any
+    byte of the body is read. A listener to the stream counts against the bound of the stream instead of
+    `requests_max`. Whether the process is alive is always answered: it costs nothing, and whoever asks
+    would restart it.
     """
 
-    def __init__(self, app: ASGIApp, limits: RequestLimits) -> None:
+    def __init__(self, app: ASGIApp, limits: RequestLimits, holder_of: Callable[[Scope], str]) -> None:
         self._app = app
         self._limits = limits
-        self._held = InFlight()
+        self._holder_of = holder_of
+        self._requests = Shares(limits.requests_max)
+        self._bytes = Shares(limits.bytes_in_flight_max)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in _UNGUARDED:
             await self._app(scope, receive, send)
             return
-        if self._held.requests >= self._limits.requests_max:
-            busy = problem_response(503, "overloaded", "Too many requests at once.", headers=_RETRY_AFTER)
-            await busy(scope, receive, send)
+        holder = self._holder_of(scope)
+        if not self._requests.take(holder):
+            await _refusal(full=self._requests.full())(scope, receive, send)
             return
-        body = _Body(receive, self._limits, self._limits.bytes_max(scope["path"]), self._held)
-        self._held.requests += 1
+        body = _Body(receive, self._limits, self._limits.bytes_max(scope["path"]), self._bytes, holder)
         try:
             await self._run(scope, body, send)
         finally:
-            self._held.requests -= 1
-            self._held.bytes -= body.held
+            self._requests.give_back(holder)
+            body.release()
 
     async def _run(self, scope: Scope, body: _Body, send: Send) -> None:
         try:
@@ -85,6 +84,13 @@ class RequestGuard:
         await self._app(scope, body.receive, send)
 
 
+def _refusal(*, full: bool) -> Response:
+    if full:
+        return problem_response(503, "overloaded", "Too many requests at once.", headers=_RETRY_AFTER)
+    detail = "Too many of your requests at once: others need room too."
+    return problem_response(429, "rate_limited", detail, headers=_RETRY_AFTER)
+
+
 @dataclass(slots=True)
 class _Body:
     """Hands on the pieces of one body while they are within bounds and on time."""
@@ -92,24 +98,33 @@ class _Body:
     inner: Receive
     limits: RequestLimits
     bytes_max: int
-    all_held: InFlight
+    shares: Shares
+    holder: str
     held: int = 0
     seen: int = 0
-    deadline_s: float = field(default=0.0)
+    started_s: float = 0.0
     finished: bool = False
     refusal: HTTPException | None = None
 
     def reserve(self, bytes_total: int) -> None:
-        """Hold `bytes_total` in all; HTTPException 413 or 503 when that is too much."""
+        """Hold `bytes_total` in all; HTTPException 413, 429 or 503 when that is too much."""
         if bytes_total > self.bytes_max:
             raise HTTPException(413, f"The body is larger than {self.bytes_max} bytes.")
         more = bytes_total - self.held
         if more <= 0:
             return
-        if self.all_held.bytes + more > self.limits.bytes_in_flight_max:
-            raise HTTPException(503, "Too many bytes are being worked on.", headers=_RETRY_AFTER)
-        self.all_held.bytes += more
+        if not self.shares.take(self.holder, more):
+            if self.shares.full(more):
+                raise HTTPException(503, "Too many bytes are being worked on.", headers=_RETRY_AFTER)
+            detail = "Too many of your bytes are being worked on: others need room too."
+            raise HTTPException(429, detail, headers=_RETRY_AFTER)
         self.held = bytes_total
+
+    def release(self) -> None:
+        """Give back what is held."""
+        if self.held:
+            self.shares.give_back(self.holder, self.held)
+            self.held = 0
 
     async def receive(self) -> Message:
         if self.refusal is not None:
@@ -125,10 +140,11 @@ class _Body:
 
     async def _on_time(self) -> Message:
         now_s = asyncio.get_running_loop().time()
-        if not self.deadline_s:
-            self.deadline_s = now_s + self.limits.body_s
+        self.started_s = self.started_s or now_s
+        limits = self.limits
+        until_s = self.started_s + min(limits.body_s, limits.idle_s + self.seen / limits.bytes_per_s_min)
         try:
-            async with asyncio.timeout(min(self.limits.idle_s, self.deadline_s - now_s)):
+            async with asyncio.timeout(min(limits.idle_s, until_s - now_s)):
                 return await self.inner()
         except TimeoutError as error:
             raise HTTPException(408, "The body did not arrive in time.") from error

@@ -11,28 +11,38 @@ from typing import Final
 
 from fastapi import FastAPI
 from granian.constants import Interfaces
-from granian.http import HTTP1Settings
+from granian.http import HTTP1Settings, HTTP2Settings
 from granian.server.embed import Server
 
+from tocsin.api.connections import ConnectionWarden, files_left
 from tocsin.config.sections import HttpConfig
 from tocsin.errors import TocsinError
 from tocsin.observability.logging import get_logger
 from tocsin.services.stream import ChangeStream
 
 _HEADER_TIMEOUT_MS_MAX: Final = 60_000
+_HEADERS_BYTES_MAX: Final = 64 << 10
 _STOP_S: Final = 5
+STREAM_SILENCE_S: Final = 30.0  # twice what a live view may be silent
 _log = get_logger("http")
 
 
 class HttpServer:
     """Runs one event loop. `start` runs it in a thread of its own, `serve` in the calling coroutine.
 
-    Stopping takes no new connections, ends live views, lets requests finish, and gives up on those
-    that take longer than `stop_s`.
+    Connections that idle are closed: those without a byte after `body_idle_timeout_s`, others after
+    `idle_s`, which must be longer than any request may take. Stopping takes no new connections, ends live
+    views, lets requests finish, and gives up on those that take longer than `stop_s`.
     """
 
     def __init__(
-        self, app: FastAPI, config: HttpConfig, stream: ChangeStream, *, stop_s: int = _STOP_S
+        self,
+        app: FastAPI,
+        config: HttpConfig,
+        stream: ChangeStream,
+        *,
+        stop_s: int = _STOP_S,
+        idle_s: float = 0.0,
     ) -> None:
         self._stream = stream
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -41,15 +51,24 @@ class HttpServer:
         self.port: Final = config.port or free_port(config.host)
         self._scheme = "https" if config.tls_cert else "http"
         timeout_ms = min(_HEADER_TIMEOUT_MS_MAX, round(config.request_timeout_s * 1000))
+        connections_max = min(config.connections_max, files_left())
+        self._warden = ConnectionWarden(
+            self.port,
+            connections_max=connections_max,
+            silent_s=config.body_idle_timeout_s,
+            idle_s=max(idle_s, config.request_timeout_s, STREAM_SILENCE_S),
+        )
         self._server = Server(
             app,
             address=config.host,
             port=self.port,
             interface=Interfaces.ASGI,
             websockets=False,
-            # the application refuses what is too much with a 503, so the server must let it come that far
-            backpressure=2 * (config.concurrency_max + config.streams_max),
+            # The server accepts so many connections, no more, and lets others wait. The application refuses
+            # what is too much with a 503, so more must come in than it works on.
+            backpressure=connections_max,
             http1_settings=HTTP1Settings(header_read_timeout=timeout_ms),
+            http2_settings=HTTP2Settings(max_headers_size=_HEADERS_BYTES_MAX),
             log_enabled=False,
             ssl_cert=_path(config.tls_cert),
             ssl_key=_path(config.tls_key),
@@ -65,11 +84,14 @@ class HttpServer:
     async def serve(self) -> None:
         """Serve until `stop` is called."""
         self._loop = asyncio.get_running_loop()
+        self._warden.start()
         try:
             await self._server.serve()
         except TimeoutError:
             # the server's way to say that requests were still running after stop_s
             _log.warning("requests_cut", reason="they ran on after the server was told to stop")
+        finally:
+            self._warden.stop()
 
     def start(self, timeout_s: float = 10.0) -> None:
         """Serve in a thread; returns when connections are accepted, raises TocsinError when they are not."""

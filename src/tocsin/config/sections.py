@@ -72,12 +72,24 @@ class HttpConfig(Section):
         le=65_536,
         description="Requests worked on at the same time; above it: 503 with Retry-After.",
     )
+    connections_max: int = Field(
+        default=4_096,
+        ge=16,
+        le=1_000_000,
+        description="Connections open at the same time; in a crowd, idle ones of who has most are closed.",
+    )
     request_timeout_s: Seconds = Field(
         default=30,
         description="Seconds until a request that is still being received or answered is given up.",
     )
     body_idle_timeout_s: Seconds = Field(
         default=10, description="Seconds until the next piece of a body must have come; else 408."
+    )
+    body_bytes_per_s_min: int = Field(
+        default=1024,
+        ge=1,
+        le=1 << 30,
+        description="Least bytes per second of a body, which may be `body_idle_timeout_s` behind; else 408.",
     )
     streams_max: int = Field(
         default=200, ge=0, le=65_536, description="Live views (server-sent events) open at the same time."
@@ -223,7 +235,7 @@ class QueryConfig(Section):
         default=30, description="Seconds after which a query is given up: 413."
     )
     memory_bytes: Annotated[int, Field(ge=64 * MIB, le=1024 * GIB)] = Field(
-        default=1 * GIB, description="Most memory of one query; what needs more is refused: 413."
+        default=1 * GIB, description="Bytes of memory that one query may use; what needs more: 413."
     )
     at_once_max: int = Field(
         default=4,

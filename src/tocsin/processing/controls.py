@@ -9,8 +9,8 @@ import numpy as np
 from tocsin.control import Quarantine, SettingsChanged, Tick
 from tocsin.events import I64
 from tocsin.model import Episode
-from tocsin.processing import ordering
-from tocsin.processing.episodes import Source, episodes_of_notices
+from tocsin.processing import notices as noticing
+from tocsin.processing.episodes import Source, drafts_of_notices, publish
 from tocsin.processing.state import PartitionState, TenantState
 from tocsin.sharding import shard_of
 
@@ -45,11 +45,11 @@ def change_settings(
 def tick(record: Tick, offset: int, state: PartitionState, applied: Applied | None) -> list[Episode]:
     """Reveal silences of devices whose last record was live."""
     found: list[Episode] = []
-    source = Source(state.partition, np.zeros(0, np.int64))
+    source = Source(state.partition, np.zeros(0, np.int64), np.zeros(0, np.int32))
     for tenant in state.tenants.values():
         known = applied.has(offset, tenant) if applied else np.zeros(tenant.devices.count, np.bool_)
-        notices = ordering.silences(tenant, record.now_ms, known)
-        found += episodes_of_notices(notices, tenant, source, offset)
+        notices = noticing.silences(tenant, record.now_ms, known)
+        found += publish(drafts_of_notices(notices, tenant, source, offset), tenant)
     return found
 
 

@@ -17,9 +17,10 @@ import numpy.typing as npt
 from tocsin.events import I32, I64, Strings
 from tocsin.model import Episode, Flag, SeriesKey, Status
 from tocsin.processing.batching import Events, in_spans
-from tocsin.processing.episodes import Source
+from tocsin.processing.episodes import Source, drafts_of_notices, publish
 from tocsin.processing.hashing import join, raw_row, split
 from tocsin.processing.judging import Judged, judge
+from tocsin.processing.notices import silences
 from tocsin.processing.ordering import LATE_MAX_MS
 from tocsin.processing.revisions import revise
 from tocsin.processing.state import TenantState
@@ -27,6 +28,7 @@ from tocsin.processing.state import TenantState
 _CHUNK_EVENTS: Final = 200_000
 _DEVICE_FIELDS: Final = (
     "newest_ms",
+    "silent",
     "active_ms",
     "next_check_ms",
     "interval_ms",
@@ -84,6 +86,7 @@ def correct(events: Events, name: str, state: TenantState, partition: int, offse
     if found.quarantines:
         scratch.quarantines[0] = found.quarantines
     judged, episodes = _derive(scored, scratch, partition)
+    episodes += _still_silent(state, device, scratch, partition, offset)
     pairs = _pairs(scratch, state, device)
     _swap_digests(scratch, state, device, pairs, _raw_sums(kept_apart, state, device))
     revised = revise(episodes, scratch, state, device, dict(pairs))
@@ -106,6 +109,7 @@ def scratch_of(state: TenantState, name: str) -> Scratch | None:
     timeline = state.timeline.for_device(device)
     acts_ms, zone = timeline.acts_ms[:, 0].copy(), timeline.zone[:, 0].copy()
     fresh = TenantState(state.tenant, timeline)
+    fresh.add_slots(state.slots)
     fresh.add_devices(Strings.of([name]))
     timeline.acts_ms[:, 0], timeline.zone[:, 0] = acts_ms, zone
     return Scratch(device, fresh, list(state.quarantines.get(device, [])))
@@ -116,8 +120,10 @@ def _split_off(events: Events, quarantines: list[tuple[int, int | None]]) -> tup
     batch = events.batch
     apart = (batch.flags & int(Flag.CLOCK_WRONG)) != 0
     quarantined = in_spans(events.offsets, quarantines)
+    applications = {application: code for code, (application, _) in enumerate(batch.streams)}
+    codes = np.array([applications[application] for application, _ in batch.streams], np.int32)
     out_of_time = _too_late(
-        batch.ts, batch.stream, batch.reading_offsets, batch.parameter, apart, quarantined
+        batch.ts, codes[batch.stream], batch.reading_offsets, batch.parameter, apart, quarantined
     )
     taking_part = _only(events, ~apart, ~out_of_time)
     marks = (quarantined[~apart] * np.uint8(Flag.QUARANTINED)).astype(np.uint8)
@@ -144,7 +150,7 @@ def _only(events: Events, keep: npt.NDArray[np.bool_], readings: npt.NDArray[np.
 @nb.njit(cache=True, nogil=True)
 def _too_late(
     ts: I64,
-    stream: I32,
+    application: I32,
     reading_offsets: I32,
     parameter: I32,
     apart: npt.NDArray[np.bool_],
@@ -155,10 +161,10 @@ def _too_late(
     if len(ts) == 0:
         return found
     width = np.int64(parameter.max()) + 1 if len(parameter) else np.int64(1)
-    newest = np.full((np.int64(stream.max()) + 1) * width, -(np.int64(1) << 62))
+    newest = np.full((np.int64(application.max()) + 1) * width, -(np.int64(1) << 62))
     for i in range(len(ts)):
         for j in range(reading_offsets[i], reading_offsets[i + 1]):
-            series = stream[i] * width + parameter[j]
+            series = application[i] * width + parameter[j]
             if apart[i] or (not quarantined[i] and newest[series] - ts[i] > LATE_MAX_MS):
                 found[j] = True
             elif not quarantined[i]:
@@ -171,10 +177,27 @@ def _derive(events: Events, scratch: TenantState, partition: int) -> tuple[list[
     for start in range(0, len(events.batch), _CHUNK_EVENTS):
         rows = np.arange(start, min(start + _CHUNK_EVENTS, len(events.batch)), dtype=np.int64)
         chunk = Events(events.tenant, events.offsets[rows], events.batch.take(rows))
-        found, _, published = judge(chunk, scratch, Source(partition, chunk.offsets))
+        found, _, published = judge(chunk, scratch, partition)
         judged.append(found)
         episodes += published
     return judged, episodes
+
+
+def _still_silent(
+    state: TenantState, device: int, scratch: TenantState, partition: int, offset: int
+) -> list[Episode]:
+    """The silence that a tick has revealed and that lasts, by the interval that was derived.
+
+    Where its limit has moved beyond what that tick showed, the next tick has to reveal it again.
+    """
+    lasting = [
+        item for item in state.known.get(device, []) if item.reason == "silent" and item.end_ms is None
+    ]
+    if not lasting or not state.devices.rows["silent"][device]:
+        return []
+    notices = silences(scratch, lasting[-1].started_ms + 1, np.zeros(1, np.bool_))
+    source = Source(partition, np.zeros(0, np.int64), np.zeros(0, np.int32))
+    return publish(drafts_of_notices(notices, scratch, source, offset), scratch)
 
 
 def _pairs(scratch: TenantState, state: TenantState, device: int) -> list[tuple[int, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -13,11 +13,12 @@ import xxhash
 
 from tocsin.control import Settings
 from tocsin.detectors.abstract import NEVER_MS, EpisodeFacts
-from tocsin.events import I64
-from tocsin.model import Episode, Evidence, Severity
+from tocsin.events import I32, I64
+from tocsin.model import Episode, Evidence, SeriesKey, Severity
 from tocsin.processing import policies
-from tocsin.processing.hashing import join, names_hash, split
-from tocsin.processing.scoring import Gathered
+from tocsin.processing.hashing import MASK_128, join, names_hash, split
+from tocsin.processing.notices import SILENCE_ENDED, SILENCE_STARTED
+from tocsin.processing.ordering import Gathered
 from tocsin.processing.state import Known, Slot, TenantState
 from tocsin.processing.wording import duration, notice_sentence
 
@@ -25,16 +26,31 @@ KNOWN_MAX: Final = 1000
 """Episodes remembered per device for corrections; older ones are no longer revised."""
 
 DEVICE_DETECTOR: Final = "health"
+DEVICE_REASONS: Final = ("silent", "missing", "clock")
 _NOTICE_REASONS: Final = ("silent", "silent", "missing", "missing", "clock", "clock")
 NOTICE_STATE: Final = struct.Struct("<qddq")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a batch came from: the partition and each event's offset."""
+    """Where a batch came from: the partition, each event's offset, and the state's number of its stream."""
 
     partition: int
     offsets: I64
+    streams: I32
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An episode that is not published yet, with the row of the event that showed it (-1 = a tick).
+
+    `device` and `series` are numbers in the state; series -1 = the device as a whole.
+    """
+
+    event: int
+    device: int
+    series: int
+    episode: Episode
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +63,38 @@ class Seen:
     quarantines: tuple[tuple[int, int | None], ...]
 
 
-def episodes_of_turns(
+def drafts_of_turns(
     turns: npt.NDArray[Any], gathered: Gathered, slot: Slot, state: TenantState, source: Source
-) -> list[Episode]:
-    """The episodes that opened, worsened or closed; closed ones enter the digest."""
+) -> list[Draft]:
+    """The episodes that opened, worsened or closed, in the order of the readings."""
     found = []
     for turn in turns:
-        series = int(turn["series"])
+        series, event = int(turn["series"]), int(gathered.event[turn["reading"]])
         device = int(state.series.rows[series]["device"])
-        seen = _seen(int(source.offsets[gathered.event[turn["reading"]]]), device, state, source)
-        found.append(_publish(_of_turn(turn, slot, state, seen), device, series, state))
+        seen = _seen(int(source.offsets[event]), device, state, source)
+        version = state.streams[source.streams[event]][1]
+        found.append(Draft(event, device, series, _of_turn(turn, slot, state, version, seen)))
     return found
 
 
-def episodes_of_notices(
+def drafts_of_notices(
     notices: npt.NDArray[Any], state: TenantState, source: Source, tick_offset: int = -1
-) -> list[Episode]:
+) -> list[Draft]:
     """The device-level episodes that started or ended; `tick_offset` is that of the tick that showed them."""
     found = []
     for notice in notices:
-        event, device = int(notice["event"]), int(notice["device"])
+        event, device, series = int(notice["event"]), int(notice["device"]), int(notice["series"])
         offset = int(source.offsets[event]) if event >= 0 else tick_offset
-        episode = _of_notice(notice, state, _seen(offset, device, state, source))
-        found.append(_publish(episode, int(notice["device"]), int(notice["series"]), state))
+        number = source.streams[event] if event >= 0 else state.devices.rows[device]["stream"]
+        seen = _seen(offset, device, state, source)
+        found.append(Draft(event, device, series, _of_notice(notice, state, state.streams[number], seen)))
     return found
+
+
+def publish(drafts: list[Draft], state: TenantState) -> list[Episode]:
+    """Publish in the order of the events, whatever a batch holds besides; closed ones enter the digest."""
+    ordered = sorted(drafts, key=lambda draft: draft.event)
+    return [_publish(draft.episode, draft.device, draft.series, state) for draft in ordered]
 
 
 def seal(evidence: Evidence) -> str:
@@ -144,39 +168,54 @@ def _numbers(episode: Episode) -> tuple[float, ...]:
     return (episode.value, episode.expected, episode.lower, episode.upper, episode.score)
 
 
-def _identity(
-    tenant: str, application: str, device: str, parameter: str, detector: str, started_ms: int
-) -> str:
-    low, high = names_hash(tenant, application, device, parameter, detector, str(started_ms))
+def _identity(key: SeriesKey, detector: str, started_ms: int) -> str:
+    names = (key.tenant, key.application, key.device, key.parameter, detector, str(started_ms))
+    low, high = names_hash(*names)
     return f"ep_{high:016x}{low:016x}"
 
 
 def _publish(episode: Episode, device: int, series: int, state: TenantState) -> Episode:
-    """Remember the episode for corrections; a closed one enters the digest.
+    """Remember the episode for corrections; one that has ended enters the digest.
 
     An episode that a correction has moved keeps the id and revision it had.
     """
-    known = state.known.setdefault(device, [])
-    same = [item for item in known if _is(item, episode, series)]
+    known, row = state.known.setdefault(device, []), episode_digest(episode)
+    ended = episode.end_ms is not None
+    if ended:
+        add_to_digest(row, device, series, state)
+    fresh = _known(episode, series, row)
+    same = [item for item in known if _is(item, fresh)]
     if same:
         episode = msgspec.structs.replace(episode, id=same[0].id, revision=same[0].revision)
-    digest = 0
-    if episode.end_ms is not None:
-        digest = episode_digest(episode)
-        add_to_digest(digest, device, series, state)
-    others = [item for item in known if not _is(item, episode, series)][-KNOWN_MAX + 1 :]
-    state.known[device] = [*others, _known(episode, series, digest)]
+        fresh = replace(fresh, id=same[0].id, revision=same[0].revision)
+    if fresh.reason == "clock":
+        fresh = replace(
+            fresh, digest=(_clock_rows(same) + (row if episode.end_ms is not None else 0)) & MASK_128
+        )
+    state.known[device] = _bounded([*(item for item in known if not _is(item, fresh)), fresh])
     return episode
 
 
-def _is(item: Known, episode: Episode, series: int) -> bool:
-    """Whether a remembered episode is this one."""
-    return (
-        item.started_ms == episode.started_ms
-        and item.series == series
-        and item.detector == episode.detector
-        and (series >= 0 or item.reason == episode.reason)
-    )
+def cause(item: Known) -> tuple[str, int, str]:
+    """What two states of one episode have in common; the reason of a run may change with its peak."""
+    return item.detector, item.series, item.reason if item.reason in DEVICE_REASONS else ""
+
+
+def _is(item: Known, other: Known) -> bool:
+    """Whether two remembered episodes are the same."""
+    return item.started_ms == other.started_ms and cause(item) == cause(other)
+
+
+def _bounded(known: list[Known]) -> list[Known]:
+    """The newest; of what is forgotten, the rows of wrong clocks stay, as no correction derives them."""
+    forgotten, kept = known[:-KNOWN_MAX], known[-KNOWN_MAX:]
+    clocks = [item for item in forgotten if item.reason == "clock"]
+    return [replace(clocks[-1], digest=_clock_rows(clocks)), *kept] if clocks else kept
+
+
+def _clock_rows(items: list[Known]) -> int:
+    """The sum of the rows that episodes of a wrong clock have in the digest."""
+    return sum(item.digest for item in items) & MASK_128
 
 
 def _known(episode: Episode, series: int, digest: int) -> Known:
@@ -192,7 +231,7 @@ def _known(episode: Episode, series: int, digest: int) -> Known:
     )
 
 
-def _of_turn(turn: Any, slot: Slot, state: TenantState, seen: Seen) -> Episode:
+def _of_turn(turn: Any, slot: Slot, state: TenantState, version: str, seen: Seen) -> Episode:
     run, series = turn["run"], int(turn["series"])
     key, info = state.series_key(series), slot.detector.info
     settings = state.timeline.settings[int(turn["version"])]
@@ -200,12 +239,11 @@ def _of_turn(turn: Any, slot: Slot, state: TenantState, seen: Seen) -> Episode:
     closed = int(turn["kind"]) == policies.CLOSED
     facts = _facts(run, key.parameter, reason, settings)
     lasted_ms = facts.last_abnormal_ms - facts.started_ms
-    stream = state.streams[int(state.devices.rows[state.series.rows[series]["device"]]["stream"])]
     return Episode(
-        id=_identity(key.tenant, key.application, key.device, key.parameter, info.name, facts.started_ms),
+        id=_identity(key, info.name, facts.started_ms),
         tenant=key.tenant,
         application=key.application,
-        version=stream[1],
+        version=version,
         device=key.device,
         parameter=key.parameter,
         detector=info.name,
@@ -271,28 +309,27 @@ def _evidence_of_turn(turn: Any, slot: Slot, state: TenantState, parameter: str,
     return msgspec.structs.replace(evidence, seal=seal(evidence))
 
 
-def _of_notice(notice: Any, state: TenantState, seen: Seen) -> Episode:
+def _of_notice(notice: Any, state: TenantState, stream: tuple[str, str], seen: Seen) -> Episode:
     device, series, kind = int(notice["device"]), int(notice["series"]), int(notice["kind"])
     name, reason = state.names.name(device), _NOTICE_REASONS[kind]
-    application, version = state.streams[int(state.devices.rows[device]["stream"])]
-    parameter = state.series_key(series).parameter if series >= 0 else ""
+    key = state.series_key(series) if series >= 0 else SeriesKey(state.tenant, "", name, "")
     started_ms = int(notice["started_ms"])
     ended_ms = None if notice["ended_ms"] == NEVER_MS else int(notice["ended_ms"])
     at_ms, limit_ms = int(notice["at_ms"]), float(notice["limit_ms"])
     return Episode(
-        id=_identity(state.tenant, "", name, parameter, f"{DEVICE_DETECTOR}.{reason}", started_ms),
+        id=_identity(key, f"{DEVICE_DETECTOR}.{reason}", started_ms),
         tenant=state.tenant,
-        application=application,
-        version=version,
+        application=key.application if series >= 0 else stream[0],
+        version=stream[1],
         device=name,
-        parameter=parameter,
+        parameter=key.parameter,
         detector=DEVICE_DETECTOR,
         reason=reason,
         severity=Severity.WARNING,
         started_ms=started_ms,
         opened_ms=started_ms,
         end_ms=ended_ms,
-        last_abnormal_ms=ended_ms or started_ms,
+        last_abnormal_ms=started_ms if ended_ms is None else ended_ms,
         peak_ms=started_ms,
         readings=0,
         value=0.0,
@@ -301,18 +338,20 @@ def _of_notice(notice: Any, state: TenantState, seen: Seen) -> Episode:
         upper=0.0,
         score=1.0,
         explanation=notice_sentence(
-            reason, parameter, started_ms, ended_ms, at_ms, float(notice["interval_ms"]), limit_ms
+            reason, key.parameter, started_ms, ended_ms, at_ms, float(notice["interval_ms"]), limit_ms
         ),
-        evidence=_evidence_of_notice(notice, state, parameter, seen),
+        evidence=_evidence_of_notice(notice, state, key.parameter, seen),
     )
 
 
 def _evidence_of_notice(notice: Any, state: TenantState, parameter: str, seen: Seen) -> Evidence:
     started_ms, limit_ms = int(notice["started_ms"]), float(notice["limit_ms"])
-    at_ms = int(notice["at_ms"])
+    at_ms, from_ms = int(notice["at_ms"]), started_ms - int(np.int64(limit_ms))
+    silent = int(notice["kind"]) in (SILENCE_STARTED, SILENCE_ENDED)
+    acted_ms = from_ms if silent else at_ms  # a silence is judged by the settings of the stamp before it
     before = NOTICE_STATE.pack(started_ms, float(notice["interval_ms"]), limit_ms, int(notice["ended_ms"]))
     evidence = Evidence(
-        from_ms=started_ms - int(np.int64(limit_ms)),
+        from_ms=from_ms,
         to_ms=at_ms,
         partition=seen.partition,
         before_offset=seen.before_offset,
@@ -321,7 +360,7 @@ def _evidence_of_notice(notice: Any, state: TenantState, parameter: str, seen: S
         state=before,
         state_version=1,
         cells=(),
-        settings=settings_between(state, int(notice["device"]), parameter, at_ms, at_ms),
+        settings=settings_between(state, int(notice["device"]), parameter, acted_ms, acted_ms),
         rows_digest="0" * 32,
     )
     return msgspec.structs.replace(evidence, seal=seal(evidence))

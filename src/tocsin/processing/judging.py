@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from tocsin.events import I64, U8, EventBatch
 from tocsin.model import Episode
 from tocsin.processing.batching import Events
-from tocsin.processing.episodes import Source, episodes_of_notices, episodes_of_turns
+from tocsin.processing.episodes import Source, drafts_of_notices, drafts_of_turns, publish
 from tocsin.processing.ordering import Ordered, order
 from tocsin.processing.policies import fold
 from tocsin.processing.resolving import Resolved, resolve
-from tocsin.processing.scoring import Gathered, Verdicts, gather, score
+from tocsin.processing.scoring import Verdicts, score
 from tocsin.processing.state import TenantState
 
 
@@ -27,22 +27,19 @@ class Judged:
     verdicts: tuple[Verdicts, ...]
 
 
-def judge(events: Events, state: TenantState, source: Source) -> tuple[Judged, Ordered, list[Episode]]:
+def judge(events: Events, state: TenantState, partition: int) -> tuple[Judged, Ordered, list[Episode]]:
     """Judge one batch of a tenant; the tenant's state is changed in place."""
     batch = events.batch
     resolved = resolve(batch, state)
     ordered = order(batch, resolved, state)
-    episodes = episodes_of_notices(ordered.notices, state, source)
-    gathered: dict[bytes, Gathered] = {}  # by the versions of the settings that run the detector
+    source = Source(partition, events.offsets, resolved.stream)
+    drafts = drafts_of_notices(ordered.notices, state, source)
     verdicts = []
     for slot in state.slots.values():
-        versions = slot.enabled.tobytes()
-        if versions not in gathered:
-            gathered[versions] = gather(batch, resolved, ordered, slot, state)
-        found = score(gathered[versions], slot)
+        found = score(ordered.scored, slot)
         turns = fold(found.gathered, found.scores, slot, state)
-        episodes += episodes_of_turns(turns, found.gathered, slot, state, source)
+        drafts += drafts_of_turns(turns, found.gathered, slot, state, source)
         slot.settle()
         verdicts.append(found)
     judged = Judged(events.tenant, events.offsets, batch, resolved, ordered.status, tuple(verdicts))
-    return judged, ordered, episodes
+    return judged, ordered, publish(drafts, state)

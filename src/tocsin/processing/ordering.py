@@ -2,7 +2,7 @@
 
 Per series an older stamp is late, an equal one a duplicate or a conflict. Per device the step keeps the
 newest stamp and the local offset, and notices silences, parameters that have gone missing and wrong
-clocks: it looks at nothing but the device's own records, in the order of the log.
+clocks. The readings that are to be scored are gathered on the way.
 """
 
 from __future__ import annotations
@@ -14,70 +14,87 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from tocsin.detectors.abstract import NEVER_MS
+from tocsin.detectors.abstract import NEVER_MS, Readings
 from tocsin.events import F64, I32, I64, U8, EventBatch
 from tocsin.model import Flag, Status
 from tocsin.processing.hashing import add_128, raw_row
+from tocsin.processing.notices import (
+    CHECK_EVERY_MS,
+    NOTICE,
+    advance_device,
+    end_missing,
+    end_silence,
+    find_missing,
+    good_clock,
+    learn_interval,
+    passed_limit,
+    version_at,
+    wrong_clock,
+)
 from tocsin.processing.resolving import Resolved
 from tocsin.processing.state import TenantState
 
 LATE_MAX_MS: Final = 30 * 86_400_000
 """Readings that are later than this are kept raw and counted, never corrected."""
 
-CHECK_EVERY_MS: Final = 300_000
-READY_INTERVALS: Final = 10
-CLOCK_RUN_MIN: Final = 3
-
-SILENCE_STARTED, SILENCE_ENDED, MISSING_STARTED, MISSING_ENDED, CLOCK_STARTED, CLOCK_ENDED = range(6)
-
-NOTICE: Final = np.dtype(
-    [
-        ("started_ms", "i8"),
-        ("ended_ms", "i8"),  # NEVER_MS while it lasts
-        ("at_ms", "i8"),  # stamp of the record that showed it
-        ("interval_ms", "f8"),
-        ("limit_ms", "f8"),
-        ("device", "i4"),
-        ("series", "i4"),  # -1 = the device as a whole
-        ("event", "i4"),  # row in the batch
-        ("version", "i4"),
-        ("kind", "u1"),
-    ],
-    align=True,
-)
-
+_NOTICES_FIRST: Final = 1024
+_SCORED: Final = int(Status.SCORED)
 _LATE: Final = int(Status.LATE)
 _DUPLICATE: Final = int(Status.DUPLICATE)
 _CONFLICT: Final = int(Status.CONFLICT)
 _CLOCK: Final = int(Status.UNSCORED_CLOCK)
 _QUARANTINED: Final = int(Status.UNSCORED_QUARANTINED)
+_TOO_LATE: Final = len(Status)  # the tally beside those of the statuses
 _CLOCK_WRONG: Final = int(Flag.CLOCK_WRONG)
 _LIVE: Final = int(Flag.LIVE)
 _QUARANTINED_EVENT: Final = int(Flag.QUARANTINED)
-_ALPHA: Final = 2.0 / 11.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The readings that are to be scored, with their rows among the batch's readings and events."""
+
+    readings: Readings
+    row: I32
+    event: I32
+    version: I32
+
+    @property
+    def columns(self) -> tuple[I32, I64, F64, I32, I32, I32, I32, I32]:
+        """All columns, those of the readings first."""
+        own = self.readings
+        readings = (own.series, own.ts, own.value, own.local_offset_ms, own.setting)
+        return (*readings, self.row, self.event, self.version)
+
+    def take(self, rows: slice | npt.NDArray[np.bool_]) -> Gathered:
+        """Some of them; views where `rows` is a slice."""
+        own = self.readings
+        readings = Readings(
+            own.series[rows], own.ts[rows], own.value[rows], own.local_offset_ms[rows], own.setting[rows]
+        )
+        return Gathered(readings, self.row[rows], self.event[rows], self.version[rows])
 
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """`status` per reading; `version` and `local_offset_ms` per event; notices in order."""
+    """`status` per reading and how many readings have each; notices in order; what is to be scored."""
 
     status: U8
-    version: I32
-    local_offset_ms: I32
-    notices: npt.NDArray[Any]
+    by_status: I64
     too_late: int
+    notices: npt.NDArray[Any]
+    scored: Gathered
 
 
 def order(batch: EventBatch, rows: Resolved, state: TenantState) -> Ordered:
     """Judge the order of every reading and advance devices and series; adds to the raw digest."""
-    status = np.zeros(batch.readings, np.uint8)
-    version, local_offset_ms = np.zeros(len(batch), np.int32), np.zeros(len(batch), np.int32)
-    room = np.zeros(state.notice_room(batch), NOTICE)
-    tally = np.zeros(1, np.int64)
+    status, tally = np.empty(batch.readings, np.uint8), np.zeros(_TOO_LATE + 1, np.int64)
+    room, gathered = np.empty(_NOTICES_FIRST, NOTICE), _room_for(batch.readings)
     found: list[npt.NDArray[Any]] = []
-    timeline, start = state.timeline, 0
-    while start < len(batch):
-        start, notices = _order(
+    timeline, done = state.timeline, 0
+    while done < len(batch):
+        start = done
+        done, notices = _order(
             start,
             rows.device,
             rows.stream,
@@ -85,9 +102,11 @@ def order(batch: EventBatch, rows: Resolved, state: TenantState) -> Ordered:
             batch.flags,
             batch.reading_offsets,
             rows.series,
+            rows.parameter,
             batch.value,
             state.devices.rows,
             state.series.rows,
+            state.setting_of,
             timeline.acts_ms,
             timeline.zone,
             timeline.rows,
@@ -96,33 +115,24 @@ def order(batch: EventBatch, rows: Resolved, state: TenantState) -> Ordered:
             timeline.zones.offset,
             state.raw_total,
             status,
-            version,
-            local_offset_ms,
+            *gathered.columns,
             room,
             tally,
         )
         found.append(room[:notices].copy())
-    return Ordered(
-        status, version, local_offset_ms, np.concatenate(found) if found else room[:0], int(tally[0])
-    )
+        if done == start:  # there might be no room for what a single event tells
+            room = np.empty(2 * len(room), NOTICE)
+    scored = gathered.take(slice(0, int(tally[_SCORED])))
+    notices_ = np.concatenate(found) if found else room[:0]
+    return Ordered(status, tally[:_TOO_LATE], int(tally[_TOO_LATE]), notices_, scored)
 
 
-def silences(state: TenantState, now_ms: int, skip: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
-    """What a tick reveals: devices whose newest record was live and whose limit has passed by `now_ms`.
+def _room_for(readings: int) -> Gathered:
+    def numbers() -> I32:
+        return np.empty(readings, np.int32)
 
-    `skip` marks devices that are left alone.
-    """
-    room = np.zeros(state.devices.count, NOTICE)
-    used = _silences(now_ms, skip, state.devices.used, state.timeline.acts_ms, state.timeline.rows, room)
-    return room[:used]
-
-
-@nb.njit(cache=True, nogil=True, inline="always")
-def _version_at(acts_ms: I64, device: int, ts: int) -> int:
-    version = len(acts_ms) - 1
-    while version > 0 and acts_ms[version, device] > ts:
-        version -= 1
-    return version
+    columns = Readings(numbers(), np.empty(readings, np.int64), np.empty(readings), numbers(), numbers())
+    return Gathered(columns, numbers(), numbers(), numbers())
 
 
 @nb.njit(cache=True, nogil=True)
@@ -138,182 +148,11 @@ def _find_offset(row: Any, zone: int, ts: int, starts: I32, from_ms: I64, offset
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
-def _learn_interval(interval_ms: float, seen: int, gap_ms: float) -> float:
-    """Mean of the first ten distances, then their exponential average."""
-    weight = 1.0 / (seen + 1) if seen < READY_INTERVALS else _ALPHA
-    return interval_ms + weight * (gap_ms - interval_ms)
-
-
-@nb.njit(cache=True, nogil=True, inline="always")
-def _limit(interval_ms: float, rules: Any) -> Any:
-    return max(rules.silence_intervals * interval_ms, float(rules.silence_min_ms))
-
-
-@nb.njit(cache=True, nogil=True, inline="always")
-def _notice(
-    room: npt.NDArray[Any],
-    used: int,
-    kind: int,
-    device: int,
-    series: int,
-    event: int,
-    version: int,
-    started_ms: int,
-    ended_ms: int,
-    at_ms: int,
-    interval_ms: float,
-    limit_ms: float,
-) -> int:
-    row = room[used]
-    row.kind, row.device, row.series, row.event, row.version = kind, device, series, event, version
-    row.started_ms, row.ended_ms, row.at_ms = started_ms, ended_ms, at_ms
-    row.interval_ms, row.limit_ms = interval_ms, limit_ms
-    return used + 1
-
-
-@nb.njit(cache=True, nogil=True)
-def _wrong_clock(
-    row: Any, ts: int, device: int, event: int, version: int, checks: bool, room: npt.NDArray[Any], used: int
-) -> int:
-    if row.clock_run == 0:
-        row.clock_wrong_ms = ts
-    if row.clock_run < 32_767:
-        row.clock_run += 1
-    if checks and row.clock_run >= CLOCK_RUN_MIN and not row.clock_open:
-        row.clock_open = 1
-        used = _notice(
-            room,
-            used,
-            CLOCK_STARTED,
-            device,
-            -1,
-            event,
-            version,
-            row.clock_wrong_ms,
-            NEVER_MS,
-            ts,
-            float(ts - row.newest_ms),
-            0.0,
-        )
-    return used
-
-
-@nb.njit(cache=True, nogil=True)
-def _good_clock(
-    row: Any, ts: int, device: int, event: int, version: int, room: npt.NDArray[Any], used: int
-) -> int:
-    if row.clock_open:
-        used = _notice(
-            room, used, CLOCK_ENDED, device, -1, event, version, row.clock_wrong_ms, ts, ts, 0.0, 0.0
-        )
-    row.clock_open = 0
-    row.clock_run = 0
-    return used
-
-
-@nb.njit(cache=True, nogil=True)
-def _advance_device(
-    row: Any, ts: int, device: int, event: int, version: int, rules: Any, room: npt.NDArray[Any], used: int
-) -> int:
-    """Take a newer stamp: end a silence, learn the interval."""
-    if row.newest_ms == NEVER_MS:
-        row.active_ms = ts
-    else:
-        gap_ms = float(ts - row.newest_ms)
-        limit_ms = _limit(row.interval_ms, rules)
-        ready = row.intervals >= READY_INTERVALS
-        if ready and gap_ms > limit_ms:
-            row.active_ms = ts
-            if rules.device_checks:
-                used = _notice(
-                    room,
-                    used,
-                    SILENCE_ENDED,
-                    device,
-                    -1,
-                    event,
-                    version,
-                    row.newest_ms + np.int64(limit_ms),
-                    ts,
-                    ts,
-                    row.interval_ms,
-                    limit_ms,
-                )
-        row.interval_ms = _learn_interval(
-            row.interval_ms, row.intervals, min(gap_ms, limit_ms) if ready else gap_ms
-        )
-        row.intervals = min(row.intervals + 1, 1_000_000)
-    row.newest_ms = ts
-    row.silent = 0
-    return used
-
-
-@nb.njit(cache=True, nogil=True)
-def _find_missing(
-    row: Any,
-    ts: int,
-    device: int,
-    event: int,
-    version: int,
-    rules: Any,
-    series: npt.NDArray[Any],
-    room: npt.NDArray[Any],
-    used: int,
-) -> int:
-    """Look for series of an active device that have not been heard of for too long."""
-    s = row.first_series
-    while s >= 0:
-        item = series[s]
-        limit_ms = _limit(item.interval_ms, rules)
-        since_ms = max(item.last_ms, row.active_ms)
-        if not item.missing and item.intervals >= READY_INTERVALS and float(ts - since_ms) > limit_ms:
-            item.missing = 1
-            item.missing_ms = since_ms + np.int64(limit_ms)
-            used = _notice(
-                room,
-                used,
-                MISSING_STARTED,
-                device,
-                s,
-                event,
-                version,
-                item.missing_ms,
-                NEVER_MS,
-                ts,
-                item.interval_ms,
-                limit_ms,
-            )
-        s = item.next
-    return used
-
-
-@nb.njit(cache=True, nogil=True)
-def _end_missing(
-    item: Any, ts: int, device: int, series: int, event: int, version: int, room: npt.NDArray[Any], used: int
-) -> int:
-    item.missing = 0
-    return _notice(
-        room,
-        used,
-        MISSING_ENDED,
-        device,
-        series,
-        event,
-        version,
-        item.missing_ms,
-        ts,
-        ts,
-        item.interval_ms,
-        0.0,
-    )
-
-
-@nb.njit(cache=True, nogil=True, inline="always")
 def _judge_reading(row: Any, item: Any, ts: int, value: float, tally: I64) -> int:
     """Status of a reading by its series' newest stamp; advances the series when it is to be scored."""
     if ts > item.last_ms:
         if item.last_ms != NEVER_MS:
-            item.interval_ms = _learn_interval(item.interval_ms, item.intervals, float(ts - item.last_ms))
+            item.interval_ms = learn_interval(item.interval_ms, item.intervals, float(ts - item.last_ms))
             item.intervals = min(item.intervals + 1, 1_000_000)
         item.last_ms = ts
         item.last_value = value
@@ -323,12 +162,50 @@ def _judge_reading(row: Any, item: Any, ts: int, value: float, tally: I64) -> in
     if item.last_ms - ts <= LATE_MAX_MS:
         row.dirty = 1
     else:
-        tally[0] += 1
+        tally[_TOO_LATE] += 1
     return _LATE
 
 
+@nb.njit(cache=True, nogil=True, inline="always")
+def _judge_event(
+    row: Any,
+    ts: int,
+    flag: int,
+    stream: int,
+    device: int,
+    event: int,
+    version: int,
+    rules: Any,
+    before: Any,
+    room: npt.NDArray[Any],
+    used: int,
+) -> tuple[int, int]:
+    """The status of all readings of an event, -1 where their series decide; advances the device.
+
+    `before` are the rules of its newest stamp, by which a tick may have revealed a silence.
+    """
+    fixed = -1
+    if flag & _CLOCK_WRONG:
+        fixed = _CLOCK
+        used = wrong_clock(row, ts, device, event, version, rules.device_checks, room, used)
+    else:
+        if row.clock_run != 0:
+            used = good_clock(row, ts, device, event, version, room, used)
+        if ts > row.newest_ms:
+            passed_ms = passed_limit(row, ts, before)
+            if passed_ms >= 0.0 and before.device_checks:
+                used = end_silence(row, ts, device, event, version, passed_ms, room, used)
+            advance_device(row, ts, passed_ms)
+            row.live = flag & _LIVE
+            row.stream = stream
+        if row.quarantined or flag & _QUARANTINED_EVENT:
+            fixed = _QUARANTINED
+            row.active_ms = row.newest_ms  # its series are not advanced: they are not missing for that
+    return fixed, used
+
+
 @nb.njit(cache=True, nogil=True)
-def _order(  # noqa: PLR0912 - one pass over the events touches each row once
+def _order(
     start: int,
     device: I32,
     stream: I32,
@@ -336,9 +213,11 @@ def _order(  # noqa: PLR0912 - one pass over the events touches each row once
     flags: U8,
     reading_offsets: I32,
     reading_series: I32,
+    parameter: I32,
     value: F64,
     devices: npt.NDArray[Any],
     series: npt.NDArray[Any],
+    setting_of: I32,
     acts_ms: I64,
     zone: I32,
     versions: npt.NDArray[Any],
@@ -347,13 +226,19 @@ def _order(  # noqa: PLR0912 - one pass over the events touches each row once
     zone_offsets: I32,
     raw_total: npt.NDArray[np.uint64],
     status: U8,
-    version: I32,
-    local_offset_ms: I32,
+    out_series: I32,
+    out_ts: I64,
+    out_value: F64,
+    out_offset_ms: I32,
+    out_setting: I32,
+    out_row: I32,
+    out_event: I32,
+    out_version: I32,
     room: npt.NDArray[Any],
     tally: I64,
 ) -> tuple[int, int]:
     """Order events from `start` on; stops where the notices might not fit into `room`."""
-    used = 0
+    used, k = 0, tally[_SCORED]
     bits = value.view(np.uint64)
     for i in range(start, len(ts)):
         d, t = device[i], ts[i]
@@ -361,73 +246,32 @@ def _order(  # noqa: PLR0912 - one pass over the events touches each row once
         first, last = reading_offsets[i], reading_offsets[i + 1]
         if used + row.series_count + (last - first) + 4 > len(room):
             return i, used
-        v = _version_at(acts_ms, d, t)
+        v = version_at(acts_ms, d, t)
         rules = versions[v]
-        version[i] = v
         if zone[v, d] != row.zone or t < row.zone_from_ms or t >= row.zone_until_ms:
             _find_offset(row, zone[v, d], t, zone_starts, zone_from_ms, zone_offsets)
-        local_offset_ms[i] = row.zone_offset_ms
-        fixed = -1
-        if flags[i] & _CLOCK_WRONG:
-            fixed = _CLOCK
-            used = _wrong_clock(row, t, d, i, v, rules.device_checks, room, used)
-        else:
-            used = _good_clock(row, t, d, i, v, room, used)
-            if t > row.newest_ms:
-                used = _advance_device(row, t, d, i, v, rules, room, used)
-                row.live = flags[i] & _LIVE
-                row.stream = stream[i]
-            if row.quarantined or flags[i] & _QUARANTINED_EVENT:
-                fixed = _QUARANTINED
-                row.active_ms = row.newest_ms  # its series are not advanced: they are not missing for that
+        before = versions[version_at(acts_ms, d, row.newest_ms)]
+        fixed, used = _judge_event(row, t, flags[i], stream[i], d, i, v, rules, before, room, used)
         for j in range(first, last):
-            item = series[reading_series[j]]
-            if fixed >= 0:
-                status[j] = fixed
+            s = reading_series[j]
+            item = series[s]
+            found = fixed if fixed >= 0 else _judge_reading(row, item, t, value[j], tally)
+            status[j] = found
+            if found == _SCORED:
+                if item.missing:
+                    used = end_missing(item, t, d, s, i, v, room, used)
+                out_series[k], out_ts[k], out_value[k], out_row[k], out_event[k] = s, t, value[j], j, i
+                out_offset_ms[k], out_version[k] = row.zone_offset_ms, v
+                out_setting[k] = setting_of[v, parameter[j]]
+                k += 1
             else:
-                status[j] = _judge_reading(row, item, t, value[j], tally)
-                if status[j] == 0 and item.missing:
-                    used = _end_missing(item, t, d, reading_series[j], i, v, room, used)
-            if status[j] != _DUPLICATE:
+                tally[found] += 1
+            if found != _DUPLICATE:
                 low, high = raw_row(item.key_low, item.key_high, t, bits[j])
                 item.raw_low, item.raw_high = add_128(item.raw_low, item.raw_high, low, high)
                 raw_total[0], raw_total[1] = add_128(raw_total[0], raw_total[1], low, high)
+        tally[_SCORED] = k
         if fixed < 0 and rules.device_checks and t == row.newest_ms and t >= row.next_check_ms:
-            used = _find_missing(row, t, d, i, v, rules, series, room, used)
+            used = find_missing(row, t, d, i, v, rules, series, room, used)
             row.next_check_ms = t + CHECK_EVERY_MS
     return len(ts), used
-
-
-@nb.njit(cache=True, nogil=True)
-def _silences(
-    now_ms: int,
-    skip: npt.NDArray[np.bool_],
-    devices: npt.NDArray[Any],
-    acts_ms: I64,
-    versions: npt.NDArray[Any],
-    room: npt.NDArray[Any],
-) -> int:
-    used = 0
-    for d in range(len(devices)):
-        row = devices[d]
-        if skip[d] or not row.live or row.silent or row.quarantined or row.intervals < READY_INTERVALS:
-            continue
-        v = _version_at(acts_ms, d, row.newest_ms)
-        limit_ms = _limit(row.interval_ms, versions[v])
-        if versions[v].device_checks and float(now_ms - row.newest_ms) > limit_ms:
-            row.silent = 1
-            used = _notice(
-                room,
-                used,
-                SILENCE_STARTED,
-                d,
-                -1,
-                -1,
-                v,
-                row.newest_ms + np.int64(limit_ms),
-                NEVER_MS,
-                now_ms,
-                row.interval_ms,
-                limit_ms,
-            )
-    return used

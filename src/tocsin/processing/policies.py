@@ -15,8 +15,8 @@ from tocsin.detectors.abstract import Scores
 from tocsin.events import F64, I32, I64, U8
 from tocsin.model import Severity, Verdict
 from tocsin.processing.hashing import add_128, verdict_row
+from tocsin.processing.ordering import Gathered
 from tocsin.processing.rows import CANDIDATE, IDLE, OPEN, POLICY
-from tocsin.processing.scoring import Gathered
 from tocsin.processing.state import Slot, TenantState
 
 OPENED, WORSENED, CLOSED = range(3)
@@ -45,7 +45,7 @@ _ROOM: Final = 4096
 def fold(gathered: Gathered, scores: Scores, slot: Slot, state: TenantState) -> npt.NDArray[Any]:
     """Advance the runs of a detector by these verdicts; the turns they took, in order."""
     readings = gathered.readings
-    room = np.zeros(min(len(readings), _ROOM), TURN)
+    room = np.empty(min(len(readings), _ROOM), TURN)
     found: list[npt.NDArray[Any]] = []
     start = 0
     while start < len(readings):
@@ -151,18 +151,20 @@ def _fold(
     total: npt.NDArray[np.uint64],
     room: npt.NDArray[Any],
 ) -> tuple[int, int]:
-    used = 0
+    used, done = 0, len(ts)
     value_bits, score_bits = value.view(np.uint64), score.view(np.uint64)
+    total_low, total_high = total[0], total[1]
     for i in range(start, len(ts)):
         if used == len(room):
-            return i, used
+            done = i
+            break
         s, t = series[i], ts[i]
         item = series_rows[s]
         low, high = verdict_row(
             item.key_low, item.key_high, t, value_bits[i], label | np.uint64(verdict[i]), score_bits[i]
         )
         item.scored_low, item.scored_high = add_128(item.scored_low, item.scored_high, low, high)
-        total[0], total[1] = add_128(total[0], total[1], low, high)
+        total_low, total_high = add_128(total_low, total_high, low, high)
         abnormal = verdict[i] == _ABNORMAL
         if item.running & bit == 0:
             if not abnormal:
@@ -190,4 +192,5 @@ def _fold(
                     used = _add_turn(room, used, run, CLOSED, t, s, i, version[i])
                 run.phase = IDLE
                 item.running &= ~bit
-    return len(ts), used
+    total[0], total[1] = total_low, total_high
+    return done, used

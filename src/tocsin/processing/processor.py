@@ -19,7 +19,6 @@ from tocsin.processing import controls
 from tocsin.processing.batching import Decision, Events, batches
 from tocsin.processing.controls import Applied
 from tocsin.processing.corrections import Correction, correct
-from tocsin.processing.episodes import Source
 from tocsin.processing.judging import Judged, judge
 from tocsin.processing.ordering import Ordered
 from tocsin.processing.state import PartitionState, TenantState
@@ -76,7 +75,7 @@ def _take(events: Events, state: PartitionState, applied: Applied | None, output
         events = _not_yet(events, tenant, applied)
         if len(events.batch) == 0:
             return
-    judged, ordered, episodes = judge(events, tenant, Source(state.partition, events.offsets))
+    judged, ordered, episodes = judge(events, tenant, state.partition)
     state.touched[tenant.devices.rows["shard"][judged.resolved.device]] = True
     _count(judged, ordered, output.counts[events.tenant])
     output.judged.append(judged)
@@ -85,10 +84,9 @@ def _take(events: Events, state: PartitionState, applied: Applied | None, output
 
 def _count(judged: Judged, ordered: Ordered, counts: Counter[str]) -> None:
     """Add the batch to the terms of the conservation law."""
-    by_status = np.bincount(judged.status, minlength=len(Status))
-    for status in Status:
-        if by_status[status]:
-            counts[status.name.lower()] += int(by_status[status])
+    for status, number in zip(Status, ordered.by_status.tolist(), strict=True):
+        if number:
+            counts[status.name.lower()] += number
     text = int(judged.batch.text_count.sum())
     counts["unscored_text"] += text
     counts["accepted"] += text + judged.batch.readings

@@ -16,15 +16,21 @@ from tocsin.errors import CorruptError
 from tocsin.events import EventBatch, Strings
 from tocsin.model import Episode, Evidence, Flag, Status
 from tocsin.processing.batching import Events, in_spans
-from tocsin.processing.episodes import DEVICE_DETECTOR, NOTICE_STATE, Source, episodes_of_turns, seal
+from tocsin.processing.episodes import (
+    DEVICE_DETECTOR,
+    DEVICE_REASONS,
+    NOTICE_STATE,
+    Source,
+    drafts_of_turns,
+    seal,
+)
 from tocsin.processing.ordering import Ordered, order
 from tocsin.processing.policies import fold
 from tocsin.processing.resolving import resolve
-from tocsin.processing.scoring import gather, score
+from tocsin.processing.scoring import score
 from tocsin.processing.state import TenantState
 from tocsin.processing.timeline import Timeline
 
-_DEVICE_REASONS = ("silent", "missing", "clock")
 _FIELDS = (
     "started_ms",
     "opened_ms",
@@ -58,7 +64,7 @@ def prove(episode: Episode, events: Events) -> Proof:
         return Proof(False, 0, ("the episode has no evidence",))
     if seal(evidence) != evidence.seal:
         return Proof(False, 0, ("the evidence was altered: it does not match its seal",))
-    if episode.detector == DEVICE_DETECTOR and episode.reason in _DEVICE_REASONS:
+    if episode.detector == DEVICE_DETECTOR and episode.reason in DEVICE_REASONS:
         return _prove_notice(episode, evidence, events)
     return _prove_run(episode, evidence, events)
 
@@ -145,8 +151,8 @@ def _judge(
     *,
     first: bool,
 ) -> tuple[list[Episode], Ordered]:
-    source = Source(evidence.partition, events.offsets)
     resolved = resolve(events.batch, state)
+    source = Source(evidence.partition, events.offsets, resolved.stream)
     ordered = order(events.batch, resolved, state)
     slot = state.slots[episode.detector]
     series = _series_of(episode, state)
@@ -155,10 +161,11 @@ def _judge(
             slot.state.hot[series] = np.frombuffer(evidence.state, slot.detector.hot_dtype)[0]
         if cells is not None:
             unpack_cells(cells, slot.state.cells[series])
-    verdicts = score(gather(events.batch, resolved, ordered, slot, state), slot)
+    verdicts = score(ordered.scored, slot)
     turns = fold(verdicts.gathered, verdicts.scores, slot, state)
     own = turns[turns["series"] == series]
-    return episodes_of_turns(own, verdicts.gathered, slot, state, source), ordered
+    drafts = drafts_of_turns(own, verdicts.gathered, slot, state, source)
+    return [draft.episode for draft in drafts], ordered
 
 
 def _series_of(episode: Episode, state: TenantState) -> int | None:
@@ -198,8 +205,9 @@ def _carries(episode: Episode, batch: EventBatch) -> npt.NDArray[np.bool_]:
     """Which events carry the episode's parameter (all of them, where it is about the device)."""
     if not episode.parameter:
         return np.ones(len(batch), np.bool_)
+    own = [code for code, stream in enumerate(batch.streams) if stream[0] == episode.application]
     codes = [code for code, name in enumerate(batch.names) if name == episode.parameter]
     event = np.repeat(np.arange(len(batch)), np.diff(batch.reading_offsets))
     found = np.zeros(len(batch), np.bool_)
     found[event[np.isin(batch.parameter, codes)]] = True
-    return found
+    return found & np.isin(batch.stream, own)

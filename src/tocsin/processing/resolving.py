@@ -34,12 +34,11 @@ def resolve(batch: EventBatch, state: TenantState) -> Resolved:
     device = state.add_devices(batch.device)
     codes = state.parameter_codes(batch)
     series, parameter = np.empty(batch.readings, np.int32), np.empty(batch.readings, np.int32)
-    widest = int(np.diff(batch.reading_offsets).max(initial=0))
-    start = 0
-    while start < len(batch):
-        room = max(min(batch.readings, _NEW_SERIES_STEP), widest)
+    done, room = 0, _NEW_SERIES_STEP
+    while done < len(batch):
+        start = done
         state.reserve_series(room)
-        start, added = _number_series(
+        done, added = _number_series(
             start,
             room,
             device,
@@ -55,7 +54,10 @@ def resolve(batch: EventBatch, state: TenantState) -> Resolved:
             series,
             parameter,
         )
-        state.start_series(added)
+        if added:
+            state.start_series(added)
+        elif done == start:  # a single event might bring more
+            room *= 2
     return Resolved(device, state.stream_numbers(batch)[batch.stream], series, parameter)
 
 
@@ -81,7 +83,7 @@ def _number_series(
     added = 0
     for i in range(start, len(device)):
         first, last = reading_offsets[i], reading_offsets[i + 1]
-        if added > 0 and added + last - first > room:
+        if added + last - first > room:
             return i, added
         d = device[i]
         # a device's series mostly have consecutive numbers and come in the order of their first appearance

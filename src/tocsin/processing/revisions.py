@@ -7,6 +7,7 @@ from dataclasses import replace
 import msgspec
 
 from tocsin.model import Episode, Severity
+from tocsin.processing.episodes import cause
 from tocsin.processing.state import Known, TenantState
 
 
@@ -35,7 +36,7 @@ def revise(
             found.append(newest[item.id])
             continue
         candidates.remove(match)
-        if _same(match, item):
+        if match.digest == item.digest:  # it covers every field of the last state
             kept.append(match)
             continue
         kept.append(replace(item, id=match.id, revision=match.revision + 1))
@@ -47,15 +48,10 @@ def revise(
 
 def _overlap(old: Known, new: Known) -> bool:
     """Whether two spans of the same cause have a moment in common."""
-    same_cause = old.detector == new.detector and old.series == new.series
-    if not same_cause or (old.series < 0 and old.reason != new.reason):
-        return False
     starts_in_time = new.end_ms is None or old.started_ms <= new.end_ms
-    return starts_in_time and (old.end_ms is None or new.started_ms <= old.end_ms)
-
-
-def _same(old: Known, new: Known) -> bool:
-    return old.digest == new.digest and old.started_ms == new.started_ms and old.end_ms == new.end_ms
+    return (
+        cause(old) == cause(new) and starts_in_time and (old.end_ms is None or new.started_ms <= old.end_ms)
+    )
 
 
 def _retracted(item: Known, state: TenantState, device: int) -> Episode:

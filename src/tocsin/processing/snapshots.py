@@ -17,6 +17,7 @@ import numpy.typing as npt
 from tocsin.commit.abstract import Chunk
 from tocsin.control import Settings
 from tocsin.detectors.abstract import CellCapture
+from tocsin.detectors.registry import detectors
 from tocsin.errors import CorruptError
 from tocsin.events import I32, I64, Strings
 from tocsin.processing.rows import STATE_VERSION
@@ -216,6 +217,8 @@ def _restore_shard(chunk: Chunk, state: PartitionState) -> None:
 
 
 def _restore_tenant(part: _Shard, tenant: TenantState, shard: int) -> None:
+    # what a detector learnt outlives the settings that ran it; one that is no longer installed cannot return
+    tenant.add_slots(name for name in part.slots if name in detectors())
     devices = tenant.add_devices(Strings.of(part.devices))
     _restore_devices(part, devices, tenant)
     codes = np.array([tenant.parameter_code(*key) for key in part.parameters], np.int32)

@@ -22,14 +22,17 @@ from tocsin.processing.tables import PairIndex, Table, grow
 from tocsin.processing.timeline import Timeline
 from tocsin.sharding import SHARDS, shard_of
 
-_NOTICES_MIN: Final = 1024
 _MASK_32: Final = np.uint64(0xFFFFFFFF)
 _SHIFT_32: Final = np.uint64(32)
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An episode that was published, as far as a correction must know it."""
+    """An episode that was published, as far as a correction must know it.
+
+    `digest` is the row of its last published state; for a wrong clock, the sum of the rows that are in the
+    digest.
+    """
 
     id: str
     detector: str
@@ -98,18 +101,18 @@ class Slot:
 
     def settle(self) -> None:
         """After a batch: keep what the runs that go on will need as evidence, forget everything else."""
-        runs = self.policy.rows
-        for starts in self.state.starts:
+        phase, started_ms = self.policy.rows["phase"], self.policy.rows["started_ms"]
+        for starts in filter(len, self.state.starts):
             series = starts["series"]
-            going_on = (runs["phase"][series] != IDLE) & (runs["started_ms"][series] == starts["ts"])
+            going_on = (phase[series] != IDLE) & (started_ms[series] == starts["ts"])
             for row in np.flatnonzero(going_on):
                 self.watched[int(series[row])] = np.array(starts["before"][row])
         self.state.starts.clear()
-        self.watched = {number: row for number, row in self.watched.items() if runs["phase"][number] != IDLE}
+        self.watched = {number: row for number, row in self.watched.items() if phase[number] != IDLE}
         self.state.captures = [
             capture
             for capture in self.state.captures
-            if capture.series in self.watched and runs["started_ms"][capture.series] <= capture.ts
+            if capture.series in self.watched and started_ms[capture.series] <= capture.ts
         ]
 
 
@@ -140,12 +143,15 @@ class TenantState:
 
     def settings_changed(self) -> None:
         """Bring detectors and their settings rows in line with the timeline."""
-        for settings in self.timeline.settings:
-            for name in settings.detectors:
-                if name not in self.slots:
-                    self.slots[name] = slot = Slot(detector(name), len(self.slots))
-                    slot.reserve(self.series.count)
-                    slot.start(self.series.count)
+        self.add_slots(name for settings in self.timeline.settings for name in settings.detectors)
+
+    def add_slots(self, names: Iterable[str]) -> None:
+        """Have rows for these detectors, whether any settings run them or not."""
+        for name in names:
+            if name not in self.slots:
+                self.slots[name] = slot = Slot(detector(name), len(self.slots))
+                slot.reserve(self.series.count)
+                slot.start(self.series.count)
         self._place_all_settings(0)
 
     def add_devices(self, strings: Strings) -> I32:
@@ -225,12 +231,6 @@ class TenantState:
         self.pairs.count = self.series.count
         for slot in self.slots.values():
             slot.start(added)
-
-    def notice_room(self, batch: EventBatch) -> int:
-        """Rows for notices such that any one event of the batch fits."""
-        widest = int(np.diff(batch.reading_offsets).max(initial=0))
-        most = int(self.devices.used["series_count"].max(initial=0))
-        return max(_NOTICES_MIN, most + widest + 4)
 
     def series_key(self, series: int) -> SeriesKey:
         """The names of a series."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol
@@ -10,6 +9,7 @@ from typing import Final, Protocol
 from tocsin import threads
 from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
+from tocsin.access.shares import Shares
 from tocsin.errors import BackpressureError
 
 ROWS_MAX: Final = 10_000
@@ -28,14 +28,12 @@ class Sql(Protocol):
 class Queries:
     """For operators; small answers only, larger ones are read from the lake's files.
 
-    A few at once: each may take much memory and a thread for long. A tenant gets a place only while it
-    holds fewer than are free, so that one alone takes half of them, and never the last.
+    A few at once: each may take much memory and a thread for long. Tenants share the places fairly.
     """
 
     def __init__(self, sql: Sql, *, at_once_max: int = AT_ONCE_MAX) -> None:
         self._sql = sql
-        self._at_once_max = at_once_max
-        self._held: Counter[str] = Counter()
+        self._places = Shares(at_once_max)
         self._lock = threads.lock()
 
     def run(self, principal: Principal, sql: str) -> bytes:
@@ -47,12 +45,10 @@ class Queries:
     @contextmanager
     def _place(self, tenant: str) -> Iterator[None]:
         with self._lock:
-            if self._held[tenant] >= self._at_once_max - self._held.total():
+            if not self._places.take(tenant):
                 raise BackpressureError("Too many queries are being worked on.", retry_after_s=_RETRY_AFTER_S)
-            self._held[tenant] += 1
         try:
             yield
         finally:
             with self._lock:
-                self._held[tenant] -= 1
-                self._held += Counter()  # forgets tenants that hold none
+                self._places.give_back(tenant)

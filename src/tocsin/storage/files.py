@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from tocsin.storage.faults import end_process
+from tocsin.storage.faults import end_process, storage_faults
 
 
 class FileSystem(Protocol):
@@ -44,7 +44,8 @@ class _System:
         path.unlink(missing_ok=True)
 
     def sync(self, folder: Path) -> None:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        with storage_faults(str(folder)):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
         except OSError as error:
@@ -78,7 +79,10 @@ def remove(path: Path) -> None:
 
 
 def sync_directory(folder: Path) -> None:
-    """Make created, renamed and deleted names in `folder` durable; ends the process when that fails."""
+    """Make created, renamed and deleted names in `folder` durable; ends the process when that fails.
+
+    StorageUnavailableError when the folder can't even be opened: then nothing was tried.
+    """
     _system.sync(folder)
 
 

@@ -27,8 +27,9 @@ def read_table(body: bytes, limits: ParseLimits) -> Any:
         refuse_compression(body)
         with pa.ipc.open_stream(body) as stream:
             table = stream.read_all()
+        table.validate()  # no buffer ends before its column does, or the next step reads what is not there
         _check_size(table, limits)
-        table.validate(full=True)
+        table.validate(full=True)  # looks at every text, so only after it is known how many bytes they are
         _check_names(table.column_names, limits)
         kept = [field.name for field in table.schema if not _is_void(field)]
         columns = [_column(name, table.column(name)) for name in kept]

@@ -1,0 +1,86 @@
+"""Where the product and the model differ; an empty list is what is wanted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from proof.compare import plain
+from proof.model import Expected
+from proof.model.episodes import Episode
+from proof.model.run import Place
+from proof.model.verdicts import Verdict
+from tocsin.model import SeriesKey
+from tocsin.processing.hashing import combine
+from tocsin.processing.processor import Output
+from tocsin.processing.state import PartitionState, digest_sums
+
+SHOWN_MAX = 5
+
+
+@dataclass(slots=True)
+class Found:
+    """What the product made of a log, gathered output by output."""
+
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    statuses: dict[Place, str] = field(default_factory=dict)
+    verdicts: dict[tuple[Place, str], Verdict] = field(default_factory=dict)
+    final: dict[tuple[Place, str], Verdict] = field(default_factory=dict)
+    episodes: list[Episode] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
+    pending: int = 0
+
+    def take(self, partition: int, output: Output) -> None:
+        """Add what came of some records of a partition."""
+        for judged in output.judged:
+            for offset, name, status in plain.statuses(judged):
+                self.statuses[partition, offset, name] = status
+            for verdict in plain.verdicts(judged):
+                place = (partition, verdict.offset, verdict.key.parameter), verdict.detector
+                self.verdicts[place] = self.final[place] = verdict
+        for correction in output.corrections:
+            for judged in correction.judged:
+                for verdict in plain.verdicts(judged):
+                    self.final[(partition, verdict.offset, verdict.key.parameter), verdict.detector] = verdict
+        self.episodes += map(plain.episode, output.episodes)
+
+    def close(self, states: Sequence[PartitionState]) -> None:
+        """Add counts and digests as the last records have left them."""
+        sums: dict[str, list[tuple[SeriesKey, int]]] = {"raw": [], "scored": [], "final": []}
+        for state in states:
+            self.pending += state.pending_corrections()
+            for tenant in state.tenants.values():
+                self.counts.setdefault(tenant.tenant, Counter()).update(tenant.counts)
+                for name, found in digest_sums(tenant).items():
+                    sums[name] += found
+        self.digests = {name: combine(found) for name, found in sums.items()}
+
+
+def differences(model: Expected, found: Found) -> list[str]:
+    """Every kind of difference, with its first few examples."""
+    lines = [
+        *_apart("counts", _terms(model.counts), _terms(found.counts)),
+        *_apart("status", model.statuses, found.statuses),
+        *_apart("verdict", model.verdicts, found.verdicts),
+        *_apart("final verdict", model.final, found.final),
+        *_apart("episode", dict(enumerate(model.episodes)), dict(enumerate(found.episodes))),
+        *_apart("digest", model.digests, found.digests),
+    ]
+    if model.pending != found.pending:
+        lines.append(f"pending: {model.pending} expected, {found.pending} found")
+    return lines
+
+
+def _terms(counts: dict[str, Counter[str]]) -> dict[tuple[str, str], int]:
+    return {(tenant, name): number for tenant in counts for name, number in counts[tenant].items() if number}
+
+
+def _apart(kind: str, expected: Mapping[Any, object], found: Mapping[Any, object]) -> Iterator[str]:
+    """Values whose text differs: that shows every bit of a number and takes NaN as equal to NaN."""
+    keys = [key for key in {**expected, **found} if repr(expected.get(key)) != repr(found.get(key))]
+    for key in keys[:SHOWN_MAX]:
+        yield f"{kind} {key}: {expected.get(key)} expected, {found.get(key)} found"
+    if len(keys) > SHOWN_MAX:
+        yield f"{kind}: {len(keys)} differ in all"

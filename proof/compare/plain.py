@@ -1,0 +1,130 @@
+"""Values of the product as the model's plain ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from proof.model.digest import Key
+from proof.model.episodes import Episode
+from proof.model.inbox import Anomaly
+from proof.model.records import Correct, Event, Quarantine, Record, Settings, SettingsChanged, Tick
+from proof.model.verdicts import Score, Verdict
+from tocsin import control, model
+from tocsin.detectors.registry import detector
+from tocsin.inbox.abstract import Anomaly as ProductAnomaly
+from tocsin.log.abstract import Record as LogRecord
+from tocsin.processing.batching import Decision, Events, batches
+from tocsin.processing.judging import Judged
+
+
+def records(log: Iterable[LogRecord]) -> Iterator[Record]:
+    """The records of a log, of one partition or several."""
+    for record in log:
+        for item in batches([record]):
+            if isinstance(item, Decision):
+                yield _decision(record.partition, item)
+            else:
+                yield from _events(record.partition, item)
+
+
+def _events(partition: int, events: Events) -> Iterator[Event]:
+    batch = events.batch
+    edges, names = batch.reading_offsets.tolist(), [batch.names[code] for code in batch.parameter]
+    values = batch.value.tolist()
+    for row, offset in enumerate(events.offsets.tolist()):
+        own = slice(edges[row], edges[row + 1])
+        flags = int(batch.flags[row])
+        application, version = batch.streams[int(batch.stream[row])]
+        yield Event(
+            partition=partition,
+            offset=offset,
+            tenant=events.tenant,
+            device=batch.device[row],
+            application=application,
+            version=version,
+            ts=int(batch.ts[row]),
+            live=bool(flags & model.Flag.LIVE),
+            clock_wrong=bool(flags & model.Flag.CLOCK_WRONG),
+            readings=tuple(zip(names[own], values[own], strict=True)),
+            texts=int(batch.text_count[row]),
+        )
+
+
+def _decision(partition: int, item: Decision) -> Record:
+    decision, offset = item.control, item.offset
+    match decision:
+        case control.SettingsChanged():
+            return SettingsChanged(
+                partition, offset, decision.tenant, decision.effective_ms, settings(decision.settings)
+            )
+        case control.Tick():
+            return Tick(partition, offset, decision.now_ms)
+        case control.Correct():
+            return Correct(partition, offset, decision.tenant, decision.devices)
+        case control.Quarantine():
+            return Quarantine(partition, offset, decision.tenant, decision.devices, decision.released)
+
+
+def settings(found: control.Settings) -> Settings:
+    """Settings without what changes no verdict."""
+    return Settings(
+        timezone=found.timezone,
+        timezones=found.timezones,
+        detectors=found.detectors,
+        ranges={name: (limits.lower, limits.upper) for name, limits in found.parameters.items()},
+        silence_intervals=found.silence_intervals,
+        silence_min_s=found.silence_min_s,
+        **msgspec.structs.asdict(found.policy),
+    )
+
+
+def statuses(judged: Judged) -> Iterator[tuple[int, str, str]]:
+    """(offset, parameter, status) of each reading."""
+    batch, offsets = judged.batch, judged.offsets.tolist()
+    edges = batch.reading_offsets.tolist()
+    for row, offset in enumerate(offsets):
+        for reading in range(edges[row], edges[row + 1]):
+            name = batch.names[int(batch.parameter[reading])]
+            yield offset, name, model.Status(int(judged.status[reading])).name.lower()
+
+
+def verdicts(judged: Judged) -> Iterator[Verdict]:
+    """What each detector said, detector by detector."""
+    batch = judged.batch
+    for found in judged.verdicts:
+        reasons = detector(found.detector).info.reasons
+        scores = found.scores
+        for number, (row, event) in enumerate(
+            zip(found.gathered.row.tolist(), found.gathered.event.tolist(), strict=True)
+        ):
+            application, _ = batch.streams[int(batch.stream[event])]
+            name = batch.names[int(batch.parameter[row])]
+            yield Verdict(
+                Key(judged.tenant, application, batch.device[event], name),
+                int(judged.offsets[event]),
+                int(batch.ts[event]),
+                float(batch.value[row]),
+                found.detector,
+                Score(
+                    float(scores.score[number]),
+                    float(scores.expected[number]),
+                    float(scores.lower[number]),
+                    float(scores.upper[number]),
+                    int(scores.verdict[number]),
+                    reasons[int(scores.reason[number])],
+                ),
+            )
+
+
+def episode(found: model.Episode) -> Episode:
+    """An episode without its sentence and its evidence."""
+    fields = {name: getattr(found, name) for name in Episode.__dataclass_fields__}
+    return Episode(**fields | {"severity": found.severity.value})
+
+
+def anomaly(found: ProductAnomaly) -> Anomaly:
+    """An anomaly without its sentence and what people did."""
+    fields = {name: getattr(found, name) for name in Anomaly.__dataclass_fields__}
+    return Anomaly(**fields | {"severity": found.severity.value, "condition": found.condition.value})

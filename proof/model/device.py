@@ -1,0 +1,218 @@
+"""One device: what each of its records does, one after another.
+
+Follows docs/explanation/ordering-and-late-data.md and docs/explanation/episodes.md, "Devices".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from proof.model.digest import Key, Sums, raw_hash
+from proof.model.episodes import Episode, Ledger, of_device, of_run
+from proof.model.health import Health
+from proof.model.ordering import Pace, SeriesOrder
+from proof.model.policy import Policy
+from proof.model.records import NEVER_MS, Event, Settings
+from proof.model.rules import Rules
+from proof.model.seasonal import Seasonal
+from proof.model.verdicts import Verdict
+from proof.model.zones import local_offset_ms
+
+CHECK_EVERY_MS = 300_000
+WRONG_CLOCK_EVENTS = 3
+
+
+@dataclass(slots=True)
+class Series:
+    """A series and what each detector knows of it."""
+
+    key: Key
+    order: SeriesOrder = field(default_factory=SeriesOrder)
+    pace: Pace = field(default_factory=Pace)
+    missing_ms: int | None = None
+    detectors: dict[str, Seasonal | Health] = field(
+        default_factory=lambda: {"seasonal": Seasonal(), "health": Health()}
+    )
+    policies: dict[str, Policy] = field(default_factory=lambda: {"seasonal": Policy(), "health": Policy()})
+
+
+@dataclass(slots=True)
+class Clock:
+    """Events in a row whose clock was wrong."""
+
+    wrong: int = 0
+    since_ms: int = NEVER_MS
+    told: bool = False
+
+
+@dataclass(slots=True)
+class Taken:
+    """What came of one event; statuses in the order of its readings."""
+
+    statuses: list[str] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    episodes: list[Episode] = field(default_factory=list)
+
+
+class Device:
+    """A device as the records so far have left it.
+
+    `raw`: the rows of accepted readings without duplicates. `said`: those of verdicts and ended episodes as
+    they hold now, `said_first` as first given, `clock_rows` those of wrong clocks, never derived again.
+    """
+
+    def __init__(self, tenant: str, name: str, rules: Rules) -> None:
+        self.tenant, self.name, self.rules = tenant, name, rules
+        self.newest_ms = self.active_ms = self.next_check_ms = NEVER_MS
+        self.pace, self.clock = Pace(), Clock()
+        self.live = self.silent = self.dirty = False
+        self.stream = ("", "")
+        self.series: dict[tuple[str, str], Series] = {}
+        self.ledger = Ledger()
+        self.raw, self.said, self.said_first = Sums(), Sums(), Sums()
+        self.clock_rows = 0
+        self.too_late = 0
+
+    @property
+    def key(self) -> Key:
+        """The device as a whole."""
+        return Key(self.tenant, "", self.name, "")
+
+    def take(self, event: Event, *, quarantined: bool) -> Taken:
+        """Apply the next record."""
+        taken = Taken()
+        own = [(self._series(event.application, name), value) for name, value in event.readings]
+        if event.clock_wrong:
+            self._wrong_clock(event, taken)
+            fixed: str | None = "unscored_clock"
+        else:
+            self._good_clock(event, taken)
+            if event.ts > self.newest_ms:
+                self._advance(event, taken)
+            if quarantined:
+                self.active_ms = self.newest_ms
+            fixed = "unscored_quarantined" if quarantined else None
+        for series, value in own:
+            taken.statuses.append(fixed or self._order(series, event, value, taken))
+            if taken.statuses[-1] != "duplicate":
+                self.raw.put(series.key, raw_hash(series.key, event.ts, value))
+        if fixed is None:
+            self._find_missing(event, taken)
+            judged = zip(own, taken.statuses, strict=True)
+            self._score(event, [pair for pair, status in judged if status == "scored"], taken)
+        return taken
+
+    def tick(self, now_ms: int) -> list[Episode]:
+        """The silence that a tick reveals, if it does."""
+        if not self.live or self.silent or not self.pace.ready:
+            return []
+        rules = self.rules.at(self.newest_ms)
+        limit_ms = _limit_ms(self.pace, rules)
+        if "health" not in rules.detectors or not now_ms - self.newest_ms > limit_ms:
+            return []
+        self.silent = True
+        started_ms = self.newest_ms + int(limit_ms)
+        return [self._publish(of_device(self.key, self.stream, "silent", started_ms, None))]
+
+    def _series(self, application: str, parameter: str) -> Series:
+        key = Key(self.tenant, application, self.name, parameter)
+        return self.series.setdefault((application, parameter), Series(key))
+
+    def _publish(self, episode: Episode) -> Episode:
+        if episode.end_ms is not None:
+            self._say(episode.key, episode.digest())
+            self.clock_rows += episode.digest() if episode.reason == "clock" else 0
+        return self.ledger.publish(episode)
+
+    def _say(self, key: Key, row: int) -> None:
+        self.said.put(key, row)
+        self.said_first.put(key, row)
+
+    def _tell(self, taken: Taken, event: Event, reason: str, started_ms: int, end_ms: int | None) -> None:
+        stream = (event.application, event.version)
+        taken.episodes.append(self._publish(of_device(self.key, stream, reason, started_ms, end_ms)))
+
+    def _wrong_clock(self, event: Event, taken: Taken) -> None:
+        clock = self.clock
+        if not clock.wrong:
+            clock.since_ms = event.ts
+        clock.wrong += 1
+        checked = "health" in self.rules.at(event.ts).detectors
+        if checked and clock.wrong >= WRONG_CLOCK_EVENTS and not clock.told:
+            clock.told = True
+            self._tell(taken, event, "clock", clock.since_ms, None)
+
+    def _good_clock(self, event: Event, taken: Taken) -> None:
+        if self.clock.told:
+            self._tell(taken, event, "clock", self.clock.since_ms, event.ts)
+        self.clock = Clock()
+
+    def _advance(self, event: Event, taken: Taken) -> None:
+        """A newer stamp: a silence may end; the pace learns, from a silence no more than its limit."""
+        if self.newest_ms == NEVER_MS:
+            self.active_ms = event.ts
+        else:
+            rules = self.rules.at(self.newest_ms)
+            gap_ms, limit_ms = float(event.ts - self.newest_ms), _limit_ms(self.pace, rules)
+            if self.pace.ready and gap_ms > limit_ms:
+                self.active_ms = event.ts
+                if "health" in rules.detectors:
+                    self._tell(taken, event, "silent", self.newest_ms + int(limit_ms), event.ts)
+            self.pace.learn(min(gap_ms, limit_ms) if self.pace.ready else gap_ms)
+        self.newest_ms = event.ts
+        self.silent, self.live = False, event.live
+        self.stream = (event.application, event.version)
+
+    def _order(self, series: Series, event: Event, value: float, taken: Taken) -> str:
+        status = series.order.status(event.ts, value)
+        if status == "late":
+            self.too_late += series.order.too_late(event.ts)
+            self.dirty = self.dirty or not series.order.too_late(event.ts)
+        if status == "scored":
+            series.order.advance(event.ts, value, series.pace)
+            if series.missing_ms is not None:
+                self._missing(series, event, series.missing_ms, event.ts, taken)
+                series.missing_ms = None
+        return status
+
+    def _find_missing(self, event: Event, taken: Taken) -> None:
+        """Every five minutes: parameters that have not come for too long, the newest series first."""
+        rules = self.rules.at(event.ts)
+        due = event.ts == self.newest_ms and event.ts >= self.next_check_ms
+        if not due or "health" not in rules.detectors:
+            return
+        self.next_check_ms = event.ts + CHECK_EVERY_MS
+        for series in reversed(self.series.values()):
+            limit_ms = _limit_ms(series.pace, rules)
+            since_ms = max(series.order.last_ms, self.active_ms)
+            if series.missing_ms is None and series.pace.ready and event.ts - since_ms > limit_ms:
+                series.missing_ms = since_ms + int(limit_ms)
+                self._missing(series, event, series.missing_ms, None, taken)
+
+    def _missing(
+        self, series: Series, event: Event, started_ms: int, end_ms: int | None, taken: Taken
+    ) -> None:
+        stream = (series.key.application, event.version)
+        taken.episodes.append(self._publish(of_device(series.key, stream, "missing", started_ms, end_ms)))
+
+    def _score(self, event: Event, own: list[tuple[Series, float]], taken: Taken) -> None:
+        """Each detector judges each reading, then learns from it; its policy follows."""
+        rules = self.rules.at(event.ts)
+        offset_ms = local_offset_ms(rules.timezone_of(self.name), event.ts)
+        for detector in ("seasonal", "health"):
+            for series, value in own if detector in rules.detectors else ():
+                kind, name = series.detectors[detector], series.key.parameter
+                score = kind.step(rules, name, event.ts, value, offset_ms)
+                verdict = Verdict(series.key, event.offset, event.ts, value, detector, score)
+                taken.verdicts.append(verdict)
+                self._say(series.key, verdict.row())
+                turn = series.policies[detector].take(rules, event.ts, value, score)
+                if turn is not None:
+                    end_ms = event.ts if turn[0] == "closed" else None
+                    episode = of_run(series.key, event.version, detector, turn[1], end_ms)
+                    taken.episodes.append(self._publish(episode))
+
+
+def _limit_ms(pace: Pace, rules: Settings) -> float:
+    """How long it may be quiet."""
+    return max(rules.silence_intervals * pace.interval_ms, float(rules.silence_min_s * 1000))

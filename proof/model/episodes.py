@@ -1,0 +1,168 @@
+"""Episodes as they are published: docs/explanation/episodes.md."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field, replace
+
+from proof.model.digest import Key, fields_hash, names_hash
+from proof.model.policy import Run
+
+KNOWN_MAX = 1000
+"""Episodes of a device that corrections can still revise."""
+DEVICE_REASONS = ("silent", "missing", "clock")
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """All fields but the sentence and the evidence; `parameter` is empty where the device is meant."""
+
+    id: str
+    tenant: str
+    application: str
+    version: str
+    device: str
+    parameter: str
+    detector: str
+    reason: str
+    severity: str
+    started_ms: int
+    opened_ms: int
+    end_ms: int | None
+    last_abnormal_ms: int
+    peak_ms: int
+    readings: int
+    value: float
+    expected: float
+    lower: float
+    upper: float
+    score: float
+    revision: int = 0
+    retracted: bool = False
+
+    @property
+    def key(self) -> Key:
+        """Whose digest it is part of: the series, or the device as a whole."""
+        return Key(self.tenant, self.application if self.parameter else "", self.device, self.parameter)
+
+    @property
+    def cause(self) -> tuple[Key, str, str]:
+        """What must be equal for two to be the same: of runs the detector, of others also the reason."""
+        return self.key, self.detector, self.reason if self.reason in DEVICE_REASONS else ""
+
+    def digest(self) -> int:
+        """Its row: the fields without id, version and revision."""
+        numbers = (self.value, self.expected, self.lower, self.upper, self.score)
+        return fields_hash(
+            (
+                *self.key,
+                self.detector,
+                self.reason,
+                self.severity,
+                self.started_ms,
+                self.opened_ms,
+                self.end_ms,
+                self.last_abnormal_ms,
+                self.peak_ms,
+                self.readings,
+                *(struct.pack("<d", number) for number in numbers),
+            )
+        )
+
+
+def of_run(key: Key, version: str, detector: str, run: Run, end_ms: int | None) -> Episode:
+    """The episode of a run that is or was open."""
+    assert run.opened_ms is not None
+    score = run.peak.score
+    return Episode(
+        id=_identity(key, detector, run.started_ms),
+        tenant=key.tenant,
+        application=key.application,
+        version=version,
+        device=key.device,
+        parameter=key.parameter,
+        detector=detector,
+        reason=score.reason,
+        severity=run.severity,
+        started_ms=run.started_ms,
+        opened_ms=run.opened_ms,
+        end_ms=end_ms,
+        last_abnormal_ms=run.last_abnormal_ms,
+        peak_ms=run.peak.ts,
+        readings=run.readings,
+        value=run.peak.value,
+        expected=score.expected,
+        lower=score.lower,
+        upper=score.upper,
+        score=score.score,
+    )
+
+
+def of_device(key: Key, stream: tuple[str, str], reason: str, started_ms: int, end_ms: int | None) -> Episode:
+    """A silence, a missing parameter or a wrong clock; `stream` is (application, version)."""
+    return Episode(
+        id=_identity(key, f"health.{reason}", started_ms),
+        tenant=key.tenant,
+        application=stream[0],
+        version=stream[1],
+        device=key.device,
+        parameter=key.parameter,
+        detector="health",
+        reason=reason,
+        severity="warning",
+        started_ms=started_ms,
+        opened_ms=started_ms,
+        end_ms=end_ms,
+        last_abnormal_ms=started_ms if end_ms is None else end_ms,
+        peak_ms=started_ms,
+        readings=0,
+        value=0.0,
+        expected=0.0,
+        lower=0.0,
+        upper=0.0,
+        score=1.0,
+    )
+
+
+def retracted(episode: Episode, stream: tuple[str, str]) -> Episode:
+    """The last revision of an episode that late data made vanish."""
+    return replace(
+        episode,
+        application=episode.application if episode.parameter else stream[0],
+        version=stream[1],
+        severity="info",
+        opened_ms=episode.started_ms,
+        end_ms=episode.started_ms if episode.end_ms is None else episode.end_ms,
+        last_abnormal_ms=episode.started_ms,
+        peak_ms=episode.started_ms,
+        readings=0,
+        value=0.0,
+        expected=0.0,
+        lower=0.0,
+        upper=0.0,
+        score=0.0,
+        revision=episode.revision + 1,
+        retracted=True,
+    )
+
+
+def _identity(key: Key, detector: str, started_ms: int) -> str:
+    names = (key.tenant, key.application, key.device, key.parameter, detector, str(started_ms))
+    return f"ep_{names_hash(*names):032x}"
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What was last published of each episode of a device, in the order of that."""
+
+    known: list[Episode] = field(default_factory=list)
+
+    def publish(self, episode: Episode) -> Episode:
+        """Remember an episode; one that a correction has moved keeps its id and revision."""
+        same = (episode.cause, episode.started_ms)
+        for old in self.known:
+            if (old.cause, old.started_ms) == same:
+                episode = replace(episode, id=old.id, revision=old.revision)
+        others = [old for old in self.known if (old.cause, old.started_ms) != same]
+        self.known = [*others[-KNOWN_MAX + 1 :], episode]
+        return episode

@@ -1,0 +1,92 @@
+"""What the model reads: the records of a log as plain values. Times are milliseconds UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+NEVER_MS = -(2**62)
+"""Earlier than any time stamp."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event as ingest wrote it; `live` and `clock_wrong` are what its clock said.
+
+    `readings` are (parameter, value) in the order of the log; `texts` counts the fields that are no numbers.
+    """
+
+    partition: int
+    offset: int
+    tenant: str
+    device: str
+    application: str
+    version: str
+    ts: int
+    live: bool
+    clock_wrong: bool
+    readings: tuple[tuple[str, float], ...]
+    texts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A tenant's settings, as far as they change verdicts; the defaults are those of the product's docs."""
+
+    timezone: str = "UTC"
+    timezones: dict[str, str] = field(default_factory=dict)
+    detectors: dict[str, dict[str, float]] = field(default_factory=lambda: {"seasonal": {}, "health": {}})
+    ranges: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    open_after_s: int = 300
+    open_readings: int = 3
+    close_after_s: int = 300
+    close_readings: int = 3
+    silence_intervals: float = 20.0
+    silence_min_s: int = 900
+
+    def timezone_of(self, device: str) -> str:
+        """The zone of a device: its own, else that of all."""
+        return self.timezones.get(device, self.timezone)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChanged:
+    """New settings of a tenant."""
+
+    partition: int
+    offset: int
+    tenant: str
+    effective_ms: int
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A minute has passed."""
+
+    partition: int
+    offset: int
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Correct:
+    """Derive these devices again from all their records before this one."""
+
+    partition: int
+    offset: int
+    tenant: str
+    devices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """Keep the readings of these devices, but do not score them; `released`: score them again."""
+
+    partition: int
+    offset: int
+    tenant: str
+    devices: tuple[str, ...]
+    released: bool
+
+
+Record = Event | SettingsChanged | Tick | Correct | Quarantine

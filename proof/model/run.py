@@ -1,0 +1,195 @@
+"""The whole model: what a log must lead to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from proof.model.corrections import correct
+from proof.model.device import Device, Taken
+from proof.model.digest import Sums, combined
+from proof.model.episodes import Episode
+from proof.model.inbox import Anomaly, Inbox
+from proof.model.records import Correct, Event, Quarantine, Record, SettingsChanged, Tick
+from proof.model.rules import Rules
+from proof.model.verdicts import Verdict
+
+Place = tuple[int, int, str]
+"""A reading: (partition, offset of its event, parameter)."""
+
+
+@dataclass(slots=True)
+class Expected:
+    """What a log must lead to, as `expected` finds it.
+
+    - `counts`: by tenant, the terms of the conservation law and what corrections did; zeroes are left out.
+    - `statuses`: of each reading, as first given.
+    - `verdicts`: as first given, one for each scored reading and detector that runs. `final`: those that
+      hold after corrections; a reading that a correction no longer scores keeps its first one.
+    - `episodes`: each published state, in order: that of the log, within a partition.
+    - `anomalies`: what the inbox makes of these, partition after partition.
+    - `sums`: of `raw`, `scored` and `final`, by series; `totals`: over all of them; `digests`: combined.
+    - `pending`: devices with late readings that no correction has taken in.
+    """
+
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    statuses: dict[Place, str] = field(default_factory=dict)
+    verdicts: dict[tuple[Place, str], Verdict] = field(default_factory=dict)
+    final: dict[tuple[Place, str], Verdict] = field(default_factory=dict)
+    episodes: list[Episode] = field(default_factory=list)
+    sums: dict[str, Sums] = field(default_factory=lambda: {"raw": Sums(), "scored": Sums(), "final": Sums()})
+    pending: int = 0
+
+    @property
+    def totals(self) -> dict[str, str]:
+        """The sums over everything, as a partition's commit holds them where there is but one."""
+        return {name: sums.total() for name, sums in self.sums.items()}
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """As `tocsin digest` and a backtest print them."""
+        return {name: combined(sums) for name, sums in self.sums.items()}
+
+    def anomalies(self, correlation_ms: int = 600_000, recurrence_ms: int = 86_400_000) -> list[Anomaly]:
+        """What an inbox shows that folds the episodes in their order."""
+        inbox = Inbox(correlation_ms, recurrence_ms)
+        inbox.fold(self.episodes)
+        return inbox.anomalies()
+
+
+def expected(records: Iterable[Record]) -> Expected:
+    """What these records must lead to.
+
+    They come in the order of their offsets within each partition; partitions may be mixed. A control record
+    acts in its own partition, as in a log that holds a copy in each.
+    """
+    result = Expected()
+    partitions: dict[int, _Partition] = {}
+    for record in records:
+        partitions.setdefault(record.partition, _Partition(result)).apply(record)
+    for partition in partitions.values():
+        partition.finish()
+    return result
+
+
+@dataclass(slots=True)
+class _Tenant:
+    """The devices of a tenant in one partition, in the order in which they appeared."""
+
+    rules: Rules = field(default_factory=Rules)
+    devices: dict[str, Device] = field(default_factory=dict)
+    events: dict[str, list[Event]] = field(default_factory=dict)
+    quarantines: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+
+    def quarantined(self, device: str, offset: int) -> bool:
+        """Whether a record comes between a quarantine of the device and its release."""
+        return any(first < offset < last for first, last in self.quarantines.get(device, []))
+
+
+class _Partition:
+    """One partition on its way through the log."""
+
+    def __init__(self, result: Expected) -> None:
+        self._result = result
+        self._tenants: dict[str, _Tenant] = {}
+
+    def apply(self, record: Record) -> None:
+        """The next record."""
+        match record:
+            case Event():
+                self._event(record)
+            case SettingsChanged():
+                self._settings(record)
+            case Tick():
+                self._tick(record)
+            case Quarantine():
+                self._quarantine(record)
+            case Correct():
+                self._correct(record)
+
+    def finish(self) -> None:
+        """Add the digests of what is known at the end."""
+        for tenant in self._tenants.values():
+            for device in tenant.devices.values():
+                self._result.pending += device.dirty
+                rows = {"raw": device.raw, "scored": device.said_first, "final": device.said}
+                for name, sums in rows.items():
+                    known = {series.key: 0 for series in device.series.values()} | sums
+                    if not known.get(device.key):
+                        known.pop(device.key, None)
+                    for key, number in known.items():
+                        self._result.sums[name].put(key, number)
+
+    def _tenant(self, name: str) -> _Tenant:
+        return self._tenants.setdefault(name, _Tenant())
+
+    def _counts(self, tenant: str) -> Counter[str]:
+        return self._result.counts.setdefault(tenant, Counter())
+
+    def _event(self, event: Event) -> None:
+        tenant = self._tenant(event.tenant)
+        if event.device not in tenant.devices:
+            tenant.devices[event.device] = Device(event.tenant, event.device, tenant.rules.copy())
+        device = tenant.devices[event.device]
+        before = device.too_late
+        taken = device.take(event, quarantined=tenant.quarantined(event.device, event.offset))
+        tenant.events.setdefault(event.device, []).append(event)
+        counts = self._counts(event.tenant)
+        counts.update(taken.statuses)
+        counts["accepted"] += len(taken.statuses) + event.texts
+        counts["unscored_text"] += event.texts
+        counts["late_beyond_correction"] += device.too_late - before
+        counts["events"] += 1
+        self._publish(event, taken)
+
+    def _publish(self, event: Event, taken: Taken) -> None:
+        for (name, _), status in zip(event.readings, taken.statuses, strict=True):
+            self._result.statuses[event.partition, event.offset, name] = status
+        self._hold(event, taken, self._result.verdicts)
+        self._hold(event, taken, self._result.final)
+        self._result.episodes += taken.episodes
+
+    def _hold(self, event: Event, taken: Taken, held: dict[tuple[Place, str], Verdict]) -> None:
+        for verdict in taken.verdicts:
+            held[(event.partition, event.offset, verdict.key.parameter), verdict.detector] = verdict
+
+    def _settings(self, record: SettingsChanged) -> None:
+        tenant = self._tenant(record.tenant)
+        tenant.rules.change(record.effective_ms, record.settings)
+        for device in tenant.devices.values():
+            device.rules.change(max(record.effective_ms, device.newest_ms + 1), record.settings)
+
+    def _tick(self, record: Tick) -> None:
+        for tenant in self._tenants.values():
+            for device in tenant.devices.values():
+                if not tenant.quarantined(device.name, record.offset):
+                    self._result.episodes += device.tick(record.now_ms)
+
+    def _quarantine(self, record: Quarantine) -> None:
+        tenant = self._tenant(record.tenant)
+        for name in record.devices:
+            if name not in tenant.devices:
+                continue
+            spans = tenant.quarantines.setdefault(name, [])
+            lasts = bool(spans) and spans[-1][1] == float("inf")
+            if record.released and lasts:
+                spans[-1] = (spans[-1][0], record.offset)
+            elif not record.released and not lasts:
+                spans.append((record.offset, float("inf")))
+
+    def _correct(self, record: Correct) -> None:
+        tenant = self._tenant(record.tenant)
+        for name in record.devices:
+            if name not in tenant.devices:
+                continue
+            live, events = tenant.devices[name], tenant.events[name]
+            done = correct(live, events, lambda offset, name=name: tenant.quarantined(name, offset))  # type: ignore[misc]
+            tenant.devices[name] = done.device
+            self._result.episodes += done.revisions
+            for event, taken in done.derived:
+                self._hold(event, taken, self._result.final)
+            counts = self._counts(record.tenant)
+            counts["corrections"] += 1
+            counts["corrected_readings"] += sum(taken.statuses.count("scored") for _, taken in done.derived)
+            counts["revised_episodes"] += len(done.revisions)

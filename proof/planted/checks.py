@@ -1,0 +1,65 @@
+"""The checks that planted bugs have to get past, and what each says when it has found something."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from proof.planted.workshop import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A command (module and arguments) that ends with 0 when it finds nothing, and with 1 otherwise.
+
+    `effort` names the number in its last line, a JSON object, that says how much it took: seeds, states.
+    """
+
+    name: str
+    command: Sequence[str]
+    effort: str = ""
+    limit_s: float = 300
+
+
+CHECKS: Final = {
+    check.name: check
+    for check in (
+        Check(name="simulation", command=("proof.simulation", "--seeds", "0:40", "--json"), effort="seeds"),
+        Check(
+            name="model",
+            command=("pytest", "-q", "-x", "-s", "tests/simulation/test_model.py", "-m", "not services"),
+        ),
+        Check(name="power", command=("proof.power", "--seconds", "60"), effort="power_loss_states"),
+        Check(name="kills", command=("proof.kills", "--seconds", "90"), effort="kill_points"),
+        Check(name="parser", command=("tests.fuzz.parser", "--seconds", "20"), effort="executions"),
+        Check(name="contracts", command=("pytest", "-q", "-x", "-s", "tests/contract", "-m", "not services")),
+        Check(
+            name="laws",
+            command=("pytest", "-q", "-x", "-s", "tests/unit", "-m", "not services"),
+        ),
+    )
+}
+
+
+def caught(run: Run) -> bool:
+    """Whether the check has found something; a check that hangs or dies has noticed too, loudly."""
+    return run.code != 0
+
+
+def effort(check: Check, run: Run) -> str:
+    """How much it took, in words; empty where the check does not say."""
+    number = _last_object(run.output).get(check.effort) if check.effort else None
+    return "" if number is None else f"{number} {check.effort.replace('_', ' ')}"
+
+
+def _last_object(output: str) -> dict[str, Any]:
+    for line in reversed(output.splitlines()):
+        if line.startswith("{"):
+            try:
+                found: dict[str, Any] = json.loads(line)
+            except ValueError:
+                return {}
+            return found
+    return {}

@@ -1,0 +1,45 @@
+"""Places that several share fairly: nobody may hold more than is still left for the others."""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+class Shares:
+    """`total` places, taken and given back by holders. Not thread-safe.
+
+    A holder may take more only while it then holds no more than was free before. So one alone gets half of
+    the places, n greedy ones get 1/(n+1) each, and as much stays free for whoever comes next: the dynamic
+    thresholds of Choudhury and Hahne (IEEE/ACM Transactions on Networking 6(2), 1998), with α = 1.
+
+    >>> shares = Shares(4)
+    >>> [shares.take("greedy") for _ in range(3)], shares.take("other"), shares.full()
+    ([True, True, False], True, False)
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total: Final = total
+        self.held = 0
+        self._by_holder: dict[str, int] = {}
+
+    def take(self, holder: str, amount: int = 1) -> bool:
+        """Take `amount` more; False, and nothing is taken, if that is more than the holder's share."""
+        held = self._by_holder.get(holder, 0) + amount
+        if held > self.total - self.held:
+            return False
+        self._by_holder[holder] = held
+        self.held += amount
+        return True
+
+    def give_back(self, holder: str, amount: int = 1) -> None:
+        """Return what was taken."""
+        left = self._by_holder[holder] - amount
+        if left:
+            self._by_holder[holder] = left
+        else:
+            del self._by_holder[holder]
+        self.held -= amount
+
+    def full(self, amount: int = 1) -> bool:
+        """Whether `amount` would not fit for anybody."""
+        return amount > self.total - self.held

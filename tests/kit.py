@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from tocsin.control import Control, encode_control
-from tocsin.events import EventBatch, Strings, empty_text, encode_events
+from tocsin.events import EventBatch, Strings, empty_text
 from tocsin.log.abstract import Record, RecordKind
+from tocsin.payloads import encode_events
 from tocsin.processing.batching import Events, batches
 
 START_MS = 1_700_000_000_000

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from tocsin.clock import ManualClock
-from tocsin.events import EventBatch, Strings, encode_events
+from tocsin.events import EventBatch, Strings
 from tocsin.lake.delta import DeltaLake
 from tocsin.log.abstract import Record, RecordKind
+from tocsin.payloads import encode_events
 
 NOW_MS = 1_767_225_600_000  # 2026-01-01
 HOUR_MS = 3_600_000

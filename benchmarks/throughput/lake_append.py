@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from tocsin.clock import ManualClock
-from tocsin.events import EventBatch, Strings, empty_text, encode_events
+from tocsin.events import EventBatch, Strings, empty_text
 from tocsin.lake.delta import DeltaLake
 from tocsin.log.abstract import Record, RecordKind
+from tocsin.payloads import encode_events
 
 BATCH_EVENTS = 5_000
 DEVICES = 10_000

@@ -18,8 +18,8 @@ from tocsin.control import (
     encode_control,
 )
 from tocsin.errors import TocsinError
-from tocsin.events import decode_events, encode_events
 from tocsin.ingest.catalogue_entries import Entries, decode_entries, encode_entries
+from tocsin.payloads import decode_events, encode_events
 
 _EVENTS: Final = [
     encode_events(events_of(fleet(1, devices=1, steps=steps, faults=False))) for steps in (31, 40)

@@ -14,10 +14,10 @@ from proof.simulation.node import Node
 from proof.simulation.plan import TENANT
 from tocsin.bootstrap import Application
 from tocsin.cli.integrity import Verifiable
-from tocsin.events import decode_events
 from tocsin.inbox.abstract import AnomalyQuery
 from tocsin.log.abstract import Record, RecordKind
 from tocsin.model import Episode
+from tocsin.payloads import decode_events
 from tocsin.runtimes.backtest.partition import PartitionRun
 
 TERMS: Final = (

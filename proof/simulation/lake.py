@@ -13,9 +13,10 @@ import numpy as np
 
 from tocsin.clock import Clock
 from tocsin.errors import ConflictError, FencedError, StorageUnavailableError
-from tocsin.events import EventBatch, concat_events, decode_events, empty_text, encode_events
+from tocsin.events import EventBatch, concat_events, empty_text
 from tocsin.lake.abstract import Lake, Slice
 from tocsin.log.abstract import Record, RecordKind
+from tocsin.payloads import decode_events, encode_events
 from tocsin.processing.batching import joined
 from tocsin.storage.database import Tuning
 from tocsin.storage.lock import FolderLock

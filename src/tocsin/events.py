@@ -1,25 +1,17 @@
-"""Events as columns: what the parser makes, the log keeps, the processor and the lake read."""
+"""Events as columns: what the parser makes, and what the processor and the lake work on."""
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
-from typing import Any, Final
 
 import numba as nb
 import numpy as np
 import numpy.typing as npt
-import xxhash
-
-from tocsin.errors import CorruptError
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
-
-_MAGIC: Final = b"TCE1"
-_HEADER: Final = struct.Struct("<4sIIIIIIIII")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,102 +141,6 @@ def _concat_offsets(offsets: list[I32]) -> I32:
 def empty_text(rows: int) -> Strings:
     """`rows` empty strings."""
     return Strings(np.zeros(rows + 1, np.int32), np.zeros(0, np.uint8))
-
-
-def encode_events(batch: EventBatch) -> bytes:
-    """The batch as bytes for the log: a header, the columns as they lie in memory, then xxh3_64 of all.
-
-    Costs little more than the copy. Columns are little-endian and start at multiples of 8 bytes.
-    """
-    names = Strings.of(list(batch.names))
-    streams = Strings.of([part for pair in batch.streams for part in pair])
-    header = _HEADER.pack(
-        _MAGIC,
-        len(batch),
-        batch.readings,
-        len(batch.device.data),
-        len(batch.text.data),
-        len(batch.event_id.data),
-        len(names),
-        len(names.data),
-        len(streams),
-        len(streams.data),
-    )
-    parts = [header]
-    for column in _columns(batch, names, streams):
-        raw = np.ascontiguousarray(column).tobytes()
-        parts.append(raw)
-        parts.append(b"\0" * (-len(raw) % 8))
-    body = b"".join(parts)
-    return body + xxhash.xxh3_64_digest(body)
-
-
-def decode_events(payload: bytes) -> EventBatch:
-    """The batch that `encode_events` wrote, as views into `payload`; CorruptError if it was altered."""
-    if len(payload) < _HEADER.size + 8 or payload[:4] != _MAGIC:
-        raise CorruptError("a log record does not start as a batch of events")
-    if xxhash.xxh3_64_digest(memoryview(payload)[:-8]) != payload[-8:]:
-        raise CorruptError("a log record does not match its checksum")
-    _, n, m, devices, texts, ids, name_count, names, stream_count, streams = _HEADER.unpack_from(payload)
-    read = _Reader(payload, _HEADER.size)
-    device = Strings(read.take(np.int32, n + 1), read.take(np.uint8, devices))
-    ts, flags, stream = read.take(np.int64, n), read.take(np.uint8, n), read.take(np.int32, n)
-    reading_offsets = read.take(np.int32, n + 1)
-    parameter, value = read.take(np.int32, m), read.take(np.float64, m)
-    text = Strings(read.take(np.int32, n + 1), read.take(np.uint8, texts))
-    text_count = read.take(np.int32, n)
-    event_id = Strings(read.take(np.int32, n + 1), read.take(np.uint8, ids))
-    name_list = Strings(read.take(np.int32, name_count + 1), read.take(np.uint8, names)).tolist()
-    flat = Strings(read.take(np.int32, stream_count + 1), read.take(np.uint8, streams)).tolist()
-    return EventBatch(
-        device=device,
-        ts=ts,
-        flags=flags,
-        stream=stream,
-        reading_offsets=reading_offsets,
-        parameter=parameter,
-        value=value,
-        text=text,
-        text_count=text_count,
-        event_id=event_id,
-        names=tuple(name_list),
-        streams=tuple(zip(flat[::2], flat[1::2], strict=True)),
-    )
-
-
-class _Reader:
-    """Takes columns one after another from a payload, each from a multiple of 8 bytes after the header."""
-
-    def __init__(self, payload: bytes, position: int) -> None:
-        self._payload = payload
-        self._position = position
-
-    def take(self, dtype: Any, count: int) -> npt.NDArray[Any]:
-        column = np.frombuffer(self._payload, dtype, count, self._position)
-        self._position += column.nbytes + -column.nbytes % 8
-        return column
-
-
-def _columns(batch: EventBatch, names: Strings, streams: Strings) -> list[npt.NDArray[Any]]:
-    return [
-        batch.device.offsets,
-        batch.device.data,
-        batch.ts,
-        batch.flags,
-        batch.stream,
-        batch.reading_offsets,
-        batch.parameter,
-        batch.value,
-        batch.text.offsets,
-        batch.text.data,
-        batch.text_count,
-        batch.event_id.offsets,
-        batch.event_id.data,
-        names.offsets,
-        names.data,
-        streams.offsets,
-        streams.data,
-    ]
 
 
 @nb.njit(cache=True, nogil=True)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
 import xxhash
+
+Shard = TypeVar("Shard", int, npt.NDArray[np.int32])
 
 SHARDS = 4096
 
@@ -20,8 +26,8 @@ def shard_of(tenant: str, device: str) -> int:
     return xxhash.xxh3_64_intdigest(payload) >> 52
 
 
-def partition_of(shard: int, partitions: int) -> int:
-    """The partition of a shard when there are `partitions` of them.
+def partition_of(shard: Shard, partitions: int) -> Shard:
+    """The partition of a shard, or of each of an array of them, when there are `partitions`.
 
     >>> [partition_of(s, 4) for s in (0, 1023, 1024, 4095)]
     [0, 0, 1, 3]

@@ -10,12 +10,12 @@ import pytest
 from tests.lake_kit import NOW_MS, Row, events, open_lake, record, rows_of
 from tocsin.control import Tick, encode_control
 from tocsin.errors import ConflictError, FencedError
-from tocsin.events import decode_events
 from tocsin.lake.abstract import Lake, Slice
 from tocsin.lake.compaction import CompactionPolicy, compact
 from tocsin.lake.delta import DeltaLake
 from tocsin.lake.query import query
 from tocsin.log.abstract import Record, RecordKind
+from tocsin.payloads import decode_events
 
 Opener = Callable[[], DeltaLake]
 

@@ -16,15 +16,16 @@ from tocsin.commit.abstract import Chunk
 from tocsin.commit.checkpoints import EmbeddedCheckpointStore
 from tocsin.commit.embedded import EmbeddedCommitStore
 from tocsin.control import Settings
-from tocsin.events import EventBatch, encode_events
+from tocsin.events import EventBatch
 from tocsin.inbox.embedded import EmbeddedInbox
-from tocsin.ingest.routing import Router
+from tocsin.ingest.known_devices import KnownDevices
 from tocsin.lake.delta import DeltaLake
 from tocsin.lake.writer import FlushPolicy
 from tocsin.log.abstract import Append, Part, RecordKind
 from tocsin.log.catalogue import SegmentInfo
 from tocsin.log.embedded import EmbeddedLog
 from tocsin.observability.meters import Meters
+from tocsin.payloads import cut_events
 from tocsin.runtimes.embedded.runtime import Pace, Runtime, Stores
 from tocsin.scores.embedded import EmbeddedAbnormalReadings
 from tocsin.services.digest import Digest
@@ -72,9 +73,11 @@ def running(stores: Stores, pace: Pace, projected: Callable[[], int] | None = No
 
 
 def send(stores: Stores, batch: EventBatch) -> None:
+    devices = KnownDevices("t")
+    partition = devices.partition(devices.add(batch.device), PARTITIONS)
     parts = [
-        Part(partition, RecordKind.EVENTS, len(piece), encode_events(piece))
-        for partition, piece in Router(PARTITIONS).route("t", batch)
+        Part(number, RecordKind.EVENTS, count, payload)
+        for number, count, payload in cut_events(batch, partition, PARTITIONS)
     ]
     stores.log.submit(Append(tenant="t", arrival_ms=0, parts=parts)).result()
 

@@ -14,7 +14,7 @@ from tests.lake_kit import NOW_MS, events, open_lake, record, steady
 from tocsin.clock import ManualClock
 from tocsin.control import Tick, encode_control
 from tocsin.errors import BackpressureError, CorruptError, InvalidInputError, TooLargeError
-from tocsin.events import EventBatch, encode_events
+from tocsin.events import EventBatch
 from tocsin.lake.delta import DeltaLake
 from tocsin.lake.export import export
 from tocsin.lake.query import query
@@ -24,6 +24,7 @@ from tocsin.lake.upkeep import Damage, quarantine
 from tocsin.lake.writer import FlushPolicy, LakeWriter
 from tocsin.log.abstract import Append, Part, RecordKind
 from tocsin.log.embedded import EmbeddedLog
+from tocsin.payloads import encode_events
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Final
 
 from tocsin import threads
 from tocsin.errors import ConflictError
+from tocsin.events import I32
 from tocsin.ingest.catalogue_entries import Entries
 from tocsin.ingest.catalogue_store import CatalogueStore
 from tocsin.ingest.parsing.parsed_body import ParsedBody
@@ -15,6 +16,13 @@ from tocsin.ingest.series_table import SeriesLimits
 from tocsin.ingest.tenant_catalogue import TenantCatalogue
 
 _STORED_MAX: Final = 1000  # rows that are read at the start; more are folded into one a tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted(ParsedBody):
+    """What is left of a body, and the partition of each of its events."""
+
+    partition: I32
 
 
 class Catalogue:
@@ -37,7 +45,7 @@ class Catalogue:
         if rows > _STORED_MAX:
             store.replace(self.export())
 
-    def admit(self, tenant: str, parsed: ParsedBody) -> ParsedBody:
+    def admit(self, tenant: str, parsed: ParsedBody, partitions: int = 1) -> Admitted:
         """The body without events that break a rule; each has become an error of its line.
 
         Raises StorageFullError or StorageUnavailableError when what is new cannot be kept; then nothing
@@ -45,16 +53,18 @@ class Catalogue:
         """
         guarded = self._tenant(tenant)
         with guarded.lock:
-            rows = guarded.known.doubtful(parsed.batch)
+            rows, device = guarded.known.doubtful(parsed.batch)
             if len(rows):
                 parsed, entries = guarded.known.learn(parsed, rows)
+                device = guarded.known.devices.find(parsed.batch.device)
                 if entries.words or entries.devices:
                     guarded.unsaved.append(entries)
             if guarded.unsaved:
                 # What could not be saved before is known in memory, so it must be saved now.
                 self._store.add(guarded.unsaved)
                 guarded.unsaved.clear()
-        return parsed
+            partition = guarded.known.devices.partition(device, partitions)
+        return Admitted(parsed.batch, parsed.line, parsed.errors, parsed.received, partition)
 
     def export(self) -> list[Entries]:
         """All that is known, one item a tenant, by name."""

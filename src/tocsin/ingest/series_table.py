@@ -85,14 +85,20 @@ class SeriesTable:
         return self._count
 
     def doubtful(
-        self, device: I32, reading_offsets: I32, field: I32, text_starts: I64, text_field: I32
+        self,
+        device: I32,
+        reading_offsets: I32,
+        parameter: I32,
+        field: I32,
+        text_count: I32,
+        text_field: I32,
     ) -> I64:
         """The events with a device or field that is unknown or of another kind.
 
-        `field` is per reading, `text_field` per text field; -1 = unknown. 25 ns a reading when the table
+        `field` is per parameter, `text_field` per text field; -1 = unknown. 25 ns a reading when the table
         is large.
         """
-        rows: I64 = _doubtful(device, reading_offsets, field, text_starts, text_field, self._slots)
+        rows: I64 = _doubtful(device, reading_offsets, parameter, field, text_count, text_field, self._slots)
         return rows
 
     def learn(self, seen: Sightings, devices: int, fields: int, limits: SeriesLimits) -> Learnt:
@@ -176,19 +182,28 @@ def _find(key: Any, slots: int, mask: Any) -> tuple[Any, Any]:
 
 @nb.njit(cache=True, nogil=True)
 def _doubtful(
-    device: I32, reading_offsets: I32, field: I32, text_starts: I64, text_field: I32, slots: U64
+    device: I32,
+    reading_offsets: I32,
+    parameter: I32,
+    field: I32,
+    text_count: I32,
+    text_field: I32,
+    slots: U64,
 ) -> I64:
     table, mask = address_of(slots), nb.uint64(len(slots) - 1)
     rows = np.empty(len(device), np.int64)
-    count = 0
+    count = text = 0
     for i in range(len(device)):
-        if i + _AHEAD < len(device):
-            _ask_for(device[i + _AHEAD], reading_offsets[i + _AHEAD], field, table, mask)
+        ahead = i + _AHEAD
+        if ahead < len(device) and reading_offsets[ahead] < len(parameter):
+            _ask_for(device[ahead], field[parameter[reading_offsets[ahead]]], table, mask)
         sure = device[i] >= 0
         for j in range(reading_offsets[i], reading_offsets[i + 1]):
-            sure = sure and field[j] >= 0 and _is_known(device[i], field[j], NUMBER, table, mask)
-        for j in range(text_starts[i], text_starts[i + 1]):
+            number = field[parameter[j]]
+            sure = sure and number >= 0 and _is_known(device[i], number, NUMBER, table, mask)
+        for j in range(text, text + text_count[i]):
             sure = sure and text_field[j] >= 0 and _is_known(device[i], text_field[j], TEXT, table, mask)
+        text += text_count[i]
         if not sure:
             rows[count] = i
             count += 1
@@ -196,10 +211,10 @@ def _doubtful(
 
 
 @nb.njit(cache=True, nogil=True)
-def _ask_for(device: int, reading: int, field: I32, table: int, mask: Any) -> None:
+def _ask_for(device: int, field: int, table: int, mask: Any) -> None:
     """Ask for the cache line with the first reading's field, where its neighbours mostly are too."""
-    if device >= 0 and reading < len(field):
-        key = _key(device, max(field[reading], 0))
+    if device >= 0 and field >= 0:
+        key = _key(device, field)
         prefetch(table + nb.int64((_home(key) & mask) << nb.uint64(3)))
 
 

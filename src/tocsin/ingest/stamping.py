@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+import numba as nb
 import numpy as np
 
-from tocsin.events import I32, I64, EventBatch
+from tocsin.events import I32, I64, U8, EventBatch
 from tocsin.ingest.parsing.event_line import event_line
 from tocsin.ingest.parsing.line_code import LineCode
 from tocsin.ingest.parsing.line_error import LineError, LineFault
@@ -15,6 +16,8 @@ from tocsin.model import Flag
 
 LIVE_MS: Final = 600_000
 SKEW_MS: Final = 300_000
+_LIVE: Final = int(Flag.LIVE)
+_CLOCK_WRONG: Final = int(Flag.CLOCK_WRONG)
 
 
 def stamp(
@@ -24,10 +27,9 @@ def stamp(
 
     LIVE: the stamp is within `live_ms` of the arrival. CLOCK_WRONG: it is more than `skew_ms` ahead.
     """
-    ahead_ms = batch.ts - arrival_ms
-    wrong = ahead_ms > skew_ms
-    flags = np.where(np.abs(ahead_ms) <= live_ms, Flag.LIVE, 0) | np.where(wrong, Flag.CLOCK_WRONG, 0)
-    return replace(batch, flags=flags.astype(np.uint8)), np.flatnonzero(wrong)
+    arrivals = np.atleast_1d(np.asarray(arrival_ms, np.int64))
+    flags, wrong = _flags(batch.ts, arrivals, live_ms, skew_ms)
+    return replace(batch, flags=flags), wrong
 
 
 def clock_warnings(batch: EventBatch, line: I32, rows: I64, arrival_ms: int) -> list[LineError]:
@@ -38,3 +40,18 @@ def clock_warnings(batch: EventBatch, line: I32, rows: I64, arrival_ms: int) -> 
         fault = LineFault(LineCode.CLOCK_SKEW, f"The time stamp is {ahead_s:.0f} s in the future", "ts")
         warnings.append(fault.at(int(line[row]), event_line(batch, row)))
     return warnings
+
+
+@nb.njit(cache=True, nogil=True)
+def _flags(ts: I64, arrivals: I64, live_ms: int, skew_ms: int) -> tuple[U8, I64]:
+    flags, wrong = np.zeros(len(ts), np.uint8), np.empty(len(ts), np.int64)
+    count = 0
+    for i in range(len(ts)):
+        ahead_ms = ts[i] - arrivals[i if len(arrivals) > 1 else 0]
+        if abs(ahead_ms) <= live_ms:
+            flags[i] = _LIVE
+        if ahead_ms > skew_ms:
+            flags[i] |= _CLOCK_WRONG
+            wrong[count] = i
+            count += 1
+    return flags, wrong[:count].copy()

@@ -9,6 +9,7 @@ import numpy as np
 
 from tocsin.events import I32, I64, EventBatch, Strings
 from tocsin.ingest.catalogue_entries import Entries
+from tocsin.ingest.known_devices import KnownDevices
 from tocsin.ingest.parsing.event_line import event_line
 from tocsin.ingest.parsing.line_code import LineCode
 from tocsin.ingest.parsing.line_error import LineError, LineFault
@@ -38,20 +39,22 @@ class TenantCatalogue:
     def __init__(self, tenant: str, limits: SeriesLimits) -> None:
         self._tenant = tenant
         self._limits = limits
-        self._devices = Interner()
+        self.devices = KnownDevices(tenant)
         self._fields = Interner()
         self._series = SeriesTable()
 
-    def doubtful(self, batch: EventBatch) -> I64:
-        """The events that say something new or wrong; all others are admitted."""
-        names = self._fields.find(spelled(batch.names))
-        return self._series.doubtful(
-            self._devices.find(batch.device),
+    def doubtful(self, batch: EventBatch) -> tuple[I64, I32]:
+        """The events that say something new or wrong, all others are admitted; and each event's device."""
+        device = self.devices.find(batch.device)
+        rows = self._series.doubtful(
+            device,
             batch.reading_offsets,
-            names[batch.parameter],
-            positions(batch.text_count),
+            batch.parameter,
+            self._fields.find(spelled(batch.names)),
+            batch.text_count,
             self._fields.find(text_fields(batch.text, batch.text_count)),
         )
+        return rows, device
 
     def learn(self, parsed: ParsedBody, rows: I64) -> tuple[ParsedBody, Entries]:
         """Judge these events one after another: the body without those refused, and what is new.
@@ -60,14 +63,14 @@ class TenantCatalogue:
         """
         batch = parsed.batch.take(rows)
         seen, fields = self._sightings(batch)
-        learnt = self._series.learn(seen, len(self._devices), len(self._fields), self._limits)
+        learnt = self._series.learn(seen, len(self.devices), len(self._fields), self._limits)
         entries = Entries(
             tenant=self._tenant,
             devices=tuple(_first_with(batch.device, seen.provisional_device, learnt.devices)),
             fields=tuple(_first_with(fields, seen.provisional_field, learnt.fields)),
             words=learnt.words.astype("<u8").tobytes(),
         )
-        self._devices.intern(Strings.of(list(entries.devices)))
+        self.devices.add(Strings.of(list(entries.devices)))
         self._fields.intern(Strings.of(list(entries.fields)))
         refused = np.flatnonzero(learnt.fault != ADMITTED)
         errors = [
@@ -77,15 +80,15 @@ class TenantCatalogue:
 
     def add(self, entries: Entries) -> None:
         """Take over what was learnt earlier, in its order."""
-        self._devices.intern(Strings.of(list(entries.devices)))
+        self.devices.add(Strings.of(list(entries.devices)))
         self._fields.intern(Strings.of(list(entries.fields)))
-        self._series.add(entries.table(), len(self._devices))
+        self._series.add(entries.table(), len(self.devices))
 
     def entries(self) -> Entries:
         """All that is known."""
         return Entries(
             tenant=self._tenant,
-            devices=tuple(self._devices.names().tolist()),
+            devices=tuple(self.devices.names().tolist()),
             fields=tuple(self._fields.names().tolist()),
             words=np.sort(self._series.words()).astype("<u8").tobytes(),
         )
@@ -100,7 +103,7 @@ class TenantCatalogue:
         fields = fields.take(order)
         kind = np.repeat(np.array([NUMBER, TEXT], np.uint8), [batch.readings, len(order) - batch.readings])
         seen = Sightings(
-            device=self._devices.find(batch.device),
+            device=self.devices.find(batch.device),
             provisional_device=Interner().intern(batch.device),
             offsets=positions(counts + batch.text_count),
             field=self._fields.find(fields),

@@ -9,10 +9,11 @@ from typing import Final, Generic, TypeVar
 import numpy as np
 
 from tocsin.errors import CorruptError, TooLargeError
-from tocsin.events import I32, I64, EventBatch, Strings, decode_events
+from tocsin.events import I32, I64, EventBatch, Strings
 from tocsin.interning import Interner
 from tocsin.lake.columns import EventColumns, joined, joined_offsets, joined_strings
 from tocsin.log.abstract import Record
+from tocsin.payloads import decode_events
 
 BLOCK_ROWS: Final = 1 << 18
 STAMP_MS_MAX: Final = 2**53

@@ -9,13 +9,13 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from tocsin.events import encode_events
 from tocsin.lake.files import LakeFile
 from tocsin.lake.reading import batch_of, strings_of
 from tocsin.lake.schemas import CONTROL, EVENTS
 from tocsin.lake.scripts import lake_queries
 from tocsin.lake.store import Snapshot
 from tocsin.log.abstract import Record, RecordKind
+from tocsin.payloads import encode_events
 
 _SQL: Final = lake_queries("reading")
 

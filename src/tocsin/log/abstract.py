@@ -13,7 +13,7 @@ from tocsin.threads import Future
 class RecordKind(IntEnum):
     """What a record's payload is."""
 
-    EVENTS = 0  # events.encode_events; `count` events, each with an offset of its own
+    EVENTS = 0  # payloads.encode_events; `count` events, each with an offset of its own
     CONTROL = 1  # control.encode_control; count 1
 
 

@@ -9,8 +9,9 @@ from itertools import groupby
 import numpy as np
 
 from tocsin.control import Control, decode_control
-from tocsin.events import I64, EventBatch, concat_events, decode_events
+from tocsin.events import I64, EventBatch
 from tocsin.log.abstract import Record, RecordKind
+from tocsin.payloads import join_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,5 +54,5 @@ def batches(records: Sequence[Record]) -> Iterator[Events | Decision]:
 def joined(tenant: str, records: list[Record]) -> Events:
     """Event records of one tenant as one batch; CorruptError for altered payloads."""
     offsets = [np.arange(record.offset, record.next_offset, dtype=np.int64) for record in records]
-    batch = concat_events([decode_events(record.payload) for record in records])
+    batch = join_events([record.payload for record in records])
     return Events(tenant, np.concatenate(offsets), batch)

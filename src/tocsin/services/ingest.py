@@ -18,13 +18,10 @@ from tocsin.access.principal import Principal
 from tocsin.clock import Clock
 from tocsin.config.sections import IngestConfig
 from tocsin.errors import BackpressureError, ForbiddenError, InvalidInputError
-from tocsin.events import EventBatch, encode_events
-from tocsin.ingest.admission import Catalogue
+from tocsin.ingest.admission import Admitted, Catalogue
 from tocsin.ingest.parsing.body import parse_body
 from tocsin.ingest.parsing.limits import ParseLimits
 from tocsin.ingest.parsing.line_error import LineError
-from tocsin.ingest.parsing.parsed_body import ParsedBody
-from tocsin.ingest.routing import Router
 from tocsin.ingest.stamping import clock_warnings, stamp
 from tocsin.log.abstract import Append, Appended, DeadLetter, Log, Part, RecordKind
 from tocsin.observability.meters import Meters
@@ -35,6 +32,7 @@ from tocsin.observability.metrics import (
     INGEST_REJECTED,
 )
 from tocsin.observability.tracing import SpanName, Tracing
+from tocsin.payloads import cut_events
 from tocsin.services.receipt import LINES_TOLD_MAX, Receipt, receipt_of, repeated_receipt, told_by
 from tocsin.threads import Future, pool, semaphore
 
@@ -92,7 +90,6 @@ class Ingest:
         self._parse_limits = parse_limits
         self._places = semaphore(bodies_max)
         self._pool = pool(threads, "ingest")
-        self._router = Router(log.partitions)
 
     async def deliver(self, principal: Principal, delivery: Delivery) -> Receipt:
         """What to tell the sender, once every record is durable; doesn't block the event loop."""
@@ -127,8 +124,9 @@ class Ingest:
     def _hand_over(self, principal: Principal, delivery: Delivery) -> _Handed:
         require(principal, Permission.INGEST)
         producer = _producer(principal, delivery)
-        fingerprint = xxhash.xxh3_128_digest(delivery.body)
+        fingerprint = b""
         if producer:
+            fingerprint = xxhash.xxh3_128_digest(delivery.body)
             answer = self._log.find_answer(principal.tenant, producer, delivery.sequence, fingerprint)
             if answer is not None:
                 return _Handed(repeated_receipt(answer))
@@ -150,7 +148,10 @@ class Ingest:
         append = Append(
             tenant=principal.tenant,
             arrival_ms=arrival_ms,
-            parts=self._parts(principal.tenant, batch),
+            parts=[
+                Part(partition, RecordKind.EVENTS, count, payload)
+                for partition, count, payload in cut_events(batch, parsed.partition, self._log.partitions)
+            ],
             dead_letters=_dead_letters(principal.tenant, arrival_ms, delivery.source, kept),
             producer=producer,
             sequence=delivery.sequence,
@@ -159,7 +160,7 @@ class Ingest:
         )
         return _Handed(receipt, parsed.errors, self._log.submit(append))
 
-    def _parse(self, principal: Principal, delivery: Delivery) -> ParsedBody:
+    def _parse(self, principal: Principal, delivery: Delivery) -> Admitted:
         started_s = time.perf_counter()
         with self._tracing.span(SpanName.PARSE, {"body_bytes": len(delivery.body)}):
             parsed = parse_body(
@@ -172,13 +173,7 @@ class Ingest:
         if not principal.may_speak_for(parsed.batch.device).all():
             # the whole body, since whoever sends for others is misconfigured or worse
             raise ForbiddenError("This credential may not speak for a device in this body.", field="device")
-        return self._catalogue.admit(principal.tenant, parsed)
-
-    def _parts(self, tenant: str, batch: EventBatch) -> list[Part]:
-        return [
-            Part(partition, RecordKind.EVENTS, len(piece), encode_events(piece))
-            for partition, piece in self._router.route(tenant, batch)
-        ]
+        return self._catalogue.admit(principal.tenant, parsed, self._log.partitions)
 
     def _settle(self, handed: _Handed, appended: Appended | None) -> Receipt:
         receipt = handed.receipt

@@ -14,9 +14,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from tests.http_kit import FOREIGN, NDJSON, NOW_MS, OWN, World, event, lines
 from tocsin.access.principal import Role
 from tocsin.api.limits import RequestLimits
-from tocsin.events import decode_events
 from tocsin.ingest.parsing.limits import ParseLimits
 from tocsin.observability.tracing import Tracing
+from tocsin.payloads import decode_events
 
 pytestmark = pytest.mark.anyio
 

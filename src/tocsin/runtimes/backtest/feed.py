@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from tocsin.control import Control, Settings, SettingsChanged, encode_control
-from tocsin.events import EventBatch, encode_events
+from tocsin.events import EventBatch
 from tocsin.files import EventFile
-from tocsin.ingest.routing import Router
+from tocsin.ingest.known_devices import KnownDevices
 from tocsin.ingest.stamping import stamp
 from tocsin.log.abstract import Record, RecordKind
+from tocsin.payloads import cut_events
 
 
 class Feed:
@@ -19,7 +20,7 @@ class Feed:
     def __init__(self, tenant: str, partitions: int) -> None:
         self.tenant: Final = tenant
         self.ends: Final = [0] * partitions
-        self._router = Router(partitions)
+        self._devices = KnownDevices(tenant)
 
     def settings(self, settings: Settings) -> Iterator[Record]:
         """The tenant's settings for every partition, in force from the beginning."""
@@ -40,9 +41,10 @@ class Feed:
         return self._record(partition, RecordKind.CONTROL, 1, 0, encode_control(control))
 
     def _events(self, batch: EventBatch, arrival_ms: int) -> Iterator[Record]:
-        for partition, part in self._router.route(self.tenant, batch):
-            payload = encode_events(part)
-            yield self._record(partition, RecordKind.EVENTS, len(part), arrival_ms, payload)
+        partitions = len(self.ends)
+        partition = self._devices.partition(self._devices.add(batch.device), partitions)
+        for number, count, payload in cut_events(batch, partition, partitions):
+            yield self._record(number, RecordKind.EVENTS, count, arrival_ms, payload)
 
     def _record(
         self, partition: int, kind: RecordKind, count: int, arrival_ms: int, payload: bytes

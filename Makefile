@@ -37,6 +37,9 @@ proof: .venv/.dev ## torture test and fuzzers for SECONDS=120 each
 sim: .venv/.dev ## simulate the whole system by SEED=1 (ARGS="--seeds 0:100" for many); the same seed replays exactly
 	@scripts/tocsin-sim $(or $(ARGS),$(or $(SEED),1))
 
+proof-selftest: .venv/.dev ## plant bugs, all must be caught (ONLY=name,name; TREE=1 judges the tree as it is)
+	@$(BIN)/python -m proof.planted --jobs $(or $(JOBS),2) $(if $(ONLY),--only $(ONLY)) $(if $(TREE),--tree)
+
 torture: .venv/.dev ## kill -9 at KILLS=50 random moments while ingesting DATA=FILE, compare digests
 	@$(BIN)/python scripts/torture.py $(if $(DATA),--data "$(DATA)") --kills $(or $(KILLS),50)
 

@@ -26,7 +26,12 @@ class Check:
 CHECKS: Final = {
     check.name: check
     for check in (
-        Check(name="simulation", command=("proof.simulation", "--seeds", "0:40", "--json"), effort="seeds"),
+        Check(
+            name="simulation",
+            command=("proof.simulation", "--seeds", "1:60", "--first"),
+            effort="seeds",
+            limit_s=600,
+        ),
         Check(
             name="model",
             command=("pytest", "-q", "-x", "-s", "tests/simulation/test_model.py", "-m", "not services"),

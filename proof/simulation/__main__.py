@@ -16,11 +16,17 @@ def main() -> int:
     parser.add_argument("seed", nargs="?", type=int, help="replay this seed twice")
     parser.add_argument("--seeds", metavar="FIRST:END", help="run many seeds; the last line is JSON")
     parser.add_argument("--seconds", type=float, help="stop a campaign after so many seconds")
+    parser.add_argument("--first", action="store_true", help="stop at the first seed that fails")
     parser.add_argument("--history", metavar="FILE", help="add a line about the campaign to this file")
     arguments = parser.parse_args()
     if arguments.seeds:
         first, end = (int(number) for number in arguments.seeds.split(":"))
-        return campaign(range(first, end), seconds=arguments.seconds, history=arguments.history)
+        return campaign(
+            range(first, end),
+            seconds=arguments.seconds,
+            history=arguments.history,
+            to_the_end=not arguments.first,
+        )
     if arguments.seed is None:
         parser.error("name a seed, or --seeds FIRST:END")
     return _twice(arguments.seed)

@@ -59,8 +59,13 @@ class Tally:
         }
 
 
-def campaign(seeds: Iterable[int], *, seconds: float | None, history: str | None) -> int:
-    """Run them; a line for each failure, how often each fault fired, and JSON as the last line."""
+def campaign(
+    seeds: Iterable[int], *, seconds: float | None, history: str | None, to_the_end: bool = True
+) -> int:
+    """Run them; a line for each failure, how often each fault fired, and JSON as the last line.
+
+    `to_the_end` False stops at the first failure.
+    """
     tally = Tally()
     run_plan(plan_of(0))  # compiles and imports what is still missing; not counted
     gc.collect()
@@ -75,6 +80,8 @@ def campaign(seeds: Iterable[int], *, seconds: float | None, history: str | None
         if outcome.findings:
             sys.stdout.write(f"{outcome.verdict()}\n")
             sys.stdout.flush()
+            if not to_the_end:
+                break
     for kind, count in sorted(tally.faults.items()):
         sys.stdout.write(f"{kind:32} {count:8} times, in {tally.seeds_with[kind]} of {tally.seeds} seeds\n")
     report = tally.report()

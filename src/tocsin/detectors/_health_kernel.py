@@ -21,8 +21,6 @@ HOT: Final = np.dtype(
         ("run_start_ms", np.int64),  # first reading of the value that repeats now
         ("longest_ms", np.float64),  # longest run of one value, fading by the day
         ("longest", np.float64),  # the same in readings
-        ("run_scale", np.float64),  # 1 / limit in readings
-        ("run_ms_scale", np.float64),  # 1 / limit in ms
         ("last", np.float64),
         ("pivot", np.float64),  # first value of the day; sums are taken from it
         ("sum", np.float64),
@@ -110,7 +108,7 @@ def score_rows(
             begin_watch(row, t, s, scratch[0], begun[started])
             started += 1
         watch(row, rule, t, verdict)
-        learn(row, rule, t, x)
+        learn(row, t, x)
     return len(ts), started
 
 
@@ -130,19 +128,11 @@ def change_day(row: Any, rule: Any, ts: int, offset: int, x: float) -> None:
         row.first_ms = ts
         row.run_start_ms = ts
         row.last = x
-    scale_runs(row, rule)
     row.day_end_ms = ts - (ts + offset) % DAY_MS + DAY_MS
     row.day_readings = 0
     row.pivot = x
     row.sum = 0.0
     row.squares = 0.0
-
-
-@nb.njit(cache=True, nogil=True)
-def scale_runs(row: Any, rule: Any) -> None:
-    """How long a run may be, from the longest one seen."""
-    row.run_scale = 1.0 / max(rule.stuck_readings, rule.stuck_ratio * row.longest)
-    row.run_ms_scale = 1.0 / max(rule.stuck_ms, rule.stuck_ratio * row.longest_ms)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -188,7 +178,9 @@ def judge(row: Any, rule: Any, ts: int, value: float, x: float) -> tuple[float, 
         return (0.0 if rule.ranged != 0 else np.nan), 0
     share = 0.0
     if x == row.last and row.changes >= rule.changes:
-        share = min(row.run * row.run_scale, (ts - row.run_start_ms) * row.run_ms_scale)
+        readings = max(rule.stuck_readings, rule.stuck_ratio * row.longest)
+        lasting_ms = max(rule.stuck_ms, rule.stuck_ratio * row.longest_ms)
+        share = min(row.run * (1.0 / readings), (ts - row.run_start_ms) * (1.0 / lasting_ms))
     if row.shift > share:
         return row.shift, LEVEL_SHIFT
     return share, STUCK
@@ -205,14 +197,11 @@ def band(row: Any, rule: Any, why: int) -> tuple[float, float]:
 
 
 @nb.njit(cache=True, nogil=True)
-def learn(row: Any, rule: Any, ts: int, x: float) -> None:
+def learn(row: Any, ts: int, x: float) -> None:
     """Count the reading into its run and its day; another value ends the run."""
     if x != row.last:
-        longest, longest_ms = np.float64(row.run), np.float64(ts - row.run_start_ms)
-        if longest > row.longest or longest_ms > row.longest_ms:
-            row.longest = max(row.longest, longest)
-            row.longest_ms = max(row.longest_ms, longest_ms)
-            scale_runs(row, rule)
+        row.longest = max(row.longest, np.float64(row.run))
+        row.longest_ms = max(row.longest_ms, np.float64(ts - row.run_start_ms))
         row.changes = min(row.changes + 1, COUNT_MAX)
         row.run = 0
         row.run_start_ms = ts

@@ -54,7 +54,7 @@ class Health(SeriesDetector):
     cell_dtype: ClassVar[np.dtype[Any]] = np.dtype([("unused", np.uint8)])
     cell_count: ClassVar[int] = 0
     settings_dtype: ClassVar[np.dtype[Any]] = kernel.SETTINGS
-    state_version: ClassVar[int] = 1
+    state_version: ClassVar[int] = 2
 
     def settings_row(self, settings: Settings, parameter: str) -> Rows:
         row, values = settings_row(self, settings)

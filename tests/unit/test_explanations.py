@@ -66,6 +66,15 @@ def test_an_average_that_strays() -> None:
     )
 
 
+def test_hours_that_strayed() -> None:
+    """What is told is the average distance, since no single reading needs to be far off."""
+    told = detector("seasonal").explain(_facts(reason="strayed", lower=72.04, upper=78.04, value=74.0))
+    assert told == (
+        "temperature strays: the last hundred readings lay on average more than 3 °C from what is usual, "
+        "several times as far as they usually do"
+    )
+
+
 @pytest.mark.parametrize(
     ("facts", "told"),
     [

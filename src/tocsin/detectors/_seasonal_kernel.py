@@ -46,7 +46,7 @@ HOT: Final = np.dtype(
         ("offset_ms", np.int32),
         ("source", np.uint8),
         *WATCH_HOT_FIELDS,
-        ("has_day", np.uint8),
+        ("strayed", np.uint8),  # in this hour every reading is abnormal: those before it strayed too far
         # touched once an hour, or while something is abnormal
         *BASE_HOT_FIELDS,
         ("held_limit", np.float64),  # z that was abnormal when the run of abnormal readings began
@@ -57,9 +57,11 @@ HOT: Final = np.dtype(
         ("week_level", np.float64),  # the same for its hours of week
         ("pace", np.float64),  # readings an hour
         ("run", np.int32),  # abnormal readings of the run
-        ("cell", np.int16),
+        ("cell", np.uint8),
+        ("has_day", np.uint8),
         ("has_week", np.uint8),
-        ("spare", np.uint8),
+        ("hours", np.uint8),  # learnt by usual_scale, up to a hundred
+        ("usual_scale", np.float64),  # what scale has been at the ends of the last hundred hours or so
     ]
 )
 CELL: Final = np.dtype([("mean", np.float64), ("deviation", np.float32), ("visits", np.uint8)])
@@ -73,6 +75,7 @@ SETTINGS: Final = np.dtype(
         ("memory_gain", np.float64),
         ("limit", np.float64),
         ("level_gain", np.float64),
+        ("stray_limit", np.float64),
     ]
 )
 
@@ -82,7 +85,7 @@ LINE_BYTES: Final = 64
 AHEAD: Final = 12  # readings between asking for a row and using it
 
 SERIES, HOUR_OF_DAY, HOUR_OF_WEEK = 0, 1, 2
-RAW, SMOOTHED = 1, 2
+RAW, SMOOTHED, STRAYED = 1, 2, 5
 YOUNG: Final = 2  # added while no cell is warm
 GAIN: Final = 2.0 / 11.0
 START_READINGS: Final = 10  # the average starts as the mean of so many
@@ -102,7 +105,12 @@ SMOOTH_SHARE: Final = 0.3  # of σ: averages spread at least so much
 STALE_SHARE: Final = 0.1  # of a limit: what is left of a score that brings nothing new
 PEAK_FADE: Final = 0.98
 SCALE_GAIN: Final = 0.01
+SCALE_READINGS: Final = 100  # by which the scale is known
 SCALE_CLIP: Final = 3.0  # of σ: no residual counts more
+USUAL_MEMORY_HOURS: Final = 100  # of the usual scale
+USUAL_READY_HOURS: Final = 48  # two of each hour of day
+USUAL_FREE_HOURS: Final = 24  # the first are learnt as they are
+USUAL_CLIP: Final = 2.0  # of the usual scale: no later hour counts more
 SMOOTH_SPREAD_GAIN: Final = 0.005
 SMOOTH_SPREAD_READINGS: Final = 200
 
@@ -156,16 +164,15 @@ def score_rows(
         residual = x - centre
         smooth, unit, z, smooth_z, raw, averaged = strangeness_of(row, residual, spread)
         share = max(raw, averaged) / row.limit
-        verdict, reasons[i] = 2, 0
+        verdict, why = 2, 0
         if row.seen >= rule.ready_readings:
-            score, reach, abnormal = judge(row, rule, t, z, smooth_z, share)
-            verdict = 1 if abnormal else 0
-            width = reach[1] * unit if averaged > raw else reach[0] * spread
+            score, width, why = judge(row, rule, t, z, smooth_z, share, spread, unit, averaged > raw)
+            verdict = 1 if why != 0 else 0
             scores[i], expected[i], lower[i], upper[i] = score, centre, centre - width, centre + width
-            if abnormal:
-                reasons[i] = (SMOOTHED if averaged > raw else RAW) + (YOUNG if row.source == SERIES else 0)
         else:
             scores[i] = expected[i] = lower[i] = upper[i] = np.nan
+        reasons[i] = why
+        strange = 0 < why < STRAYED
         verdicts[i] = verdict
         if verdict == 1:
             if row.watched == 0:
@@ -173,7 +180,7 @@ def score_rows(
                     scratch[0] = hot[s]
                 begin_watch(row, t, s, scratch[0], begun[started])
                 started += 1
-            hold(row)
+            hold(row, strange)
         watch(row, rule, t, verdict)
         if moved and row.watched != 0:
             caught_row[caught] = i
@@ -181,7 +188,7 @@ def score_rows(
             caught_cells[caught] = kept
             caught += 1
         learn_quantum(row, x)
-        weight = 1.0 / row.run if verdict == 1 else 1.0
+        weight = 1.0 / row.run if strange else 1.0
         learn_strangeness(row, residual, spread, z, smooth, smooth_z, share, weight)
         if verdict != 1 or t - row.before_ms >= rule.hold_ms:
             learn_value(row, rule, x)
@@ -208,6 +215,9 @@ def change_hour(row: Any, cells: Any, rule: Any, ts: int, offset: int, x: float,
         row.series_mean = row.last = x
     if row.visit > 0:
         close_hour(row, cells[row.cell], rule)
+    row.strayed = 0
+    if row.source != SERIES and row.seen >= SCALE_READINGS:
+        weigh_scale(row, rule, ts)
     row.hour_end_ms = ts - local % HOUR_MS + HOUR_MS
     row.offset_ms = offset
     row.cell = cell
@@ -239,6 +249,28 @@ def close_hour(row: Any, cell: Any, rule: Any) -> None:
     cell.mean += gain * step
     cell.deviation = min(np.sqrt(variance), DEVIATION_MAX)
     cell.visits = visits
+
+
+@nb.njit(cache=True, nogil=True)
+def weigh_scale(row: Any, rule: Any, ts: int) -> None:
+    """Judge the scale by what it usually is at the end of an hour, then let that learn from it."""
+    usual = usual_distance(row)
+    if row.hours >= USUAL_READY_HOURS and row.scale > rule.stray_limit * usual:
+        row.strayed = 1
+    distance = row.scale
+    held_out = row.watched == 0 or ts - row.before_ms < rule.hold_ms
+    if row.hours >= USUAL_FREE_HOURS and held_out:
+        distance = min(distance, USUAL_CLIP * usual)
+    hours = int(row.hours)
+    row.usual_scale += (distance - row.usual_scale) * (1.0 / min(hours + 1, USUAL_MEMORY_HOURS))
+    row.hours = min(hours + 1, USUAL_MEMORY_HOURS)
+
+
+@nb.njit(cache=True, nogil=True)
+def usual_distance(row: Any) -> float:
+    """The usual scale; half the smallest change is always usual."""
+    distance: float = max(row.usual_scale, 0.5 * row.quantum, SPREAD_MIN)
+    return distance
 
 
 @nb.njit(cache=True, nogil=True)
@@ -326,12 +358,21 @@ def strangeness_of(
 
 @nb.njit(cache=True, nogil=True)
 def judge(
-    row: Any, rule: Any, ts: int, z: float, smooth_z: float, share: float
-) -> tuple[float, tuple[float, float], bool]:
-    """Score, limits of z and smooth_z, and whether the reading is abnormal.
+    row: Any,
+    rule: Any,
+    ts: int,
+    z: float,
+    smooth_z: float,
+    share: float,
+    spread: float,
+    unit: float,
+    by_average: bool,
+) -> tuple[float, float, int]:
+    """Score, half width of the band, and the reason for which the reading is abnormal (0 = it is not).
 
-    It is at a sign (beyond the limit, and rarer than what was seen of late), and as long as it is
-    beyond the higher limit for what lasts, as that was when the run began or as it is now.
+    It is at a sign (beyond the limit, and rarer than what was seen of late), as long as it is beyond the
+    higher limit for what lasts, as that was when the run began or as it is now, and in an hour before
+    which the readings strayed.
     """
     sign = share > 1.0 and share > row.peak
     efolds = row.limit if sign else row.limit + LASTING_EFOLDS
@@ -340,22 +381,32 @@ def judge(
     if not sign and row.watched != 0 and ts - row.before_ms < rule.hold_ms:
         limit = min(limit, row.held_limit)
         smooth_limit = min(smooth_limit, row.smooth_held_limit)
-    if sign:
-        return share + STALE_SHARE, (limit, smooth_limit), True
-    if z > limit or smooth_z > smooth_limit:
-        return 1.0 + STALE_SHARE * (share / (1.0 + share)), (limit, smooth_limit), True
-    return min(share, 1.0), (limit, smooth_limit), False
+    width = smooth_limit * unit if by_average else limit * spread
+    if sign or z > limit or smooth_z > smooth_limit:
+        why = (SMOOTHED if by_average else RAW) + (YOUNG if row.source == SERIES else 0)
+        return share + STALE_SHARE if sign else lasting_score(share), width, why
+    if row.strayed != 0:
+        width = rule.stray_limit * usual_distance(row)
+        return lasting_score(row.scale / width), width, STRAYED
+    return min(share, 1.0), width, 0
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def lasting_score(share: float) -> float:
+    """Just above 1, the more so the larger the share of its limit."""
+    return 1.0 + STALE_SHARE * (share / (1.0 + share))
 
 
 @nb.njit(cache=True, nogil=True)
-def hold(row: Any) -> None:
-    """Count an abnormal reading into its run; the first one fixes the limits that the run is held to."""
+def hold(row: Any, strange: bool) -> None:
+    """Count a strange reading into its run; the first one fixes the limits that the run is held to."""
     if row.watched == 0:
         efolds = row.limit + LASTING_EFOLDS
         row.held_limit = strangeness(efolds, row.knee, row.excess)
         row.smooth_held_limit = strangeness(efolds, row.smooth_knee, row.smooth_excess)
         row.run = 0
-    row.run = min(row.run + 1, COUNT_MAX)
+    if strange:
+        row.run = min(row.run + 1, COUNT_MAX)
 
 
 @nb.njit(cache=True, nogil=True)

@@ -64,6 +64,7 @@ class SeasonalReference(ReferenceSeries):
         self.warm_visits = int(rule["warm_visits"])
         self.memory, self.memory_gain = int(rule["memory"]), float(rule["memory_gain"])
         self.base_limit, self.level_gain = float(rule["limit"]), float(rule["level_gain"])
+        self.stray_limit = float(rule["stray_limit"])
         self.cells = {(hour, day): Cell() for hour in range(24) for day in range(7)}
         self.hour: Hour | None = None
         self.seen = 0
@@ -76,6 +77,7 @@ class SeasonalReference(ReferenceSeries):
         self.run_start_ms, self.last_abnormal_ms = 0, 0
         self.run, self.calm, self.watched = 0, 0, False
         self.held = (0.0, 0.0)
+        self.usual_scale, self.hours, self.strayed = 0.0, 0, False
 
     def step(self, ts: int, value: float, local_offset_ms: int) -> ReferenceScore:
         x = min(max(value, -HUGE), HUGE)
@@ -91,9 +93,12 @@ class SeasonalReference(ReferenceSeries):
         result = NOT_READY
         if self.seen >= self.ready_readings:
             result = self._judge(ts, centre, (spread, unit), (z, smooth_z), share, averaged > raw)
-        self._watch(ts, result.verdict)
+        strange = result.verdict == 1
+        if self.strayed and result.verdict == 0:
+            result = self._stray(centre)
+        self._watch(ts, result.verdict, strange)
         self._learn_quantum(x)
-        weight = 1.0 / self.run if result.verdict == 1 else 1.0
+        weight = 1.0 / self.run if strange else 1.0
         self._learn_strangeness(residual, spread, z, smooth, smooth_z, share, weight)
         if result.verdict != 1 or ts - self.run_start_ms >= self.hold_ms:
             self._learn_value(x)
@@ -104,6 +109,9 @@ class SeasonalReference(ReferenceSeries):
             self.mean = self.last = x
         elif self.hour.values:
             self._close_hour(self.hour)
+        self.strayed = False
+        if self.seen >= 100 and self.hour is not None and self.hour.centre is not None:
+            self._weigh_scale(ts)
         local_hours, into_ms = divmod(ts + offset_ms, 3_600_000)
         days, hour = divmod(local_hours, 24)
         key = hour, (days + 3) % 7
@@ -156,6 +164,26 @@ class SeasonalReference(ReferenceSeries):
         self.pace = max(count, self.pace + (count - self.pace) * 0.1)
         self.cells[hour.key].visit(mean, max(squares / count - offset * offset, 0.0))
 
+    def _weigh_scale(self, ts: int) -> None:
+        """Judge the scale by what it was at the ends of other hours, then learn it."""
+        usual = self._usual_distance()
+        self.strayed = self.hours >= 48 and self.scale > self.stray_limit * usual
+        at_most = 2.0 * usual
+        if self.hours < 24 or (self.watched and ts - self.run_start_ms >= self.hold_ms):
+            at_most = math.inf
+        self.hours = min(self.hours + 1, 100)
+        self.usual_scale += (min(self.scale, at_most) - self.usual_scale) * (1.0 / self.hours)
+
+    def _usual_distance(self) -> float:
+        return max(self.usual_scale, 0.5 * self.quantum, 1e-150)
+
+    def _stray(self, centre: float) -> ReferenceScore:
+        """A reading in an hour that began with readings far from what was expected."""
+        width = self.stray_limit * self._usual_distance()
+        share = self.scale / width
+        score = 1.0 + 0.1 * (share / (1.0 + share))
+        return ReferenceScore(score, centre, centre - width, centre + width, 1, 5)
+
     def _floor(self) -> float:
         if self.quantum > 0.0:
             return max(0.5 * self.quantum, self.scale, 1e-150)
@@ -201,14 +229,14 @@ class SeasonalReference(ReferenceSeries):
             return min(now[0], self.held[0]), min(now[1], self.held[1])
         return now
 
-    def _watch(self, ts: int, verdict: int) -> None:
+    def _watch(self, ts: int, verdict: int, strange: bool) -> None:
         if verdict == 1:
             if not self.watched:
                 efolds = self.limit + 3.5
                 self.held = self.raw_tail.reach(efolds), self.smooth_tail.reach(efolds)
                 self.run_start_ms, self.run = ts, 0
             self.watched, self.calm, self.last_abnormal_ms = True, 0, ts
-            self.run += 1
+            self.run += strange
         elif verdict == 0 and self.watched:
             self.calm = min(self.calm + 1, 255)
             late = ts - self.last_abnormal_ms >= self.watch_ms

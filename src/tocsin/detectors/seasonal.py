@@ -38,7 +38,7 @@ class Seasonal(SeriesDetector):
 
     info: ClassVar[DetectorInfo] = DetectorInfo(
         name="seasonal",
-        version=1,
+        version=2,
         summary="what is usual at this hour of the week, learnt by the series itself",
         parameters={
             "limit": Parameter(
@@ -50,6 +50,9 @@ class Seasonal(SeriesDetector):
             "warm_visits": Parameter(3, "visits", "the least that show how much visits differ"),
             "memory": Parameter(1000, "readings", "of the series as a whole, asked until cells are warm"),
             "level_gain": Parameter(0.02, "share an hour", "what has lasted for two days is the new level"),
+            "stray_limit": Parameter(
+                4, "times the usual distance", "twice what noise with a memory of ten readings comes to"
+            ),
             "hold_s": Parameter(86_400, "s", "a fault has a day to be noticed before it becomes normal"),
         },
         ready_after="20 readings; hours of the day after 3 days, hours of the week after 3 weeks",
@@ -58,18 +61,18 @@ class Seasonal(SeriesDetector):
         fails_when="the season is neither daily nor weekly, or a fault begins with the first readings",
         follows="profile by hour of week and moving averages; limits by peaks over threshold, Siffer et al., "
         "KDD 2017; docs/explanation/seasonal.md",
-        reasons=("none", "raw", "smoothed", "raw_young", "smoothed_young"),
+        reasons=("none", "raw", "smoothed", "raw_young", "smoothed_young", "strayed"),
     )
     hot_dtype: ClassVar[np.dtype[Any]] = kernel.HOT
     cell_dtype: ClassVar[np.dtype[Any]] = kernel.CELL
     cell_count: ClassVar[int] = kernel.CELLS
     settings_dtype: ClassVar[np.dtype[Any]] = kernel.SETTINGS
-    state_version: ClassVar[int] = 1
+    state_version: ClassVar[int] = 2
 
     def settings_row(self, settings: Settings, parameter: str) -> Rows:
         del parameter  # the same for all
         row, values = settings_row(self, settings)
-        for name in ("limit", "ready_readings", "warm_visits", "memory", "level_gain"):
+        for name in ("limit", "ready_readings", "warm_visits", "memory", "level_gain", "stray_limit"):
             row[name] = values[name]
         row["memory_gain"] = 1.0 / values["memory"]
         row["hold_ms"] = int(values["hold_s"] * 1000)
@@ -123,6 +126,8 @@ class Seasonal(SeriesDetector):
         return SeasonalReference(settings)
 
     def explain(self, facts: EpisodeFacts) -> str:
+        if facts.reason == "strayed":
+            return _strayed(facts)
         above = facts.value >= facts.expected
         side, limit = ("above", facts.upper) if above else ("below", facts.lower)
         distance = abs(facts.value - limit)
@@ -139,6 +144,14 @@ class Seasonal(SeriesDetector):
             f"{amount(facts.value, facts.unit, distance)} at its peak, "
             f"{amount(facts.expected, facts.unit, distance)} expected"
         )
+
+
+def _strayed(facts: EpisodeFacts) -> str:
+    reach = facts.upper - facts.expected
+    return (
+        f"{facts.parameter} strays: the last hundred readings lay on average more than "
+        f"{amount(reach, facts.unit, reach)} from what is usual, several times as far as they usually do"
+    )
 
 
 def _usual(facts: EpisodeFacts) -> str:

@@ -18,6 +18,8 @@ import msgspec
 from proof.simulation.generating import plan_of
 from proof.simulation.run import Outcome, run_plan
 
+COLLECT_EVERY = 10
+
 
 @dataclass(slots=True)
 class Tally:
@@ -75,6 +77,8 @@ def campaign(
         if seconds is not None and time.monotonic() - started_s > seconds:
             break
         outcome = run_plan(plan_of(seed))
+        if tally.seeds % COLLECT_EVERY == 0:
+            gc.collect()
         tally.add(outcome)
         tally.cpu_s = time.process_time() - cpu_s
         if outcome.findings:

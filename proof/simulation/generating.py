@@ -60,6 +60,8 @@ def plan_of(seed: int) -> Plan:
         partitions=rng.choice((1, 2, 2, 3)),
         segment_bytes=rng.choice((20_000, 60_000, 1_000_000)),
         switching=rng.choice((0.02, 0.1, 0.3, 0.8)),
+        idle_s=rng.choice((0.5, 5.0, 5.0, 15.0)),
+        tick_s=rng.choice((60.0, 60.0, 200.0)),
         ends_s=span_s,
     )
 

@@ -15,7 +15,7 @@ from proof.simulation.network import Wire
 from proof.simulation.node import Node
 from proof.simulation.plan import START_MS, Network, Plan
 from proof.simulation.scheduler import Process, Scheduler, Task
-from proof.simulation.settings import config_of
+from proof.simulation.settings import config_of, pace_of
 from proof.simulation.trace import Trace
 
 BOOTS_MAX: Final = 90
@@ -90,7 +90,7 @@ class Lives:
         for _ in range(BOOTS_MAX):
             if self._boot_once():
                 return
-            self.scheduler.sleep(5.0)
+            self.scheduler.sleep(20.0)
         self.findings.add("boot", f"did not start in {BOOTS_MAX} attempts")
 
     def look_at_threads(self) -> None:
@@ -115,7 +115,9 @@ class Lives:
         node = Node(self.scheduler, self.machine, self._count, self.maker)
         self.node = self.wire.node = node
         config = config_of(self.plan, self.disk.mount(node.process), self.settings)
-        task = self.scheduler.spawn("main", node.process, lambda: node.start(config, self._failed))
+        task = self.scheduler.spawn(
+            "main", node.process, lambda: node.start(config, pace_of(self.plan), self._failed)
+        )
         task.joiners.append(self.scheduler.here())
         node.waiting.append(self.scheduler.here())
         while not task.ended and not node.process.dead:

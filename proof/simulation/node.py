@@ -12,6 +12,7 @@ from proof.simulation.making import SimulatedPool, SimulatedThreads
 from proof.simulation.scheduler import Process, Scheduler, Task
 from tocsin.bootstrap import Application
 from tocsin.config import Config
+from tocsin.runtimes.embedded.runtime import Pace
 
 HANDLERS: Final = 4
 
@@ -29,10 +30,10 @@ class Node:
         self._scheduler: Final = scheduler
         self._machine: Final = machine
 
-    def start(self, config: Config, failed: Callable[[], None]) -> None:
+    def start(self, config: Config, pace: Pace, failed: Callable[[], None]) -> None:
         """Recover and begin to work; runs in a thread of the process."""
         try:
-            application = Application(config, ProcessClock(self._machine), open_lake=SimulatedLake)
+            application = Application(config, ProcessClock(self._machine), open_lake=SimulatedLake, pace=pace)
             application.runtime.on_failure = failed
             application.runtime.start()
         except Exception as error:  # noqa: BLE001 - whoever started it decides whether that may be

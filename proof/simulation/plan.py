@@ -97,4 +97,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     partitions: int = 2
     segment_bytes: int = 60_000
     switching: float = 0.2
+    idle_s: float = 5.0
+    tick_s: float = 60.0
     ends_s: float = 3600.0

@@ -114,8 +114,7 @@ def _patches(lives: Lives, entropy: random.Random) -> list[Any]:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """When the collector runs depends on what ran before; destructors close files, which is seen."""
-    gc.collect()
+    """When the collector runs depends on what ran before, and destructors close files, which is seen."""
     gc.disable()
     try:
         yield

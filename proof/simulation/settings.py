@@ -7,8 +7,10 @@ from typing import Final
 
 from proof.simulation.plan import Plan
 from tocsin.config import Config
-from tocsin.config.sections import HttpConfig, IngestConfig, LakeConfig, LogConfig, ProcessingConfig
+from tocsin.config.sections import HttpConfig, IngestConfig, LogConfig
 from tocsin.config.watch import PolicyConfig, RangeConfig, WatchConfig
+from tocsin.lake.writer import FlushPolicy
+from tocsin.runtimes.embedded.runtime import Pace
 
 WATCHES: Final = (
     WatchConfig(),
@@ -18,6 +20,18 @@ WATCHES: Final = (
 )
 
 
+def pace_of(plan: Plan) -> Pace:
+    """How often the system does what."""
+    return Pace(
+        tick_s=plan.tick_s,
+        checkpoint_s=90.0,
+        correction_s=75.0,
+        lake_s=plan.idle_s,
+        idle_s=plan.idle_s,
+        flush=FlushPolicy(rows=2000, age_s=45.0),
+    )
+
+
 def config_of(plan: Plan, root: Path, settings: int) -> Config:
     """The configuration of one life."""
     return Config(
@@ -25,7 +39,5 @@ def config_of(plan: Plan, root: Path, settings: int) -> Config:
         http=HttpConfig(concurrency_max=8),
         ingest=IngestConfig(threads=2, devices_per_tenant_max=6, fields_per_device_max=6),
         log=LogConfig(partitions=plan.partitions, segment_bytes=plan.segment_bytes),
-        lake=LakeConfig(flush_s=30, flush_rows=2000),
-        processing=ProcessingConfig(checkpoint_interval_s=60, correction_interval_s=45),
         watch=WATCHES[settings],
     )

@@ -77,16 +77,22 @@ class Application:
     """One Tocsin process over one data folder. `admin_key` is set at the very first start alone.
 
     `start` recovers, works and serves; `stop` ends it in order. Everything is closed again when a part
-    can't be opened. `open_lake` gives another lake than Delta tables, for a simulation: it then has no
-    chores and answers no queries.
+    can't be opened. For a simulation, `open_lake` gives another lake than Delta tables (it then has no
+    chores and answers no queries), and `pace` another pace than the configuration.
     """
 
     def __init__(
-        self, config: Config, clock: Clock | None = None, *, open_lake: LakeOpener = DeltaLake
+        self,
+        config: Config,
+        clock: Clock | None = None,
+        *,
+        open_lake: LakeOpener = DeltaLake,
+        pace: Pace | None = None,
     ) -> None:
         self.config: Final = config
         self.clock: Final = clock or SystemClock()
         self._open_lake: Final = open_lake
+        self._pace: Final = pace or _pace(config)
         self._ended = threads.event()
         with ExitStack() as opened:
             self._build(config, opened)
@@ -149,7 +155,7 @@ class Application:
             self.access.tenants,
             self.clock,
             self.meters,
-            _pace(config),
+            self._pace,
             chores=self._chores(),
             projected=self.lake_chores.projected if self.lake_chores else None,
         )

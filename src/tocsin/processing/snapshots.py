@@ -92,6 +92,14 @@ def snapshot_header(state: PartitionState, complete: int) -> Chunk:
     return Chunk(header_shard(state.partition), complete, msgspec.msgpack.encode(header))
 
 
+def occupied(state: PartitionState) -> npt.NDArray[np.bool_]:
+    """By shard: whether it has a device, so that there is something to write."""
+    found = np.zeros(SHARDS, np.bool_)
+    for tenant in state.tenants.values():
+        found[tenant.devices.used["shard"]] = True
+    return found
+
+
 def snapshot_shard(state: PartitionState, shard: int) -> Chunk | None:
     """The state of a shard as it is now, None while it has no device; copies its rows."""
     tenants = []

@@ -9,9 +9,8 @@ import numpy as np
 
 from tocsin.commit.abstract import CheckpointStore, Chunk
 from tocsin.errors import TocsinError
-from tocsin.processing.snapshots import snapshot_header, snapshot_shard
+from tocsin.processing.snapshots import occupied, snapshot_header, snapshot_shard
 from tocsin.runtimes.embedded.worker import Worker
-from tocsin.sharding import partition_of
 
 WRITE_BYTES: Final = 4 << 20
 
@@ -31,8 +30,8 @@ class Checkpointing:
     def _round_of(self, worker: Worker) -> int:
         with worker.lock:
             position = worker.state.position
-            touched = np.flatnonzero(worker.state.touched).tolist()
-            shards = [shard for shard in touched if self._owns(worker, shard)]
+            # new settings touch every shard, but few may have devices, and none of another partition has
+            shards = np.flatnonzero(worker.state.touched & occupied(worker.state)).tolist()
             worker.state.touched[:] = False
         if position == self.complete.get(worker.partition):
             return 0
@@ -61,7 +60,3 @@ class Checkpointing:
         with worker.lock:
             header = snapshot_header(worker.state, position)
         self._store.write([*pending, header])
-
-    def _owns(self, worker: Worker, shard: int) -> bool:
-        """New settings touch every shard; those of other partitions are empty here and theirs to write."""
-        return partition_of(shard, len(self._workers)) == worker.partition

@@ -31,7 +31,6 @@ from tocsin.scores.abstract import AbnormalReadings
 
 _log = get_logger("runtime")
 
-IDLE_S: Final = 0.5
 CHECKPOINT_SHARE: Final = 0.1
 OUTBOX_ROWS: Final = 1000
 STORAGE_ERRORS: Final = (StorageFullError, StorageUnavailableError)
@@ -53,7 +52,8 @@ class Stores:
 class Pace:
     """How often the runtime does what; seconds. No verdict depends on it.
 
-    After a step a partition rests for `rest_s`, unless `step_events` already wait.
+    After a step a partition rests for `rest_s`, unless `step_events` already wait. Who waits for work looks
+    by itself every `idle_s`, and tries again as often what a full disk put off.
     """
 
     tick_s: float = 60.0
@@ -62,6 +62,7 @@ class Pace:
     lake_s: float = 1.0
     steps_at_once: int = 2
     rest_s: float = 0.02
+    idle_s: float = 0.5
     step_events: int = 20_000
     flush: FlushPolicy = field(default_factory=FlushPolicy)
 
@@ -180,7 +181,7 @@ class Runtime:
         """Step by step while there are records; a short rest between steps lets small requests share one."""
         log = self._stores.log
         while not self._stopping.is_set():
-            if not log.wait(worker.partition, worker.state.position, IDLE_S):
+            if not log.wait(worker.partition, worker.state.position, self._pace.idle_s):
                 continue
             with self._steps:
                 self._step(worker)
@@ -214,7 +215,7 @@ class Runtime:
                 store()
             except STORAGE_ERRORS as error:
                 _log.warning("storing_waits", error=error.detail)
-                if self._stopping.wait(IDLE_S):
+                if self._stopping.wait(self._pace.idle_s):
                     self._ahead = True
                     return False
             else:
@@ -223,7 +224,7 @@ class Runtime:
     def _fold(self) -> None:
         """Fold episodes into the inbox as they come; idempotent by the outbox's sequence."""
         while not self._stopping.is_set():
-            self._episodes.wait(IDLE_S)
+            self._episodes.wait(self._pace.idle_s)
             self._episodes.clear()
             try:
                 self._fold_waiting()

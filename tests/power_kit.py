@@ -1,8 +1,7 @@
-"""A disk that records what reaches it, and shows every state that a power cut could have left behind.
+"""Records what SQLite does to its files, in this process: an APSW file layer, and Python's renames.
 
-The recorded process runs on as usual. Afterwards the events up to any moment are replayed: what was synced
-is there; of everything else any part may be there, in any combination, whole or torn at a sector. Names in
-a directory are durable only after an fsync of the directory.
+It needs neither a compiler nor a process of its own, but sees only what goes through it. What whole servers
+do to their disk is recorded at the level of system calls: see proof/power.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import random
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,108 +18,14 @@ from unittest.mock import patch
 
 import apsw
 
-SECTOR_BYTES = 512
+from proof.power.disk import Disk
+from proof.shim.event import Event, Kind
 
 
 def memory_folder() -> tempfile.TemporaryDirectory[str]:
     """A folder in memory where there is one: where durability is simulated, real syncs only cost time."""
     shared = Path("/dev/shm")  # noqa: S108 - made with a random name and for its owner alone
     return tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None)
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened to the disk, or (`mark`) what the process had promised by then."""
-
-    kind: str
-    name: str = ""
-    offset: int = 0
-    data: bytes = b""
-    target: str = ""
-    promise: Any = None
-
-
-@dataclass
-class _File:
-    """The bytes that are certain, and what was written since the last sync."""
-
-    durable: bytearray = field(default_factory=bytearray)
-    pending: list[Event] = field(default_factory=list)
-
-    def sync(self) -> None:
-        for event in self.pending:
-            _apply(self.durable, event, len(event.data))
-        self.pending = []
-
-    def after_power_cut(self, rng: random.Random) -> bytes:
-        content = bytearray(self.durable)
-        for event in self.pending:
-            fate = rng.random()
-            if fate < 0.4:
-                continue
-            torn = rng.randrange(0, len(event.data) + 1, SECTOR_BYTES) if fate < 0.6 else len(event.data)
-            _apply(content, event, torn)
-        return bytes(content)
-
-
-def _apply(content: bytearray, event: Event, size: int) -> None:
-    if event.kind == "truncate":
-        del content[event.offset :]
-        return
-    content.extend(bytes(max(0, event.offset - len(content))))
-    content[event.offset : event.offset + size] = event.data[:size]
-
-
-class Disk:
-    """The state of the disk while events are replayed."""
-
-    def __init__(self) -> None:
-        self._names: dict[str, _File] = {}
-        self._durable_names: dict[str, _File] = {}
-        self._changes: list[tuple[str, _File | None]] = []
-        self.promises: list[Any] = []
-
-    def play(self, event: Event) -> None:
-        """Let one event happen."""
-        match event.kind:
-            case "mark":
-                self.promises.append(event.promise)
-            case "create":
-                self._change(event.name, _File())
-            case "write" | "truncate":
-                self._names[event.name].pending.append(event)
-            case "sync":
-                self._names[event.name].sync()
-            case "rename":
-                self._change(event.target, self._names[event.name])
-                self._change(event.name, None)
-            case "unlink":
-                self._change(event.name, None)
-            case "sync_directory":
-                self._durable_names = dict(self._names)
-                self._changes = []
-
-    def _change(self, name: str, file: _File | None) -> None:
-        self._changes.append((name, file))
-        _rename(self._names, name, file)
-
-    def cut(self, folder: Path, rng: random.Random) -> None:
-        """Write into `folder` what could be found after a power cut now."""
-        names = dict(self._durable_names)
-        for name, file in self._changes:
-            if rng.random() < 0.5:
-                _rename(names, name, file)
-        for name, file in names.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(file.after_power_cut(rng))
-
-
-def _rename(names: dict[str, _File], name: str, file: _File | None) -> None:
-    if file is None:
-        names.pop(name, None)
-    else:
-        names[name] = file
 
 
 class Recorder(AbstractContextManager["Recorder"]):
@@ -132,6 +36,9 @@ class Recorder(AbstractContextManager["Recorder"]):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.events: list[Event] = []
+        self._promises: list[Any] = []
+        self._numbers: dict[str, int] = {}
+        self._folders: set[str] = set()
         self._patches = [
             patch.object(os, "fsync", self._wrap_fsync(os.fsync)),
             patch.object(Path, "rename", self._wrap_rename(Path.rename)),
@@ -153,7 +60,23 @@ class Recorder(AbstractContextManager["Recorder"]):
 
     def promise(self, promise: Any) -> None:
         """The process has just promised something to somebody."""
-        self.events.append(Event("mark", promise=promise))
+        self.events.append(Event(Kind.MARK, data=str(len(self._promises)).encode()))
+        self._promises.append(promise)
+
+    def create(self, path: str | Path) -> None:
+        """A file has come; its folder is taken to be durable, since who makes folders is not recorded."""
+        name = self.name(path)
+        folder = name.rpartition("/")[0]
+        if folder and folder not in self._folders:
+            self._folders.add(folder)
+            self.events.append(Event(Kind.MKDIR, path=folder))
+            self.events.append(Event(Kind.SYNC_DIRECTORY, path=folder.rpartition("/")[0]))
+        self._numbers[name] = len(self.events)
+        self.events.append(Event(Kind.CREATE, self._numbers[name], path=name))
+
+    def number(self, path: str | Path) -> int:
+        """The number of the file that has this name now."""
+        return self._numbers[self.name(path)]
 
     def name(self, path: str | Path) -> str:
         return str(Path(path).relative_to(self.folder))
@@ -166,7 +89,7 @@ class Recorder(AbstractContextManager["Recorder"]):
             original(descriptor)
             path = Path(f"/proc/self/fd/{descriptor}").readlink()
             if path.is_dir() and self.is_inside(path):
-                self.events.append(Event("sync_directory"))
+                self.events.append(Event(Kind.SYNC_DIRECTORY, path=self.name(path).removeprefix(".")))
 
         return fsync
 
@@ -174,7 +97,8 @@ class Recorder(AbstractContextManager["Recorder"]):
         def rename(path: Path, target: Path) -> Path:
             moved: Path = original(path, target)
             if self.is_inside(path):
-                self.events.append(Event("rename", self.name(path), target=self.name(target)))
+                self._numbers[self.name(target)] = self._numbers.pop(self.name(path))
+                self.events.append(Event(Kind.RENAME, path=self.name(path), target=self.name(target)))
             return moved
 
         return rename
@@ -184,7 +108,7 @@ class Recorder(AbstractContextManager["Recorder"]):
             existed = path.exists()
             original(path, missing_ok=missing_ok)
             if existed and self.is_inside(path) and not path.name.endswith("-shm"):
-                self.events.append(Event("unlink", self.name(path)))
+                self.events.append(Event(Kind.UNLINK, path=self.name(path)))
 
         return unlink
 
@@ -199,8 +123,8 @@ class Recorder(AbstractContextManager["Recorder"]):
             played = moment
             folder = scratch / str(number)
             folder.mkdir(parents=True)
-            disk.cut(folder, rng)
-            yield folder, list(disk.promises)
+            disk.state(rng).write(folder)
+            yield folder, [self._promises[int(mark)] for mark in disk.marks]
 
 
 class _PowerVFS(apsw.VFS):
@@ -211,14 +135,13 @@ class _PowerVFS(apsw.VFS):
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> _PowerFile:  # noqa: N802 - APSW's name
         path = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
         existed = Path(path).exists()
-        file = _PowerFile(self._recorder, path, name, flags)
         if not existed:
-            self._recorder.events.append(Event("create", self._recorder.name(path)))
-        return file
+            self._recorder.create(path)
+        return _PowerFile(self._recorder, path, name, flags)
 
     def xDelete(self, path: str, sync_directory: bool) -> None:  # noqa: N802 - APSW's name
         super().xDelete(path, sync_directory)
-        self._recorder.events.append(Event("unlink", self._recorder.name(path)))
+        self._recorder.events.append(Event(Kind.UNLINK, path=self._recorder.name(path)))
 
 
 class _PowerFile(apsw.VFSFile):
@@ -227,16 +150,16 @@ class _PowerFile(apsw.VFSFile):
     ) -> None:
         super().__init__("", name, flags)
         self._events = recorder.events
-        self._name = recorder.name(path)
+        self._number = recorder.number(path)
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - APSW's name
         super().xWrite(data, offset)
-        self._events.append(Event("write", self._name, offset, bytes(data)))
+        self._events.append(Event(Kind.WRITE, self._number, offset, data=bytes(data)))
 
     def xTruncate(self, size: int) -> None:  # noqa: N802 - APSW's name
         super().xTruncate(size)
-        self._events.append(Event("truncate", self._name, size))
+        self._events.append(Event(Kind.TRUNCATE, self._number, size))
 
     def xSync(self, flags: int) -> None:  # noqa: N802 - APSW's name
         super().xSync(flags)
-        self._events.append(Event("sync", self._name))
+        self._events.append(Event(Kind.SYNC, self._number))

@@ -18,6 +18,21 @@ class SimulatedFiles:
         self._disk = disk
         self._end = end
 
+    def settle(self, folder: Path, mode: int) -> None:
+        """The simulated disk begins at the data folder: there is nothing above it."""
+        folder.mkdir(exist_ok=True, mode=mode)
+
+    def sync_written(self, path: Path) -> None:
+        if not self._disk.is_alive():
+            return
+        name = self._disk.name(path)
+        try:
+            self._disk.before("sync", name)
+        except Refused as refused:
+            self._end(str(refused))
+        if name in self._disk.medium.files:
+            self._disk.medium.sync(name)
+
     def make(self, folder: Path) -> None:
         if self._asked("mkdir", folder) and not folder.is_dir():
             folder.mkdir()
@@ -35,7 +50,7 @@ class SimulatedFiles:
                 self._disk.medium.remove(name)
 
     def sync(self, folder: Path) -> None:
-        if not self._disk.is_alive():
+        if not self._disk.is_alive() or not self._disk.holds(folder):
             return
         name = self._disk.name(folder)
         own = "" if name == "." else f"{name}/"

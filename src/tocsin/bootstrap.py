@@ -63,6 +63,7 @@ from tocsin.services.series import SeriesCharts
 from tocsin.services.sessions import Sessions
 from tocsin.services.short import ShortQuestions
 from tocsin.services.stream import ChangeStream
+from tocsin.storage.files import settle_directory
 
 MINUTE_S: Final = 60.0
 HOUR_S: Final = 3600.0
@@ -130,7 +131,7 @@ class Application:
         self._opened.close()
 
     def _build(self, config: Config, opened: ExitStack) -> None:
-        config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        settle_directory(config.data, mode=0o700)
         collector = collector_of(config.observability)
         self.meters = Meters(collector)
         opened.callback(self.meters.close)

@@ -17,7 +17,7 @@ from tocsin.lake.files import LakeFile
 from tocsin.lake.ledger import Ledger
 from tocsin.lake.schemas import EVENTS, LOG_TABLES, TABLES
 from tocsin.lake.table import LakeTable
-from tocsin.storage.files import make_directory
+from tocsin.storage.files import make_directory, sync_directory
 
 WRITER_PREFIX: Final = "partition-"
 
@@ -142,6 +142,7 @@ def _lock(folder: Path) -> int:
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     with suppress(BlockingIOError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        sync_directory(folder)  # the ledger may be that of a process that was killed before it had done so
         return descriptor
     os.close(descriptor)
     raise FencedError(f"another process writes the lake in {folder}: stop it first, or open it for reading")

@@ -135,7 +135,7 @@ class LakeTable:
         self._delta.cleanup_metadata()
 
     def _create(self, ledger: Ledger) -> Synced:
-        if any(path.name != f"{0:020d}.json" for path in _log_files(self.folder / _LOG)):
+        if any(_is_later(path.name) for path in _log_files(self.folder / _LOG)):
             raise CorruptError(
                 f"{self.folder} holds a table that the lake's ledger does not know: "
                 "restore the ledger from a backup, or move the folder away"
@@ -170,6 +170,11 @@ def forget_unsynced(log: Path, synced: Synced) -> None:
         if match is None or int(match[1]) > limit:
             path.unlink()
     sync_directory(log)
+
+
+def _is_later(name: str) -> bool:
+    """Whether it is more than the first entry of a table, or a draft of that, which a crash has left."""
+    return name.split("#", maxsplit=1)[0] != f"{0:020d}.json"
 
 
 def _log_files(log: Path) -> list[Path]:

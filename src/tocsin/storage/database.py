@@ -13,7 +13,7 @@ import apsw
 
 from tocsin.errors import StorageUnavailableError, TocsinError
 from tocsin.storage.faults import storage_faults
-from tocsin.storage.files import make_directory, sync_directory
+from tocsin.storage.files import make_directory, sync_directory, sync_written
 from tocsin.storage.scripts import Scripts
 from tocsin.storage.wal import check_tail
 
@@ -62,10 +62,14 @@ def open_database(path: Path, tuning: Tuning, merge_when: MergeRule | None = Non
     CorruptError when the write-ahead log has lost commits.
     """
     require_sqlite(apsw.sqlite_lib_version())
-    existed, wal_existed = path.exists(), path.with_name(path.name + "-wal").exists()
+    existed, wal = path.exists(), path.with_name(path.name + "-wal")
+    wal_existed = wal.exists()
     if not existed:
         make_directory(path.parent)
     with storage_faults(str(path)):
+        if wal_existed:  # its last commits may be those of a process that was killed before the sync
+            sync_written(wal)
+            sync_directory(path.parent)
         connection = apsw.Connection(str(path), vfs=tuning.vfs)
         if not existed:
             connection.pragma("page_size", tuning.page_bytes)

@@ -5,14 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from tocsin.storage.faults import end_process, storage_faults
+
+_KNOWN_MAX: Final = 10_000
 
 
 class FileSystem(Protocol):
     """What changes names. OSError when it can't."""
+
+    def settle(self, folder: Path, mode: int) -> None:
+        """As `settle_directory`."""
+        ...
+
+    def sync_written(self, path: Path) -> None:
+        """As the function of that name."""
+        ...
 
     def make(self, folder: Path) -> None:
         """Create a folder; nothing if it is there."""
@@ -33,6 +44,23 @@ class FileSystem(Protocol):
 
 class _System:
     """The machine's own."""
+
+    def settle(self, folder: Path, mode: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=mode)
+        for above in folder.absolute().parents:
+            if not os.access(above, os.R_OK):
+                break
+            self.sync(above)
+
+    def sync_written(self, path: Path) -> None:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        except OSError as error:
+            end_process(f"fsync of {path} failed: {error}")
+        finally:
+            os.close(descriptor)
 
     def make(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
@@ -62,10 +90,12 @@ def files_of(system: FileSystem) -> Iterator[None]:
     """Within the block all names are changed by `system`; for simulations."""
     global _system  # noqa: PLW0603 - as tocsin.threads
     before, _system = _system, system
+    _sync_entry.cache_clear()
     try:
         yield
     finally:
         _system = before
+        _sync_entry.cache_clear()
 
 
 def rename(path: Path, target: Path) -> None:
@@ -87,9 +117,36 @@ def sync_directory(folder: Path) -> None:
 
 
 def make_directory(folder: Path) -> None:
-    """Create `folder` and its parents, each entry durable."""
+    """Create `folder` and its parents, each entry durable; costs next to nothing when it was asked before.
+
+    A folder that is there already may be that of a process that was killed before it had synced the entry.
+    """
     if folder.is_dir():
+        _sync_entry(folder)
         return
     make_directory(folder.parent)
     _system.make(folder)
     sync_directory(folder.parent)
+
+
+@lru_cache(maxsize=_KNOWN_MAX)
+def _sync_entry(folder: Path) -> None:
+    """Make the entry durable, once in this process; more often only when very many others came between."""
+    sync_directory(folder.parent)
+
+
+def settle_directory(folder: Path, mode: int = 0o777) -> None:
+    """Create `folder` and its parents, and make the whole way to it durable, whoever has made it.
+
+    Folders above that this process must not read are left to those whom they belong to.
+    """
+    _system.settle(folder, mode)
+
+
+def sync_written(path: Path) -> None:
+    """Make durable what another process may have left unsynced in a file, and read it from the disk.
+
+    If the kernel has failed to write some of it, that is gone, but still looks whole in memory; so memory is
+    dropped. Ends the process when the sync fails.
+    """
+    _system.sync_written(path)

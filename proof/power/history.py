@@ -1,0 +1,122 @@
+"""The whole past of a recorded run: every record ever logged, and what the pure processor makes of it.
+
+What a power cut leaves must be a beginning of this past, in each partition, and nothing else.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from proof.power.disk import Disk
+from proof.power.recording import DATA
+from proof.shim.event import Event, Kind
+from tocsin.commit.abstract import Totals
+from tocsin.log.abstract import Record, StoredDeadLetter
+from tocsin.log.rows import Answer, answer_of, dead_letter_of, record_hash, record_of
+from tocsin.log.segment import SCRIPTS, TUNING, Segment
+from tocsin.processing.processor import process
+from tocsin.processing.state import PartitionState
+from tocsin.runtimes.backtest.past import Past
+
+_LOG: Final = f"{DATA}/log/"
+_SQL: Final = SCRIPTS.queries
+
+Place = tuple[int, int]
+"""Partition and offset."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """By place: records (as their hashes) and the sums after them. By producer and sequence: answers."""
+
+    records: Mapping[Place, Record]
+    hashes: Mapping[Place, bytes]
+    totals: Mapping[Place, Totals]
+    findings: Mapping[Place, int]
+    answers: Mapping[tuple[str, str], Answer]
+    letters: Mapping[int, StoredDeadLetter]
+    partitions: int
+
+    def parts_of(self, name: tuple[str, str]) -> list[Place]:
+        """Partition and end of each record that the answer stands for."""
+        answer, parts, partition = self.answers[name], [], 0
+        for offset in answer.offsets:  # parts are in the order of their partitions
+            while (record := self.records.get((partition, offset))) is None or (
+                record.arrival_ms != answer.arrival_ms
+            ):
+                partition += 1
+            parts.append((partition, record.next_offset))
+            partition += 1
+        return parts
+
+
+@dataclass(slots=True)
+class _Found:
+    records: dict[Place, Record] = field(default_factory=dict)
+    answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    letters: dict[int, StoredDeadLetter] = field(default_factory=dict)
+
+    def take(self, segment: Segment, where: str) -> None:
+        """Everything in one segment as it was when it was complete."""
+        for partition, *row in segment._rows("all_records"):
+            record = record_of(partition, tuple(row), where)
+            self.records[partition, record.offset] = record
+        for stored in segment._rows("all_answers"):
+            answer = answer_of(stored, where)
+            self.answers[answer.producer.partition("/")[2], answer.sequence] = answer
+        for stored in segment._rows("all_dead_letters"):
+            letter = dead_letter_of(stored, where)
+            self.letters[letter.id] = letter
+
+
+def history_of(events: Sequence[Event]) -> History:
+    """Play the run through without any cut and keep what every segment held before it was trimmed."""
+    found, disk = _Found(), Disk()
+    for event in events:
+        if event.kind is Kind.UNLINK and event.path.startswith(_LOG) and event.path.endswith(".db"):
+            _read(disk, Path(event.path).name, found)
+        disk.play(event)
+    for path in disk.as_written().files:
+        if path.startswith(f"{_LOG}segment-") and path.endswith(".db"):
+            _read(disk, Path(path).name, found)
+    partitions = 1 + max(partition for partition, _ in found.records)
+    totals, findings = _processed(found.records, partitions)
+    return History(
+        records=found.records,
+        hashes={place: record_hash(record) for place, record in found.records.items()},
+        totals=totals,
+        findings=findings,
+        answers=found.answers,
+        letters=found.letters,
+        partitions=partitions,
+    )
+
+
+def _read(disk: Disk, name: str, found: _Found) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch:
+        disk.as_written().write(Path(scratch), [f"{_LOG}{name}"])
+        segment = Segment(Path(scratch) / _LOG / name, TUNING)
+        try:
+            found.take(segment, name)
+        finally:
+            segment.close()
+
+
+def _processed(
+    records: Mapping[Place, Record], partitions: int
+) -> tuple[dict[Place, Totals], dict[Place, int]]:
+    """Each partition's records one by one through the pure processor: sums after each of them."""
+    totals: dict[Place, Totals] = {}
+    findings: dict[Place, int] = {}
+    for partition in range(partitions):
+        state, past = PartitionState(partition), Past()
+        totals[partition, 0] = state.totals()
+        for place in sorted(place for place in records if place[0] == partition):
+            output = process([records[place]], state, past)
+            past.add(output.judged)
+            totals[partition, state.position] = state.totals()
+    return totals, findings

@@ -1,0 +1,161 @@
+"""Compares what the stores say after a cut with what was promised before it, and with the whole past."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from proof.power.history import History
+from proof.power.views import (
+    AccessView,
+    CheckpointView,
+    CommitView,
+    LakeView,
+    LogView,
+    PositionView,
+    View,
+)
+from proof.subject.promise import Promise
+
+
+class Harm(StrEnum):
+    """What a power cut must never do."""
+
+    LOST = "lost"
+    DUPLICATED = "duplicated"
+    CORRUPT = "corrupt"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One harm, in words."""
+
+    harm: Harm
+    words: str
+
+
+@dataclass(slots=True)
+class Views:
+    """What all stores say about one state of the disk."""
+
+    log: LogView
+    commit: CommitView
+    checkpoints: CheckpointView
+    inbox: PositionView
+    findings: PositionView
+    access: AccessView
+    audit: View
+    catalogue: View
+    replays: View
+    lake: LakeView
+
+
+@dataclass(slots=True)
+class _Judgement:
+    history: History
+    found: list[Finding] = field(default_factory=list)
+
+    def expect(self, holds: bool, harm: Harm, words: str) -> None:
+        if not holds:
+            self.found.append(Finding(harm, words))
+
+
+def judge(views: Views, promises: Sequence[Promise], history: History) -> list[Finding]:
+    """Every harm that can be told from what the stores say."""
+    judgement = _Judgement(history)
+    for name in Views.__slots__:
+        view: View = getattr(views, name)
+        judgement.found += [Finding(Harm.CORRUPT, words) for words in view.problems]
+    _judge_log(judgement, views.log)
+    _judge_promises(judgement, views, promises)
+    _judge_positions(judgement, views)
+    return judgement.found
+
+
+def _judge_log(judgement: _Judgement, log: LogView) -> None:
+    """What is there is the past, record by record, without a gap and without anything else."""
+    past = judgement.history.hashes
+    for place, found in log.records.items():
+        judgement.expect(past.get(place) == found, Harm.DUPLICATED, f"log: another record at {place}")
+    for number, body in log.letters.items():
+        known = judgement.history.letters.get(number)
+        judgement.expect(
+            known is not None and known.letter.body == body,
+            Harm.DUPLICATED,
+            f"log: another dead letter {number}",
+        )
+
+
+def _judge_promises(judgement: _Judgement, views: Views, promises: Sequence[Promise]) -> None:
+    for promise in promises:
+        if promise.kind == "key":
+            judgement.expect(views.access.key_works, Harm.LOST, "access: the first key does not work")
+        elif promise.kind == "body":
+            _judge_body(judgement, views.log, promise)
+        else:
+            wanted = promise.kind == "revoked"
+            found = views.access.revoked.get(promise.name)
+            holds = found is not None and (found or not wanted)
+            judgement.expect(holds, Harm.LOST, f"access: {promise.name} was {promise.kind}, now {found}")
+
+
+def _judge_body(judgement: _Judgement, log: LogView, promise: Promise) -> None:
+    """What was answered is there with all its records, and is answered the same when it is repeated."""
+    name = (promise.producer, promise.sequence)
+    expected = judgement.history.answers.get(name)
+    if expected is None:
+        judgement.expect(_is_nothing(promise), Harm.LOST, f"log: {name} was answered and never logged")
+        return
+    judgement.expect(name in log.answers, Harm.LOST, f"log: {name} was answered and is gone")
+    if name in log.answers:
+        judgement.expect(
+            log.answers[name] == expected.answer, Harm.CORRUPT, f"log: {name} has another answer"
+        )
+    parts = judgement.history.parts_of(name)
+    for partition, end in parts:
+        judgement.expect(
+            log.ends[partition] >= end, Harm.LOST, f"log: {name} needs partition {partition} up to {end}"
+        )
+
+
+def _is_nothing(promise: Promise) -> bool:
+    """Whether nothing of the body was to be kept."""
+    return '"accepted":0' in promise.answer and '"rejected":0' in promise.answer
+
+
+def _judge_positions(judgement: _Judgement, views: Views) -> None:
+    """Nobody is ahead of what it is made from; nothing is trimmed before all have it."""
+    log, commit, lake = views.log, views.commit, views.lake
+    for partition, (begin, end) in enumerate(zip(log.begins, log.ends, strict=True)):
+        place = f"partition {partition}"
+        position = commit.positions.get(partition, 0)
+        in_lake = lake.positions.get(partition, 0)
+        judgement.expect(position <= end, Harm.LOST, f"{place}: committed {position}, the log ends at {end}")
+        judgement.expect(in_lake <= end, Harm.LOST, f"{place}: {in_lake} in the lake, the log ends at {end}")
+        judgement.expect(begin <= in_lake, Harm.LOST, f"{place}: trimmed to {begin}, {in_lake} in the lake")
+        judgement.expect(begin <= position, Harm.LOST, f"{place}: trimmed to {begin}, committed {position}")
+        known = judgement.history.totals.get((partition, position))
+        if position:
+            same = known is not None and known == commit.totals.get(partition)
+            judgement.expect(same, Harm.CORRUPT, f"{place}: other sums at {position}")
+        newest = views.checkpoints.newest.get(partition, 0)
+        judgement.expect(newest <= position, Harm.CORRUPT, f"{place}: checkpoint {newest} beyond {position}")
+        found = views.findings.positions.get(partition, 0)
+        judgement.expect(found <= position, Harm.CORRUPT, f"{place}: findings {found} beyond {position}")
+    _judge_outbox(judgement, views)
+
+
+def _judge_outbox(judgement: _Judgement, views: Views) -> None:
+    """Every episode is in the inbox and in the lake, or still in the outbox."""
+    outbox = views.commit.outbox
+    for name, position in (("inbox", views.inbox.position), ("lake", views.lake.projected)):
+        waiting = [sequence for sequence in outbox if sequence > position]
+        first = position + 1
+        judgement.expect(
+            waiting == list(range(first, first + len(waiting))),
+            Harm.LOST,
+            f"{name} at {position}: outbox {outbox}",
+        )
+        last = max(outbox, default=position)
+        judgement.expect(position <= last or not outbox, Harm.CORRUPT, f"{name} {position} beyond {last}")

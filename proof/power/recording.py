@@ -1,0 +1,78 @@
+"""One recorded run: a server from its first start to its end, with everything a data folder lives through."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from proof.shim.event import Event, read_trace
+from proof.subject.client import Client, Sending
+from proof.subject.promise import Notary, Promise
+from proof.subject.server import RecordedServer
+from proof.subject.traffic import bodies
+
+DATA: Final = "var/data"
+"""Where the data folder lies below the recorded one; its parents are Tocsin's to make durable too."""
+
+PRODUCERS: Final = ("north", "south")
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What happened, and what the server answered when it was asked for digests at the end."""
+
+    events: Sequence[Event]
+    digest: dict[str, Any]
+    key: str
+
+    def kinds(self) -> Counter[str]:
+        """How often what happened."""
+        return Counter(event.kind.name for event in self.events)
+
+
+def record(
+    scratch: Path,
+    seed: int,
+    *,
+    steps: int = 60,
+    kills: int = 0,
+    plant: str = "",
+    settings: Mapping[str, str] | None = None,
+) -> Recording:
+    """Run a server below `scratch`, send it everything, wait until all is settled, stop it.
+
+    With `kills` it is killed so often at random calls on the way and started again, so that unsynced
+    leftovers of a dead process are part of the record.
+    """
+    rng = random.Random(seed)
+    server = RecordedServer(scratch, plant=plant, settings=settings)
+    notary = Notary(server.trace)
+    try:
+        server.start()
+        notary.note(Promise(kind="key", name=server.key))
+        clients = [Client(server.url, lambda: server.key, notary) for _ in PRODUCERS]
+        work = [
+            (client, bodies(producer, seed, steps=steps))
+            for client, producer in zip(clients, PRODUCERS, strict=True)
+        ]
+        sending = Sending(work, pause_s=0.03)
+        for _ in range(kills):
+            server.control.kill_at(rng.randrange(1, 400), torn=rng.random() < 0.3)
+            server.exit_code()
+            server.control.kill_at(0)
+            server.start()
+        admin = Client(server.url, lambda: server.key, notary)
+        for number in range(2):
+            admin.administer(f"seed-{seed}-{number}")
+        admin.close()
+        sending.join()
+        digest = server.digest(60)
+        server.stop()
+    finally:
+        server.kill()
+        notary.close()
+    return Recording(read_trace(server.trace), digest, server.key)

@@ -1,0 +1,1 @@
+"""A library put before the C library: records what a process does to its files, ends it, lets calls fail."""

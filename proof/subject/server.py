@@ -1,0 +1,69 @@
+"""A recorded server: a real process with the shim in it, that can be killed and started again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from proof.shim.building import built
+from proof.shim.control import Control
+from proof.subject.haste import SETTINGS
+from tocsin.testing import Server
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+
+class RecordedServer(Server):
+    """Keeps all its files below `scratch`: `disk` is recorded into `trace`.
+
+    `control` steers the shim in whatever process runs at the moment.
+    """
+
+    def __init__(self, scratch: Path, *, plant: str = "", settings: Mapping[str, str] | None = None) -> None:
+        self.disk: Final = scratch / "disk"
+        self.disk.mkdir()
+        self.trace: Final = scratch / "trace"
+        self.control: Final = Control(scratch / "control")
+        super().__init__(
+            self.disk / "var" / "data",
+            {
+                **SETTINGS,
+                "LD_PRELOAD": str(built()),
+                "PROOF_FOLDER": str(self.disk),
+                "PROOF_TRACE": str(self.trace),
+                "PROOF_CONTROL": str(self.control.path),
+                "PROOF_PLANT": plant,
+                **(settings or {}),
+            },
+        )
+        self.log = scratch / "server.log"
+
+    def spawn(self) -> None:
+        """Start the process; return at once."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "proof.subject"],
+                env=self.environment(),
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
+
+    def exit_code(self, timeout_s: float = 60) -> int:
+        """Wait for the process to end by itself."""
+        assert self._process is not None
+        return self._process.wait(timeout_s)
+
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def environment(self) -> dict[str, str]:
+        """As of any server, with the repository on the path."""
+        path = os.environ.get("PYTHONPATH", "")
+        return super().environment() | {"PYTHONPATH": f"{ROOT}{os.pathsep}{path}"}

@@ -6,7 +6,17 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.serving import DEVICES, PARAMETERS, STEP_S, Load, cpu_s, serving, start_of, wait_until_done
+from benchmarks.serving import (
+    DEVICES,
+    PARAMETERS,
+    STEP_S,
+    Load,
+    cpu_s,
+    require_all,
+    serving,
+    start_of,
+    wait_until_done,
+)
 
 READINGS_PER_EVENT: Final = PARAMETERS
 _WARM_UP_ROUNDS: Final = 20
@@ -42,6 +52,7 @@ def measure_ingest(rounds: int, connections: int = 4) -> Measured:
         sent = load.send_all()
         wait_until_done(server)
         done_s, used_s = time.monotonic() - started_s, cpu_s(server.pid) - used_s
+        require_all(server, (rounds + _WARM_UP_ROUNDS) * DEVICES, READINGS_PER_EVENT)
     events = rounds * DEVICES
     return Measured(
         events_per_s=events / done_s,

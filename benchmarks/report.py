@@ -69,6 +69,12 @@ GOALS: Final = (
 )
 
 
+GOAL_FIGURES: Final = tuple(
+    dict.fromkeys(name for goal in GOALS for name in (goal.figure, goal.value) if isinstance(name, str))
+)
+"""Every figure that a whole run must give."""
+
+
 def newest(lines: list[dict[str, object]]) -> dict[str, tuple[float, str]]:
     """The last value of each figure and the commit it was measured at."""
     found: dict[str, tuple[float, str]] = {}

@@ -2,24 +2,34 @@
 
 A benchmark is a module of benchmarks/throughput that prints its figures as a JSON object on its last line
 and everything else before it or on stderr. Figures are also appended, with the commit, to
-benchmarks/history.ndjson, so that a loss of speed can be traced to the change that caused it.
+benchmarks/history.ndjson, so that a loss of speed can be traced to the change that caused it. A benchmark
+that fails, takes too long or gives no number has no figures; then, and when a figure that has a goal is
+missing, the exit code is 1.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+
+from benchmarks.ingesting import READINGS_PER_EVENT
+from benchmarks.report import GOAL_FIGURES
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent
 TIMEOUT_S = 300
 LONG_TIMEOUT_S = 1800
+COMPANIONS = {"ingest": ("ingest", "river")}
+"""What runs with a benchmark, since one of its figures compares the two in one run."""
 
 
 def names() -> list[str]:
@@ -30,23 +40,54 @@ def names() -> list[str]:
 def run_one(name: str, *, long: bool) -> dict[str, float] | None:
     """Run one benchmark; its figures, or None if it failed or took too long."""
     environment = os.environ | {"LONG": "1" if long else ""}
-    command = [sys.executable, "-m", f"benchmarks.throughput.{name}"]
-    timeout_s = LONG_TIMEOUT_S if long else TIMEOUT_S
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"benchmarks.throughput.{name}"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     try:
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
-            timeout=timeout_s,
-            check=True,
-        )
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        out, _ = process.communicate(timeout=LONG_TIMEOUT_S if long else TIMEOUT_S)
+    except subprocess.TimeoutExpired as error:
         print(f"{name}: failed: {error}", file=sys.stderr)
         return None
-    figures: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
-    return figures
+    finally:
+        end_group(process)
+    if process.returncode:
+        print(f"{name}: failed: it ended with {process.returncode}", file=sys.stderr)
+        return None
+    try:
+        return numbers(json.loads(out.strip().splitlines()[-1]))
+    except (ValueError, IndexError) as error:
+        print(f"{name}: failed: its last line is no object of numbers: {error}", file=sys.stderr)
+        return None
+
+
+def end_group(process: subprocess.Popen[str]) -> None:
+    """Kill what a benchmark has started and left behind: a server would take from the next one's figures."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def numbers(found: object) -> dict[str, float]:
+    """The figures a benchmark printed; ValueError unless all are finite numbers."""
+    if not isinstance(found, dict) or not found:
+        raise ValueError(f"{found!r}")
+    for name, value in found.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueError(f"{name} is {value!r}")
+    return found
+
+
+def compared(figures: dict[str, float]) -> dict[str, float]:
+    """Figures that compare two benchmarks of this run."""
+    if not {"ingest_events_per_s", "river_readings_per_s"} <= figures.keys():
+        return {}
+    ratio = figures["ingest_events_per_s"] * READINGS_PER_EVENT / figures["river_readings_per_s"]
+    return {"ingest_over_river": round(ratio, 1)}
 
 
 def commit() -> str:
@@ -80,7 +121,7 @@ def main() -> int:
     parser.add_argument("--only", choices=names(), help="run this one alone")
     parser.add_argument("--long", action="store_true", help="longer runs, for figures about hours")
     arguments = parser.parse_args()
-    chosen = [arguments.only] if arguments.only else names()
+    chosen = COMPANIONS.get(arguments.only, (arguments.only,)) if arguments.only else names()
     figures: dict[str, float] = {}
     failed = []
     for number, name in enumerate(chosen, 1):
@@ -92,11 +133,15 @@ def main() -> int:
             continue
         figures |= found
         print(f"    {time.monotonic() - started_s:.0f} s: {json.dumps(found)}", file=sys.stderr, flush=True)
-    record(figures)
+    figures |= compared(figures)
+    if figures:
+        record(figures)
+    missing = [] if arguments.only else [name for name in GOAL_FIGURES if name not in figures]
+    for word, which in (("failed", failed), ("missing", missing)):
+        if which:
+            print(f"{word}: {', '.join(which)}", file=sys.stderr)
     print(json.dumps(figures))
-    if failed:
-        print("failed: " + ", ".join(failed), file=sys.stderr)
-    return bool(failed)
+    return bool(failed or missing)
 
 
 if __name__ == "__main__":

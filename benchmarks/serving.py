@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
+import httpx
+
 from tocsin.testing import Server
 
 DEVICES: Final = 10_000
@@ -95,6 +97,23 @@ def wait_until_done(server: Server, *, lake: bool = True, timeout_s: float = 300
         if time.monotonic() > deadline_s:
             raise TimeoutError(f"not done after {timeout_s} s")
         time.sleep(0.05)
+
+
+def require_all(server: Server, events: int, readings_per_event: int) -> None:
+    """Raise unless every event sent is in the lake once, and every reading scored or late: else no figure."""
+    counts = server.get("/v1/digest")["counts"]
+    readings = sum(counts.get(status, 0) for status in ("scored", "late"))
+    answer = httpx.post(
+        f"{server.url}/v1/query",
+        json={"sql": "SELECT count(*), count(DISTINCT (log_partition, log_offset)) FROM events"},
+        headers={"Authorization": f"Bearer {server.key}"},
+        timeout=60,
+    ).raise_for_status()
+    stored = answer.json()["rows"][0]
+    if readings != events * readings_per_event or set(stored) != {events}:
+        raise RuntimeError(
+            f"of {events} events of {readings_per_event} readings, {counts} were counted and {stored} stored"
+        )
 
 
 def start_of(rounds: int, step_s: int = STEP_S) -> int:

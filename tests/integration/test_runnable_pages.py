@@ -17,9 +17,17 @@ from tocsin.testing import free_port
 pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
-_MARKED = re.compile(r"<!-- runnable -->\n+```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_MARKED = re.compile(r"<!-- runnable -->\n+```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _RUNNABLE = [page for page in _PAGES if _MARKED.search(page.read_text())]
+
+
+def _script(page: Path) -> str:
+    """The marked blocks of a page as one shell script; a block of Python is given to `python`."""
+    blocks = []
+    for language, block in _MARKED.findall(page.read_text()):
+        blocks.append(block if language == "sh" else f"python - <<'END OF BLOCK'\n{block}END OF BLOCK\n")
+    return "\n".join(blocks)
 
 
 def _run(script: str, folder: Path) -> tuple[int, str]:
@@ -51,5 +59,5 @@ def test_some_page_can_be_run() -> None:
 @pytest.mark.parametrize("page", _RUNNABLE, ids=lambda page: str(page.stem))
 def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
     """Its blocks run one after another in one shell and one empty folder, and none fails."""
-    code, output = _run("\n".join(_MARKED.findall(page.read_text())), tmp_path)
+    code, output = _run(_script(page), tmp_path)
     assert code == 0, output

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tocsin.control import Settings
+from tocsin.errors import InvalidInputError
 from tocsin.events import F64, I32, I64, U8
 
 Rows = npt.NDArray[Any]
@@ -179,6 +180,18 @@ class SeriesDetector(ABC):
     @abstractmethod
     def settings_row(self, settings: Settings, parameter: str) -> Rows:
         """The settings of one parameter as an array of one row; unknown overrides raise InvalidInputError."""
+
+    def values_of(self, settings: Settings) -> dict[str, float]:
+        """Declared parameters under the tenant's overrides; an unknown name raises InvalidInputError."""
+        name, declared = self.info.name, self.info.parameters
+        overrides = settings.detectors.get(name, {})
+        for unknown in overrides.keys() - declared.keys():
+            known = ", ".join(sorted(declared))
+            raise InvalidInputError(
+                f"detector {name} has no parameter {unknown!r}; it has {known}",
+                field=f"detectors.{name}.{unknown}",
+            )
+        return {key: float(overrides.get(key, declared[key].default)) for key in declared}
 
     @abstractmethod
     def initialise(self, hot: Rows, cells: Rows) -> None:

@@ -25,6 +25,7 @@ from tocsin.detectors.abstract import (
     SeriesState,
     unpack_cells,
 )
+from tocsin.errors import InvalidInputError
 from tocsin.events import F64, I32, I64
 from tocsin.model import Verdict
 
@@ -82,6 +83,7 @@ def settings_of(detector: SeriesDetector) -> Rows:
 def check(detector: SeriesDetector, history: History) -> None:
     """All checks on one history; costs about 30 µs a reading, most of it in the reference."""
     check_declaration(detector)
+    check_settings(detector)
     scores = score(detector, history)
     check_scores(detector, scores)
     check_reference(detector, history, scores)
@@ -106,6 +108,17 @@ def check_declaration(detector: SeriesDetector) -> None:
     assert "watch_ms" in (detector.settings_dtype.names or ())
     for dtype in (detector.hot_dtype, detector.cell_dtype, detector.settings_dtype):
         assert not dtype.hasobject, "state is bytes"
+
+
+def check_settings(detector: SeriesDetector) -> None:
+    """A typing error in its parameters is answered with the names that there are."""
+    mistyped = Settings(detectors={detector.info.name: {"no such parameter": 1.0}})
+    refusal = ""
+    try:
+        detector.settings_row(mistyped, PARAMETER)
+    except InvalidInputError as error:
+        refusal = str(error)
+    assert "it has" in refusal, "an unknown parameter is not refused with the known ones: see `values_of`"
 
 
 def check_scores(detector: SeriesDetector, scores: Scores) -> None:

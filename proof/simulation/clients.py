@@ -18,6 +18,7 @@ from tocsin.sharding import partition_of, shard_of
 
 TRY_AGAIN: Final = frozenset({408, 429, 503, 507})
 ANSWERED: Final = frozenset({200, 400})
+FRESH_MS: Final = 12 * 3_600_000
 BACKOFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -106,6 +107,18 @@ class Senders:
                 self.lives.findings.add(f"answer {answer.status}", f"{answer.body!r} to {told.body}")
                 return
             self.lives.scheduler.sleep(BACKOFF_S[min(told.attempts, len(BACKOFF_S)) - 1])
+
+    def ask_all_again(self) -> None:
+        """Send once more what is idempotent and not too old: nothing changes, the answers are the same."""
+        for told in self.told:
+            fresh = self.lives.machine.now_ms() - told.at_ms < FRESH_MS
+            if not told.body.sequence or told.answer is None or not fresh:
+                continue
+            answer = self.lives.wire.ask(self.request(told.body))
+            if answer is None or answer.headers.get("tocsin-repeated") != "true":
+                self.lives.findings.add("not repeated", f"{answer} to {told.body}")
+            else:
+                self._check_same(told, answer)
 
     def _again(self, told: Told) -> None:
         """The same once more: it must get the same answer."""

@@ -26,7 +26,7 @@ from proof.simulation.checks import Seen
 from proof.simulation.files import SimulatedFiles
 from proof.simulation.lives import Lives
 from proof.simulation.plan import Plan
-from proof.simulation.vfs import SimulatedVFS
+from proof.simulation.vfs import SimulatedConnection, SimulatedVFS
 from proof.simulation.world import World
 from tocsin import threads
 from tocsin.storage.files import files_of
@@ -104,6 +104,7 @@ def _patches(lives: Lives, entropy: random.Random) -> list[Any]:
         return loop.run_in_executor(None, lambda: func(*args))
 
     return [
+        patch.object(apsw, "Connection", SimulatedConnection),
         patch.object(os, "_exit", lambda status: lives.exit(f"status {status}")),
         patch.object(os, "urandom", entropy.randbytes),
         patch.object(secrets, "token_bytes", lambda size=32: entropy.randbytes(size or 32)),

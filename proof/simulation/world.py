@@ -123,6 +123,7 @@ class World:
         self._look(self.checks.remember)
         lives.die("power")
         self._settle()
+        self.senders.ask_all_again()
         self._look(self.checks.check)
 
     def _look(self, look: Callable[[Node], None]) -> None:

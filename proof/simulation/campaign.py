@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
 import time
@@ -17,8 +16,6 @@ import msgspec
 
 from proof.simulation.generating import plan_of
 from proof.simulation.run import Outcome, run_plan
-
-COLLECT_EVERY = 10
 
 
 @dataclass(slots=True)
@@ -70,15 +67,11 @@ def campaign(
     """
     tally = Tally()
     run_plan(plan_of(0))  # compiles and imports what is still missing; not counted
-    gc.collect()
-    gc.freeze()  # what is loaded by now never goes: the collector need not look at it again
     started_s, cpu_s = time.monotonic(), time.process_time()
     for seed in seeds:
         if seconds is not None and time.monotonic() - started_s > seconds:
             break
         outcome = run_plan(plan_of(seed))
-        if tally.seeds % COLLECT_EVERY == 0:
-            gc.collect()
         tally.add(outcome)
         tally.cpu_s = time.process_time() - cpu_s
         if outcome.findings:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from proof.simulation.plan import START_MS
 
-HISTORY_S: Final = 6000
+HISTORY_S: Final = 4800
 _BROKEN: Final = (
     '{"device":"pump-0","ts":"yesterday","temperature":1}',
     '{"device":"pump-0","ts":1767225600000,"temperature":NaN}',

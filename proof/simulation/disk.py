@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -35,7 +36,7 @@ class Disk:
         self.medium: Final = Medium()
         self.scheduler: Final = scheduler
         self.faults: list[DiskPlan] = []
-        self.operations = 0
+        self.fired: Counter[int] = Counter()
         self.crash_at: int | None = None
         self.crash: Callable[[], None] = lambda: None
         self._rng = rng
@@ -78,22 +79,24 @@ class Disk:
 
     def before(self, operation: str, name: str) -> None:
         """An operation is about to happen: others may run, it may be refused, the power may go."""
-        self.operations += 1
         self.scheduler.point(f"{operation} {name}")
         if self.crash_at is not None:
             self.crash_at -= 1
             if self.crash_at <= 0:
                 self.crash_at = None
                 self.crash()
-        for fault in self.faults:
-            self._let_loose(fault, operation, name)
+        for number, fault in enumerate(self.faults):
+            self._let_loose(number, fault, operation, name)
 
-    def _let_loose(self, fault: DiskPlan, operation: str, name: str) -> None:
+    def _let_loose(self, number: int, fault: DiskPlan, operation: str, name: str) -> None:
         now_s = self.scheduler.now_s
         if not fault.from_s <= now_s < fault.to_s or operation not in fault.on:
             return
-        if not name.startswith(fault.name) or self._rng.random() >= fault.chance:
+        if not name.startswith(fault.name) or self.fired[number] >= fault.times:
             return
+        if self._rng.random() >= fault.chance:
+            return
+        self.fired[number] += 1
         self.scheduler.trace.fault(f"disk-{fault.kind}-{operation}", name)
         if fault.kind == "slow":
             self.scheduler.sleep(fault.delay_s)

@@ -17,6 +17,10 @@ from proof.simulation.plan import (
 )
 
 SETTINGS: Final = 4
+ERRORS: Final = (
+    *("sync", "sync", "write", "write", "truncate", "open"),
+    *("create", "remove", "rename", "mkdir", "sync-folder"),
+)
 ASKED: Final = (
     ("/v1/anomalies", ""),
     ("/v1/devices", ""),
@@ -45,8 +49,8 @@ _PLACES: Final = (
 def plan_of(seed: int) -> Plan:
     """Everything that a seed decides beforehand."""
     rng = random.Random(seed)
-    span_s = rng.uniform(1200, 3000)
-    fleet = Fleet(rng, devices=rng.randint(1, 4), span_s=span_s)
+    span_s = rng.uniform(900, 2000)
+    fleet = Fleet(rng, devices=rng.choice((1, 2, 2, 3)), span_s=span_s)
     calm = rng.random() < 0.1  # now and then nothing goes wrong but the order of threads
     return Plan(
         seed=seed,
@@ -58,7 +62,7 @@ def plan_of(seed: int) -> Plan:
         quarantines=tuple(_quarantines(rng, fleet, span_s)),
         network=Network() if calm else _network(rng),
         partitions=rng.choice((1, 2, 2, 3)),
-        segment_bytes=rng.choice((20_000, 60_000, 1_000_000)),
+        segment_bytes=rng.choice((6_000, 20_000, 1_000_000)),
         switching=rng.choice((0.02, 0.1, 0.3, 0.8)),
         idle_s=rng.choice((0.5, 5.0, 5.0, 15.0)),
         tick_s=rng.choice((60.0, 60.0, 200.0)),
@@ -85,12 +89,12 @@ def _bodies(rng: random.Random, fleet: Fleet) -> list[Body]:
 
 def _crashes(rng: random.Random, span_s: float) -> list[CrashPlan]:
     crashes = []
-    for _ in range(rng.choice((0, 1, 1, 2, 2, 3))):
-        by_count = rng.random() < 0.7
+    for _ in range(rng.choice((0, 1, 2, 2, 3, 4))):
+        by_count = rng.random() < 0.8
         crashes.append(
             CrashPlan(
-                kind=rng.choice(("kill", "power", "power", "stop")),
-                operations=int(rng.expovariate(1 / 900)) + 1 if by_count else None,
+                kind=rng.choice(("kill", "power", "power", "power", "stop")),
+                operations=int(rng.expovariate(1 / rng.choice((30, 400)))) + 1 if by_count else None,
                 at_s=None if by_count else rng.uniform(0, span_s),
                 down_s=rng.choice((0.1, 5.0, 200.0)),
                 jump_ms=rng.choice((0, 0, 0, -3_600_000, -5_000, 7_000, 6 * 3_600_000)),
@@ -101,33 +105,37 @@ def _crashes(rng: random.Random, span_s: float) -> list[CrashPlan]:
 
 
 def _disk(rng: random.Random, span_s: float) -> list[DiskPlan]:
-    faults = []
-    for _ in range(rng.choice((0, 0, 1, 1, 2))):
-        kind = rng.choice(("full", "full", "slow", "slow", "error"))
-        from_s = rng.uniform(0, span_s)
-        on = {
-            "full": ("write", "create", "mkdir", "rename"),
-            "slow": (rng.choice(("sync", "write")),),
-            "error": (rng.choice(("sync", "write", "truncate", "open", "create", "remove", "sync-folder")),),
-        }[kind]
-        lasts_s = rng.choice((1.0, 30.0, 300.0)) if kind != "error" else rng.choice((1.0, 60.0))
-        faults.append(
-            DiskPlan(
-                kind=kind,
-                name=rng.choice(_PLACES),
-                on=on,
-                from_s=from_s,
-                to_s=from_s + lasts_s,
-                delay_s=rng.choice((0.05, 1.0, 20.0)),
-                chance=rng.choice((1.0, 0.3)) if kind != "error" else rng.choice((1.0, 0.1)),
-            )
+    return [_disk_fault(rng, span_s) for _ in range(rng.choice((0, 1, 1, 2, 3)))]
+
+
+def _disk_fault(rng: random.Random, span_s: float) -> DiskPlan:
+    """A full or slow disk for a while; or a few errors, which may come at any time, since some are rare."""
+    kind = rng.choice(("full", "slow", "error", "error", "error"))
+    if kind == "error":
+        return DiskPlan(
+            kind=kind,
+            name=rng.choice(_PLACES),
+            on=(rng.choice(ERRORS),),
+            from_s=rng.uniform(0, span_s / 2),
+            to_s=span_s,
+            chance=rng.choice((1.0, 0.3, 0.02)),
+            times=rng.choice((1, 1, 3)),
         )
-    return faults
+    from_s = rng.uniform(0, span_s)
+    return DiskPlan(
+        kind=kind,
+        name=rng.choice(_PLACES),
+        on=("write", "create", "mkdir", "rename") if kind == "full" else (rng.choice(("sync", "write")),),
+        from_s=from_s,
+        to_s=from_s + rng.choice((1.0, 30.0, 300.0)),
+        delay_s=rng.choice((0.05, 1.0, 20.0)),
+        chance=rng.choice((1.0, 0.3)),
+    )
 
 
 def _asks(rng: random.Random, span_s: float) -> list[Ask]:
     asks = []
-    for _ in range(rng.randint(2, 8)):
+    for _ in range(rng.randint(0, 5)):
         path, query = rng.choice(ASKED)
         asks.append(Ask(at_s=rng.uniform(0, span_s), method="GET", path=path, query=query))
     return sorted(asks, key=lambda ask: ask.at_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from proof.simulation.settings import config_of, pace_of
 from proof.simulation.trace import Trace
 
 BOOTS_MAX: Final = 90
+COLLECT_EVERY: Final = 6
 
 
 class Lives:
@@ -112,6 +114,8 @@ class Lives:
         if cut and self.disk.medium.cut_power(self.rng):
             self.trace.fault("unsynced-lost")
         self._count += 1
+        if self._count % COLLECT_EVERY == 0:
+            gc.collect()  # connections of the dead still hold files; here it is the same in every run
         node = Node(self.scheduler, self.machine, self._count, self.maker)
         self.node = self.wire.node = node
         config = config_of(self.plan, self.disk.mount(node.process), self.settings)

@@ -43,7 +43,7 @@ class CrashPlan(msgspec.Struct, frozen=True, kw_only=True):
 class DiskPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What goes wrong while it lasts: for operations `on`, of files whose names begin with `name`.
 
-    `kind`: full, error, or slow (each operation then takes `delay_s`).
+    `kind`: full, error, or slow (each operation then takes `delay_s`). At most `times`, each by `chance`.
     """
 
     kind: str
@@ -53,6 +53,7 @@ class DiskPlan(msgspec.Struct, frozen=True, kw_only=True):
     to_s: float
     delay_s: float = 0.0
     chance: float = 1.0
+    times: int = 1_000_000
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):

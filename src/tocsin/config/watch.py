@@ -21,6 +21,12 @@ def _zones() -> frozenset[str]:
     return frozenset(resources.files("tzdata").joinpath("zones").read_text().split())
 
 
+@cache
+def _tzdata() -> str:
+    """The version of the pinned tzdata package; reading it anew parses a file."""
+    return metadata.version("tzdata")
+
+
 def _known_zone(name: str) -> str:
     if name not in _zones():
         raise ValueError(f"{name!r} is no time zone; names look like Europe/Berlin or UTC")
@@ -119,7 +125,7 @@ class WatchConfig(_Part):
         return Settings(
             timezone=self.timezone,
             timezones=dict(self.timezones),
-            tzdata=metadata.version("tzdata"),
+            tzdata=_tzdata(),
             detectors={name: dict(overrides) for name, overrides in self.detectors.items()},
             policy=Policy(**self.policy.model_dump()),
             parameters={name: Range(**part.model_dump()) for name, part in self.parameters.items()},

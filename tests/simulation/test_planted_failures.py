@@ -1,0 +1,85 @@
+"""The simulator notices what it is there for: any protection, once taken away, is missed at an early seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from proof.simulation.generating import plan_of
+from proof.simulation.run import run_plan
+from proof.simulation.vfs import SimulatedConnection
+from tocsin.commit import embedded as commit_store
+from tocsin.log.catalogue import Catalogue
+from tocsin.log.embedded import EmbeddedLog
+from tocsin.log.group_commit import Pending
+from tocsin.log.planning import Plan
+from tocsin.model import Episode
+
+SEEDS = range(40)
+Planting = Callable[[], AbstractContextManager[Any]]
+
+
+def no_sync() -> AbstractContextManager[Any]:
+    """Commits return before they are on the disk."""
+    pragma = SimulatedConnection.pragma
+
+    def hasty(self: SimulatedConnection, name: str, value: Any = None, **options: Any) -> Any:
+        value = "OFF" if name == "synchronous" else value
+        return pragma(self, name, **options) if value is None else pragma(self, name, value, **options)
+
+    return patch.object(SimulatedConnection, "pragma", hasty)
+
+
+def early_answer() -> AbstractContextManager[Any]:
+    """Senders hear of success before anything is written."""
+    write_group = EmbeddedLog._write_group
+
+    def hasty(self: EmbeddedLog, group: list[Pending]) -> None:
+        plan = Plan(self._ends, self._last_dead_letter, self._catalogue.book)
+        for pending in group:
+            plan.add(pending)
+        for pending, outcome in plan.outcomes:
+            if not isinstance(outcome, Exception):
+                pending.future.set_result(outcome)
+        with patch.object(EmbeddedLog, "_fail"):
+            late = [Pending(pending.append, pending.size_bytes) for pending in group]
+            write_group(self, late)
+
+    return patch.object(EmbeddedLog, "_write_group", hasty)
+
+
+def early_trim() -> AbstractContextManager[Any]:
+    """The log is trimmed whether the lake has the records or not."""
+    trim = Catalogue.trim
+
+    def hasty(self: Catalogue, safe: Mapping[int, int]) -> int:
+        return trim(self, dict.fromkeys(safe, 1 << 60))
+
+    return patch.object(Catalogue, "trim", hasty)
+
+
+def lost_end() -> AbstractContextManager[Any]:
+    """The end of an episode is not stored."""
+    add = commit_store._add_episode
+
+    def forgetful(writer: Any, episode: Episode) -> None:
+        if episode.end_ms is None:
+            add(writer, episode)
+
+    return patch.object(commit_store, "_add_episode", forgetful)
+
+
+@pytest.fixture(params=[no_sync, early_answer, early_trim, lost_end], ids=lambda planting: planting.__name__)
+def planted(request: pytest.FixtureRequest) -> Iterator[None]:
+    with request.param():
+        yield
+
+
+@pytest.mark.usefixtures("planted")
+def test_a_missing_protection_is_noticed() -> None:
+    """One of the first seeds finds something wrong."""
+    assert any(run_plan(plan_of(seed)).findings for seed in SEEDS)

@@ -69,8 +69,9 @@ class Readings:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """One row per reading, written by the detector. `score` is NaN while not ready; higher is stranger.
+    """One row per reading; the detector writes every column of each row.
 
+    `score` is NaN while not ready; higher is stranger.
     A verdict is abnormal when the score is above 1: thresholds calibrate scores of all series and
     detectors to that scale. `expected`, `lower`, `upper`: the band that the reading was judged by, in
     the reading's unit; NaN where the detector has none.
@@ -85,13 +86,15 @@ class Scores:
 
     @classmethod
     def empty(cls, rows: int) -> Scores:
-        def unknown() -> F64:
-            return np.full(rows, np.nan)
+        """Room for so many rows; what it holds before they are written is anything."""
 
-        def zeros() -> U8:
-            return np.zeros(rows, np.uint8)
+        def numbers() -> F64:
+            return np.empty(rows)
 
-        return cls(unknown(), unknown(), unknown(), unknown(), zeros(), zeros())
+        def codes() -> U8:
+            return np.empty(rows, np.uint8)
+
+        return cls(numbers(), numbers(), numbers(), numbers(), codes(), codes())
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from tocsin.events import F64, I32, I64
 from tocsin.model import Verdict
 
 COLUMNS: Final = ("score", "expected", "lower", "upper", "verdict", "reason")
+UNWRITTEN: Final = 77  # no score, limit, verdict or reason of the histories here
 PARAMETER: Final = "value"
 
 
@@ -71,6 +72,8 @@ def score(
         np.zeros(count, np.int32),
     )
     out = Scores.empty(count)
+    for name in COLUMNS:
+        getattr(out, name)[:] = UNWRITTEN
     detector.score(readings, state or new_state(detector), settings_of(detector), out)
     return out
 

@@ -39,7 +39,7 @@ CRITICAL_SCORE: Final = 3.0
 
 _ABNORMAL: Final = int(Verdict.ABNORMAL)
 _NOT_READY: Final = int(Verdict.NOT_READY)
-_ROOM: Final = 4096
+_ROOM: Final = 256
 
 
 def fold(gathered: Gathered, scores: Scores, slot: Slot, state: TenantState) -> npt.NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -41,13 +41,10 @@ def _verdicts(output: Output) -> Counter[tuple[str, str]]:
     found: Counter[tuple[str, str]] = Counter()
     for batch in output.judged:
         for verdicts in batch.verdicts:
-            numbers = np.bincount(verdicts.scores.verdict, minlength=len(_VERDICTS)).tolist()
-            found.update(_named(verdicts.detector, numbers))
-    return found
-
-
-def _named(detector: str, numbers: Iterable[int]) -> dict[tuple[str, str], int]:
-    return {(detector, name): number for name, number in zip(_VERDICTS, numbers, strict=True) if number}
+            given = verdicts.scores.verdict
+            for number, name in enumerate(_VERDICTS):
+                found[verdicts.detector, name] += int(np.count_nonzero(given == number))
+    return +found
 
 
 def _event(episode: Episode) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from tocsin.processing.judging import Judged
 from tocsin.processing.processor import Output
 from tocsin.processing.scoring import Verdicts
 from tocsin.scores.abstract import AbnormalReading, Findings
+
+_ABNORMAL: Final = int(Verdict.ABNORMAL)
 
 
 def findings_of(partition: int, position: int, output: Output) -> Findings:
@@ -28,7 +31,7 @@ def _abnormal(partition: int, judged: Iterable[Judged]) -> list[AbnormalReading]
     for batch in judged:
         strangest: dict[int, AbnormalReading] = {}
         for verdicts in batch.verdicts:
-            for place in np.flatnonzero(verdicts.scores.verdict == Verdict.ABNORMAL):
+            for place in np.flatnonzero(verdicts.scores.verdict == _ABNORMAL):
                 row = int(verdicts.gathered.row[place])
                 reading = _reading(partition, batch, verdicts, int(place))
                 if row not in strangest or reading.score > strangest[row].score:

@@ -61,7 +61,7 @@ class Pace:
     correction_s: float = 60.0
     lake_s: float = 1.0
     steps_at_once: int = 2
-    rest_s: float = 0.02
+    rest_s: float = 0.05
     idle_s: float = 0.5
     step_events: int = 20_000
     flush: FlushPolicy = field(default_factory=FlushPolicy)

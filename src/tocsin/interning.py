@@ -80,6 +80,11 @@ class Interner:
         used = int(self._offsets[self._count])
         return Strings(self._offsets[: self._count + 1].copy(), self._arena[:used].copy())
 
+    def take(self, numbers: I32) -> Strings:
+        """The strings with these numbers, in that order."""
+        known = Strings(self._offsets[: self._count + 1], self._arena)
+        return known.take(numbers.astype(np.int64))
+
     def _grow(self, length: int) -> None:
         """Make room for at least one more name of `length` bytes."""
         if self._count >= len(self._offsets) - 1:

@@ -16,7 +16,8 @@ from tocsin.log.abstract import Record
 from tocsin.model import Episode
 from tocsin.processing.controls import Applied
 from tocsin.processing.processor import process
-from tocsin.processing.snapshots import Restoration, snapshot_header, snapshot_shard
+from tocsin.processing.restoring import Restoration
+from tocsin.processing.snapshots import snapshot_header, snapshot_shards
 from tocsin.processing.state import PartitionState, digest_sums
 
 SEEDS = st.integers(0, 10_000)
@@ -163,13 +164,13 @@ def test_replay_behind_checkpoints_arrives_at_the_same_state(seed: int, data: st
     state = PartitionState(0)
     process(records[:first], state, LogHistory(records))
     shards = {int(shard) for tenant in state.tenants.values() for shard in tenant.devices.used["shard"]}
-    chunks = {shard: snapshot_shard(state, shard) for shard in shards}
+    chunks = {chunk.shard: chunk for chunk in snapshot_shards(state, np.array(sorted(shards)))}
+    assert set(chunks) == shards
     process(records[first:second], state, LogHistory(records))
-    for shard in sorted(shards)[::2]:
-        chunks[shard] = snapshot_shard(state, shard)
+    again_at = np.array(sorted(shards)[::2], np.int64)
+    chunks |= {chunk.shard: chunk for chunk in snapshot_shards(state, again_at)}
     restoration = Restoration(0)
     for chunk in (snapshot_header(state, first), *chunks.values()):
-        assert chunk
         restoration.add(chunk)
     again, below = restoration.finish()
     process(records, again, LogHistory(records), Applied(below))

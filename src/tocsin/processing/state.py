@@ -13,7 +13,7 @@ import numpy.typing as npt
 from tocsin.commit.abstract import Totals
 from tocsin.detectors.abstract import Rows, SeriesDetector, SeriesState
 from tocsin.detectors.registry import detector
-from tocsin.events import I32, EventBatch, Strings
+from tocsin.events import I32, I64, EventBatch, Strings
 from tocsin.interning import Interner
 from tocsin.model import SeriesKey
 from tocsin.processing.hashing import join, names_hash, split
@@ -136,6 +136,7 @@ class TenantState:
         self.known: dict[int, list[Known]] = {}
         self.quarantines: dict[int, list[tuple[int, int | None]]] = {}  # spans of offsets, both apart
         self.counts: Counter[str] = Counter()
+        self._by_shard: tuple[I32, I64] = np.zeros(0, np.int32), np.zeros(SHARDS + 1, np.int64)
         self.raw_total: npt.NDArray[np.uint64] = np.zeros(2, np.uint64)
         self.scored_total: npt.NDArray[np.uint64] = np.zeros(2, np.uint64)
         self.delta_total: npt.NDArray[np.uint64] = np.zeros(2, np.uint64)
@@ -162,6 +163,19 @@ class TenantState:
             fresh = [self.names.name(number) for number in range(before, len(self.names))]
             self._start_devices(fresh)
         return numbers
+
+    def devices_by_shard(self) -> tuple[I32, I64]:
+        """The devices in the order of their shards, and where in it each shard starts.
+
+        Sorted anew only when devices have come.
+        """
+        order, starts = self._by_shard
+        if len(order) != self.devices.count:
+            shard = self.devices.used["shard"]
+            order = np.argsort(shard, kind="stable").astype(np.int32)
+            starts = np.searchsorted(shard[order], np.arange(SHARDS + 1))
+            self._by_shard = order, starts
+        return order, starts
 
     def device_number(self, name: str) -> int | None:
         """The number of a device, None if it is unknown here."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
 from tocsin.commit.abstract import CheckpointStore, Chunk
 from tocsin.errors import TocsinError
-from tocsin.processing.snapshots import occupied, snapshot_header, snapshot_shard
+from tocsin.events import I64
+from tocsin.processing.snapshots import snapshot_header, snapshot_shards
 from tocsin.runtimes.embedded.worker import Worker
 
 WRITE_BYTES: Final = 4 << 20
+SNAPSHOT_BYTES: Final = 1 << 20
 
 
 class Checkpointing:
@@ -30,33 +32,48 @@ class Checkpointing:
     def _round_of(self, worker: Worker) -> int:
         with worker.lock:
             position = worker.state.position
-            # new settings touch every shard, but few may have devices, and none of another partition has
-            shards = np.flatnonzero(worker.state.touched & occupied(worker.state)).tolist()
+            shards = np.flatnonzero(worker.state.touched)
             worker.state.touched[:] = False
         if position == self.complete.get(worker.partition):
             return 0
         try:
-            self._write(worker, shards, position)
+            written = self._write(worker, shards, position)
         except TocsinError:
             with worker.lock:  # what was not written is still to be written
                 worker.state.touched[shards] = True
             raise
         self.complete[worker.partition] = position
-        return len(shards) + 1
+        return written
 
-    def _write(self, worker: Worker, shards: list[int], position: int) -> None:
+    def _write(self, worker: Worker, shards: I64, position: int) -> int:
         pending: list[Chunk] = []
-        size = 0
-        for shard in shards:
-            with worker.lock:
-                chunk = snapshot_shard(worker.state, shard)
-            if chunk is None:
-                continue
-            pending.append(chunk)
-            size += len(chunk.payload)
+        size = written = 0
+        for chunks in _some_at_a_time(worker, shards):
+            pending += chunks
+            written += len(chunks)
+            size += _size_bytes(chunks)
             if size >= WRITE_BYTES:
                 self._store.write(pending)
                 pending, size = [], 0
         with worker.lock:
             header = snapshot_header(worker.state, position)
         self._store.write([*pending, header])
+        return written + 1
+
+
+def _some_at_a_time(worker: Worker, shards: I64) -> Iterator[list[Chunk]]:
+    """Chunks of these shards, so many at a time that the worker's lock is held for about a millisecond.
+
+    New settings touch every shard; those without devices here give no chunk.
+    """
+    done, some = 0, 1
+    while done < len(shards):
+        with worker.lock:
+            chunks = snapshot_shards(worker.state, shards[done : done + some])
+        done += some
+        some = some * 2 if _size_bytes(chunks) < SNAPSHOT_BYTES // 2 else max(some // 2, 1)
+        yield chunks
+
+
+def _size_bytes(chunks: Sequence[Chunk]) -> int:
+    return sum(len(chunk.payload) for chunk in chunks)

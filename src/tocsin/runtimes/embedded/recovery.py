@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from tocsin.commit.abstract import CheckpointStore
 from tocsin.errors import CorruptError
 from tocsin.observability.logging import get_logger
-from tocsin.processing.snapshots import Restoration, header_shard, partition_of_chunk
+from tocsin.processing.chunks import header_shard, partition_of_chunk
+from tocsin.processing.restoring import Restoration
 from tocsin.runtimes.embedded.findings import findings_of
 from tocsin.runtimes.embedded.worker import Worker
 from tocsin.scores.abstract import AbnormalReadings

@@ -14,7 +14,7 @@ from tocsin.lake.abstract import Lake
 from tocsin.log.abstract import Log, Record
 from tocsin.processing.controls import Applied
 from tocsin.processing.processor import History, Output, process
-from tocsin.processing.snapshots import Restoration
+from tocsin.processing.restoring import Restoration
 from tocsin.processing.state import PartitionState
 
 STEP_BYTES_MAX: Final = 8 << 20

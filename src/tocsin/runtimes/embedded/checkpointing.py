@@ -71,8 +71,9 @@ def _some_at_a_time(worker: Worker, shards: I64) -> Iterator[list[Chunk]]:
         with worker.lock:
             chunks = snapshot_shards(worker.state, shards[done : done + some])
         done += some
-        some = some * 2 if _size_bytes(chunks) < SNAPSHOT_BYTES // 2 else max(some // 2, 1)
-        yield chunks
+        if size := _size_bytes(chunks):  # shards without devices say nothing of the others
+            some = some * 2 if size < SNAPSHOT_BYTES // 2 else max(some // 2, 1)
+            yield chunks
 
 
 def _size_bytes(chunks: Sequence[Chunk]) -> int:

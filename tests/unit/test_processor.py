@@ -164,7 +164,7 @@ def test_replay_behind_checkpoints_arrives_at_the_same_state(seed: int, data: st
     state = PartitionState(0)
     process(records[:first], state, LogHistory(records))
     shards = {int(shard) for tenant in state.tenants.values() for shard in tenant.devices.used["shard"]}
-    chunks = {chunk.shard: chunk for chunk in snapshot_shards(state, np.array(sorted(shards)))}
+    chunks = {chunk.shard: chunk for chunk in snapshot_shards(state, np.array(sorted(shards), np.int64))}
     assert set(chunks) == shards
     process(records[first:second], state, LogHistory(records))
     again_at = np.array(sorted(shards)[::2], np.int64)

@@ -28,7 +28,7 @@ from tocsin.lake.schemas import EPISODES
 from tocsin.lake.upkeep import check
 from tocsin.log.embedded import EmbeddedLog
 from tocsin.log.rows import Answer, record_hash
-from tocsin.processing.snapshots import partition_of_chunk
+from tocsin.processing.chunks import partition_of_chunk
 from tocsin.scores.embedded import EmbeddedAbnormalReadings
 from tocsin.services.replays import Replays
 

@@ -1,13 +1,18 @@
-"""`tocsin-sim SEED`: simulate one seed twice and say what came of it."""
+"""Simulates the whole system by a seed, twice, and says what came of it; or many seeds; or a plan."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
+
+import msgspec
 
 from proof.simulation.campaign import campaign
 from proof.simulation.generating import plan_of
+from proof.simulation.plan import Plan
 from proof.simulation.run import run_plan
+from proof.simulation.shrinking import shrink
 
 
 def main() -> int:
@@ -18,7 +23,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, help="stop a campaign after so many seconds")
     parser.add_argument("--first", action="store_true", help="stop at the first seed that fails")
     parser.add_argument("--history", metavar="FILE", help="add a line about the campaign to this file")
+    parser.add_argument("--shrink", metavar="FILE", help="write the smallest plan that fails like SEED's")
+    parser.add_argument("--plan", metavar="FILE", help="replay a plan that was written down")
     arguments = parser.parse_args()
+    if arguments.plan:
+        return _twice(msgspec.json.decode(Path(arguments.plan).read_bytes(), type=Plan))
     if arguments.seeds:
         first, end = (int(number) for number in arguments.seeds.split(":"))
         return campaign(
@@ -29,11 +38,17 @@ def main() -> int:
         )
     if arguments.seed is None:
         parser.error("name a seed, or --seeds FIRST:END")
-    return _twice(arguments.seed)
+    plan = plan_of(arguments.seed)
+    return _shrink(plan, Path(arguments.shrink)) if arguments.shrink else _twice(plan)
 
 
-def _twice(seed: int) -> int:
-    plan = plan_of(seed)
+def _shrink(plan: Plan, path: Path) -> int:
+    smaller = shrink(plan)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(smaller)) + b"\n")
+    return _twice(smaller)
+
+
+def _twice(plan: Plan) -> int:
     first, second = run_plan(plan), run_plan(plan)
     for outcome in (first, second):
         sys.stdout.write(f"trace {outcome.trace_hash}\n")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from proof.simulation.lake import SimulatedLake
 from tests.lake_kit import NOW_MS, Row, events, open_lake, record, rows_of
+from tocsin.clock import ManualClock
 from tocsin.control import Tick, encode_control
 from tocsin.errors import ConflictError, FencedError
 from tocsin.lake.abstract import Lake, Slice
@@ -17,27 +20,50 @@ from tocsin.lake.query import query
 from tocsin.log.abstract import Record, RecordKind
 from tocsin.payloads import decode_events
 
-Opener = Callable[[], DeltaLake]
+Opener = Callable[[], Lake]
+DeltaOpener = Callable[[], DeltaLake]
+Open = Callable[[Path], Lake]
+
+
+def open_simulated(folder: Path) -> Lake:
+    return SimulatedLake(folder, ManualClock(NOW_MS))
 
 
 def slice_of(lake: Lake, device: str, *, partition: int = 0, before: int = 1 << 40) -> Slice:
     return lake.device_events("acme", device, partition=partition, before_offset=before)
 
 
-@pytest.fixture
-def opener(tmp_path: Path) -> Iterator[Opener]:
-    """Opens the lake, after closing the one opened before."""
-    opened: list[DeltaLake] = []
+@pytest.fixture(params=[open_lake, open_simulated], ids=["delta", "simulated"])
+def open_one(request: pytest.FixtureRequest) -> Open:
+    """Opens a lake of one implementation in a folder."""
+    opener: Open = request.param
+    return opener
 
-    def reopen() -> DeltaLake:
+
+def _reopening(folder: Path, open_one: Open) -> Iterator[Opener]:
+    opened: list[Lake] = []
+
+    def reopen() -> Lake:
         for lake in opened:
             lake.close()
-        opened.append(open_lake(tmp_path / "lake"))
+        opened.append(open_one(folder / "lake"))
         return opened[-1]
 
     yield reopen
     for lake in opened:
         lake.close()
+
+
+@pytest.fixture
+def opener(tmp_path: Path, open_one: Open) -> Iterator[Opener]:
+    """Opens the lake, after closing the one opened before."""
+    yield from _reopening(tmp_path, open_one)
+
+
+@pytest.fixture
+def delta_opener(tmp_path: Path) -> Iterator[DeltaOpener]:
+    """As `opener`, for what Delta tables alone do."""
+    yield from cast("Iterator[DeltaOpener]", _reopening(tmp_path, open_lake))
 
 
 FIRST: list[Row] = [
@@ -132,16 +158,16 @@ def test_device_events_stop_before_an_offset_and_keep_to_a_span(opener: Opener) 
     assert slice_of(lake, "nobody").offsets == ()
 
 
-def test_only_one_writer(opener: Opener, tmp_path: Path) -> None:
+def test_only_one_writer(opener: Opener, open_one: Open, tmp_path: Path) -> None:
     """A second writer of the same lake is refused."""
     opener()
     with pytest.raises(FencedError):
-        open_lake(tmp_path / "lake")
+        open_one(tmp_path / "lake")
 
 
-def test_compaction_changes_no_event(opener: Opener) -> None:
+def test_compaction_changes_no_event(delta_opener: DeltaOpener) -> None:
     """After compaction a device's events are the same, in the order of the log."""
-    lake = opener()
+    lake = delta_opener()
     for start in range(0, 40, 4):
         rows: list[Row] = [
             (f"d{at % 2}", NOW_MS - at * 1000, {"t": float(at)}, "") for at in range(start, start + 4)
@@ -150,16 +176,16 @@ def test_compaction_changes_no_event(opener: Opener) -> None:
     before = slice_of(lake, "d1")
     done = list(compact(lake.store, CompactionPolicy(files_min=2)))
     assert {(step.table, step.files_before, step.files_after) for step in done} >= {("events", 10, 1)}
-    after = slice_of(opener(), "d1")
+    after = slice_of(delta_opener(), "d1")
     assert after.offsets == before.offsets == tuple(range(1, 40, 2))
     assert rows_of(after.batch) == rows_of(before.batch)
 
 
 def test_failed_append_can_be_repeated_in_other_parts(
-    opener: Opener, monkeypatch: pytest.MonkeyPatch
+    delta_opener: DeltaOpener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After an append that failed between two tables, repeating it with more records counts nothing twice."""
-    lake = opener()
+    lake = delta_opener()
     commit = lake.store.table("events").commit
     monkeypatch.setattr(lake.store.table("events"), "commit", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):

@@ -58,3 +58,10 @@ async def _principal(
 
 
 PrincipalOf = Annotated[Principal, Depends(_principal)]
+
+
+async def principal_of(request: Request) -> Principal:
+    """As PrincipalOf, for a route that takes its parameters from the request itself."""
+    return await _principal(
+        request, request.app.state.services, await _bearer(request), await _cookie(request)
+    )

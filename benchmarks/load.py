@@ -219,9 +219,10 @@ def main() -> int:
     )
     templates = work.templates()
     made = [] if chosen.lazy else [work.body(number, templates) for number in range(work.bodies)]
-    connections = [Connection(chosen.url, os.environ["TOCSIN_TOKEN"]) for _ in range(chosen.connections)]
     print("ready", flush=True)
     sys.stdin.readline()
+    # not before: a server closes connections that stay silent
+    connections = [Connection(chosen.url, os.environ["TOCSIN_TOKEN"]) for _ in range(chosen.connections)]
     body = made.__getitem__ if made else lambda number: work.body(number, templates)
     started_s = time.monotonic()
     sent = send_all(work.bodies, body, connections, chosen.bodies_per_s, chosen.seconds_max)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, Final
 
 import msgspec
@@ -46,10 +46,7 @@ Part = tuple[int, int, bytes]
 
 def encode_events(batch: EventBatch) -> bytes:
     """The whole batch as one payload, also an empty one."""
-    if not len(batch):
-        order, ends = np.zeros(0, np.int64), np.zeros(1, np.int64)
-        return _encode(batch, order, ends)[0]
-    return cut_events(batch, np.zeros(len(batch), np.int32), 1)[0][2]
+    return _encode(batch, np.arange(len(batch)), np.array([len(batch)]))[0]
 
 
 def cut_events(batch: EventBatch, partition: I32, partitions: int) -> list[Part]:
@@ -57,11 +54,10 @@ def cut_events(batch: EventBatch, partition: I32, partitions: int) -> list[Part]
 
     `partition` is per event. One pass over each column, then one copy. Names and streams stay as they are.
     """
-    order, ends = _order(partition, partitions)
-    found = np.flatnonzero(np.diff(ends, prepend=0))
-    payloads = _encode(batch, order, ends[found])
-    counts = np.diff(ends[found], prepend=0)
-    return list(zip(found.tolist(), counts.tolist(), payloads, strict=True))
+    order, counts = _order(partition, partitions)
+    found = {number: count for number, count in enumerate(counts.tolist()) if count}
+    ends = np.array(list(accumulate(found.values())), np.int64)
+    return list(zip(found.keys(), found.values(), _encode(batch, order, ends), strict=True))
 
 
 def decode_events(payload: bytes) -> EventBatch:
@@ -203,21 +199,16 @@ def _united(tables: Sequence[tuple[Any, ...]]) -> tuple[tuple[Any, ...], I64, I3
 
 @nb.njit(cache=True, nogil=True)
 def _order(partition: I32, partitions: int) -> tuple[I64, I64]:
-    """The rows by partition, and where in that order each partition ends."""
-    ends = np.zeros(partitions, np.int64)
+    """The rows by partition, and how many each partition has."""
+    counts = np.zeros(partitions, np.int64)
     for i in range(len(partition)):
-        ends[partition[i]] += 1
-    places = np.empty(partitions, np.int64)
-    total = 0
-    for number in range(partitions):
-        places[number] = total
-        total += ends[number]
-        ends[number] = total
+        counts[partition[i]] += 1
+    places = np.cumsum(counts) - counts
     order = np.empty(len(partition), np.int64)
     for i in range(len(partition)):
         order[places[partition[i]]] = i
         places[partition[i]] += 1
-    return order, ends
+    return order, counts
 
 
 @nb.njit(cache=True, nogil=True)

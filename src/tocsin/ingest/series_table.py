@@ -27,7 +27,10 @@ _AHEAD: Final = 8
 _FIRST_SLOTS: Final = 1 << 12
 _FIELD_BITS: Final = nb.uint64(31)
 _STRIDE: Final = nb.uint64(0x9E3779B97F4A7C15)
+_LINE_BITS: Final = nb.uint64(3)
+_IN_LINE: Final = nb.uint64(7)
 _ONE: Final = nb.uint64(1)
+_NUMBER: Final = nb.uint64(NUMBER)
 _FREE: Final = nb.uint64(0)
 
 
@@ -172,7 +175,7 @@ def _key(device: int, field: int) -> Any:
 @nb.njit(cache=True, nogil=True)
 def _find(key: Any, slots: int, mask: Any) -> tuple[Any, Any]:
     """The slot where the key is or belongs, and the word in it, 0 when free."""
-    at = _home(key) & mask
+    at = (_home(key) | (key & _IN_LINE)) & mask
     word = load_u64(slots + nb.int64(at << nb.uint64(3)))
     while word not in (_FREE, key << _ONE, key << _ONE | _ONE):
         at = (at + _ONE) & mask
@@ -198,9 +201,18 @@ def _doubtful(
         if ahead < len(device) and reading_offsets[ahead] < len(parameter):
             _ask_for(device[ahead], field[parameter[reading_offsets[ahead]]], table, mask)
         sure = device[i] >= 0
+        home, homes_key = _FREE, ~_FREE
         for j in range(reading_offsets[i], reading_offsets[i + 1]):
             number = field[parameter[j]]
-            sure = sure and number >= 0 and _is_known(device[i], number, NUMBER, table, mask)
+            if not sure or number < 0:
+                sure = False
+                break
+            key = _key(device[i], number)
+            if key >> _LINE_BITS != homes_key:
+                home, homes_key = _home(key), key >> _LINE_BITS
+            at = (home | (key & _IN_LINE)) & mask  # where it mostly is
+            known = load_u64(table + nb.int64(at << nb.uint64(3))) == (key << _ONE | _NUMBER)
+            sure = known or _is_known(device[i], number, NUMBER, table, mask)
         for j in range(text, text + text_count[i]):
             sure = sure and text_field[j] >= 0 and _is_known(device[i], text_field[j], TEXT, table, mask)
         text += text_count[i]
@@ -220,8 +232,8 @@ def _ask_for(device: int, field: int, table: int, mask: Any) -> None:
 
 @nb.njit(cache=True, nogil=True)
 def _home(key: Any) -> Any:
-    """The slot, before it is masked, where a key belongs."""
-    return fold_product(key >> nb.uint64(3), _STRIDE) << nb.uint64(3) | (key & nb.uint64(7))
+    """The first slot, before it is masked, of the cache line where a key belongs."""
+    return fold_product(key >> _LINE_BITS, _STRIDE) << _LINE_BITS
 
 
 @nb.njit(cache=True, nogil=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Final
 
 import numba as nb
@@ -26,8 +27,9 @@ def text_fields(text: Strings, text_count: I32) -> Strings:
     return Strings(*_names(text.offsets, text.data, total))
 
 
+@lru_cache(maxsize=64)
 def spelled(names: tuple[str, ...]) -> Strings:
-    """Names as canonical JSON spells them, without the quotes."""
+    """Names as canonical JSON spells them, without the quotes; bodies mostly have the same."""
     return Strings.of([json.dumps(name, ensure_ascii=False)[1:-1] for name in names])
 
 

@@ -74,6 +74,10 @@ class Tracing:
         with self._tracer.start_as_current_span(name.value, attributes=attributes, links=linked) as span:
             yield span
 
+    def begin(self, name: SpanName) -> api.Span:
+        """A span inside the current one that the caller ends, in any thread."""
+        return self._tracer.start_span(name.value)
+
     @contextmanager
     def request(self, headers: Mapping[str, str], attributes: Mapping[str, Value]) -> Iterator[api.Span]:
         """The outermost span of a request, inside the caller's trace if `traceparent` names one."""

@@ -34,7 +34,7 @@ from tocsin.observability.metrics import (
 from tocsin.observability.tracing import SpanName, Tracing
 from tocsin.payloads import cut_events
 from tocsin.services.receipt import LINES_TOLD_MAX, Receipt, receipt_of, repeated_receipt, told_by
-from tocsin.threads import Future, pool, semaphore
+from tocsin.threads import Future, future, pool, semaphore
 
 NAME_CHARACTERS_MAX: Final = 256
 
@@ -94,13 +94,12 @@ class Ingest:
     async def deliver(self, principal: Principal, delivery: Delivery) -> Receipt:
         """What to tell the sender, once every record is durable; doesn't block the event loop."""
         with self._place():
-            loop, context = asyncio.get_running_loop(), copy_context()  # the trace goes along
-            handed = await loop.run_in_executor(self._pool, context.run, self._hand_over, principal, delivery)
-            if handed.appended is None:
-                return self._settle(handed, None)
-            with self._tracing.span(SpanName.APPEND):
-                appended: Appended = await asyncio.wrap_future(handed.appended)
-            return self._settle(handed, appended)
+            outcome: Future[tuple[_Handed, Appended | None]] = future()
+            outcome.set_running_or_notify_cancel()  # a client that goes away can't take it back
+            context = copy_context()  # the trace goes along
+            handed = self._pool.submit(context.run, self._hand_over, principal, delivery)
+            handed.add_done_callback(lambda done: context.run(self._follow, done, outcome))
+            return self._settle(*await asyncio.wrap_future(outcome))
 
     def deliver_now(self, principal: Principal, delivery: Delivery) -> Receipt:
         """As `deliver`, in this thread; for callers without an event loop."""
@@ -120,6 +119,26 @@ class Ingest:
             yield
         finally:
             self._places.release()
+
+    def _follow(self, handed: Future[_Handed], outcome: Future[tuple[_Handed, Appended | None]]) -> None:
+        """Let the outcome come when the body is durable, so that the event loop wakes once for it."""
+        if error := handed.exception():
+            outcome.set_exception(error)
+            return
+        body = handed.result()
+        if body.appended is None:
+            outcome.set_result((body, None))
+            return
+        span = self._tracing.begin(SpanName.APPEND)
+
+        def pass_on(appended: Future[Appended]) -> None:
+            span.end()
+            if error := appended.exception():
+                outcome.set_exception(error)
+            else:
+                outcome.set_result((body, appended.result()))
+
+        body.appended.add_done_callback(pass_on)
 
     def _hand_over(self, principal: Principal, delivery: Delivery) -> _Handed:
         require(principal, Permission.INGEST)

@@ -52,6 +52,7 @@ def _warm_state(detector: Seasonal, count: int) -> SeriesState:
     cells = np.zeros((count, detector.cell_count), detector.cell_dtype)
     detector.initialise(hot, cells)
     cells["deviation"], cells["visits"] = 1.0, 10
+    hot["seen"] = 10 * detector.cell_count  # one reading a visit, at least
     return SeriesState(hot, cells, count)
 
 

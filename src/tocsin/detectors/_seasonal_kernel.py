@@ -140,21 +140,21 @@ def score_rows(
     caught_since: Any,
     caught_cells: Any,
     begun: Any,
-) -> tuple[int, int, int]:
+) -> tuple[Any, int, int]:
     """Score rows from `start`; stops when captures or starts are full. Returns next row and both counts."""
     series, ts, value, offset, setting = readings
     scores, expected, lower, upper, verdicts, reasons = out
     caught = started = 0
     rows_at, ahead = address_of(hot), min(start + AHEAD, len(ts))
-    for i in range(start, len(ts)):
+    for i in range(np.uint64(start), np.uint64(len(ts))):  # unsigned: no look at negative indices
         if caught == len(caught_row) or started == len(begun):
-            return i, caught, started
+            return np.int64(i), caught, started
         if ahead < len(ts):
-            fetch_row(rows_at + series[ahead] * ROW_BYTES)
+            fetch_row(rows_at + series[np.uint64(ahead)] * ROW_BYTES)
             ahead += 1
-        s, t = series[i], ts[i]
+        s, t = np.uint64(series[i]), ts[i]
         row = hot[s]
-        rule = settings[setting[i]]
+        rule = settings[np.uint64(setting[i])]
         x = min(max(value[i], -MAGNITUDE_MAX), MAGNITUDE_MAX)
         moved = t >= row.hour_end_ms or offset[i] != row.offset_ms
         if moved:
@@ -178,7 +178,7 @@ def score_rows(
             if row.watched == 0:
                 if not moved:
                     scratch[0] = hot[s]
-                begin_watch(row, t, s, scratch[0], begun[started])
+                begin_watch(row, t, np.int64(s), scratch[0], begun[started])
                 started += 1
             hold(row, strange)
         watch(row, rule, t, verdict)
@@ -266,7 +266,7 @@ def weigh_scale(row: Any, rule: Any, ts: int) -> None:
     row.hours = min(hours + 1, USUAL_MEMORY_HOURS)
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, inline="always")
 def usual_distance(row: Any) -> float:
     """The usual scale; half the smallest change is always usual."""
     distance: float = max(row.usual_scale, 0.5 * row.quantum, SPREAD_MIN)
@@ -331,7 +331,7 @@ def floor_of(row: Any) -> float:
     return max(least, SPREAD_MIN)
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, inline="always")
 def expectation(row: Any) -> tuple[float, float]:
     """The value expected now and σ around it."""
     if row.source == SERIES:
@@ -339,7 +339,7 @@ def expectation(row: Any) -> tuple[float, float]:
     return row.centre, row.spread
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, inline="always")
 def strangeness_of(
     row: Any, residual: float, spread: float
 ) -> tuple[float, float, float, float, float, float]:
@@ -356,7 +356,7 @@ def strangeness_of(
     return smooth, unit, z, smooth_z, raw, rarity(smooth_z, row.smooth_knee, row.smooth_excess)
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, inline="always")
 def judge(
     row: Any,
     rule: Any,
@@ -381,7 +381,8 @@ def judge(
     if not sign and row.watched != 0 and ts - row.before_ms < rule.hold_ms:
         limit = min(limit, row.held_limit)
         smooth_limit = min(smooth_limit, row.smooth_held_limit)
-    width = smooth_limit * unit if by_average else limit * spread
+    smooth_width, raw_width = smooth_limit * unit, limit * spread
+    width = smooth_width if by_average else raw_width  # a choice of two numbers is no branch
     if sign or z > limit or smooth_z > smooth_limit:
         why = (SMOOTHED if by_average else RAW) + (YOUNG if row.source == SERIES else 0)
         return share + STALE_SHARE if sign else lasting_score(share), width, why
@@ -409,7 +410,7 @@ def hold(row: Any, strange: bool) -> None:
         row.run = min(row.run + 1, COUNT_MAX)
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, inline="always")
 def learn_strangeness(
     row: Any,
     residual: float,
@@ -439,7 +440,7 @@ def learn_strangeness(
     row.smooth_knee = next_knee(smooth_z, row.smooth_knee, weight)
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, inline="always")
 def learn_quantum(row: Any, x: float) -> None:
     """Keep the smallest change from one reading to the next."""
     change = abs(x - row.last)
@@ -448,7 +449,7 @@ def learn_quantum(row: Any, x: float) -> None:
     row.last = x
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, inline="always")
 def learn_value(row: Any, rule: Any, x: float) -> None:
     """Learn the value itself: into the series as a whole and into the hour's sums."""
     row.seen = min(row.seen + 1, COUNT_MAX)

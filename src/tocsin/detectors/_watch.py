@@ -12,7 +12,7 @@ WATCH_SETTINGS_FIELDS: Final = [("watch_ms", np.int64), ("watch_readings", np.in
 
 
 @nb.njit(cache=True, nogil=True)
-def begin_watch(row: Any, ts: int, series: int, was: Any, begun: Any) -> None:
+def begin_watch(row: Any, ts: int, series: Any, was: Any, begun: Any) -> None:
     """Keep the row as it was just before the first abnormal reading of a run."""
     begun.series = series
     begun.ts = ts

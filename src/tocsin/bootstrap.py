@@ -189,7 +189,7 @@ class Application:
         stores, views, clock = self.stores, self.runtime.views, self.clock
         ingest = self._ingest(config, opened)
         audit = self._audit(config, opened)
-        replays = Replays(config.data / "replays.db")
+        replays = self.replays = Replays(config.data / "replays.db")
         opened.callback(replays.close)
         stream = ChangeStream(stores.inbox, listeners_max=config.http.streams_max)
         self._observe(stream)
@@ -247,14 +247,14 @@ class Application:
         return ingest
 
     def _audit(self, config: Config, opened: ExitStack) -> AuditTrail:
-        log = AuditLog(
+        self.audit_log = AuditLog(
             config.data / "audit.db",
             self.clock,
             retention_days=config.access.audit_retention_days,
             rows_max=config.access.audit_rows_max,
         )
-        opened.callback(log.close)
-        return AuditTrail(log, self.clock, self.meters)
+        opened.callback(self.audit_log.close)
+        return AuditTrail(self.audit_log, self.clock, self.meters)
 
     def _runtime_works(self) -> str:
         if self.runtime.failure is not None:

@@ -18,8 +18,10 @@ from tocsin.access.token import Token
 from tocsin.clock import Clock
 from tocsin.errors import ConflictError, NotFoundError, UnauthenticatedError
 from tocsin.storage.database import Tuning
+from tocsin.storage.hashing import check_row
 from tocsin.storage.readers import Readers
 from tocsin.storage.scripts import load_scripts
+from tocsin.storage.verify import RowReads, verify_rows
 from tocsin.storage.writer import Writer
 
 DEFAULT_TENANT: Final = "default"
@@ -64,6 +66,7 @@ class AccessStore:
         vfs: str | None = None,
     ) -> None:
         tuning = Tuning(vfs=vfs)
+        self._name = path.name
         self._clock = clock
         self._known_max = known_max
         self._devices_max = devices_max
@@ -159,6 +162,14 @@ class AccessStore:
             self._readers.close()
             self._writer.close()
 
+    def verify(self) -> list[str]:
+        """What is wrong with the stored bytes, in words; reads all of them."""
+        reads: RowReads = {
+            "all_tenants": lambda row, place: check_row(row, f"{place}: tenant {row[0]}"),
+            "all_credentials": lambda row, place: check_row(row, f"{place}: credential {row[0]}"),
+        }
+        return verify_rows(self._readers, self._name, reads, _QUERIES)
+
     def _look_up(self, key_id: str) -> _Known | None:
         now_s = self._clock.monotonic_s()
         with self._lock:
@@ -179,9 +190,10 @@ class AccessStore:
             row: Any = reader.execute(_QUERIES["find"], {"key_id": key_id}).fetchone()
         if row is None:
             return None
-        credential = _credential(row[:-1])
+        *columns, digest = check_row(row, f"{self._name}: credential {key_id}")
+        credential = _credential(tuple(columns))
         revoked = credential.revoked_ms is not None
-        known = _Known(_principal(credential), row[-1], credential.expires_ms, revoked, now_s)
+        known = _Known(_principal(credential), digest, credential.expires_ms, revoked, now_s)
         with self._lock:
             self._forget(key_id)
             self._known[key_id] = known

@@ -54,22 +54,36 @@ def _checks(application: Application) -> list[Check]:
         "inbox": stores.inbox,
         "abnormal": stores.findings,
         "access": application.access,
+        "replays": application.replays,
     }
     checks = []
     with progress("checking", len(named)) as advance:
         for name, store in named.items():
             if isinstance(store, Verifiable):
                 problems = store.verify()
-                detail = "every row matches its hash"
-                checks.append(
-                    _damaged(name, problems) if problems else Check(name=name, ok=True, detail=detail)
-                )
+                ok = Check(name=name, ok=True, detail="every row matches its hash")
+                checks.append(_damaged(name, problems) if problems else ok)
             advance(1)
     from tocsin.lake.delta import DeltaLake
 
     lake = application.lake
     of_lake = [_check_lake(lake)] if isinstance(lake, DeltaLake) else []
-    return [*checks, _check_ends(stores), *of_lake]
+    return [*checks, _check_audit(application), _check_ends(stores), *of_lake]
+
+
+def _check_audit(application: Application) -> Check:
+    """An entry that was altered or taken out breaks the chain from there on."""
+    from tocsin.errors import TocsinError
+
+    try:
+        found = application.audit_log.verify()
+    except TocsinError as error:
+        return _damaged("audit", [error.detail])
+    if found.broken_at is not None:
+        return _damaged("audit", [f"audit.db: entry {found.broken_at} does not fit the chain of hashes"])
+    return Check(
+        name="audit", ok=True, detail=f"{found.entries} entries in an unbroken chain to {found.head}"
+    )
 
 
 def _check_ends(stores: Stores) -> Check:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from tocsin.visible import visible_json, visible_lines
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -34,10 +36,10 @@ class Exit(IntEnum):
 def finish(result: dict[str, Any], lines: list[str], as_json: bool, code: Exit = Exit.OK) -> None:
     """Print the result in the form asked for, then end with `code` unless it is 0."""
     if as_json:
-        print(json.dumps(result, ensure_ascii=False, allow_nan=False), flush=True)
+        print(visible_json(json.dumps(result, ensure_ascii=False, allow_nan=False)), flush=True)
     else:
         for line in lines:
-            print(line, flush=True)
+            print(visible_lines(line), flush=True)
     if code is not Exit.OK:
         raise typer.Exit(int(code))
 
@@ -70,15 +72,15 @@ def exit_code_of(error: TocsinError) -> Exit:
 
 def print_error(code: str, detail: str, as_json: bool, field: str | None = None) -> None:
     """One clear line for people; for machines an object as the last line of stdout besides."""
-    print(f"tocsin: {code}: {detail}", file=sys.stderr, flush=True)
+    print(f"tocsin: {code}: {visible_lines(detail)}", file=sys.stderr, flush=True)
     if as_json:
         error = {"code": code, "detail": detail, **({"field": field} if field else {})}
-        print(json.dumps({"error": error}, ensure_ascii=False), flush=True)
+        print(visible_json(json.dumps({"error": error}, ensure_ascii=False)), flush=True)
 
 
 def note(text: str) -> None:
     """A line for people beside the result."""
-    print(text, file=sys.stderr, flush=True)
+    print(visible_lines(text), file=sys.stderr, flush=True)
 
 
 def fail(code: str, detail: str, as_json: bool, exit_code: Exit = Exit.PROBLEM) -> NoReturn:

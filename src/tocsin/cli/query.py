@@ -10,6 +10,7 @@ import typer
 from tocsin.cli.opened import TENANT, ask, config_of, opened
 from tocsin.cli.options import ConfigFile, DataFolder, ServerUrl, Token
 from tocsin.cli.output import JsonFlag, finish, lines_of
+from tocsin.visible import visible
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,8 +65,9 @@ def _lines(result: dict[str, Any]) -> list[str]:
     """Columns side by side; long answers are cut with a word about it."""
     if "columns" not in result:
         return lines_of(result)
-    head = [column["name"] for column in result["columns"]]
-    rows = [["" if cell is None else str(cell) for cell in row] for row in result["rows"][:_SHOWN_MAX]]
+    head = [visible(column["name"]) for column in result["columns"]]
+    shown = result["rows"][:_SHOWN_MAX]
+    rows = [["" if cell is None else visible(str(cell)) for cell in row] for row in shown]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

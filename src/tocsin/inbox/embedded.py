@@ -11,13 +11,16 @@ import apsw
 import msgspec
 
 from tocsin.commit.abstract import OutboxRow
+from tocsin.errors import CorruptError
 from tocsin.inbox import folding
 from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Change, Inbox
 from tocsin.inbox.folding import Neighbour, Summary, Windows
 from tocsin.model import Episode
 from tocsin.storage.database import Tuning
+from tocsin.storage.hashing import check_row
 from tocsin.storage.readers import Readers
 from tocsin.storage.scripts import load_scripts
+from tocsin.storage.verify import RowReads, verify_rows
 from tocsin.storage.writer import Writer
 
 _SCRIPTS: Final = load_scripts("tocsin.inbox", "inbox")
@@ -32,6 +35,7 @@ class EmbeddedInbox(Inbox):
 
     def __init__(self, path: Path, windows: Windows | None = None, *, vfs: str | None = None) -> None:
         tuning = Tuning(vfs=vfs)
+        self._name = path.name
         self._windows = windows or Windows()
         self._writer = Writer(path, _SCRIPTS, tuning)
         self._readers = Readers(path, tuning)
@@ -85,6 +89,15 @@ class EmbeddedInbox(Inbox):
     def last_change(self) -> int:
         with self._readers.lend() as reader:
             return _number(reader, "last_change")
+
+    def verify(self) -> list[str]:
+        """What is wrong with the stored bytes, in words; reads all of them."""
+        reads: RowReads = {
+            "all_episodes": lambda row, place: check_row(row, f"{place}: episode {row[1]}"),
+            "all_anomalies": lambda row, place: check_row(row, f"{place}: anomaly {row[0]}"),
+            "all_changes": lambda row, place: check_row(row, f"{place}: change {row[0]}"),
+        }
+        return verify_rows(self._readers, self._name, reads, _QUERIES)
 
     def close(self) -> None:
         self._readers.close()
@@ -206,7 +219,10 @@ def _find(connection: apsw.Connection, tenant: str, anomaly_id: str) -> Anomaly 
 
 
 def _anomaly(row: tuple[Any, ...]) -> Anomaly:
-    values = dict(zip(Anomaly.__struct_fields__, row, strict=True))
+    *columns, intact = row
+    if not intact:
+        raise CorruptError(f"inbox: anomaly {row[0]} does not match its hash")
+    values = dict(zip(Anomaly.__struct_fields__, columns, strict=True))
     values |= {name: msgspec.json.decode(values[name]) for name in _LISTS}
     return msgspec.convert(values, Anomaly)
 

@@ -15,14 +15,20 @@ import pyarrow.parquet as pq
 
 from tocsin.errors import InvalidInputError
 from tocsin.lake.files import publish
+from tocsin.visible import visible_json, visible_lines
 
-FORMULA_START: Final = r"^[=+\-@\t\r]"
+FORMULA_START: Final = r"^[=+\-@\t\r\n＝＋－＠]"
+# All that `visible` names and a little more, in the dialect that is asked of whole columns.
+_ACTING: Final = (
+    r"[\x00-\x1f\x7f-\xad\x{61c}\x{180e}\x{200b}-\x{206f}\x{feff}\x{fff9}-\x{fffb}\x{e0000}-\x{e007f}]"
+)
 
 
 def export(table: pa.Table, path: Path, kind: str) -> None:
     """Write `table` to `path` as "parquet", "csv" or "ndjson"; whole and synced, or not at all.
 
-    In CSV, text that a spreadsheet would run as a formula gets a "'" in front; maps and lists are JSON.
+    In CSV, text that a spreadsheet would run as a formula gets a "'" in front, characters that act instead
+    of being seen are named, and maps and lists are JSON.
     """
     if kind not in FORMATS:
         raise InvalidInputError(f"format {kind!r} is not known; one of {', '.join(FORMATS)}", field="format")
@@ -68,7 +74,7 @@ def _flat(table: pa.Table) -> pa.Table:
 
 
 def _safe_name(name: str) -> str:
-    return str(without_formulas(pa.chunked_array([[name]]))[0])
+    return str(without_formulas(pa.chunked_array([[visible_lines(name)]]))[0])
 
 
 def _flat_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -77,12 +83,20 @@ def _flat_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return without_formulas(column)
+        return without_formulas(_seen(column))
     return column
 
 
+def _seen(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    acting = pc.match_substring_regex(column, _ACTING)
+    if not pc.any(acting).as_py():
+        return column
+    seen = [None if text is None else visible_lines(text) for text in column.to_pylist()]
+    return pa.chunked_array([pa.array(seen, column.type)])
+
+
 def _json(value: Any) -> str | None:
-    return None if value is None else msgspec.json.encode(_plain(value)).decode()
+    return None if value is None else visible_json(msgspec.json.encode(_plain(value)).decode())
 
 
 def _plain(value: Any) -> Any:

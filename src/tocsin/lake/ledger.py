@@ -18,12 +18,14 @@ class Synced(msgspec.Struct, frozen=True, kw_only=True):
     """The last synced version of a table and of its newest synced checkpoint (-1 = none).
 
     `writers` names all writers that ever committed to it; how far they got stands in the table's log,
-    which can be asked about a writer but does not list them.
+    which can be asked about a writer but does not list them. `entries` has the hash of every file of that log
+    since the checkpoint, by name; it is empty where an older Tocsin wrote last.
     """
 
     version: int
     checkpoint: int = -1
     writers: tuple[str, ...] = ()
+    entries: dict[str, str] = {}
 
 
 class _Content(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,4 +68,8 @@ def _read(path: Path) -> dict[str, Synced]:
 
 
 def _hash(content: _Content) -> str:
-    return xxhash.xxh3_128_hexdigest(msgspec.json.encode(content, order="sorted"))
+    plain = msgspec.to_builtins(content)
+    for table in plain["tables"].values():
+        if not table["entries"]:  # as it was before there were any
+            del table["entries"]
+    return xxhash.xxh3_128_hexdigest(msgspec.json.encode(plain, order="sorted"))

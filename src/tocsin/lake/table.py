@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 import pyarrow as pa
+import xxhash
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction
@@ -41,10 +42,12 @@ class LakeTable:
         synced = ledger.get(spec.name)
         if synced is None:
             synced = self._create(ledger)
-        elif not read_only:
+        check_entries(self.folder / _LOG, synced.entries, may_lack=read_only)
+        if not read_only:
             forget_unsynced(self.folder / _LOG, synced)
         self._checkpoint = synced.checkpoint
-        self._delta = DeltaTable(self.folder, version=synced.version)
+        self._entries = dict(synced.entries)
+        self._delta = self._opened(synced)
         self._writers = {name: int(self._delta.transaction_version(name) or 0) for name in synced.writers}
         self.files: dict[str, LakeFile] = {entry.path: entry for entry in self._current_files()}
 
@@ -52,7 +55,10 @@ class LakeTable:
     def synced(self) -> Synced:
         """What the ledger must remember now."""
         return Synced(
-            version=self._delta.version(), checkpoint=self._checkpoint, writers=tuple(sorted(self._writers))
+            version=self._delta.version(),
+            checkpoint=self._checkpoint,
+            writers=tuple(sorted(self._writers)),
+            entries=dict(self._entries),
         )
 
     @property
@@ -112,6 +118,7 @@ class LakeTable:
                 ) from error
             raise StorageUnavailableError(f"{entry} can't be written: {error}", retry_after_s=10) from error
         sync_file(entry)
+        self._entries[entry.name] = hash_of(entry)
         self._delta.update_incremental()
 
     def _add_action(self, entry: LakeFile, now_ms: int, data_change: bool) -> AddAction:
@@ -128,8 +135,10 @@ class LakeTable:
         """Sum up the log, so that opening stays fast; delta-rs writes it, it counts once it is synced."""
         self._delta.create_checkpoint()
         version = self._delta.version()
-        for path in sorted((self.folder / _LOG).glob(f"{version:020d}.checkpoint*")):
+        written = sorted((self.folder / _LOG).glob(f"{version:020d}.checkpoint*"))
+        for path in written:
             sync_file(path)
+        self._entries = {path.name: hash_of(path) for path in written}
         sync_file(self.folder / _LOG / "_last_checkpoint")
         self._checkpoint = version
         self._delta.cleanup_metadata()
@@ -143,11 +152,20 @@ class LakeTable:
         shutil.rmtree(self.folder / _LOG, ignore_errors=True)
         make_directory(self.folder)
         DeltaTable.create(self.folder, self._schema, partition_by=list(self.spec.partition_by))
-        sync_file(self.folder / _LOG / f"{0:020d}.json")
+        first = self.folder / _LOG / f"{0:020d}.json"
+        sync_file(first)
         sync_directory(self.folder)
-        synced = Synced(version=0)
+        synced = Synced(version=0, entries={first.name: hash_of(first)})
         ledger.record({self.spec.name: synced})
         return synced
+
+    def _opened(self, synced: Synced) -> DeltaTable:
+        """The table as delta-rs reads it; damaged files have been found before, since it may panic."""
+        try:
+            return DeltaTable(self.folder, version=synced.version)
+        except (DeltaError, OSError, ValueError) as error:
+            first_line = str(error).partition("\n")[0]  # below it come addresses of machine code
+            raise CorruptError(f"{self.folder / _LOG} can't be read: {first_line}") from error
 
     def _current_files(self) -> Iterable[LakeFile]:
         actions = pa.table(self._delta.get_add_actions(flatten=True))
@@ -175,6 +193,29 @@ def forget_unsynced(log: Path, synced: Synced) -> None:
 def _is_later(name: str) -> bool:
     """Whether it is more than the first entry of a table, or a draft of that, which a crash has left."""
     return name.split("#", maxsplit=1)[0] != f"{0:020d}.json"
+
+
+def hash_of(path: Path) -> str:
+    """The xxh3_128 of a file's bytes."""
+    return xxhash.xxh3_128_hexdigest(path.read_bytes())
+
+
+def check_entries(log: Path, entries: Mapping[str, str], *, may_lack: bool) -> None:
+    """CorruptError names a file that is not as it was written, or is gone, unless it `may_lack`."""
+    for name, expected in entries.items():
+        path = log / name
+        try:
+            found = hash_of(path)
+        except FileNotFoundError as error:
+            if may_lack:  # beside a writer, which sums the log up and drops what it does not need any more
+                continue
+            raise CorruptError(
+                f"{log} lacks entry {int(name[:20])} ({name}), which was synced: restore the lake"
+            ) from error
+        except OSError as error:
+            raise CorruptError(f"{path} can't be read: {error.strerror}") from error
+        if found != expected:
+            raise CorruptError(f"{path} does not match its hash: restore the lake from a backup")
 
 
 def _log_files(log: Path) -> list[Path]:

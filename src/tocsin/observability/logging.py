@@ -12,6 +12,7 @@ from opentelemetry import trace
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from tocsin.observability.redaction import redact_fields, redact_text
+from tocsin.visible import visible, visible_json
 
 
 def configure_logging(level: str = "info", form: str = "auto", stream: TextIO | None = None) -> None:
@@ -64,8 +65,12 @@ def _rendering(console: bool, stream: TextIO) -> list[Processor]:
     if console:
         # rich's tracebacks show local variables, which may be credentials
         plain = structlog.dev.plain_traceback
-        return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain)]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        return [_see_fields, structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain)]
+    return [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(ensure_ascii=False),
+        lambda _, __, line: visible_json(str(line)),
+    ]
 
 
 def _add_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -77,6 +82,14 @@ def _add_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 def _redact_fields(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return redact_fields(dict(event))
+
+
+def _see_fields(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Paths and names are anybody's, and a terminal obeys what it is shown."""
+    return {
+        name: visible(value) if isinstance(value, str) and name != "exception" else value
+        for name, value in event.items()
+    }
 
 
 def _redact_line(_: WrappedLogger, __: str, line: MutableMapping[str, Any] | str) -> str:

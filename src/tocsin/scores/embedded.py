@@ -11,8 +11,10 @@ import msgspec
 
 from tocsin.scores.abstract import AbnormalReading, AbnormalReadings, Findings
 from tocsin.storage.database import Tuning
+from tocsin.storage.hashing import check_row
 from tocsin.storage.readers import Readers
 from tocsin.storage.scripts import load_scripts
+from tocsin.storage.verify import RowReads, verify_rows
 from tocsin.storage.writer import Writer
 
 _MINUTE_MS: Final = 60_000
@@ -26,6 +28,7 @@ class EmbeddedAbnormalReadings(AbnormalReadings):
 
     def __init__(self, path: Path, *, readings_max: int = 200_000, vfs: str | None = None) -> None:
         tuning = Tuning(vfs=vfs)
+        self._name = path.name
         self._readings_max = readings_max
         self._writer = Writer(path, _SCRIPTS, tuning)
         self._readers = Readers(path, tuning)
@@ -47,7 +50,8 @@ class EmbeddedAbnormalReadings(AbnormalReadings):
         with self._readers.lend() as reader:
             rows: list[Any] = reader.execute(query, wanted).fetchall()
         names = AbnormalReading.__struct_fields__
-        return [AbnormalReading(**dict(zip(names, row, strict=True))) for row in rows]
+        intact = [check_row(row, f"{self._name}: a reading of {row[2]}") for row in rows]
+        return [AbnormalReading(**dict(zip(names, row, strict=True))) for row in intact]
 
     def count(self, tenant: str, *, after_ms: int, through_ms: int) -> int:
         if through_ms <= after_ms:
@@ -57,6 +61,16 @@ class EmbeddedAbnormalReadings(AbnormalReadings):
         with self._readers.lend() as reader, reader:
             total += _count(reader, tenant, after_ms, through_ms)
         return total
+
+    def verify(self) -> list[str]:
+        """What is wrong with the stored bytes, in words; reads all of them."""
+        reads: RowReads = {
+            "all_readings": lambda row, place: check_row(row, f"{place}: reading of {row[2]} at {row[4]}"),
+            "all_minutes": lambda row, place: check_row(row, f"{place}: count of {row[2]} in {row[1]}"),
+            "all_kept": lambda row, place: check_row(row, f"{place}: oldest reading of {row[0]}"),
+            "all_positions": lambda row, place: check_row(row, f"{place}: position of {row[0]}"),
+        }
+        return verify_rows(self._readers, self._name, reads, _QUERIES)
 
     def close(self) -> None:
         self._readers.close()

@@ -60,11 +60,12 @@ class Health:
         self._commits = commits
         self._lake = lake
         self._inbox = inbox
+        self._failing: frozenset[str] = frozenset()
         self._probes: dict[str, Probe] = {"log": self._log_answers, "inbox": self._inbox_answers, **probes}
 
     def readiness(self) -> Readiness:
         """Every check, made now; blocks as long as the slowest probe."""
-        checks = tuple(_checked(name, probe) for name, probe in self._probes.items())
+        checks = tuple(self._checked(name, probe) for name, probe in self._probes.items())
         return Readiness(ready=all(check.ok for check in checks), checks=checks)
 
     def partitions(self) -> Sequence[PartitionState]:
@@ -79,6 +80,20 @@ class Health:
             )
             for partition in range(self._log.partitions)
         ]
+
+    def _checked(self, name: str, probe: Probe) -> Check:
+        """A check; the log gets a line when it begins to fail and one when that is over."""
+        try:
+            check = Check(name=name, ok=True, detail=probe())
+        except (TocsinError, OSError) as error:
+            detail = error.detail if isinstance(error, TocsinError) else "fails"
+            check = Check(name=name, ok=False, detail=detail)
+            if name not in self._failing:
+                _log.warning("not_ready", check=name, reason=str(error))
+        if check.ok and name in self._failing:
+            _log.info("ready_again", check=name)
+        self._failing = self._failing - {name} if check.ok else self._failing | {name}
+        return check
 
     def _log_answers(self) -> str:
         ends = [self._log.end(partition) for partition in range(self._log.partitions)]
@@ -101,11 +116,3 @@ def disk_probe(folder: Path) -> Probe:
         return f"{free >> 30} GiB free"
 
     return probe
-
-
-def _checked(name: str, probe: Probe) -> Check:
-    try:
-        return Check(name=name, ok=True, detail=probe())
-    except (TocsinError, OSError) as error:
-        _log.warning("not_ready", check=name, exc_info=error)
-        return Check(name=name, ok=False, detail=str(error) if isinstance(error, TocsinError) else "fails")

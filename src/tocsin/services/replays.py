@@ -9,6 +9,7 @@ from typing import Any, Final
 from tocsin.storage.database import Tuning
 from tocsin.storage.readers import Readers
 from tocsin.storage.scripts import load_scripts
+from tocsin.storage.verify import verify_rows
 from tocsin.storage.writer import Writer
 
 _SCRIPTS: Final = load_scripts("tocsin.services", "replays")
@@ -34,6 +35,10 @@ class Replays:
             wanted = {"tenant": tenant, "first": first, "last": last}
             rows: list[Any] = reader.execute(_QUERIES["marked"], wanted).fetchall()
         return dict(rows)
+
+    def verify(self) -> list[str]:
+        """What is wrong with the file, in words; reads all of it."""
+        return verify_rows(self._readers, "replays.db", {}, _QUERIES)
 
     def close(self) -> None:
         """Close; idempotent."""

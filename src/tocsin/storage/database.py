@@ -14,6 +14,7 @@ import apsw
 from tocsin.errors import StorageUnavailableError, TocsinError
 from tocsin.storage.faults import storage_faults
 from tocsin.storage.files import make_directory, sync_directory, sync_written
+from tocsin.storage.hashing import row_hash
 from tocsin.storage.scripts import Scripts
 from tocsin.storage.wal import check_tail
 
@@ -106,6 +107,9 @@ def migrate(connection: apsw.Connection, scripts: Scripts) -> None:
 
 
 def _configure(connection: apsw.Connection, tuning: Tuning) -> None:
+    connection.create_scalar_function(
+        "row_hash", lambda *columns: row_hash(columns), deterministic=True, flags=apsw.SQLITE_INNOCUOUS
+    )
     connection.set_busy_timeout(10_000)
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
     connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)

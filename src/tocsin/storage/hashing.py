@@ -11,7 +11,10 @@ from tocsin.errors import CorruptError
 
 
 def row_hash(columns: tuple[Any, ...]) -> bytes:
-    """xxh3_128 over the columns in a form that keeps their types and borders apart."""
+    """xxh3_128 over the columns in a form that keeps their types and borders apart.
+
+    SQL knows it as `row_hash(…)`, for triggers that hash whatever way a row was changed.
+    """
     return xxhash.xxh3_128_digest(msgspec.msgpack.encode(columns))
 
 

@@ -8,9 +8,11 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from tocsin import __version__
+from tocsin.visible import visible
 from tocsin.web.assets import asset
 
 _MINUTE_S: Final = 60
@@ -87,6 +89,11 @@ def page(template: str, http_status: int = 200, **values: Any) -> HTMLResponse:
     return HTMLResponse(html, http_status)
 
 
+def _seen(value: Any) -> Any:
+    """Text from outside as it can be seen; what a template or macro made stays as it is."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def _datetime(ms: int) -> datetime:
     return datetime.fromtimestamp(min(max(ms, _EARLIEST_MS), _LATEST_MS) / 1000, UTC)
 
@@ -97,6 +104,7 @@ _LATEST_MS: Final = 253_402_300_799_000
 _ENVIRONMENT: Final = Environment(
     loader=PackageLoader("tocsin.web"),
     autoescape=True,
+    finalize=_seen,
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from tocsin.api.cursor import encode_cursor
 from tocsin.api.limits import RequestLimits
 from tocsin.errors import StorageUnavailableError
 from tocsin.model import Severity
+from tocsin.observability.logging import configure_logging
 from tocsin.scores.abstract import Findings
 from tocsin.services.health import disk_probe
 
@@ -382,6 +385,26 @@ async def test_readiness_says_which_check_fails(world: World) -> None:
         failing = [check for check in answer.json()["checks"] if not check["ok"]]
         assert [check["name"] for check in failing] == ["disk"]
         assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_not_being_ready_is_one_line_in_the_log(world: World) -> None:
+    """However often it is asked, the log gets one line at the beginning and one at the end, no traceback."""
+
+    def broken() -> str:
+        raise StorageUnavailableError("the data folder can't be written")
+
+    stream = io.StringIO()
+    configure_logging("info", "json", stream)
+    async with world.client() as client:
+        world.services.health._probes["disk"] = broken
+        for _ in range(3):
+            await client.get("/readyz")
+        world.services.health._probes["disk"] = lambda: "fine"
+        await client.get("/readyz")
+    configure_logging("warning", "json")
+    found = [json.loads(line) for line in stream.getvalue().splitlines() if "health" in line]
+    assert [line["event"] for line in found] == ["not_ready", "ready_again"]
+    assert "exception" not in found[0]
 
 
 async def test_metrics_name_routes_not_devices(world: World) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html.parser import HTMLParser
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from tests.http_kit import FOREIGN, World
 from tocsin.access.principal import Role
 from tocsin.services.sessions import SESSION_COOKIE, SESSION_S
+from tocsin.visible import visible_lines
 
 pytestmark = pytest.mark.anyio
 
@@ -170,6 +172,17 @@ async def test_names_are_escaped_wherever_they_are_shown(world: World) -> None:
         device = await client.get(link[1])
     assert device.status_code == 200
     assert "<script>alert" not in device.text
+
+
+async def test_characters_that_act_are_named(world: World) -> None:
+    """Overrides of direction and controls in names are shown as what they are, on every page."""
+    name = "pump\u202e7\x1b[2J\x9b\u2066"
+    anomaly = world.find_anomaly(name, explanation=f"temperature of {name} is high")
+    async with signed_in(world) as client:
+        for path in ("/", f"/anomalies/{quote(anomaly, safe='')}", f"/devices/{quote(name, safe='')}"):
+            text = (await client.get(path)).text
+            assert visible_lines(text) == text
+            assert "pump\\u202e7\\u001b[2J" in text
 
 
 async def test_another_tenants_pages_are_not_here(world: World) -> None:

@@ -50,6 +50,13 @@ function follow() {
     waiting = waiting || setTimeout(() => reload().catch(() => show("waiting", "Reconnecting")), RELOAD_DELAY_MS);
   }
 
+  // Characters that act instead of being seen, as the server names them on its pages.
+  function visible(text) {
+    const acting =
+      /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+    return text.replace(acting, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  }
+
   function listen() {
     const stream = new EventSource("/v1/stream");
     stream.addEventListener("open", () => {
@@ -59,7 +66,7 @@ function follow() {
     stream.addEventListener("anomaly", (event) => {
       const { change, anomaly } = JSON.parse(event.data);
       if (change.kind === "opened" || change.kind === "reopened") {
-        announcer.textContent = `Anomaly on ${anomaly.device}: ${anomaly.explanation}`;
+        announcer.textContent = visible(`Anomaly on ${anomaly.device}: ${anomaly.explanation}`);
       }
       soon();
     });

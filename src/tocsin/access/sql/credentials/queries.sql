@@ -11,7 +11,7 @@ VALUES (:key_id, :tenant, :kind, :name, :roles, :devices, :patterns, :all_device
         :created_by, :expires_ms, :revoked_ms, :last_used_ms, :secret_sha256)
 -- name: find
 SELECT key_id, tenant, kind, name, roles, devices, patterns, all_devices, created_ms, created_by,
-       expires_ms, revoked_ms, last_used_ms, secret_sha256
+       expires_ms, revoked_ms, last_used_ms, secret_sha256, hash
 FROM credential WHERE key_id = :key_id
 -- name: revoked
 SELECT revoked_ms FROM credential WHERE key_id = :key_id
@@ -27,3 +27,9 @@ WHERE key_id = :key_id AND tenant = :tenant
 RETURNING revoked_ms
 -- name: used
 UPDATE credential SET last_used_ms = max(coalesce(last_used_ms, 0), :ms) WHERE key_id = :key_id
+-- name: all_tenants
+SELECT name, created_ms, hash FROM tenant
+-- name: all_credentials
+SELECT key_id, tenant, kind, name, roles, devices, patterns, all_devices, created_ms, created_by,
+       expires_ms, revoked_ms, last_used_ms, secret_sha256, hash
+FROM credential

@@ -65,12 +65,18 @@ SELECT coalesce(max(sequence), 0) FROM change
 -- name: anomaly
 SELECT id, tenant, application, device, parameters, detectors, severity, condition, handling,
        started_ms, last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
-       peak_score, episodes, seen_at_ms
+       peak_score, episodes, seen_at_ms, hash IS row_hash(
+          id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
+          last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
+          peak_score, episodes, handling, seen_at_ms, assignee)
 FROM anomaly WHERE id = :id AND tenant = :tenant
 -- name: page
 SELECT id, tenant, application, device, parameters, detectors, severity, condition, handling,
        started_ms, last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
-       peak_score, episodes, seen_at_ms
+       peak_score, episodes, seen_at_ms, hash IS row_hash(
+          id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
+          last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
+          peak_score, episodes, handling, seen_at_ms, assignee)
 FROM anomaly
 WHERE tenant = :tenant AND updated_sequence < :before_sequence
   AND (:application IS NULL OR application = :application)
@@ -85,7 +91,10 @@ LIMIT :limit
 -- name: page_of_device
 SELECT id, tenant, application, device, parameters, detectors, severity, condition, handling,
        started_ms, last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
-       peak_score, episodes, seen_at_ms
+       peak_score, episodes, seen_at_ms, hash IS row_hash(
+          id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
+          last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
+          peak_score, episodes, handling, seen_at_ms, assignee)
 FROM anomaly
 WHERE tenant = :tenant AND device = :device AND updated_sequence < :before_sequence
   AND (:application IS NULL OR application = :application)
@@ -106,3 +115,15 @@ WHERE sequence > :after ORDER BY sequence LIMIT :limit
 -- name: changes_of_tenant
 SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail FROM change
 WHERE tenant = :tenant AND sequence > :after ORDER BY sequence LIMIT :limit
+-- name: all_episodes
+SELECT tenant, id, anomaly_id, application, device, parameter, detector, severity, started_ms,
+       last_abnormal_ms, ends_ms, score, explanation, retracted, folded_at, hash
+FROM episode
+-- name: all_anomalies
+SELECT id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
+       last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
+       peak_score, episodes, handling, seen_at_ms, assignee, hash
+FROM anomaly
+-- name: all_changes
+SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail, hash
+FROM change

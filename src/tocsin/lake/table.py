@@ -118,8 +118,8 @@ class LakeTable:
                 ) from error
             raise StorageUnavailableError(f"{entry} can't be written: {error}", retry_after_s=10) from error
         sync_file(entry)
-        self._entries[entry.name] = hash_of(entry)
         self._delta.update_incremental()
+        self._entries[entry.name] = hash_of(entry)
 
     def _add_action(self, entry: LakeFile, now_ms: int, data_change: bool) -> AddAction:
         return AddAction(

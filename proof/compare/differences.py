@@ -61,12 +61,12 @@ class Found:
 def differences(model: Expected, found: Found) -> list[str]:
     """Every kind of difference, with its first few examples."""
     lines = [
-        *_apart("counts", _terms(model.counts), _terms(found.counts)),
-        *_apart("status", model.statuses, found.statuses),
-        *_apart("verdict", model.verdicts, found.verdicts),
-        *_apart("final verdict", model.final, found.final),
-        *_apart("episode", dict(enumerate(model.episodes)), dict(enumerate(found.episodes))),
-        *_apart("digest", model.digests, found.digests),
+        *apart("counts", _terms(model.counts), _terms(found.counts)),
+        *apart("status", model.statuses, found.statuses),
+        *apart("verdict", model.verdicts, found.verdicts),
+        *apart("final verdict", model.final, found.final),
+        *apart("episode", dict(enumerate(model.episodes)), dict(enumerate(found.episodes))),
+        *apart("digest", model.digests, found.digests),
     ]
     if model.pending != found.pending:
         lines.append(f"pending: {model.pending} expected, {found.pending} found")
@@ -77,7 +77,7 @@ def _terms(counts: dict[str, Counter[str]]) -> dict[tuple[str, str], int]:
     return {(tenant, name): number for tenant in counts for name, number in counts[tenant].items() if number}
 
 
-def _apart(kind: str, expected: Mapping[Any, object], found: Mapping[Any, object]) -> Iterator[str]:
+def apart(kind: str, expected: Mapping[Any, object], found: Mapping[Any, object]) -> Iterator[str]:
     """Values whose text differs: that shows every bit of a number and takes NaN as equal to NaN."""
     keys = [key for key in {**expected, **found} if repr(expected.get(key)) != repr(found.get(key))]
     for key in keys[:SHOWN_MAX]:

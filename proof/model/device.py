@@ -115,8 +115,10 @@ class Device:
         return [self._publish(of_device(self.key, self.stream, "silent", started_ms, None))]
 
     def _series(self, application: str, parameter: str) -> Series:
-        key = Key(self.tenant, application, self.name, parameter)
-        return self.series.setdefault((application, parameter), Series(key))
+        if (application, parameter) not in self.series:
+            key = Key(self.tenant, application, self.name, parameter)
+            self.series[application, parameter] = Series(key)
+        return self.series[application, parameter]
 
     def _publish(self, episode: Episode) -> Episode:
         if episode.end_ms is not None:

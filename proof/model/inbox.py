@@ -133,3 +133,16 @@ def _anomaly(group: _Group, version: int) -> Anomaly:
         peak_score=max(episode.score for episode in counted),
         episodes=tuple(episode.id for episode in reversed(counted))[:NAMED_MAX],
     )
+
+
+def in_time(episodes: Iterable[Episode]) -> list[Episode]:
+    """In the order of the time of the data, as a backtest folds them: by the end, or while it lasts by the
+    later of opening and last abnormal reading, but no state before an earlier one of the same episode."""
+    moments: dict[str, int] = {}
+    ordered = []
+    for episode in episodes:
+        lasting_ms = max(episode.opened_ms, episode.last_abnormal_ms)
+        moment = lasting_ms if episode.end_ms is None else episode.end_ms
+        moments[episode.id] = max(moment, moments.get(episode.id, moment))
+        ordered.append((moments[episode.id], episode.id, episode))
+    return [episode for _, _, episode in sorted(ordered, key=lambda item: item[:2])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from proof.model.corrections import correct
 from proof.model.device import Device, Taken
@@ -19,12 +20,20 @@ Place = tuple[int, int, str]
 """A reading: (partition, offset of its event, parameter)."""
 
 
+class Reading(NamedTuple):
+    """What a reading says."""
+
+    device: str
+    ts: int
+    value: float
+
+
 @dataclass(slots=True)
 class Expected:
     """What a log must lead to, as `expected` finds it.
 
     - `counts`: by tenant, the terms of the conservation law and what corrections did; zeroes are left out.
-    - `statuses`: of each reading, as first given.
+    - `readings` and the `statuses` that they were first given.
     - `verdicts`: as first given, one for each scored reading and detector that runs. `final`: those that
       hold after corrections; a reading that a correction no longer scores keeps its first one.
     - `episodes`: each published state, in order: that of the log, within a partition.
@@ -34,6 +43,7 @@ class Expected:
     """
 
     counts: dict[str, Counter[str]] = field(default_factory=dict)
+    readings: dict[Place, Reading] = field(default_factory=dict)
     statuses: dict[Place, str] = field(default_factory=dict)
     verdicts: dict[tuple[Place, str], Verdict] = field(default_factory=dict)
     final: dict[tuple[Place, str], Verdict] = field(default_factory=dict)
@@ -51,15 +61,15 @@ class Expected:
         """As `tocsin digest` and a backtest print them."""
         return {name: combined(sums) for name, sums in self.sums.items()}
 
-    def anomalies(self, correlation_ms: int = 600_000, recurrence_ms: int = 86_400_000) -> list[Anomaly]:
-        """What an inbox shows that folds the episodes in their order."""
-        inbox = Inbox(correlation_ms, recurrence_ms)
-        inbox.fold(self.episodes)
+    def anomalies(self, episodes: Iterable[Episode] | None = None) -> list[Anomaly]:
+        """What an inbox with the default windows shows that folds the episodes in their order, or in this."""
+        inbox = Inbox()
+        inbox.fold(self.episodes if episodes is None else episodes)
         return inbox.anomalies()
 
 
-def expected(records: Iterable[Record]) -> Expected:
-    """What these records must lead to.
+def expected(records: Iterable[Record], *, correct_at_end: bool = False) -> Expected:
+    """What these records must lead to; `correct_at_end`: after a correction of every device in need.
 
     They come in the order of their offsets within each partition; partitions may be mixed. A control record
     acts in its own partition, as in a log that holds a copy in each.
@@ -69,6 +79,8 @@ def expected(records: Iterable[Record]) -> Expected:
     for record in records:
         partitions.setdefault(record.partition, _Partition(result)).apply(record)
     for partition in partitions.values():
+        if correct_at_end:
+            partition.correct_all()
         partition.finish()
     return result
 
@@ -108,6 +120,12 @@ class _Partition:
             case Correct():
                 self._correct(record)
 
+    def correct_all(self) -> None:
+        """Correct every device that has late readings."""
+        for name, tenant in self._tenants.items():
+            for device in [device for device in tenant.devices.values() if device.dirty]:
+                self._correct_device(name, device.name)
+
     def finish(self) -> None:
         """Add the digests of what is known at the end."""
         for tenant in self._tenants.values():
@@ -144,8 +162,10 @@ class _Partition:
         self._publish(event, taken)
 
     def _publish(self, event: Event, taken: Taken) -> None:
-        for (name, _), status in zip(event.readings, taken.statuses, strict=True):
-            self._result.statuses[event.partition, event.offset, name] = status
+        for (name, value), status in zip(event.readings, taken.statuses, strict=True):
+            place = (event.partition, event.offset, name)
+            self._result.readings[place] = Reading(event.device, event.ts, value)
+            self._result.statuses[place] = status
         self._hold(event, taken, self._result.verdicts)
         self._hold(event, taken, self._result.final)
         self._result.episodes += taken.episodes
@@ -179,17 +199,20 @@ class _Partition:
                 spans.append((record.offset, float("inf")))
 
     def _correct(self, record: Correct) -> None:
-        tenant = self._tenant(record.tenant)
         for name in record.devices:
-            if name not in tenant.devices:
-                continue
-            live, events = tenant.devices[name], tenant.events[name]
-            done = correct(live, events, lambda offset, name=name: tenant.quarantined(name, offset))  # type: ignore[misc]
-            tenant.devices[name] = done.device
-            self._result.episodes += done.revisions
-            for event, taken in done.derived:
-                self._hold(event, taken, self._result.final)
-            counts = self._counts(record.tenant)
-            counts["corrections"] += 1
-            counts["corrected_readings"] += sum(taken.statuses.count("scored") for _, taken in done.derived)
-            counts["revised_episodes"] += len(done.revisions)
+            self._correct_device(record.tenant, name)
+
+    def _correct_device(self, tenant_name: str, name: str) -> None:
+        tenant = self._tenant(tenant_name)
+        if name not in tenant.devices:
+            return
+        live, events = tenant.devices[name], tenant.events[name]
+        done = correct(live, events, lambda offset: tenant.quarantined(name, offset))
+        tenant.devices[name] = done.device
+        self._result.episodes += done.revisions
+        for event, taken in done.derived:
+            self._hold(event, taken, self._result.final)
+        counts = self._counts(tenant_name)
+        counts["corrections"] += 1
+        counts["corrected_readings"] += sum(taken.statuses.count("scored") for _, taken in done.derived)
+        counts["revised_episodes"] += len(done.revisions)

@@ -54,7 +54,7 @@ class Results:
             digest_raw=digests["raw"],
             digest_scored=digests["scored"],
             digest_final=digests["final"],
-            episodes=len({episode.id for episode in self.episodes if not episode.retracted}),
+            episodes=_valid(self.episodes),
             anomalies=_write_anomalies(out / "anomalies.ndjson", tenant, self.episodes, inbox),
             verdict_rows=self.verdict_rows,
             rows=rows,
@@ -65,11 +65,17 @@ class Results:
         return summary
 
 
+def _valid(episodes: Sequence[Episode]) -> int:
+    """How many episodes are left that no correction has retracted."""
+    newest = {episode.id: episode for episode in episodes}
+    return sum(not episode.retracted for episode in newest.values())
+
+
 def _write_anomalies(path: Path, tenant: str, episodes: Sequence[Episode], inbox: Inbox) -> int:
     """Fold the episodes in the order of their time and write one anomaly a line, oldest first."""
-    ordered = sorted(episodes, key=_moment)
-    folded = [OutboxRow(sequence, episode) for sequence, episode in enumerate(ordered, 1)]
-    inbox.fold(folded, now_ms=max((_moment(episode)[0] for episode in ordered), default=0))
+    dated = _in_time(episodes)
+    folded = [OutboxRow(sequence, episode) for sequence, (_, _, episode) in enumerate(dated, 1)]
+    inbox.fold(folded, now_ms=max((moment_ms for moment_ms, _, _ in dated), default=0))
     anomalies = sorted(_all(tenant, inbox), key=lambda anomaly: (anomaly.started_ms, anomaly.id))
     with path.open("wb") as stream:
         stream.writelines(msgspec.json.encode(anomaly) + b"\n" for anomaly in anomalies)
@@ -83,6 +89,17 @@ def _all(tenant: str, inbox: Inbox) -> Iterator[Anomaly]:
         before = page[-1].updated_sequence
 
 
-def _moment(episode: Episode) -> tuple[int, str, int]:
-    """When a state of an episode came about, in the time of the data."""
-    return (episode.end_ms or max(episode.opened_ms, episode.last_abnormal_ms), episode.id, episode.revision)
+def _in_time(episodes: Sequence[Episode]) -> list[tuple[int, str, Episode]]:
+    """The states by (moment, id), in the time of the data.
+
+    No state comes before an earlier one of the same episode, though a correction may end it earlier and a
+    wrong clock ends before it began.
+    """
+    newest: dict[str, int] = {}
+    dated = []
+    for episode in episodes:
+        lasting_ms = max(episode.opened_ms, episode.last_abnormal_ms)
+        moment_ms = lasting_ms if episode.end_ms is None else episode.end_ms
+        newest[episode.id] = max(moment_ms, newest.get(episode.id, moment_ms))
+        dated.append((newest[episode.id], episode.id, episode))
+    return sorted(dated, key=lambda item: item[:2])

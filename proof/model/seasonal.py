@@ -14,12 +14,14 @@ from proof.model.watch import Watch
 HOUR_MS = 3_600_000
 HUGE = 1e120
 TINY = 1e-150
+STRAYED = "strayed"
 DEFAULTS = {
     "limit": 6.4,
     "ready_readings": 20.0,
     "warm_visits": 3.0,
     "memory": 1000.0,
     "level_gain": 0.02,
+    "stray_limit": 4.0,
     "hold_s": 86_400.0,
 }
 
@@ -110,6 +112,9 @@ class Seasonal:
     watch: Watch = field(default_factory=Watch)
     held: tuple[float, float] = (0.0, 0.0)
     run: int = 0
+    usual_scale: float = 0.0
+    hours: int = 0
+    strayed: bool = False
 
     def step(self, rules: Settings, parameter: str, ts: int, value: float, offset_ms: int) -> Score:
         """Judge a reading, then learn from it."""
@@ -121,16 +126,16 @@ class Seasonal:
         centre, spread = self._expected()
         found = self._strangeness(x - centre, spread)
         score = Score()
-        if self.learnt >= rule["ready_readings"]:
+        if self.learnt >= int(rule["ready_readings"]):
             score = self._judge(rule, ts, centre, found)
         if score.verdict == ABNORMAL:
             if not self.watch.on:
                 efolds = self.limit + 3.5
                 self.held = (self.tail.limit(efolds), self.smooth_tail.limit(efolds))
                 self.run = 0
-            self.run += 1
+            self.run += score.reason != STRAYED
         self.watch.follow(rules, ts, score.verdict)
-        self._learn(rule, ts, x, found, score.verdict)
+        self._learn(rule, ts, x, found, score)
         return score
 
     def _expected(self) -> tuple[float, float]:
@@ -148,6 +153,9 @@ class Seasonal:
             self.mean = self.last = x
         elif self.visit.count:
             self._leave_hour(rule, self.visit)
+        self.strayed = False
+        if self.centre is not None and self.learnt >= 100:
+            self._weigh_scale(rule, ts)
         local_ms = ts + offset_ms
         hours = local_ms // HOUR_MS
         at = (hours % 24, (hours // 24 + 3) % 7)
@@ -162,10 +170,10 @@ class Seasonal:
         self.visit = Visit(end_ms, offset_ms, at, x, day_mean, own.mean if own.visits else None)
         self.limit = rule["limit"] + 0.5 * _doublings(self.pace or 60.0)
         self.centre = None
-        if own.visits >= rule["warm_visits"]:
+        if own.visits >= int(rule["warm_visits"]):
             self.centre = own.mean + self.week_level
             self.spread = max(own.deviation, self._least_spread())
-        elif visits >= rule["warm_visits"] and day_mean is not None:
+        elif visits >= int(rule["warm_visits"]) and day_mean is not None:
             self.centre = day_mean + self.day_level
             self.spread = max(_pooled_deviation(day, day_mean, visits), self._least_spread())
             if not own.visits:
@@ -179,6 +187,19 @@ class Seasonal:
             self.week_level += (mean - visit.week_mean - self.week_level) * rule["level_gain"]
         self.pace = max(float(visit.count), self.pace + (visit.count - self.pace) * 0.1)
         self.cells[visit.cell].learn(mean, within)
+
+    def _weigh_scale(self, rule: dict[str, float], ts: int) -> None:
+        """Compare the scale with what it usually is at the end of an hour, then learn it."""
+        usual, distance = self._usual_distance(), self.scale
+        self.strayed = self.hours >= 48 and distance > rule["stray_limit"] * usual
+        lasting = self.watch.on and ts - self.watch.since_ms >= _ms(rule["hold_s"])
+        if self.hours >= 24 and not lasting:
+            distance = min(distance, 2.0 * usual)
+        self.usual_scale += (distance - self.usual_scale) * (1.0 / min(self.hours + 1, 100))
+        self.hours = min(self.hours + 1, 100)
+
+    def _usual_distance(self) -> float:
+        return max(self.usual_scale, 0.5 * self.quantum, TINY)
 
     def _strangeness(self, residual: float, spread: float) -> Judgement:
         most = self.tail.limit(self.limit) * spread
@@ -200,19 +221,22 @@ class Seasonal:
         lasts = found.z > z_limit or found.smooth_z > smooth_limit
         by_average = found.averaged > found.raw
         width = smooth_limit * found.unit if by_average else z_limit * found.spread
-        band = (centre, centre - width, centre + width)
-        if not sign and not lasts:
-            return Score(min(share, 1.0), *band, NORMAL)
         reason = ("smoothed" if by_average else "raw") + ("_young" if self.centre is None else "")
-        return Score(share + 0.1 if sign else 1.0 + 0.1 * (share / (1.0 + share)), *band, ABNORMAL, reason)
+        if sign or lasts:
+            return _abnormal(share + 0.1 if sign else _lasting(share), centre, width, reason)
+        if self.strayed:
+            width = rule["stray_limit"] * self._usual_distance()
+            return _abnormal(_lasting(self.scale / width), centre, width, STRAYED)
+        return Score(min(share, 1.0), centre, centre - width, centre + width, NORMAL)
 
-    def _learn(self, rule: dict[str, float], ts: int, x: float, found: Judgement, verdict: int) -> None:
+    def _learn(self, rule: dict[str, float], ts: int, x: float, found: Judgement, score: Score) -> None:
         change = abs(x - self.last)
         if change > 0.0:
             self.quantum = min(self.quantum, change) if self.quantum > 0.0 else change
         self.last = x
-        self._learn_strangeness(found, 1.0 / self.run if verdict == ABNORMAL else 1.0)
-        if verdict != ABNORMAL or ts - self.watch.since_ms >= _ms(rule["hold_s"]):
+        strange = score.verdict == ABNORMAL and score.reason != STRAYED
+        self._learn_strangeness(found, 1.0 / self.run if strange else 1.0)
+        if score.verdict != ABNORMAL or ts - self.watch.since_ms >= _ms(rule["hold_s"]):
             self._learn_value(rule, x)
 
     def _learn_strangeness(self, found: Judgement, weight: float) -> None:
@@ -229,12 +253,21 @@ class Seasonal:
 
     def _learn_value(self, rule: dict[str, float], x: float) -> None:
         self.learnt += 1
-        gain = 1.0 / self.learnt if self.learnt < rule["memory"] else 1.0 / rule["memory"]
+        gain = 1.0 / self.learnt if self.learnt < int(rule["memory"]) else 1.0 / rule["memory"]
         away = x - self.mean
         self.mean += gain * away
         self.variance = (1.0 - gain) * (self.variance + gain * (away * away))
         if self.visit is not None:
             self.visit.add(x)
+
+
+def _abnormal(score: float, centre: float, width: float, reason: str) -> Score:
+    return Score(score, centre, centre - width, centre + width, ABNORMAL, reason)
+
+
+def _lasting(share: float) -> float:
+    """Just above 1: it brings nothing new."""
+    return 1.0 + 0.1 * (share / (1.0 + share))
 
 
 def _pooled_deviation(day: list[Cell], mean: float, visits: int) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from proof.model.digest import Key, Sums, raw_hash
-from proof.model.episodes import Episode, Ledger, of_device, of_run
+from proof.model.episodes import Episode, Ledger, of_device, of_run, retracted
 from proof.model.health import Health
 from proof.model.ordering import Pace, SeriesOrder
 from proof.model.policy import Policy
@@ -160,10 +160,18 @@ class Device:
                 self.active_ms = event.ts
                 if "health" in rules.detectors:
                     self._tell(taken, event, "silent", self.newest_ms + int(limit_ms), event.ts)
+            elif self.silent:
+                self._withdraw_silence(event, taken)
             self.pace.learn(min(gap_ms, limit_ms) if self.pace.ready else gap_ms)
         self.newest_ms = event.ts
         self.silent, self.live = False, event.live
         self.stream = (event.application, event.version)
+
+    def _withdraw_silence(self, event: Event, taken: Taken) -> None:
+        """A tick revealed a silence, but the stamps show no gap: the device had kept its records."""
+        (lasting,) = [old for old in self.ledger.known if old.reason == "silent" and old.end_ms is None]
+        self.ledger.known.remove(lasting)
+        taken.episodes.append(retracted(lasting, (event.application, event.version)))
 
     def _order(self, series: Series, event: Event, value: float, taken: Taken) -> str:
         status = series.order.status(event.ts, value)

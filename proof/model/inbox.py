@@ -15,7 +15,7 @@ NAMED_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """What the inbox shows, without its sentence and what people did."""
+    """What the inbox shows, without its sentence, what people did and the version that grows with both."""
 
     id: str
     tenant: str
@@ -28,7 +28,6 @@ class Anomaly:
     started_ms: int
     last_abnormal_ms: int
     cleared_ms: int | None
-    version: int
     recurrences: int
     peak_score: float
     episodes: tuple[str, ...]
@@ -41,8 +40,6 @@ class _Group:
     id: str
     first: Episode
     episodes: dict[str, Episode] = field(default_factory=dict)
-    version: int = 0
-    shown: Anomaly | None = None
 
 
 @dataclass(slots=True)
@@ -62,12 +59,10 @@ class Inbox:
                 self.groups.append(group)
             if group is not None:
                 group.episodes[episode.id] = episode
-                self._show(group)
 
     def anomalies(self) -> list[Anomaly]:
         """All, by id."""
-        shown = [group.shown for group in self.groups if group.shown is not None]
-        return sorted(shown, key=lambda anomaly: anomaly.id)
+        return sorted(map(_anomaly, self.groups), key=lambda anomaly: anomaly.id)
 
     def _home(self, episode: Episode) -> _Group | None:
         for group in self.groups:
@@ -96,19 +91,12 @@ class Inbox:
         recurs = other.parameter == episode.parameter and gap_ms <= self.recurrence_ms
         return (1, gap_ms) if recurs else None
 
-    def _show(self, group: _Group) -> None:
-        """Reckon the anomaly anew; its version grows when that changes anything."""
-        after = _anomaly(group, group.version)
-        if after != group.shown:
-            group.version += 1
-            group.shown = _anomaly(group, group.version)
-
 
 def _end_ms(episode: Episode) -> int:
     return ENDLESS_MS if episode.end_ms is None else episode.end_ms
 
 
-def _anomaly(group: _Group, version: int) -> Anomaly:
+def _anomaly(group: _Group) -> Anomaly:
     everything = list(group.episodes.values())
     valid = [episode for episode in everything if not episode.retracted]
     counted = valid or everything
@@ -128,7 +116,6 @@ def _anomaly(group: _Group, version: int) -> Anomaly:
         started_ms=min(episode.started_ms for episode in counted),
         last_abnormal_ms=last_abnormal_ms,
         cleared_ms=None if active else cleared_ms,
-        version=version,
         recurrences=len(counted) - 1,
         peak_score=max(episode.score for episode in counted),
         episodes=tuple(episode.id for episode in reversed(counted))[:NAMED_MAX],

@@ -7,6 +7,8 @@ its score and its band, every published state of every episode in its order, ano
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,18 +18,30 @@ from proof.compare.differences import Found, differences
 from proof.model import expected
 from tests.kit import LogHistory
 from tests.model_kit import logs
+from tocsin.commit.abstract import OutboxRow
+from tocsin.inbox.abstract import AnomalyQuery
+from tocsin.inbox.embedded import EmbeddedInbox
 from tocsin.log.abstract import Record
+from tocsin.model import Episode
 from tocsin.processing.processor import process
 from tocsin.processing.state import PartitionState
 
 
-def compare(records: list[Record], cuts: list[int]) -> list[str]:
-    """Process a log in pieces that end after the records numbered in `cuts`; what differs from the model."""
+def processed(records: list[Record], cuts: list[int]) -> tuple[Found, list[Episode]]:
+    """What the product makes of a log that is cut after the records numbered in `cuts`."""
     state, found, history = PartitionState(0), Found(), LogHistory(records)
+    episodes: list[Episode] = []
     for first, last in pairwise([0, *sorted({cut for cut in cuts if cut < len(records)}), len(records)]):
-        found.take(0, process(records[first:last], state, history))
+        output = process(records[first:last], state, history)
+        found.take(0, output)
+        episodes += output.episodes
     found.close([state])
-    return differences(expected(plain.records(records)), found)
+    return found, episodes
+
+
+def compare(records: list[Record], cuts: list[int]) -> list[str]:
+    """What differs between the product and the model."""
+    return differences(expected(plain.records(records)), processed(records, cuts)[0])
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -35,3 +49,24 @@ def compare(records: list[Record], cuts: list[int]) -> list[str]:
 def test_what_is_said_of_a_log_is_what_the_model_says(records: list[Record], cuts: list[int]) -> None:
     """Statuses, verdicts, episodes, counts and digests of any log are those of the model."""
     assert compare(records, cuts) == []
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(records=logs(), size=st.sampled_from((1, 3, 1000)))
+def test_what_the_inbox_shows_is_what_the_model_says(records: list[Record], size: int) -> None:
+    """Folded in the order of the log, a few or all at once, episodes become the anomalies of the model."""
+    _, episodes = processed(records, [])
+    rows = [OutboxRow(sequence, episode) for sequence, episode in enumerate(episodes, 1)]
+    with TemporaryDirectory() as folder:
+        inbox = EmbeddedInbox(Path(folder) / "inbox.db")
+        try:
+            for first in range(0, len(rows), size):
+                inbox.fold(rows[first : first + size], now_ms=0)
+            found = [
+                plain.anomaly(anomaly)
+                for tenant in ("t", "u")
+                for anomaly in inbox.anomalies(AnomalyQuery(tenant, limit=10_000))
+            ]
+        finally:
+            inbox.close()
+    assert sorted(found, key=lambda anomaly: anomaly.id) == expected(plain.records(records)).anomalies()

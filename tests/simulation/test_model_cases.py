@@ -131,6 +131,14 @@ def test_a_silence_ends_though_its_limit_was_changed_meanwhile() -> None:
     assert ended.end_ms == START_MS + 400 * MINUTE_MS
 
 
+def test_a_silence_is_withdrawn_when_the_device_had_kept_its_events() -> None:
+    """Cut off for hours, a device sends everything with its own stamps: there was no gap."""
+    tick = Tick(now_ms=START_MS + 300 * MINUTE_MS)
+    begun, withdrawn = agreed(log(varying(0, 30), tick, varying(30, 300)))
+    assert (begun.id, begun.reason, begun.end_ms) == (withdrawn.id, "silent", None)
+    assert (withdrawn.retracted, withdrawn.revision) == (True, 1)
+
+
 def test_too_late_is_too_late_after_an_update_too() -> None:
     """A new version of the software begins no new series: what is 31 days late takes no part."""
     old = [replace(sent, version="2", ts=sent.ts - 31 * DAY_MS) for sent in varying(3, 5)]

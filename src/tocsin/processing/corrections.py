@@ -17,7 +17,7 @@ import numpy.typing as npt
 from tocsin.events import I32, I64, Strings
 from tocsin.model import Episode, Flag, SeriesKey, Status
 from tocsin.processing.batching import Events, in_spans
-from tocsin.processing.episodes import Source, drafts_of_notices, publish
+from tocsin.processing.episodes import Source, drafts_of_notices, lasting_silence, publish
 from tocsin.processing.hashing import join, raw_row, split
 from tocsin.processing.judging import Judged, judge
 from tocsin.processing.notices import silences
@@ -190,9 +190,7 @@ def _still_silent(
 
     Where its limit has moved beyond what that tick showed, the next tick has to reveal it again.
     """
-    lasting = [
-        item for item in state.known.get(device, []) if item.reason == "silent" and item.end_ms is None
-    ]
+    lasting = lasting_silence(state, device)
     if not lasting or not state.devices.rows["silent"][device]:
         return []
     notices = silences(scratch, lasting[-1].started_ms + 1, np.zeros(1, np.bool_))

@@ -17,8 +17,9 @@ from tocsin.events import I32, I64
 from tocsin.model import Episode, Evidence, SeriesKey, Severity
 from tocsin.processing import policies
 from tocsin.processing.hashing import MASK_128, join, names_hash, split
-from tocsin.processing.notices import SILENCE_ENDED, SILENCE_STARTED
+from tocsin.processing.notices import SILENCE_ENDED, SILENCE_STARTED, SILENCE_WITHDRAWN
 from tocsin.processing.ordering import Gathered
+from tocsin.processing.retractions import retracted
 from tocsin.processing.state import Known, Slot, TenantState
 from tocsin.processing.wording import duration, notice_sentence
 
@@ -27,7 +28,7 @@ KNOWN_MAX: Final = 1000
 
 DEVICE_DETECTOR: Final = "health"
 DEVICE_REASONS: Final = ("silent", "missing", "clock")
-_NOTICE_REASONS: Final = ("silent", "silent", "missing", "missing", "clock", "clock")
+_NOTICE_REASONS: Final = ("silent", "silent", "silent", "missing", "missing", "clock", "clock")
 NOTICE_STATE: Final = struct.Struct("<qddq")
 
 
@@ -86,9 +87,20 @@ def drafts_of_notices(
         event, device, series = int(notice["event"]), int(notice["device"]), int(notice["series"])
         offset = int(source.offsets[event]) if event >= 0 else tick_offset
         number = source.streams[event] if event >= 0 else state.devices.rows[device]["stream"]
+        stream = state.streams[number]
+        if notice["kind"] == SILENCE_WITHDRAWN:
+            lasting = lasting_silence(state, device)
+            found += [Draft(event, device, -1, retracted(item, state, device, stream)) for item in lasting]
+            continue
         seen = _seen(offset, device, state, source)
-        found.append(Draft(event, device, series, _of_notice(notice, state, state.streams[number], seen)))
+        found.append(Draft(event, device, series, _of_notice(notice, state, stream, seen)))
     return found
+
+
+def lasting_silence(state: TenantState, device: int) -> list[Known]:
+    """The silence of a device that a tick has revealed and that has not ended, if there is one."""
+    known = state.known.get(device, [])
+    return [item for item in known if item.reason == "silent" and item.end_ms is None]
 
 
 def publish(drafts: list[Draft], state: TenantState) -> list[Episode]:
@@ -175,10 +187,13 @@ def _identity(key: SeriesKey, detector: str, started_ms: int) -> str:
 
 
 def _publish(episode: Episode, device: int, series: int, state: TenantState) -> Episode:
-    """Remember the episode for corrections; one that has ended enters the digest.
+    """Remember the episode for corrections, or forget a retracted one; one that has ended enters the digest.
 
     An episode that a correction has moved keeps the id and revision it had.
     """
+    if episode.retracted:
+        state.known[device] = [item for item in state.known[device] if item.id != episode.id]
+        return episode
     known, row = state.known.setdefault(device, []), episode_digest(episode)
     ended = episode.end_ms is not None
     if ended:

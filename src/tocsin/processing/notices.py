@@ -21,7 +21,8 @@ CHECK_EVERY_MS: Final = 300_000
 READY_INTERVALS: Final = 10
 CLOCK_RUN_MIN: Final = 3
 
-SILENCE_STARTED, SILENCE_ENDED, MISSING_STARTED, MISSING_ENDED, CLOCK_STARTED, CLOCK_ENDED = range(6)
+SILENCE_STARTED, SILENCE_ENDED, SILENCE_WITHDRAWN = range(3)
+MISSING_STARTED, MISSING_ENDED, CLOCK_STARTED, CLOCK_ENDED = range(3, 7)
 
 NOTICE: Final = np.dtype(
     [
@@ -119,6 +120,27 @@ def end_silence(
         ts,
         row.interval_ms,
         limit_ms,
+    )
+
+
+@nb.njit(cache=True, nogil=True)
+def withdraw_silence(
+    row: Any, ts: int, device: int, event: int, version: int, room: npt.NDArray[Any], used: int
+) -> int:
+    """Say that there was no silence: a tick revealed one, but the stamps that came since have no such gap."""
+    return _notice(
+        room,
+        used,
+        SILENCE_WITHDRAWN,
+        device,
+        -1,
+        event,
+        version,
+        row.newest_ms,
+        ts,
+        ts,
+        row.interval_ms,
+        0.0,
     )
 
 

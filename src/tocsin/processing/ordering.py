@@ -29,6 +29,7 @@ from tocsin.processing.notices import (
     learn_interval,
     passed_limit,
     version_at,
+    withdraw_silence,
     wrong_clock,
 )
 from tocsin.processing.resolving import Resolved
@@ -195,6 +196,8 @@ def _judge_event(
             passed_ms = passed_limit(row, ts, before)
             if passed_ms >= 0.0 and before.device_checks:
                 used = end_silence(row, ts, device, event, version, passed_ms, room, used)
+            elif row.silent:
+                used = withdraw_silence(row, ts, device, event, version, room, used)
             advance_device(row, ts, passed_ms)
             row.live = flag & _LIVE
             row.stream = stream

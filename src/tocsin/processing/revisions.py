@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import msgspec
 
-from tocsin.model import Episode, Severity
+from tocsin.model import Episode
 from tocsin.processing.episodes import cause
+from tocsin.processing.retractions import retracted
 from tocsin.processing.state import Known, TenantState
 
 
@@ -41,7 +42,8 @@ def revise(
             continue
         kept.append(replace(item, id=match.id, revision=match.revision + 1))
         found.append(msgspec.structs.replace(newest[item.id], id=match.id, revision=match.revision + 1))
-    found += [_retracted(item, state, device) for item in candidates]
+    stream = state.streams[int(state.devices.rows[device]["stream"])]
+    found += [retracted(item, state, device, stream) for item in candidates]
     state.known[device] = kept
     return found
 
@@ -51,39 +53,4 @@ def _overlap(old: Known, new: Known) -> bool:
     starts_in_time = new.end_ms is None or old.started_ms <= new.end_ms
     return (
         cause(old) == cause(new) and starts_in_time and (old.end_ms is None or new.started_ms <= old.end_ms)
-    )
-
-
-def _retracted(item: Known, state: TenantState, device: int) -> Episode:
-    """The last revision of an episode that late data made vanish."""
-    name = state.names.name(device)
-    application, version = state.streams[int(state.devices.rows[device]["stream"])]
-    parameter = ""
-    if item.series >= 0:
-        key = state.series_key(item.series)
-        application, parameter = key.application, key.parameter
-    return Episode(
-        id=item.id,
-        tenant=state.tenant,
-        application=application,
-        version=version,
-        device=name,
-        parameter=parameter,
-        detector=item.detector,
-        reason=item.reason,
-        severity=Severity.INFO,
-        started_ms=item.started_ms,
-        opened_ms=item.started_ms,
-        end_ms=item.end_ms if item.end_ms is not None else item.started_ms,
-        last_abnormal_ms=item.started_ms,
-        peak_ms=item.started_ms,
-        readings=0,
-        value=0.0,
-        expected=0.0,
-        lower=0.0,
-        upper=0.0,
-        score=0.0,
-        explanation="late records showed that nothing was abnormal",
-        revision=item.revision + 1,
-        retracted=True,
     )

@@ -1,0 +1,40 @@
+"""Retractions: what is said last of an episode that later records made vanish."""
+
+from __future__ import annotations
+
+from tocsin.model import Episode, Severity
+from tocsin.processing.state import Known, TenantState
+
+
+def retracted(item: Known, state: TenantState, device: int, stream: tuple[str, str]) -> Episode:
+    """The last revision of an episode; `stream` is the application and version that show it."""
+    name = state.names.name(device)
+    (application, version), parameter = stream, ""
+    if item.series >= 0:
+        key = state.series_key(item.series)
+        application, parameter = key.application, key.parameter
+    return Episode(
+        id=item.id,
+        tenant=state.tenant,
+        application=application,
+        version=version,
+        device=name,
+        parameter=parameter,
+        detector=item.detector,
+        reason=item.reason,
+        severity=Severity.INFO,
+        started_ms=item.started_ms,
+        opened_ms=item.started_ms,
+        end_ms=item.end_ms if item.end_ms is not None else item.started_ms,
+        last_abnormal_ms=item.started_ms,
+        peak_ms=item.started_ms,
+        readings=0,
+        value=0.0,
+        expected=0.0,
+        lower=0.0,
+        upper=0.0,
+        score=0.0,
+        explanation="late records showed that nothing was abnormal",
+        revision=item.revision + 1,
+        retracted=True,
+    )

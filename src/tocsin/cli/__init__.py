@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
-from tocsin.cli.app import main
+import signal
+import threading
 
-__all__ = ["main"]
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code; the entry point of the `tocsin` script.
+
+    Ctrl-C before anything has begun ends the process as it ends any program, without a traceback.
+    """
+    hears = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL) if hears else None
+    from tocsin.cli.app import main as run
+
+    if hears:
+        signal.signal(signal.SIGINT, before)
+    return run(arguments)

@@ -15,7 +15,7 @@ from tocsin.cli.doctor import doctor
 from tocsin.cli.explain import explain
 from tocsin.cli.ingest import ingest
 from tocsin.cli.lake import lake
-from tocsin.cli.output import Exit, exit_code_of, print_error
+from tocsin.cli.output import Exit, exit_code_of, note, print_error
 from tocsin.cli.query import query
 from tocsin.cli.replay import replay
 from tocsin.cli.serve import serve
@@ -59,7 +59,7 @@ def root(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit code; the entry point of the `tocsin` script."""
+    """Run one command and return its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
     # --debug may stand anywhere, also after the command, where people add it when something went wrong.
@@ -78,6 +78,9 @@ def _run(words: list[str]) -> int:
         app(words, prog_name="tocsin")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(Exit.OK)
+    except KeyboardInterrupt:
+        note("stopped")
+        return int(Exit.INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output has had enough, as `head` does. Python would complain about the flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

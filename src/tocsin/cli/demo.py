@@ -40,6 +40,16 @@ def demo(
     Runs a server of its own on a free port, fills it with history and goes on in real time. Ctrl-C
     ends it; started again it goes on with the same data.
     """
+    try:
+        _run(data, config, json, seconds=seconds, stations=stations, days=days)
+    except KeyboardInterrupt:  # before the application listens to signals itself
+        _say_goodbye(data)
+        raise typer.Exit(int(Exit.INTERRUPTED)) from None
+
+
+def _run(
+    data: Path, config: Path | None, json: bool, *, seconds: float | None, stations: int, days: float
+) -> None:
     from tocsin.bootstrap import Application
     from tocsin.cli.demo_feed import DemoFeed
     from tocsin.observability.logging import configure_logging
@@ -48,7 +58,7 @@ def demo(
     configure_logging("warning", "auto")
     application = Application(_with_units(config_of(config, data, http_host="127.0.0.1", http_port=0)))
     try:
-        end_on_signals(application)
+        end_on_signals(application, application.config.processing.stop_s)
         application.start()
         with DemoFeed(application, stations=stations, days=days) as feed:
             _invite(application, feed)
@@ -59,8 +69,13 @@ def demo(
         application.stop()
     if application.runtime.failure is not None:
         fail("failed", f"{application.runtime.failure}; what was acknowledged is safe", json)
+    _say_goodbye(data)
     line = f"events: {result['events']} anomalies: {result['anomalies']} data: {data}"
     finish(result, [line], json, Exit.OK)
+
+
+def _say_goodbye(data: Path) -> None:
+    note(f"Goodbye. The data lie in {data.resolve()}; started again, the demo goes on with them.")
 
 
 def _with_units(config: Config) -> Config:

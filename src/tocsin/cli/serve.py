@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import os
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
+from tocsin import threads
 from tocsin.cli.opened import config_of
 from tocsin.cli.options import ConfigFile, DataFolder
 from tocsin.cli.output import Exit, JsonFlag, fail, finish, note
@@ -26,7 +30,7 @@ def serve(
 ) -> None:
     """Take in events, detect, and serve API and pages.
 
-    Ctrl-C or SIGTERM ends it; what was acknowledged is kept.
+    Ctrl-C or SIGTERM ends it; what was acknowledged is kept. A second one ends it at once.
     """
     from tocsin.config import print_config as print_config_of
 
@@ -63,7 +67,7 @@ def allow_many_files() -> None:
 
 
 def _run(application: Application) -> None:
-    end_on_signals(application)
+    end_on_signals(application, application.config.processing.stop_s)
     application.start()
     note(f"Data: {application.config.data.resolve()}")
     if application.admin_key is not None:
@@ -72,13 +76,33 @@ def _run(application: Application) -> None:
     application.wait()
 
 
-def end_on_signals(application: Application) -> None:
-    """Ctrl-C and SIGTERM let the application end in order; a second one ends the process at once."""
+class Ending(Protocol):
+    """What can be told to end."""
+
+    def end(self) -> None:
+        """Let its `wait` return."""
+        ...
+
+
+def end_on_signals(application: Ending, stop_s: float) -> None:
+    """Ctrl-C and SIGTERM let the application end in order, for at most `stop_s`.
+
+    A second one, or the end of that time, ends the process at once, whatever it is at. That is as safe as a
+    power cut: what was acknowledged is on the disk, and the next start makes the rest from it.
+    """
     import signal
 
-    def end(number: int, _frame: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
+    def end(_number: int, _frame: object) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_DFL)
+        threads.start("stop-limit", partial(_end_at_once_after, stop_s))
         application.end()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
+
+
+def _end_at_once_after(seconds: float) -> None:
+    time.sleep(seconds)
+    note(f"tocsin: stopping took longer than {seconds:g} s, ended at once; what was acknowledged is safe")
+    os._exit(int(Exit.PROBLEM))

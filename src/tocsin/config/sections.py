@@ -210,6 +210,10 @@ class ProcessingConfig(Section):
     checkpoint_interval_s: Seconds = Field(
         default=10, description="Seconds between the beginnings of two rounds of checkpoints."
     )
+    stop_s: Seconds = Field(
+        default=60,
+        description="Seconds for the last checkpoint when told to stop; then the process ends at once.",
+    )
     correction_interval_s: Seconds = Field(
         default=60, description="Seconds between two looks for late readings that need a correction."
     )

@@ -112,9 +112,9 @@ class CellCapture:
 
 
 def start_rows(hot_dtype: np.dtype[Any], readings: int) -> Rows:
-    """Room for the watches that begin among so many readings, at most 4,096 at a time."""
+    """Room for the watches that begin among so many readings, at most 256 at a time."""
     dtype = np.dtype([("series", np.int32), ("ts", np.int64), ("before", hot_dtype)])
-    return np.zeros(min(readings + 1, 4096), dtype)
+    return np.zeros(min(readings + 1, 256), dtype)
 
 
 @dataclass(slots=True)

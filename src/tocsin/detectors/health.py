@@ -81,7 +81,8 @@ class Health(SeriesDetector):
         start = 0
         while start < len(readings):
             start, started = kernel.score_rows(start, columns, state.hot, settings, results, scratch, begun)
-            state.starts.append(begun[:started].copy())
+            if started:
+                state.starts.append(begun[:started].copy())
 
     def reference(self, settings: Rows) -> ReferenceSeries:
         return HealthReference(settings)

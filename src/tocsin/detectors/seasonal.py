@@ -105,7 +105,8 @@ class Seasonal(SeriesDetector):
                 cells,
                 begun,
             )
-            state.starts.append(begun[:started].copy())
+            if started:
+                state.starts.append(begun[:started].copy())
             for row, since_ms, consulted in zip(
                 rows[:caught].tolist(), since[:caught].tolist(), cells[:caught], strict=True
             ):

@@ -120,7 +120,8 @@ def order(batch: EventBatch, rows: Resolved, state: TenantState) -> Ordered:
             room,
             tally,
         )
-        found.append(room[:notices].copy())
+        if notices:
+            found.append(room[:notices].copy())
         if done == start:  # there might be no room for what a single event tells
             room = np.empty(2 * len(room), NOTICE)
     scored = gathered.take(slice(0, int(tally[_SCORED])))

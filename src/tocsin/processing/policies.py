@@ -70,8 +70,9 @@ def fold(gathered: Gathered, scores: Scores, slot: Slot, state: TenantState) -> 
             state.scored_total,
             room,
         )
-        found.append(room[:turns].copy())
-    return np.concatenate(found) if found else room
+        if turns:
+            found.append(room[:turns].copy())
+    return np.concatenate(found) if found else room[:0]
 
 
 @nb.njit(cache=True, nogil=True, inline="always")

@@ -102,7 +102,7 @@ class Slot:
     def settle(self) -> None:
         """After a batch: keep what the runs that go on will need as evidence, forget everything else."""
         phase, started_ms = self.policy.rows["phase"], self.policy.rows["started_ms"]
-        for starts in filter(len, self.state.starts):
+        for starts in self.state.starts:
             series = starts["series"]
             going_on = (phase[series] != IDLE) & (started_ms[series] == starts["ts"])
             for row in np.flatnonzero(going_on):

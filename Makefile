@@ -59,6 +59,7 @@ reference: .venv/.dev ## write the generated pages of docs/reference anew
 	$(BIN)/python -m tocsin.observability > docs/reference/metrics.md
 	$(BIN)/python -m tocsin.access > docs/reference/roles.md
 	$(BIN)/python -m benchmarks.report > docs/reference/speed.md
+	$(BIN)/python -m proof.reliability > docs/reliability.md
 
 lock: .venv/.dev ## resolve requirements/*.txt again from pyproject.toml (UPGRADE=1 takes newer versions)
 	@scripts/lock $(if $(UPGRADE),--upgrade)

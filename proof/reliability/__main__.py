@@ -80,7 +80,7 @@ def _table(kind: str, rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         shown = [f"`{test.rpartition('::')[2]}` in `{test.partition('::')[0]}`" for test in row.tests]
         shown += [row.command] if row.command else []
-        yield f"| {row.name} | {row.outcome} | {'; '.join(shown) or f'comes with {row.later}'} |"
+        yield f"| {row.name} | {row.outcome} | {'; '.join(shown) or f'not shown yet: {row.later}'} |"
     yield ""
 
 

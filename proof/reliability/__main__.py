@@ -4,34 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from proof.reliability import history
 from proof.reliability.row import Row, rows_of
 
-_INTRODUCTION = """\
-# Reliability
-
-What Tocsin promises when things go wrong, and how each promise is tested. This page is made from
-`proof/reliability/rows.toml` and `proof/history.ndjson`; a test checks that every test named here exists.
-
-- **Nothing that was acknowledged is lost or counted twice**, whatever fails, at whatever moment.
-- **The results are those of a run without the fault**: the digests `raw` and `final` are equal, and the sums of the
-  [conservation law](glossary.md) come out exactly.
-- **What cannot be promised:** the embedded runtime keeps its data on one disk. If that disk is gone, so are they.
-
-You need not believe it: [break Tocsin yourself](how-to/break-tocsin.md) in five minutes.
-
-## How it is tested
-
-| method | what it does | command |
-|---|---|---|
-| simulation | the whole system in one process; a seed decides the order of threads, the network, the disk, crashes and clocks; ends by comparing with a model written a second time, from the documents alone | `tocsin-sim SEED` |
-| power loss | records each system call of a real server, then builds disks as a power cut could have left them: writes dropped, torn or reordered, names missing | `python -m proof.power` |
-| crash points | ends a real server at each write, sync and rename, or lets that call fail; it starts again, the sender repeats | `python -m proof.kills` |
-| planted bugs | puts small mistakes into a copy of the code; the checks must find every one | `make proof-selftest` |
-| fuzzing | feeds parsers, decoders and the whole API with what nobody would send | `python -m proof.fuzz` |
-| a second engine | runs the same function on Spark and compares digests | `make test-services` |
-"""
+_INTRODUCTION = Path(__file__).with_name("introduction.md")
 
 _CAMPAIGNS = (
     ("simulation", "seeds", "seed_failures"),
@@ -46,7 +24,7 @@ def page() -> str:
     """The whole page."""
     return "\n".join(
         [
-            _INTRODUCTION,
+            _INTRODUCTION.read_text(),
             *_figures(),
             "## Faults\n",
             *_table("fault", rows_of("fault")),
@@ -67,10 +45,10 @@ def _figures() -> Iterator[str]:
             yield f"| {what} | 0 | not run yet | | | |"
             continue
         count, failures = history.total(own, tried), history.total(own, failed)
-        last = own[-1]
-        yield f"| {what} | {len(own)} | {count:,} {tried} | {failures} | `{last['commit']}` | {last['at'][:10]} |"
+        last = f"`{own[-1]['commit']}` | {own[-1]['at'][:10]}"
+        yield f"| {what} | {len(own)} | {count:,} {tried} | {failures} | {last} |"
     yield ""
-    yield "Failures are those of the whole history: each one was a bug, is mended, and stands in the changelog."
+    yield "Failures are those of the whole history: each was a bug, is mended, and stands in the changelog."
     yield ""
 
 

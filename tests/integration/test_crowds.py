@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -138,7 +137,6 @@ def test_a_body_must_keep_its_pace(server: Server) -> None:
     assert time.monotonic() - began_s < 10
 
 
-@pytest.mark.skipif(shutil.which("prlimit") is None, reason="needs prlimit")
 def test_few_open_files_end_nothing(tmp_path: Path) -> None:
     """At the hard limit connections wait, the stores find files, and all is well afterwards."""
     settings = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from proof.reliability import history
 from proof.reliability.row import Row, rows_of
 
-_INTRODUCTION = Path(__file__).with_name("introduction.md")
+_INTRODUCTION = Path(__file__).with_name("introduction.txt")
 
 _CAMPAIGNS = (
     ("simulation", "seeds", "seed_failures"),

@@ -6,7 +6,7 @@ LOCKS := requirements/installer.txt pyproject.toml
 KERNELS := $(shell grep -rl --include=*.py numba src)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test install check test-services proof sim torture bench quality docs reference lock format clean
+.PHONY: help demo test install check test-services proof sim proof-selftest torture bench quality docs reference lock format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -31,8 +31,8 @@ check: .venv/.dev ## style, types, import contracts, docs
 test-services: .venv/.dev ## install and start real servers and a browser, run the tests that need them
 	@scripts/test-services $(ARGS)
 
-proof: .venv/.dev ## torture test and fuzzers for SECONDS=120 each
-	@scripts/proof $(or $(SECONDS),120)
+proof: .venv/.dev ## simulated faults, power cuts, hostile input and kills for SECONDS=600; last line is JSON
+	@scripts/proof --seconds $(or $(SECONDS),600) $(if $(HISTORY),--history)
 
 sim: .venv/.dev ## simulate the whole system by SEED=1 (ARGS="--seeds 0:100" for many); the same seed replays exactly
 	@scripts/tocsin-sim $(or $(ARGS),$(or $(SEED),1))

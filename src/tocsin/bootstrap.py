@@ -40,10 +40,11 @@ from tocsin.log.bounds import DeadLetterBounds
 from tocsin.log.embedded import EmbeddedLog
 from tocsin.observability import metrics
 from tocsin.observability.collector import collector_of
+from tocsin.observability.logging import get_logger
 from tocsin.observability.meters import Meters
 from tocsin.observability.tracing import Tracing
 from tocsin.runtimes.embedded.models import models_of
-from tocsin.runtimes.embedded.runtime import Chore, Pace, Runtime, Stores
+from tocsin.runtimes.embedded.runtime import STORAGE_ERRORS, Chore, Pace, Runtime, Stores
 from tocsin.scores.embedded import EmbeddedAbnormalReadings
 from tocsin.services.anomalies import Anomalies
 from tocsin.services.audit import AuditTrail
@@ -64,6 +65,8 @@ from tocsin.services.sessions import Sessions
 from tocsin.services.short import ShortQuestions
 from tocsin.services.stream import ChangeStream
 from tocsin.storage.files import settle_directory
+
+_log = get_logger("tocsin")
 
 MINUTE_S: Final = 60.0
 HOUR_S: Final = 3600.0
@@ -146,7 +149,7 @@ class Application:
         self.query_processes = QueryProcesses(config.query.memory_bytes)
         opened.callback(self.query_processes.close)
         self.lake_chores = (
-            LakeChores(self.lake, self.stores.commits, self.clock)
+            LakeChores(self.lake, self.stores.commits, self.stores.findings, self.clock)
             if isinstance(self.lake, DeltaLake)
             else None
         )
@@ -159,9 +162,11 @@ class Application:
             self._pace,
             chores=self._chores(),
             projected=self.lake_chores.projected if self.lake_chores else None,
+            keep_scores=config.scores_of if self.lake_chores else None,
         )
         self.services = self._services(config, opened)
         self.app = create_app(self.services, limits=_request_limits(config), pages=web.routes(self.services))
+        opened.callback(self._complete_tables)
         opened.callback(self.runtime.stop)
         self.server = HttpServer(
             self.app, config.http, self.services.stream, idle_s=config.query.timeout_s + ANSWER_SPARE_S
@@ -173,17 +178,33 @@ class Application:
         if self.lake_chores is not None:
             chores += [
                 Chore("lake-episodes", MINUTE_S, self.lake_chores.take_in),
+                Chore("lake-scores", MINUTE_S, self.lake_chores.take_in_scores),
                 Chore("lake-merge", HOUR_S, self.lake_chores.merge),
                 Chore("lake-models", HOUR_S, partial(self._record_models, self.lake_chores)),
+                Chore("lake-first-models", MINUTE_S, partial(self._record_first_models, self.lake_chores)),
             ]
         return chores
 
     def _record_models(self, chores: LakeChores) -> None:
-        now_ms = self.clock.now_ms()
-        chores.record_models(
-            self.access.tenants(),
-            lambda tenant: models_of(self.runtime.workers, tenant, now_ms, MODEL_SERIES_MAX),
-        )
+        chores.record_models(self.access.tenants(), self._models_of)
+
+    def _record_first_models(self, chores: LakeChores) -> None:
+        if self.runtime.caught_up():
+            chores.record_first_models(self.access.tenants(), self._models_of)
+
+    def _models_of(self, tenant: str) -> pa.Table | None:
+        return models_of(self.runtime.workers, tenant, self.clock.now_ms(), MODEL_SERIES_MAX)
+
+    def _complete_tables(self) -> None:
+        """Let the lake have what it takes in now and then, once nothing changes any more."""
+        if self.lake_chores is None or self.runtime.failure is not None:
+            return
+        try:
+            self.lake_chores.take_in()
+            self.lake_chores.take_in_scores()
+            self._record_first_models(self.lake_chores)
+        except STORAGE_ERRORS as error:
+            _log.warning("tables_stay_behind", error=error.detail)
 
     def _services(self, config: Config, opened: ExitStack) -> Services:
         stores, views, clock = self.stores, self.runtime.views, self.clock

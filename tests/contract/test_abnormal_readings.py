@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tocsin.scores.abstract import AbnormalReading, AbnormalReadings, Findings
+from tocsin.scores.abstract import AbnormalReading, AbnormalReadings, Findings, Scored
 from tocsin.scores.embedded import EmbeddedAbnormalReadings
 from tocsin.storage.scripts import load_scripts
 
@@ -68,6 +68,35 @@ def test_repeated_findings_change_nothing(opener: Opener) -> None:
     again.append([found])
     assert again.count("a", after_ms=0, through_ms=100) == 2
     assert again.positions() == {2: 10}
+
+
+def test_scores_wait_until_they_are_forgotten(opener: Opener) -> None:
+    """Scores come back in order, in pages, once per position; forgetting takes the oldest for good."""
+    store = opener()
+    parts = [Scored("a", bytes([number]) * 10) for number in range(5)]
+    store.append([Findings(0, 5, scored=parts[:3])])
+    store.append([Findings(0, 5, scored=parts[:3]), Findings(1, 9, scored=parts[3:])])
+    waiting = store.scored(0, bytes_max=1 << 20)
+    assert [(part.tenant, part.payload) for part in waiting] == [("a", part.payload) for part in parts]
+    assert store.scored(waiting[1].sequence, bytes_max=15) == waiting[2:4]
+    assert store.scored(waiting[3].sequence, bytes_max=1) == waiting[4:]
+    store.forget_scored(waiting[1].sequence)
+    store.close()
+    assert opener().scored(0, bytes_max=1 << 20) == waiting[2:]
+
+
+def test_sequences_of_scores_are_never_used_twice(opener: Opener) -> None:
+    """After all is forgotten, also by a store that was made anew, later scores have higher sequences."""
+    store = opener()
+    store.append([Findings(0, 1, scored=[Scored("a", b"x")])])
+    first = store.scored(0, bytes_max=1)[0].sequence
+    store.forget_scored(first)
+    store.append([Findings(0, 2, scored=[Scored("a", b"y")])])
+    assert store.scored(0, bytes_max=1)[0].sequence > first
+    anew = opener("anew.db")
+    anew.forget_scored(70)
+    anew.append([Findings(0, 1, scored=[Scored("a", b"z")])])
+    assert anew.scored(0, bytes_max=1)[0].sequence > 70
 
 
 def test_two_detectors_make_one_reading(opener: Opener) -> None:

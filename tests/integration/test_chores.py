@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+
 from tests.integration.test_recovery import QUICK, running, send, settled, stores_in
 from tests.kit import events_of, fleet
 from tocsin.clock import ManualClock
@@ -21,7 +23,7 @@ def test_episodes_and_models_can_be_read_as_tables(tmp_path: Path) -> None:
     clock = ManualClock(20_000 * DAY_MS)
     with stores_in(tmp_path) as stores, running(stores, QUICK) as runtime:
         assert isinstance(stores.lake, DeltaLake)
-        chores = LakeChores(stores.lake, stores.commits, clock)
+        chores = LakeChores(stores.lake, stores.commits, stores.findings, clock)
         for at in range(0, len(rows), 100):
             send(stores, events_of(rows[at : at + 100]))
         settled(runtime)
@@ -53,7 +55,7 @@ def test_the_outbox_waits_until_the_lake_has_its_episodes(tmp_path: Path) -> Non
     rows = fleet(5, devices=4, steps=300)
     with stores_in(tmp_path) as stores:
         assert isinstance(stores.lake, DeltaLake)
-        chores = LakeChores(stores.lake, stores.commits, ManualClock())
+        chores = LakeChores(stores.lake, stores.commits, stores.findings, ManualClock())
         with running(stores, QUICK, projected=chores.projected) as runtime:
             send(stores, events_of(rows))
             settled(runtime)
@@ -67,3 +69,34 @@ def test_the_outbox_waits_until_the_lake_has_its_episodes(tmp_path: Path) -> Non
             states = sum(len(stores.commits.revisions("t", each)) for each in ids)
     assert counted == {"states": states, "episodes": len(ids)}
     assert states > 0
+
+
+def test_a_new_folder_has_models_at_once_and_those_of_the_day_too(tmp_path: Path) -> None:
+    """A tenant without models gets some as soon as something is learnt, once; the day's come besides."""
+    clock = ManualClock(20_000 * DAY_MS)
+    with stores_in(tmp_path) as stores, running(stores, QUICK) as runtime:
+        assert isinstance(stores.lake, DeltaLake)
+        chores = LakeChores(stores.lake, stores.commits, stores.findings, clock)
+
+        def models(tenant: str) -> pa.Table | None:
+            return models_of(runtime.workers, tenant, clock.now_ms(), 100)
+
+        def recorded() -> int:
+            assert isinstance(stores.lake, DeltaLake)
+            found = query(
+                "SELECT count(DISTINCT recorded) FROM models", lake=stores.lake, log=None, tenant="t"
+            )
+            return int(found.column(0)[0].as_py())
+
+        chores.record_first_models(["t"], models)
+        assert recorded() == 0
+        send(stores, events_of(fleet(5, devices=2, steps=50)))
+        settled(runtime)
+        for _ in range(2):
+            chores.record_first_models(["t"], models)
+            assert recorded() == 1
+            clock.sleep(60)
+        for _ in range(2):
+            chores.record_models(["t"], models)
+            assert recorded() == 2
+            clock.sleep(60)

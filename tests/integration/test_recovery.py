@@ -27,6 +27,7 @@ from tocsin.log.embedded import EmbeddedLog
 from tocsin.observability.meters import Meters
 from tocsin.payloads import cut_events
 from tocsin.runtimes.embedded.runtime import Pace, Runtime, Stores
+from tocsin.runtimes.embedded.scored import KeepOf
 from tocsin.scores.embedded import EmbeddedAbnormalReadings
 from tocsin.services.digest import Digest
 
@@ -60,9 +61,23 @@ def stores_in(folder: Path) -> Iterator[Stores]:
 
 
 @contextmanager
-def running(stores: Stores, pace: Pace, projected: Callable[[], int] | None = None) -> Iterator[Runtime]:
+def running(
+    stores: Stores,
+    pace: Pace,
+    projected: Callable[[], int] | None = None,
+    keep_scores: KeepOf | None = None,
+) -> Iterator[Runtime]:
     meters, clock = Meters(), SystemClock()
-    runtime = Runtime(stores, lambda _: Settings(), lambda: ["t"], clock, meters, pace, projected=projected)
+    runtime = Runtime(
+        stores,
+        lambda _: Settings(),
+        lambda: ["t"],
+        clock,
+        meters,
+        pace,
+        projected=projected,
+        keep_scores=keep_scores,
+    )
     runtime.start()
     try:
         yield runtime

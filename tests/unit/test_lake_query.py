@@ -177,7 +177,8 @@ def test_appending_a_table_twice_changes_nothing(lake: DeltaLake) -> None:
     stamps = pa.array([NOW_MS, NOW_MS], pa.timestamp("ms", "UTC"))
     words = {name: ["x", "y"] for name in ("application", "device", "parameter", "detector", "verdict")}
     numbers = {name: [1.0, 2.0] for name in ("value", "score", "expected", "lower", "upper")}
-    rows = pa.table({"tenant": ["acme", "acme"], "date": day, "ts": stamps, **words, **numbers})
+    places = {"log_partition": pa.array([0, 0], pa.int32()), "log_offset": [1, 2], "revision": [0, 0]}
+    rows = pa.table({"tenant": ["acme", "acme"], "date": day, "ts": stamps, **words, **numbers, **places})
     assert append_table(lake.store, "scores", rows, writer="partition-0", version=7)
     assert not append_table(lake.store, "scores", rows, writer="partition-0", version=7)
     assert append_table(lake.store, "scores", rows, writer="partition-0", version=8)

@@ -29,6 +29,7 @@ MIB = 1 << 20
 GIB = 1 << 30
 
 Bytes = Annotated[int, Field(ge=4 * KIB, le=64 * GIB)]
+Keep = Literal["abnormal", "all"]
 Seconds = Annotated[float, Field(ge=0.01, le=86_400, allow_inf_nan=False)]
 
 
@@ -196,6 +197,14 @@ class LakeConfig(Section):
         default=1_000_000, ge=1, le=100_000_000, description="Waiting events after which they are written."
     )
     flush_bytes: Bytes = Field(default=128 * MIB, description="Bytes written in one go, at most.")
+    scores: Keep = Field(
+        default="abnormal",
+        description="Which scores the table `scores` gets: those of abnormal readings, or all. `all` stores "
+        "a row for each reading and detector.",
+    )
+    scores_of_tenants: dict[str, Keep] = Field(
+        default={}, description="The same for single tenants: name → `abnormal` or `all`."
+    )
 
 
 class ProcessingConfig(Section):
@@ -357,6 +366,10 @@ class Config(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over the file (whose content comes as arguments); no other source."""
         return env_settings, init_settings
+
+    def scores_of(self, tenant: str) -> Keep:
+        """Which of the tenant's scores the lake keeps."""
+        return self.lake.scores_of_tenants.get(tenant, self.lake.scores)
 
     def settings_of(self, tenant: str) -> Settings:
         """What changes the tenant's verdicts, as it goes into a control record."""

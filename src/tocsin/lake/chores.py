@@ -1,4 +1,4 @@
-"""What the lake does by itself: take in episodes and models, and merge small files."""
+"""What the lake does by itself: take in episodes, scores and models, and merge small files."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from tocsin.lake.compaction import compact
 from tocsin.lake.delta import DeltaLake
 from tocsin.lake.projections import OUTBOX_WRITER, append_episodes
 from tocsin.lake.schemas import EPISODES, MODELS
+from tocsin.lake.scores import ScoreIntake
 from tocsin.lake.tables import append_table
 from tocsin.lake.upkeep import vacuum
+from tocsin.scores.abstract import AbnormalReadings
 
 _PAGE = 5_000
 _DAY_MS = 86_400_000
@@ -22,10 +24,13 @@ _DAY_MS = 86_400_000
 class LakeChores:
     """Each is repeated by whoever owns the threads; all of them may be repeated at any time."""
 
-    def __init__(self, lake: DeltaLake, commits: CommitStore, clock: Clock) -> None:
+    def __init__(
+        self, lake: DeltaLake, commits: CommitStore, findings: AbnormalReadings, clock: Clock
+    ) -> None:
         self._lake = lake
         self._commits = commits
         self._clock = clock
+        self._scores = ScoreIntake(lake.store, findings, clock)
         self._projected = lake.store.table(EPISODES.name).writers.get(OUTBOX_WRITER, 0)
 
     def projected(self) -> int:
@@ -38,6 +43,10 @@ class LakeChores:
             append_episodes(self._lake.store, rows)
             self._projected = rows[-1].sequence
 
+    def take_in_scores(self) -> None:
+        """Add scores that wait."""
+        self._scores.take_in()
+
     def merge(self) -> None:
         """Merge small files and remove those that nothing refers to any more."""
         for _ in compact(self._lake.store):
@@ -46,10 +55,22 @@ class LakeChores:
 
     def record_models(self, tenants: list[str], models_of: Callable[[str], pa.Table | None]) -> None:
         """Once a day (UTC), write down what detectors have learnt."""
-        day = self._clock.now_ms() // _DAY_MS
+        self._record(tenants, models_of, self._clock.now_ms() // _DAY_MS)
+
+    def record_first_models(self, tenants: list[str], models_of: Callable[[str], pa.Table | None]) -> None:
+        """The same for tenants that have none yet, so that a new folder has some; the day's come besides."""
+        writers = self._lake.store.table(MODELS.name).writers
+        fresh = [tenant for tenant in tenants if _models_writer(tenant) not in writers]
+        self._record(fresh, models_of, self._clock.now_ms() // _DAY_MS - 1)
+
+    def _record(self, tenants: list[str], models_of: Callable[[str], pa.Table | None], version: int) -> None:
         for tenant in tenants:
-            writer = f"models-{tenant}"
-            if self._lake.store.table(MODELS.name).writers.get(writer, -1) < day:
+            writer = _models_writer(tenant)
+            if self._lake.store.table(MODELS.name).writers.get(writer, -1) < version:
                 rows = models_of(tenant)
                 if rows is not None:
-                    append_table(self._lake.store, MODELS.name, rows, writer=writer, version=day)
+                    append_table(self._lake.store, MODELS.name, rows, writer=writer, version=version)
+
+
+def _models_writer(tenant: str) -> str:
+    return f"models-{tenant}"

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from tocsin.errors import InvalidInputError, StorageUnavailableError, TooLargeError
-from tocsin.lake.schemas import CONTROL, EVENTS, HOURS, LOG_TABLES, TABLES, TableSpec
+from tocsin.lake.schemas import CONTROL, EVENTS, HOURS, LOG_TABLES, SCORES, TABLES, TableSpec
 from tocsin.lake.scripts import lake_queries
 
 _SQL: Final = lake_queries("views")
@@ -107,12 +107,12 @@ def _make_stored(engine: duckdb.DuckDBPyConnection, spec: TableSpec, paths: Sequ
 
 
 def _view_statements(tenant: str) -> Iterator[str]:
-    for name in ("events", "readings", "hour_parts", "control"):
+    for name in ("events", "readings", "hour_parts", "control", "scores"):
         yield _SQL[name].replace("$tenant", tenant)
     for view, (column, start, label) in _SPANS.items():
         span = _SQL["spans"].format(view=view, column=column, start=start, label=label)
         yield span.replace("$tenant", tenant)
-    for view in (name for name in TABLES if name not in _FROM_LOG):
+    for view in (name for name in TABLES if name not in _FROM_LOG and name != SCORES.name):
         yield _SQL["plain"].format(view=view).replace("$tenant", tenant)
 
 

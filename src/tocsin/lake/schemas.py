@@ -168,18 +168,21 @@ SCORES: Final = TableSpec(
             _required("device", pa.string()),
             _required("parameter", pa.string()),
             _required("ts", TIME),
-            _required("value", pa.float64()),
+            pa.field("value", pa.float64()),
             _required("detector", pa.string()),
             _required("verdict", pa.string()),
             pa.field("score", pa.float64()),
             pa.field("expected", pa.float64()),
             pa.field("lower", pa.float64()),
             pa.field("upper", pa.float64()),
+            *_ORIGIN,
+            _required("revision", pa.int64()),
         ]
     ),
     partition_by=("tenant", "date"),
     sort=("device", "parameter", "ts"),
-    dictionary=("application", "device", "parameter", "detector", "verdict"),
+    dictionary=("application", "device", "parameter", "detector", "verdict", "log_partition", "revision"),
+    delta=("log_offset",),
     statistics=("device", "ts"),
 )
 

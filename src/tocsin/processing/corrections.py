@@ -60,10 +60,14 @@ class Scratch:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What a correction found: the device's readings in order of time, judged anew, and revised episodes."""
+    """What a correction found: the device's readings in order of time, judged anew, and revised episodes.
+
+    `offset` is that of the control record which had the device derived again.
+    """
 
     tenant: str
     device: str
+    offset: int
     judged: tuple[Judged, ...]
     episodes: list[Episode]
     counts: Counter[str]
@@ -79,7 +83,7 @@ def correct(events: Events, name: str, state: TenantState, partition: int, offse
     """
     found = scratch_of(state, name)
     if found is None:
-        return Correction(state.tenant, name, (), [], Counter())
+        return Correction(state.tenant, name, offset, (), [], Counter())
     device, scratch = found.device, found.state
     scored, kept_apart = _split_off(events, found.quarantines)
     scratch.devices.rows["sorted_below"][0] = offset
@@ -91,7 +95,7 @@ def correct(events: Events, name: str, state: TenantState, partition: int, offse
     _swap_digests(scratch, state, device, pairs, _raw_sums(kept_apart, state, device))
     revised = revise(episodes, scratch, state, device, dict(pairs))
     _swap_rows(scratch, state, device, pairs)
-    return Correction(state.tenant, name, tuple(judged), revised, _counts(judged, revised))
+    return Correction(state.tenant, name, offset, tuple(judged), revised, _counts(judged, revised))
 
 
 def derive(events: Events, scratch: Scratch) -> list[Judged]:

@@ -35,17 +35,39 @@ class AbnormalReading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Scored:
+    """Verdicts of one tenant with their scores, for the lake: an Arrow stream of its columns."""
+
+    tenant: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredScores:
+    """Scores that wait for the lake; sequences ascend over all partitions and are never used twice."""
+
+    sequence: int
+    tenant: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """What a partition's processor found between its last position and `position`.
 
     `corrected` names (tenant, device) pairs that were derived again: their earlier readings are
-    forgotten before `readings` are added.
+    forgotten before `readings` are added. `scored` waits until the lake has it.
     """
 
     partition: int
     position: int
     readings: Sequence[AbnormalReading] = ()
     corrected: Sequence[tuple[str, str]] = ()
+    scored: Sequence[Scored] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anything was found."""
+        return bool(self.readings or self.corrected or self.scored)
 
 
 class AbnormalReadings(ABC):
@@ -73,6 +95,14 @@ class AbnormalReadings(ABC):
         Exact to the millisecond while the readings of the first and last minute are kept, otherwise to
         the minute. A reading that two detectors call abnormal counts once.
         """
+
+    @abstractmethod
+    def scored(self, after: int, *, bytes_max: int) -> list[StoredScores]:
+        """Scores above a sequence, ascending: up to about `bytes_max`, but one at least if there is one."""
+
+    @abstractmethod
+    def forget_scored(self, through: int) -> None:
+        """Forget scores up to a sequence, which the lake holds durably; later ones get higher sequences."""
 
     @abstractmethod
     def close(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import apsw
 import msgspec
 
-from tocsin.scores.abstract import AbnormalReading, AbnormalReadings, Findings
+from tocsin.scores.abstract import AbnormalReading, AbnormalReadings, Findings, StoredScores
 from tocsin.storage.database import Tuning
 from tocsin.storage.hashing import check_row
 from tocsin.storage.readers import Readers
@@ -68,9 +68,26 @@ class EmbeddedAbnormalReadings(AbnormalReadings):
             "all_readings": lambda row, place: check_row(row, f"{place}: reading of {row[2]} at {row[4]}"),
             "all_minutes": lambda row, place: check_row(row, f"{place}: count of {row[2]} in {row[1]}"),
             "all_kept": lambda row, place: check_row(row, f"{place}: oldest reading of {row[0]}"),
+            "all_scored": _stored_scores,
             "all_positions": lambda row, place: check_row(row, f"{place}: position of {row[0]}"),
         }
         return verify_rows(self._readers, self._name, reads, _QUERIES)
+
+    def scored(self, after: int, *, bytes_max: int) -> list[StoredScores]:
+        found: list[StoredScores] = []
+        size_bytes = 0
+        with self._readers.lend() as reader:
+            for row in reader.execute(_QUERIES["scored"], {"after": after}):
+                found.append(_stored_scores(row, self._name))
+                size_bytes += len(found[-1].payload)
+                if size_bytes >= bytes_max:
+                    break
+        return found
+
+    def forget_scored(self, through: int) -> None:
+        with self._writer.transaction() as writer:
+            writer.execute(_QUERIES["reserve_scored"], {"through": through})
+            writer.execute(_QUERIES["forget_scored"], {"through": through})
 
     def close(self) -> None:
         self._readers.close()
@@ -85,6 +102,9 @@ class EmbeddedAbnormalReadings(AbnormalReadings):
             writer.execute(_QUERIES["forget_readings"], whose)
             writer.execute(_QUERIES["forget_minutes"], whose)
         writer.executemany(_QUERIES["add"], (msgspec.structs.astuple(row) for row in found.readings))
+        for scored in found.scored:
+            whose_rows = {"tenant": scored.tenant, "payload": scored.payload}
+            writer.execute(_QUERIES["add_scored"], whose_rows)
         advanced = {"partition": found.partition, "position": found.position}
         writer.execute(_QUERIES["advance"], advanced)
         for reading in found.readings:
@@ -105,6 +125,10 @@ class EmbeddedAbnormalReadings(AbnormalReadings):
             newest = _number(writer, "newest", whose)
             oldest_minute = newest // _MINUTE_MS - _MINUTES_KEPT
             writer.execute(_QUERIES["drop_minutes"], whose | {"minute": oldest_minute})
+
+
+def _stored_scores(row: tuple[Any, ...], place: str) -> StoredScores:
+    return StoredScores(row[0], *check_row(row[1:], f"{place}: scores {row[0]}"))
 
 
 def _count(reader: apsw.Connection, tenant: str, after_ms: int, through_ms: int) -> int:

@@ -53,5 +53,17 @@ SELECT $tenant AS tenant, log_partition, log_offset, arrival, type, payload FROM
 UNION ALL
 SELECT $tenant, log_partition, log_offset, arrival, type, payload FROM control_tail
 
+-- name: scores
+CREATE VIEW scores AS
+WITH corrected AS (
+    SELECT log_partition, device, max(revision) AS revision
+    FROM scores_stored WHERE verdict = 'corrected' GROUP BY log_partition, device
+)
+SELECT $tenant AS tenant, given.* EXCLUDE (tenant)
+FROM scores_stored AS given
+LEFT JOIN corrected USING (log_partition, device)
+WHERE given.verdict <> 'corrected'
+  AND given.revision = CASE WHEN corrected.revision > given.log_offset THEN corrected.revision ELSE 0 END
+
 -- name: plain
 CREATE VIEW {view} AS SELECT $tenant AS tenant, * EXCLUDE (tenant) FROM {view}_stored

@@ -12,18 +12,26 @@ from tocsin.model import Verdict
 from tocsin.processing.judging import Judged
 from tocsin.processing.processor import Output
 from tocsin.processing.scoring import Verdicts
+from tocsin.runtimes.embedded.scored import KeepOf, scored_of
 from tocsin.scores.abstract import AbnormalReading, Findings
 
 _ABNORMAL: Final = int(Verdict.ABNORMAL)
 
 
-def findings_of(partition: int, position: int, output: Output) -> Findings:
-    """The abnormal readings of one step; a reading two detectors call abnormal goes to the stranger score."""
+def findings_of(
+    partition: int, position: int, output: Output, keep_of: KeepOf | None = None, after: int = 0
+) -> Findings:
+    """The abnormal readings of one step; a reading two detectors call abnormal goes to the stranger score.
+
+    With `keep_of`, also the scores that the lake gets. A replay gives as `after` the position that these
+    have reached: it may cut the log in other places than the steps before it did.
+    """
     readings = _abnormal(partition, output.judged)
     for correction in output.corrections:
         readings += _abnormal(partition, correction.judged)
     corrected = [(correction.tenant, correction.device) for correction in output.corrections]
-    return Findings(partition, position, readings, corrected)
+    scored = scored_of(partition, output, keep_of, after) if keep_of else []
+    return Findings(partition, position, readings, corrected, scored)
 
 
 def _abnormal(partition: int, judged: Iterable[Judged]) -> list[AbnormalReading]:

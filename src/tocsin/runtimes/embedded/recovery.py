@@ -10,6 +10,7 @@ from tocsin.observability.logging import get_logger
 from tocsin.processing.chunks import header_shard, partition_of_chunk
 from tocsin.processing.restoring import Restoration
 from tocsin.runtimes.embedded.findings import findings_of
+from tocsin.runtimes.embedded.scored import KeepOf
 from tocsin.runtimes.embedded.worker import Worker
 from tocsin.scores.abstract import AbnormalReadings
 
@@ -17,18 +18,22 @@ _log = get_logger("recovery")
 
 
 def recover(
-    workers: Sequence[Worker], checkpoints: CheckpointStore, findings: AbnormalReadings
+    workers: Sequence[Worker],
+    checkpoints: CheckpointStore,
+    findings: AbnormalReadings,
+    keep_of: KeepOf | None = None,
 ) -> dict[int, int]:
     """Bring every worker to its committed position; per partition the offset its checkpoints cover.
 
     A partition with a damaged chunk, or with chunks of another version of the state, is built from the
-    beginning of its records. Abnormal readings that a crash kept from the projection are added on the way.
+    beginning of its records. Findings that a crash kept from the projection are added on the way.
     """
     restorations, complete = _restore(len(workers), checkpoints)
+    reached = findings.positions()
     for worker in workers:
+        after = reached.get(worker.partition, 0)
         for position, output in worker.recover(restorations.get(worker.partition)):
-            found = findings_of(worker.partition, position, output)
-            if found.readings or found.corrected:
+            if found := findings_of(worker.partition, position, output, keep_of, after):
                 findings.append([found])
     return complete
 

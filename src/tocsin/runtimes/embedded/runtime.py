@@ -25,6 +25,7 @@ from tocsin.runtimes.embedded.decisions import Decisions
 from tocsin.runtimes.embedded.findings import findings_of
 from tocsin.runtimes.embedded.history import DeviceHistory
 from tocsin.runtimes.embedded.recovery import recover
+from tocsin.runtimes.embedded.scored import KeepOf
 from tocsin.runtimes.embedded.views import Views
 from tocsin.runtimes.embedded.worker import Worker
 from tocsin.scores.abstract import AbnormalReadings
@@ -89,13 +90,18 @@ class Runtime:
         pace: Pace | None = None,
         chores: Sequence[Chore] = (),
         projected: Callable[[], int] | None = None,
+        keep_scores: KeepOf | None = None,
     ) -> None:
-        """`projected` tells up to which outbox row others have what they need, so that it may be pruned."""
+        """`projected` tells up to which outbox row others have what they need, so that it may be pruned.
+
+        `keep_scores` tells which scores of a tenant to store for the lake; None = nobody takes them.
+        """
         self._stores: Final = stores
         self._clock: Final = clock
         self._meters: Final = meters
         self._pace: Final = pace or Pace()
         self._chores: Final = tuple(chores)
+        self._keep_scores: Final = keep_scores
         self._projected: Final = projected or stores.inbox.position
         self._stopping = threads.event()
         self._episodes = threads.event()
@@ -118,7 +124,7 @@ class Runtime:
     def start(self) -> None:
         """Recover every partition, then begin to work; blocks for the recovery."""
         self._checkpointing.complete.update(
-            recover(self.workers, self._stores.checkpoints, self._stores.findings)
+            recover(self.workers, self._stores.checkpoints, self._stores.findings, self._keep_scores)
         )
         self._decisions.settings()
         for worker in self.workers:
@@ -199,8 +205,7 @@ class Runtime:
             if not self._until_stored(partial(self._stores.commits.commit, [commit])):
                 return
             worker.committed(commit)
-            findings = findings_of(worker.partition, commit.position, output)
-            if findings.readings or findings.corrected:
+            if findings := findings_of(worker.partition, commit.position, output, self._keep_scores):
                 self._until_stored(partial(self._stores.findings.append, [findings]))
         if output.episodes:
             self._episodes.set()

@@ -57,3 +57,13 @@ SELECT tenant, minute, device, count, hash FROM abnormal_minute
 SELECT tenant, from_ms, hash FROM abnormal_kept
 -- name: all_positions
 SELECT partition, position, hash FROM position
+-- name: add_scored
+INSERT INTO scored (tenant, payload, hash) VALUES (:tenant, :payload, row_hash(:tenant, :payload))
+-- name: scored
+SELECT sequence, tenant, payload, hash FROM scored WHERE sequence > :after ORDER BY sequence
+-- name: forget_scored
+DELETE FROM scored WHERE sequence <= :through
+-- name: reserve_scored
+INSERT OR IGNORE INTO scored (sequence, tenant, payload, hash) VALUES (:through, '', x'', x'')
+-- name: all_scored
+SELECT sequence, tenant, payload, hash FROM scored

@@ -68,3 +68,10 @@ CREATE TRIGGER abnormal_counted AFTER INSERT ON abnormal BEGIN
             row_hash(new.tenant, (new.ts - ((new.ts % 60000) + 60000) % 60000) / 60000, new.device, 1))
     ON CONFLICT DO UPDATE SET count = count + 1, hash = row_hash(tenant, minute, device, count + 1);
 END;
+-- Scores on their way to the lake, as Arrow; sequences are never used twice.
+CREATE TABLE scored (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant   TEXT NOT NULL,
+    payload  BLOB NOT NULL,
+    hash     BLOB NOT NULL -- of tenant and payload
+) STRICT;

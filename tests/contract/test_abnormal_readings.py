@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import apsw
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tocsin.errors import CorruptError
 from tocsin.scores.abstract import AbnormalReading, AbnormalReadings, Findings, Scored
 from tocsin.scores.embedded import EmbeddedAbnormalReadings
 from tocsin.storage.scripts import load_scripts
@@ -97,6 +99,19 @@ def test_sequences_of_scores_are_never_used_twice(opener: Opener) -> None:
     anew.forget_scored(70)
     anew.append([Findings(0, 1, scored=[Scored("a", b"z")])])
     assert anew.scored(0, bytes_max=1)[0].sequence > 70
+
+
+def test_altered_scores_are_refused(opener: Opener, tmp_path: Path) -> None:
+    """Scores that the disk has changed are named, by a check of the store too, and never reach the lake."""
+    store = opener()
+    store.append([Findings(0, 1, scored=[Scored("a", b"as given")])])
+    connection = apsw.Connection(str(tmp_path / "abnormal.db"))
+    connection.execute("UPDATE scored SET payload = x'00'")
+    connection.close()
+    with pytest.raises(CorruptError, match="scores 1"):
+        store.scored(0, bytes_max=1)
+    assert isinstance(store, EmbeddedAbnormalReadings)
+    assert store.verify() == ["abnormal.db: scores 1 does not match its hash"]
 
 
 def test_two_detectors_make_one_reading(opener: Opener) -> None:

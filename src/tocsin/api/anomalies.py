@@ -150,11 +150,13 @@ def list_anomalies(
         handling=handling,
         from_ms=time_or_none(from_, "from"),
         to_ms=time_or_none(to, "to"),
-        before_sequence=None if cursor is None else decode_number("anomalies", cursor),
+        before_sequence=None
+        if cursor is None
+        else decode_number("anomalies", cursor, tenant=principal.tenant),
         limit=limit,
     )
     found, before = services.anomalies.page(principal, query)
-    following = None if before is None else encode_cursor("anomalies", before)
+    following = None if before is None else encode_cursor("anomalies", before, tenant=principal.tenant)
     return AnomalyPage(anomalies=[anomaly_view(anomaly) for anomaly in found], next=following)
 
 

@@ -75,9 +75,9 @@ def list_audit(
     services: ServicesOf, principal: PrincipalOf, cursor: Cursor = None, limit: Limit = 100
 ) -> AuditPage:
     """Entries of the tenant, newest first."""
-    before = None if cursor is None else decode_number("audit", cursor)
+    before = None if cursor is None else decode_number("audit", cursor, tenant=principal.tenant)
     found, following = services.audit.page(principal, before=before, limit=limit)
     return AuditPage(
         entries=[entry_view(stored) for stored in found],
-        next=None if following is None else encode_cursor("audit", following),
+        next=None if following is None else encode_cursor("audit", following, tenant=principal.tenant),
     )

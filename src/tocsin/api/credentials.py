@@ -109,11 +109,11 @@ def list_credentials(
     services: ServicesOf, principal: PrincipalOf, cursor: Cursor = None, limit: Limit = 100
 ) -> CredentialPage:
     """Credentials of the tenant, by key id."""
-    after = "" if cursor is None else decode_text("credentials", cursor)
+    after = "" if cursor is None else decode_text("credentials", cursor, tenant=principal.tenant)
     found, following = services.credentials.page(principal, after=after, limit=limit)
     return CredentialPage(
         credentials=[credential_view(credential) for credential in found],
-        next=None if following is None else encode_cursor("credentials", following),
+        next=None if following is None else encode_cursor("credentials", following, tenant=principal.tenant),
     )
 
 

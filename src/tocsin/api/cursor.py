@@ -16,44 +16,48 @@ _CHECK_BYTES: Final = 8
 _NUMBER_END: Final = 1 << 63
 
 
-def encode_cursor(kind: str, value: int | str) -> str:
-    """Where the next page of the list `kind` starts; it fits no other list.
+def encode_cursor(kind: str, value: int | str, *, tenant: str = "") -> str:
+    """Where the next page of the list `kind` starts; it fits no other list, and no other tenant's.
 
     >>> decode_number("anomalies", encode_cursor("anomalies", 17))
     17
     """
     payload = msgspec.json.encode([kind, value])
-    return base64.urlsafe_b64encode(payload + xxhash.xxh3_64_digest(payload)).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(payload + _check(payload, tenant)).rstrip(b"=").decode()
 
 
-def decode_number(kind: str, cursor: str) -> int:
+def decode_number(kind: str, cursor: str, *, tenant: str = "") -> int:
     """The number in a cursor; InvalidInputError for anything that was not made here for this list."""
-    value = _decode(kind, cursor)
+    value = _decode(kind, cursor, tenant)
     if not isinstance(value, int) or not -_NUMBER_END <= value < _NUMBER_END:
         raise _refused()
     return value
 
 
-def decode_text(kind: str, cursor: str) -> str:
+def decode_text(kind: str, cursor: str, *, tenant: str = "") -> str:
     """The text in a cursor; InvalidInputError as above."""
-    value = _decode(kind, cursor)
+    value = _decode(kind, cursor, tenant)
     if not isinstance(value, str):
         raise _refused()
     return value
 
 
-def _decode(kind: str, cursor: str) -> int | str:
+def _check(payload: bytes, tenant: str) -> bytes:
+    return xxhash.xxh3_64_digest(payload + tenant.encode())
+
+
+def _decode(kind: str, cursor: str, tenant: str) -> int | str:
     if len(cursor) > CURSOR_CHARACTERS_MAX or not cursor.isascii():
         raise _refused()
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         payload, check = raw[:-_CHECK_BYTES], raw[-_CHECK_BYTES:]
-        if xxhash.xxh3_64_digest(payload) != check:
+        if _check(payload, tenant) != check:
             raise _refused()
         stored_kind, value = msgspec.json.decode(payload, type=tuple[str, int | str])
     except (binascii.Error, msgspec.DecodeError) as error:
         raise _refused() from error
-    if stored_kind != kind or encode_cursor(kind, value) != cursor:
+    if stored_kind != kind or encode_cursor(kind, value, tenant=tenant) != cursor:
         raise _refused()
     return value
 

@@ -81,11 +81,11 @@ def list_dead_letters(
     services: ServicesOf, principal: PrincipalOf, cursor: Cursor = None, limit: Limit = 100
 ) -> DeadLetterPage:
     """Refused lines of the tenant, oldest first."""
-    after_id = 0 if cursor is None else decode_number("dead-letters", cursor)
+    after_id = 0 if cursor is None else decode_number("dead-letters", cursor, tenant=principal.tenant)
     found, following = services.dead_letters.page(principal, after_id=after_id, limit=limit)
     return DeadLetterPage(
         dead_letters=[letter_view(listed) for listed in found],
-        next=None if following is None else encode_cursor("dead-letters", following),
+        next=None if following is None else encode_cursor("dead-letters", following, tenant=principal.tenant),
     )
 
 

@@ -130,11 +130,11 @@ def list_devices(
     services: ServicesOf, principal: PrincipalOf, cursor: Cursor = None, limit: Limit = 100
 ) -> DevicePage:
     """Devices that have ever sent something, by name."""
-    after = "" if cursor is None else decode_text("devices", cursor)
+    after = "" if cursor is None else decode_text("devices", cursor, tenant=principal.tenant)
     found, following = services.devices.page(principal, after=after, limit=limit)
     return DevicePage(
         devices=[device_view(device) for device in found],
-        next=None if following is None else encode_cursor("devices", following),
+        next=None if following is None else encode_cursor("devices", following, tenant=principal.tenant),
     )
 
 

@@ -142,11 +142,11 @@ def list_episodes(
         device=device,
         from_ms=time_or_none(from_, "from"),
         to_ms=time_or_none(to, "to"),
-        after_id="" if cursor is None else decode_text("episodes", cursor),
+        after_id="" if cursor is None else decode_text("episodes", cursor, tenant=principal.tenant),
         limit=limit,
     )
     found, after = services.episodes.page(principal, query)
-    following = None if after is None else encode_cursor("episodes", after)
+    following = None if after is None else encode_cursor("episodes", after, tenant=principal.tenant)
     return EpisodePage(episodes=[episode_view(episode) for episode in found], next=following)
 
 

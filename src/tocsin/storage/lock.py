@@ -6,6 +6,7 @@ import fcntl
 from pathlib import Path
 
 from tocsin.errors import StorageUnavailableError
+from tocsin.storage.faults import storage_faults
 from tocsin.storage.files import make_directory
 
 
@@ -14,7 +15,8 @@ class FolderLock:
 
     def __init__(self, folder: Path) -> None:
         make_directory(folder)
-        self._file = (folder / "lock").open("a")
+        with storage_faults(str(folder)):
+            self._file = (folder / "lock").open("a")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

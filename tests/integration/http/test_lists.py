@@ -387,6 +387,21 @@ async def test_readiness_says_which_check_fails(world: World) -> None:
         assert (await client.get("/healthz")).status_code == 200
 
 
+async def test_a_cursor_is_of_one_tenant(world: World) -> None:
+    """Another tenant's cursor is refused like one that was made up, on every list that has one."""
+    for tenant in (OWN, FOREIGN):
+        for n in range(3):
+            world.find_anomaly(f"{tenant}-{n}", tenant)
+    foreign = {"Authorization": f"Bearer {world.key(Role.ADMIN, FOREIGN)}"}
+    async with world.client(world.key(Role.ADMIN)) as client:
+        for path in ("/v1/anomalies", "/v1/devices", "/v1/episodes", "/v1/credentials"):
+            cursor = (await client.get(path, params={"limit": 1})).json()["next"]
+            assert cursor is not None
+            assert (await client.get(path, params={"cursor": cursor})).status_code == 200
+            refused = await client.get(path, params={"cursor": cursor}, headers=foreign)
+            assert (refused.status_code, refused.json()["field"]) == (400, "cursor")
+
+
 async def test_not_being_ready_is_one_line_in_the_log(world: World) -> None:
     """However often it is asked, the log gets one line at the beginning and one at the end, no traceback."""
 

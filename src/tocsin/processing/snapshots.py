@@ -22,6 +22,7 @@ from tocsin.processing.chunks import Content, Header, KnownRow, Shard, SlotRows,
 from tocsin.processing.packing import pack_rows
 from tocsin.processing.rows import STATE_VERSION
 from tocsin.processing.state import Known, PartitionState, Slot, TenantState
+from tocsin.sharding import SHARDS
 
 
 def snapshot_header(state: PartitionState, complete: int) -> Chunk:
@@ -37,6 +38,14 @@ def snapshot_header(state: PartitionState, complete: int) -> Chunk:
     }
     header = Header(STATE_VERSION, versions)
     return Chunk(header_shard(state.partition), complete, msgspec.msgpack.encode(header))
+
+
+def occupied(state: PartitionState) -> npt.NDArray[np.bool_]:
+    """By shard: whether it has a device, so that there is something to write."""
+    found = np.zeros(SHARDS, np.bool_)
+    for tenant in state.tenants.values():
+        found |= np.diff(tenant.devices_by_shard()[1]) > 0
+    return found
 
 
 def snapshot_shards(state: PartitionState, shards: I64) -> list[Chunk]:

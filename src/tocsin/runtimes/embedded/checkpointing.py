@@ -10,7 +10,7 @@ import numpy as np
 from tocsin.commit.abstract import CheckpointStore, Chunk
 from tocsin.errors import TocsinError
 from tocsin.events import I64
-from tocsin.processing.snapshots import snapshot_header, snapshot_shards
+from tocsin.processing.snapshots import occupied, snapshot_header, snapshot_shards
 from tocsin.runtimes.embedded.worker import Worker
 
 WRITE_BYTES: Final = 4 << 20
@@ -32,7 +32,8 @@ class Checkpointing:
     def _round_of(self, worker: Worker) -> int:
         with worker.lock:
             position = worker.state.position
-            shards = np.flatnonzero(worker.state.touched)
+            # new settings touch every shard, but few may have devices, and none of another partition has
+            shards = np.flatnonzero(worker.state.touched & occupied(worker.state))
             worker.state.touched[:] = False
         if position == self.complete.get(worker.partition):
             return 0
@@ -62,18 +63,14 @@ class Checkpointing:
 
 
 def _some_at_a_time(worker: Worker, shards: I64) -> Iterator[list[Chunk]]:
-    """Chunks of these shards, so many at a time that the worker's lock is held for about a millisecond.
-
-    New settings touch every shard; those without devices here give no chunk.
-    """
+    """Chunks of these shards, so many at a time that the worker's lock is held for about a millisecond."""
     done, some = 0, 1
     while done < len(shards):
         with worker.lock:
             chunks = snapshot_shards(worker.state, shards[done : done + some])
         done += some
-        if size := _size_bytes(chunks):  # shards without devices say nothing of the others
-            some = some * 2 if size < SNAPSHOT_BYTES // 2 else max(some // 2, 1)
-            yield chunks
+        some = some * 2 if _size_bytes(chunks) < SNAPSHOT_BYTES // 2 else max(some // 2, 1)
+        yield chunks
 
 
 def _size_bytes(chunks: Sequence[Chunk]) -> int:

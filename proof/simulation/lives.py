@@ -34,7 +34,7 @@ class Lives:
         self.rng: Final = random.Random(plan.seed ^ 0x5EED)
         self.trace: Final = Trace()
         self.scheduler: Final = Scheduler(self.rng, self.trace, switching=plan.switching)
-        self.trace.now_s = lambda: self.scheduler.now_s
+        self.trace.now_s = self.scheduler.time_s
         self.machine: Final = Machine(self.scheduler, START_MS)
         self.disk: Final = Disk(self.scheduler, self.rng, place)
         self.findings: Final = Findings()
@@ -102,17 +102,22 @@ class Lives:
                 self.findings.add_error(f"thread {task.name}", task.error)
 
     def close(self) -> None:
-        """Unwind everything."""
+        """Unwind everything, and let go of it: SQLite's open files keep the disk, which must keep nothing."""
         if self.node is not None:
             self.look_at_threads()
             self.scheduler.drop(self.node.process)
+            self.node.forget()
         self.scheduler.drop(self.outside)
+        self.scheduler.forget()
+        self.disk.crash = _nothing
 
     def _boot_once(self) -> bool:
         self.scheduler.sleep(0.1)  # until the one before is unwound
         cut = self.node is not None and self.node.process.dead in {"power", "exit"}
         if cut and self.disk.medium.cut_power(self.rng):
             self.trace.fault("unsynced-lost")
+        if self.node is not None:
+            self.node.forget()
         self._count += 1
         if self._count % COLLECT_EVERY == 0:
             gc.collect()  # connections of the dead still hold files; here it is the same in every run
@@ -145,3 +150,7 @@ class Lives:
 
     def _living(self) -> Process:
         return self.outside if self.node is None else self.node.process
+
+
+def _nothing() -> None:
+    pass

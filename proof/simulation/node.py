@@ -45,6 +45,12 @@ class Node:
         self._maker.start("http", server.serve)
         self.server = server
 
+    def forget(self) -> None:
+        """Once it is dead: let go of what a library would keep until the end of the real process."""
+        if self.application is not None:
+            self.application.meters.close()
+            self.application.tracing.close()
+
     def running(self) -> Application:
         """The application, which has started."""
         if self.application is None:

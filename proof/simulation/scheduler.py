@@ -138,6 +138,16 @@ class Scheduler:
         process.dead = process.dead or "end"
         self._unwind(process)
 
+    def forget(self) -> None:
+        """Let go of all threads; nothing runs any more."""
+        self._timers.clear()
+        self._ready.clear()
+        self._doomed.clear()
+
+    def time_s(self) -> float:
+        """Seconds since the beginning."""
+        return self.now_s
+
     def _pick(self) -> Task:
         at = self._rng.randrange(len(self._ready))
         last = self._ready.pop()

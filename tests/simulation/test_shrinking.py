@@ -25,14 +25,13 @@ def test_nothing_is_left_that_is_not_needed(needed: set[int]) -> None:
 
 
 def test_a_planted_failure_is_shrunk() -> None:
-    """What is left has fewer bodies and faults and fails in the same way, also after it was written down."""
-    plan = plan_of(0)
+    """What has nothing to do with it goes; what is left fails in the same way, also when written down."""
+    plan = plan_of(29)  # few bodies, a crash and two faults of the disk
     with lost_end():
-        smaller = shrink(plan, seconds=20)
+        smaller = shrink(plan, runs=10)
         again = msgspec.json.decode(msgspec.json.encode(smaller), type=Plan)
         assert run_plan(again).kinds[:1] == run_plan(plan).kinds[:1] == ("episode differs",)
-    assert len(smaller.bodies) < len(plan.bodies)
-    assert len(smaller.crashes) + len(smaller.disk) <= len(plan.crashes) + len(plan.disk)
+    assert (smaller.crashes, smaller.disk) == ((), ())
 
 
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)

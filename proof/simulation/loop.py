@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -56,6 +57,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """End without a word to what is left: its process is dead."""
         for task in asyncio.all_tasks(self):
             task._log_destroy_pending = False  # type: ignore[attr-defined]
+            with suppress(BaseException):  # whatever a dead process still says while it is unwound
+                task.get_coro().close()
         self._default_executor = None
         self.close()
 

@@ -16,7 +16,7 @@ def test_the_same_seed_gives_the_same_trace() -> None:
     assert run_plan(plan_of(3)).trace_hash != first.trace_hash
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_all_laws_hold(seed: int) -> None:
     """Nothing acknowledged is lost or doubled, digests, counts and episodes are those of the records."""
     outcome = run_plan(plan_of(seed))

@@ -6,7 +6,7 @@ LOCKS := requirements/installer.txt pyproject.toml
 KERNELS := $(shell grep -rl --include=*.py numba src)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test install check test-services proof sim proof-selftest torture bench quality docs reference lock format clean
+.PHONY: help demo test install check test-services proof sim proof-selftest torture neighbours soak bench quality docs reference lock format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,12 @@ proof-selftest: .venv/.dev ## plant bugs, all must be caught (ONLY=name,name; TR
 
 torture: .venv/.dev ## kill -9 at KILLS=50 random moments while ingesting DATA=FILE, compare digests
 	@$(BIN)/python scripts/torture.py $(if $(DATA),--data "$(DATA)") --kills $(or $(KILLS),50)
+
+neighbours: .venv/.dev ## what hostile neighbours cost others in SECONDS=300; last line is JSON
+	@$(BIN)/python -m proof.neighbours --seconds $(or $(SECONDS),300)
+
+soak: .venv/.dev ## load with kills and full disks for SECONDS=600 (LOAD=10000 events/s, 0 = all it takes); last line is JSON
+	@$(BIN)/python -m proof.soak --seconds $(or $(SECONDS),600) $(if $(LOAD),--load $(LOAD))
 
 bench: .venv/.dev ## measure speed and memory (ONLY=name runs one, LONG=1 longer runs); last line is JSON
 	@$(BIN)/python -m benchmarks.run $(if $(ONLY),--only $(ONLY)) $(if $(LONG),--long)

@@ -1,7 +1,7 @@
 """`python -m proof --seconds N`: a share of every proof; the last line is one JSON object.
 
-Runs the simulation, power cuts, fuzzers and the torture test one after another, each in a process of its
-own, for its share of the time. Each adds a line to proof/history.ndjson with `--history`. The exit code is
+Runs the simulation, power cuts, fuzzers, neighbours and the torture test one after another, each in a
+process of its own, for its share of the time. Each adds a line to proof/history.ndjson with `--history`. The exit code is
 0 only if none of them found anything.
 """
 
@@ -32,7 +32,7 @@ class Part:
 PARTS: Final = (
     Part(
         what="simulation",
-        share=0.35,
+        share=0.3,
         command=("-m", "proof.simulation", "--seeds", "{first}:{end}", "--seconds", "{seconds}"),
         figures=("seeds", "seed_failures", "first_failing_seed", "simulated_hours_per_s"),
     ),
@@ -44,7 +44,7 @@ PARTS: Final = (
     ),
     Part(
         what="fuzz",
-        share=0.2,
+        share=0.15,
         command=("-m", "proof.fuzz", "--seconds", "{seconds}"),
         figures=("fuzz_executions", "fuzz_failures"),
     ),
@@ -53,6 +53,12 @@ PARTS: Final = (
         share=0.15,
         command=("-m", "tests.fuzz.api", "--seconds", "{seconds}"),
         figures=("alive",),
+    ),
+    Part(
+        what="neighbours",
+        share=0.1,
+        command=("-m", "proof.neighbours", "--seconds", "{seconds}", "--devices", "1000"),
+        figures=("neighbour_p99_ratio", "noise_p99_ratio", "verdicts_same", "conservation_error"),
     ),
     Part(
         what="torture",

@@ -59,10 +59,6 @@ class RecordedServer(Server):
         assert self._process is not None
         return self._process.wait(timeout_s)
 
-    def alive(self) -> bool:
-        """Whether the process runs."""
-        return self._process is not None and self._process.poll() is None
-
     def environment(self) -> dict[str, str]:
         """As of any server, with the repository on the path."""
         path = os.environ.get("PYTHONPATH", "")

@@ -63,6 +63,10 @@ class Server:
         assert self._process is not None
         return self._process.pid
 
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
     def environment(self) -> dict[str, str]:
         """What the server and commands beside it need to find each other."""
         return os.environ | {

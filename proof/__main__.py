@@ -1,8 +1,8 @@
 """`python -m proof --seconds N`: a share of every proof; the last line is one JSON object.
 
 Runs the simulation, power cuts, fuzzers, neighbours and the torture test one after another, each in a
-process of its own, for its share of the time. Each adds a line to proof/history.ndjson with `--history`. The exit code is
-0 only if none of them found anything.
+process of its own, for its share of the time. Each adds a line to proof/history.ndjson with `--history`.
+The exit code is 0 only if none of them found anything.
 """
 
 from __future__ import annotations

@@ -78,7 +78,9 @@ def _tokens(server: Server, admin: str, name: str, devices: int) -> list[str]:
         return [make_gateway(server, admin, f"{name}-{number}") for number in range(_CREDENTIALS[name])]
     _say(f"making credentials for {devices} devices")
     with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(lambda number: make_device(server, admin, name_of(number)), range(devices)))
+        tokens = list(pool.map(lambda number: make_device(server, admin, name_of(number)), range(devices)))
+    _say("made")
+    return tokens
 
 
 def _felt(

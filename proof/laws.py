@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,8 +111,10 @@ def _post(server: Server, token: str, path: str, body: Mapping[str, Any]) -> dic
     """A plain client: an HTTP library's start would cost more than the answer, ten thousand times."""
     client = Client(server.url, lambda: token, None)
     headers = {"Content-Type": "application/json"}
-    status, text = client.ask("POST", path, json.dumps(body).encode(), headers)
+    while (said := client.ask("POST", path, json.dumps(body).encode(), headers))[0] == 429:
+        time.sleep(0.5)
     client.close()
+    status, text = said
     if status != 201:
         raise RuntimeError(f"{path} gave {status}: {text[:500]}")
     found: dict[str, Any] = json.loads(text)

@@ -14,7 +14,7 @@ help: ## list the targets
 demo: .venv/.kernels ## install, simulate a fleet, detect; open the address it prints (DEMO_SECONDS=N ends by itself)
 	@$(BIN)/tocsin demo $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
 
-test: .venv/.dev ## run every test that needs no server and no browser (ARGS="-k name" chooses)
+test: .venv/.dev .venv/.kernels ## run every test that needs no server and no browser (ARGS="-k name" chooses)
 	@$(BIN)/python -m pytest -m "not services" $(ARGS)
 
 install: .venv/.kernels ## make .venv with the `tocsin` command in it
@@ -28,7 +28,7 @@ check: .venv/.dev ## style, types, import contracts, docs
 	$(BIN)/mkdocs build --strict --quiet
 	$(BIN)/python -m pytest tests/docs
 
-test-services: .venv/.dev ## install and start real servers and a browser, run the tests that need them
+test-services: .venv/.dev .venv/.kernels ## install and start real servers and a browser, run the tests that need them
 	@scripts/test-services $(ARGS)
 
 proof: .venv/.dev ## simulated faults, power cuts, hostile input and kills for SECONDS=600; last line is JSON

@@ -26,6 +26,7 @@ class Kind(IntEnum):
     MARK = 11
     SYNC_ALL = 12
     ALARM = 13
+    OPEN = 14
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum kind { CREATE = 1, WRITE, TRUNCATE, SYNC, RENAME, UNLINK, MKDIR, RMDIR, LINK, SYNC_DIRECTORY, MARK, SYNC_ALL, ALARM };
+enum kind { CREATE = 1, WRITE, TRUNCATE, SYNC, RENAME, UNLINK, MKDIR, RMDIR, LINK, SYNC_DIRECTORY, MARK, SYNC_ALL, ALARM, OPEN };
 
 /* Shared with the test through a file; proof/shim/control.py has the same fields in the same order. */
 struct control {
@@ -156,18 +156,23 @@ static void record(enum kind kind, uint64_t file, uint64_t offset, const char *p
     errno = kept;
 }
 
-/* Count a call that changes something; end the process, or say that it fails (errno is set). */
-static int due(enum kind kind) {
-    if (++control->calls == control->kill_at) {
-        syscall(SYS_kill, getpid(), SIGKILL);
-        for (;;) pause();
-    }
+/* Whether a call of this kind is to fail; errno is set. */
+static int fails(enum kind kind) {
     if (!(control->fail_kinds >> kind & 1)) return 0;
     uint64_t number = ++control->matched;
     if (number <= control->fail_after || number > control->fail_after + control->fail_count) return 0;
     control->failed++;
     errno = control->fail_errno;
     return 1;
+}
+
+/* Count a call that changes something; end the process, or say that it fails (errno is set). */
+static int due(enum kind kind) {
+    if (++control->calls == control->kill_at) {
+        syscall(SYS_kill, getpid(), SIGKILL);
+        for (;;) pause();
+    }
+    return fails(kind);
 }
 
 static int dies_torn(void) { return control->kill_torn && control->calls + 1 == control->kill_at; }
@@ -180,6 +185,10 @@ static int open_below(int at, const char *path, int flags, mode_t mode) {
     int writes = (flags & O_ACCMODE) != O_RDONLY;
     if (!name || (flags & O_TMPFILE) == O_TMPFILE) return syscall(SYS_openat, at, path, flags, mode);
     pthread_mutex_lock(&lock);
+    if (fails(OPEN)) { /* opening changes nothing, so it is counted only where it creates */
+        pthread_mutex_unlock(&lock);
+        return -1;
+    }
     struct stat found;
     int existed = !syscall(SYS_newfstatat, at, path, &found, 0);
     int creates = !existed && (flags & O_CREAT);

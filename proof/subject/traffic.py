@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-START_MS: Final = 1_790_000_000_000
+START_MS: Final = 1_700_000_000_000
 STEP_MS: Final = 60_000
 
 

@@ -1,0 +1,150 @@
+"""Gives birth to lives: a process that has loaded everything once forks a child for each of them.
+
+So a life costs what it does, not what starting Python and loading compiled kernels costs. Nothing here may
+start a thread before the fork.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from proof.shim.building import built
+from proof.shim.control import Control
+from proof.subject.haste import hurry
+from proof.subject.life import Answers, config_of, live
+from proof.subject.planting import plant
+from proof.subject.traffic import Body
+from tocsin.services.digest import Digest
+
+LIFE_S_MAX: Final = 150.0
+_ALONE: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a life ended: `digest` if it settled, else the signal (negative) or exit code, and what it said."""
+
+    code: int
+    digest: Digest | None
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cradle:
+    """Where the lives of one run take place: `disk` is what they leave to each other."""
+
+    scratch: Path
+    control: Control
+    bodies: Mapping[str, Sequence[Body]]
+
+    @property
+    def data(self) -> Path:
+        return self.scratch / "disk" / "data"
+
+    @property
+    def trace(self) -> Path:
+        return self.scratch / "trace"
+
+
+def cradle_in(scratch: Path, bodies: Mapping[str, Sequence[Body]]) -> Cradle:
+    """An empty disk and all that belongs to it."""
+    (scratch / "disk").mkdir()
+    return Cradle(scratch, Control(scratch / "control"), bodies)
+
+
+def with_shim(module: str) -> None:
+    """Begin `python -m module` again with the shim before the C library, if it is not there yet."""
+    library = str(built())
+    if os.environ.get("LD_PRELOAD") != library:
+        environment = os.environ | _ALONE | {"LD_PRELOAD": library}
+        os.execve(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]], environment)  # noqa: S606
+
+
+def require_alone() -> None:
+    """A fork takes only the thread that forks along: what the others held would stay locked for ever.
+
+    The background threads of jemalloc are its own affair: it holds its locks itself while a process forks.
+    """
+    names = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+    others = [name for name in names if name != "jemalloc_bg_thd"]
+    if len(others) > 1:
+        raise RuntimeError(f"threads run before the fork: {others}")
+
+
+def born(cradle: Cradle, *, planted: str = "", recorded: bool = False, files_max: int = 0) -> int:
+    """Fork a child that lives to its end, or until the shim ends it; its process id."""
+    require_alone()
+    process = os.fork()
+    if process:
+        return process
+    code = 1
+    try:
+        code = _child(cradle, planted, recorded, files_max)
+    finally:
+        os._exit(code)
+
+
+def _child(cradle: Cradle, planted: str, recorded: bool, files_max: int) -> int:
+    _log_to(cradle.scratch / "words")
+    if files_max:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
+    hurry()
+    plant(planted)
+    trace = str(cradle.trace) if recorded else ""
+    _shim().proof_attach(
+        os.fsencode(cradle.scratch / "disk"), os.fsencode(trace), os.fsencode(cradle.control.path)
+    )
+    try:
+        digest = live(config_of(cradle.data), cradle.bodies, Answers(cradle.scratch / "answers"))
+    except BaseException:  # noqa: BLE001 - the process ends with it
+        traceback.print_exc()
+        return 3
+    (cradle.scratch / "digest").write_bytes(msgspec.json.encode(digest))
+    return 0
+
+
+def _log_to(path: Path) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+
+
+def _shim() -> Any:
+    """The shim, which must have been loaded with the process."""
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "proof_attach"):
+        raise RuntimeError("start this process with the shim in LD_PRELOAD")
+    return library
+
+
+def died(cradle: Cradle, process: int, timeout_s: float = LIFE_S_MAX) -> Death:
+    """Wait for a life to end; one that never ends is ended, with code 124."""
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        done, status = os.waitpid(process, os.WNOHANG)
+        if done:
+            code = os.waitstatus_to_exitcode(status)
+            break
+        if time.monotonic() > deadline_s:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            code = 124
+            break
+        time.sleep(0.003)
+    words = (cradle.scratch / "words").read_text(errors="replace")[-3000:]
+    digest = None
+    if code == 0:
+        digest = msgspec.json.decode((cradle.scratch / "digest").read_bytes(), type=Digest)
+    return Death(code, digest, words)

@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from proof.subject.traffic import Body
 from tocsin.access.device_scope import DeviceScope
 from tocsin.access.principal import Principal, Role
 from tocsin.access.store import DEFAULT_TENANT
-from tocsin.bootstrap import Application
+from tocsin.bootstrap import Application, _pace
 from tocsin.config import Config, load_config
 from tocsin.config.loading import with_options
 from tocsin.errors import BackpressureError, StorageFullError, StorageUnavailableError
@@ -71,7 +72,7 @@ def _told(answer: str) -> tuple[int, int, int]:
 
 def live(config: Config, bodies: Mapping[str, Sequence[Body]], answers: Answers) -> Digest:
     """Recover, take in everything that has no answer yet, wait until all is settled, stop in order."""
-    application = Application(config)
+    application = Application(config, pace=replace(_pace(config), idle_s=0.05))
     ended: list[BaseException] = []
     try:
         application.runtime.start()

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from proof.kills.faults import SYNC_FAILED, Fault
 from proof.subject.expected import differences
 from proof.subject.nursery import Cradle, Death, born, cradle_in, died
 from proof.subject.traffic import Body
+from tocsin.services.digest import Digest
 
 LATER_CALLS: Final = 300
 LIVES_MAX: Final = 4
@@ -88,8 +91,9 @@ class Run:
         return death
 
     def _judge(self, death: Death, what: str) -> None:
-        if death.digest is None:
+        if death.code:
             self.outcome.problems.append(f"{what}: ended with {death.code}: {death.words}")
             return
-        found = differences(death.digest, self._expected.digests, self._expected.accepted)
+        digest = msgspec.json.decode(death.result, type=Digest)
+        found = differences(digest, self._expected.digests, self._expected.accepted)
         self.outcome.problems += [f"{what}: {words}" for words in found]

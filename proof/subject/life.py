@@ -70,8 +70,13 @@ def _told(answer: str) -> tuple[int, int, int]:
     return said["received"], said["rejected"], said["accepted"] + said["repeated"]
 
 
-def live(config: Config, bodies: Mapping[str, Sequence[Body]], answers: Answers) -> Digest:
-    """Recover, take in everything that has no answer yet, wait until all is settled, stop in order."""
+def live(
+    config: Config, bodies: Mapping[str, Sequence[Body]], answers: Answers, *, end: int | None = None
+) -> Digest:
+    """Recover, take in everything that has no answer yet, wait until all is settled, stop in order.
+
+    With `end` the process ends with that code instead, at once, as a kill would end it.
+    """
     application = Application(config, pace=replace(_pace(config), idle_s=0.05))
     ended: list[BaseException] = []
     try:
@@ -86,7 +91,10 @@ def live(config: Config, bodies: Mapping[str, Sequence[Body]], answers: Answers)
             sender.join()
         if ended:
             raise ended[0]
-        return _settled(application)
+        digest = _settled(application)
+        if end is not None:
+            os._exit(end)
+        return digest
     finally:
         application.stop()
 

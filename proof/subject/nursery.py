@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-import resource
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +25,6 @@ from proof.subject.haste import hurry
 from proof.subject.life import Answers, config_of, live
 from proof.subject.planting import plant
 from proof.subject.traffic import Body
-from tocsin.services.digest import Digest
 
 LIFE_S_MAX: Final = 150.0
 _ALONE: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -34,16 +32,19 @@ _ALONE: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """How a life ended: `digest` if it settled, else the signal (negative) or exit code, and what it said."""
+    """How a process ended: what it left as `result` if it came to its end (code 0), and what it said.
+
+    The code is that of the process, the signal that ended it (negative), or 124 if it never ended.
+    """
 
     code: int
-    digest: Digest | None
+    result: bytes
     words: str
 
 
 @dataclass(frozen=True, slots=True)
 class Cradle:
-    """Where the lives of one run take place: `disk` is what they leave to each other."""
+    """Where processes take place, one after another: `disk` is what they leave to each other."""
 
     scratch: Path
     control: Control
@@ -51,17 +52,29 @@ class Cradle:
 
     @property
     def data(self) -> Path:
+        """The data folder, below what the shim watches."""
         return self.scratch / "disk" / "data"
 
     @property
     def trace(self) -> Path:
+        """Where the shim writes down what happens to the disk."""
         return self.scratch / "trace"
+
+
+Work = Callable[[Cradle], bytes]
+"""What a process does; its result."""
 
 
 def cradle_in(scratch: Path, bodies: Mapping[str, Sequence[Body]]) -> Cradle:
     """An empty disk and all that belongs to it."""
-    (scratch / "disk").mkdir()
+    (scratch / "disk").mkdir(exist_ok=True)
     return Cradle(scratch, Control(scratch / "control"), bodies)
+
+
+def a_life(cradle: Cradle) -> bytes:
+    """Live until all is settled; the digest as JSON."""
+    digest = live(config_of(cradle.data), cradle.bodies, Answers(cradle.scratch / "answers"))
+    return msgspec.json.encode(digest)
 
 
 def with_shim(module: str) -> None:
@@ -83,23 +96,21 @@ def require_alone() -> None:
         raise RuntimeError(f"threads run before the fork: {others}")
 
 
-def born(cradle: Cradle, *, planted: str = "", recorded: bool = False, files_max: int = 0) -> int:
-    """Fork a child that lives to its end, or until the shim ends it; its process id."""
+def born(cradle: Cradle, work: Work = a_life, *, planted: str = "", recorded: bool = False) -> int:
+    """Fork a child that works to its end, or until the shim ends it; its process id."""
     require_alone()
     process = os.fork()
     if process:
         return process
     code = 1
     try:
-        code = _child(cradle, planted, recorded, files_max)
+        code = _child(cradle, work, planted, recorded)
     finally:
         os._exit(code)
 
 
-def _child(cradle: Cradle, planted: str, recorded: bool, files_max: int) -> int:
+def _child(cradle: Cradle, work: Work, planted: str, recorded: bool) -> int:
     _log_to(cradle.scratch / "words")
-    if files_max:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
     hurry()
     plant(planted)
     trace = str(cradle.trace) if recorded else ""
@@ -107,11 +118,11 @@ def _child(cradle: Cradle, planted: str, recorded: bool, files_max: int) -> int:
         os.fsencode(cradle.scratch / "disk"), os.fsencode(trace), os.fsencode(cradle.control.path)
     )
     try:
-        digest = live(config_of(cradle.data), cradle.bodies, Answers(cradle.scratch / "answers"))
+        result = work(cradle)
     except BaseException:  # noqa: BLE001 - the process ends with it
         traceback.print_exc()
         return 3
-    (cradle.scratch / "digest").write_bytes(msgspec.json.encode(digest))
+    (cradle.scratch / "result").write_bytes(result)
     return 0
 
 
@@ -130,21 +141,19 @@ def _shim() -> Any:
 
 
 def died(cradle: Cradle, process: int, timeout_s: float = LIFE_S_MAX) -> Death:
-    """Wait for a life to end; one that never ends is ended, with code 124."""
+    """Wait for a process to end; one that never ends is ended."""
+    code = _waited(process, timeout_s)
+    words = (cradle.scratch / "words").read_text(errors="replace")[-3000:]
+    return Death(code, (cradle.scratch / "result").read_bytes() if code == 0 else b"", words)
+
+
+def _waited(process: int, timeout_s: float) -> int:
     deadline_s = time.monotonic() + timeout_s
-    while True:
+    while time.monotonic() < deadline_s:
         done, status = os.waitpid(process, os.WNOHANG)
         if done:
-            code = os.waitstatus_to_exitcode(status)
-            break
-        if time.monotonic() > deadline_s:
-            os.kill(process, signal.SIGKILL)
-            os.waitpid(process, 0)
-            code = 124
-            break
+            return os.waitstatus_to_exitcode(status)
         time.sleep(0.003)
-    words = (cradle.scratch / "words").read_text(errors="replace")[-3000:]
-    digest = None
-    if code == 0:
-        digest = msgspec.json.decode((cradle.scratch / "digest").read_bytes(), type=Digest)
-    return Death(code, digest, words)
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    return 124

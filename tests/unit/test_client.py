@@ -190,6 +190,14 @@ def test_a_server_that_stays_away_is_given_up() -> None:
         send(batches(), url, "t", connections=2, backoff=Backoff(first_s=0.01, longest_s=0.01, give_up_s=0.1))
 
 
+def test_every_try_that_will_be_repeated_is_told_with_its_reason(server: Server) -> None:
+    """Somebody who waits learns why."""
+    server.failures = [503, None]
+    reasons: list[str] = []
+    assert sender(server, on_retry=reasons.append).send(batches(1)).retries == 1
+    assert reasons == ["the server answered 503"]
+
+
 @pytest.mark.parametrize("status", [401, 403, 409, 413, 415])
 def test_a_refusal_ends_the_sending_at_once(server: Server, status: int) -> None:
     """Trying again would change nothing, and the server's reason is told."""

@@ -24,7 +24,7 @@ from tocsin.cli.options import (
     Token,
     mapping_of,
 )
-from tocsin.cli.output import Exit, JsonFlag, finish, lines_of, note, progress
+from tocsin.cli.output import Exit, JsonFlag, finish, lines_of, note, note_once, progress
 
 if TYPE_CHECKING:
     from tocsin.client import Journal
@@ -69,9 +69,9 @@ def ingest(
     columns = (device_column, time_column, time_unit, step_seconds, arrival_column, parameters, exclude)
     stream = sys.stdin.buffer if str(file) == "-" else None
     path = None if stream is not None else file
+    destination = Destination(url=url, token=token, compress=compress, ca_file=ca_file)
     events = open_events(path, mapping_of(*columns), stream=stream, kind=kind)
     note(events.describe())
-    destination = Destination(url=url, token=token, compress=compress, ca_file=ca_file)
     with progress("sending", events.rows) as advance:
         journal = _journal(resume, file, (columns, body_events), connections)
         sender = EventSender(
@@ -80,6 +80,7 @@ def ingest(
             body_events=body_events,
             journal=journal,
             on_acknowledged=advance,
+            on_retry=note_once("{}; trying again, for up to ten minutes a request"),
         )
         try:
             sent = sender.send(_batches(events, body_events * connections))

@@ -28,7 +28,8 @@ def require_folder(config: Config) -> None:
 
     if not (config.data / "log").is_dir():
         raise InvalidInputError(
-            f"{config.data} is no data folder of Tocsin: name one with --data, or a server with --url",
+            f"{config.data} is no data folder of Tocsin: name one with --data, "
+            "or ask a server with --url where the command has it",
             field="data",
         )
 
@@ -68,7 +69,10 @@ def ask(url: str, token: str, method: str, path: str, **request: Any) -> dict[st
     import httpx
 
     from tocsin.client import RefusedError, UnavailableError
+    from tocsin.client.destination import require_address, require_token
 
+    require_address(url)
+    require_token(token)
     try:
         headers = {"Authorization": f"Bearer {token}"}
         response = httpx.request(method, url.rstrip("/") + path, headers=headers, timeout=120, **request)

@@ -83,6 +83,21 @@ def note(text: str) -> None:
     print(visible_lines(text), file=sys.stderr, flush=True)
 
 
+def note_once(text: str) -> Callable[[str], None]:
+    """A function that notes the text, with its argument in place of {}, the first time that it is called.
+
+    It may be called from several threads; at worst two of them that are the first both say it.
+    """
+    said: list[str] = []
+
+    def say(reason: str) -> None:
+        if not said:
+            said.append(reason)
+            note(text.format(reason))
+
+    return say
+
+
 def fail(code: str, detail: str, as_json: bool, exit_code: Exit = Exit.PROBLEM) -> NoReturn:
     """End the command with an error that is no exception."""
     print_error(code, detail, as_json)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tocsin.cli.options import Token
-from tocsin.cli.output import JsonFlag, finish, lines_of, note, progress
+from tocsin.cli.output import JsonFlag, finish, lines_of, note, note_once, progress
 
 if TYPE_CHECKING:
     from tocsin.simulate.faults import Fault
@@ -159,7 +159,12 @@ def _to_server(
 
     from tocsin.client import Destination, EventSender
 
-    sender = EventSender(Destination(url=url, token=token), connections=connections, on_acknowledged=advance)
+    sender = EventSender(
+        Destination(url=url, token=token),
+        connections=connections,
+        on_acknowledged=advance,
+        on_retry=note_once("{}; trying again, for up to ten minutes a request"),
+    )
     return asdict(sender.send(_batches(simulator.chunks(end_ms, events=20_000)))) | {"url": url}
 
 

@@ -70,6 +70,7 @@ class Connection:
         backoff: Backoff,
         journal: Journal | None,
         on_acknowledged: Callable[[int], None],
+        on_retry: Callable[[str], None],
         rng: random.Random,
         fate: Fate,
     ) -> None:
@@ -79,6 +80,7 @@ class Connection:
         self._backoff = backoff
         self._journal = journal
         self._on_acknowledged = on_acknowledged
+        self._on_retry = on_retry
         self._rng = rng
         self._fate = fate
         self._stop = fate.stop
@@ -160,6 +162,7 @@ class Connection:
             waited_s += pause_s
             if waited_s > self._backoff.give_up_s:
                 raise UnavailableError(f"gave up on {self._destination.url} after {tries} tries: {reason}")
+            self._on_retry(reason)
             self._stop.wait(pause_s)
         return None
 

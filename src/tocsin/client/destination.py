@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from tocsin.errors import TocsinError
+from tocsin.errors import InvalidInputError, TocsinError
 
 
 class UnavailableError(TocsinError):
@@ -25,13 +26,43 @@ class RefusedError(TocsinError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """A server and the right to send to it. `ca_file`: certificates to trust besides the system's."""
+    """A server and the right to send to it. `ca_file`: certificates to trust besides the system's.
+
+    InvalidInputError where no try could ever succeed: no address, or nothing that can be a token.
+    """
 
     url: str
     token: str = field(repr=False)
     compress: bool = False
     timeout_s: float = 60.0
     ca_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        require_address(self.url)
+        require_token(self.token)
+
+
+def require_address(url: str) -> None:
+    """InvalidInputError if this is no address of a server."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, a bracket without its other half
+        usable = False
+    if not usable:
+        raise InvalidInputError(
+            f"{url!r} is no address of a server: write it like http://127.0.0.1:8765", field="url"
+        )
+
+
+def require_token(token: str) -> None:
+    """InvalidInputError if a header cannot carry this; whether it is valid only the server knows."""
+    if not token:
+        raise InvalidInputError("no credential: set TOCSIN_TOKEN, or name one with --token", field="token")
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        raise InvalidInputError(
+            "the credential has blanks or characters that no token has: copy it again", field="token"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ class EventSender:
     A device always uses the same connection, so its events arrive in the order given. Every body has the
     connection's next sequence and keeps it through all tries, so the server takes it once. At most two
     bodies a connection wait in memory; `send` blocks meanwhile. `on_acknowledged` is called with numbers
-    of events, from any thread.
+    of events, `on_retry` with the reason of each try that failed and will be repeated; both from any thread.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class EventSender:
         backoff: Backoff | None = None,
         journal: Journal | None = None,
         on_acknowledged: Callable[[int], None] = lambda _: None,
+        on_retry: Callable[[str], None] = lambda _: None,
         rng: random.Random | None = None,
     ) -> None:
         if not 1 <= connections <= 256:
@@ -57,6 +58,7 @@ class EventSender:
                 backoff or Backoff(),
                 journal,
                 on_acknowledged,
+                on_retry,
                 random.Random(rng.random()),
                 fate,
             )

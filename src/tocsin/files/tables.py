@@ -85,7 +85,8 @@ class CsvTable(Table):
     def _guess(self, sample: bytes) -> dict[str, pa.DataType | None]:
         whole_lines = sample[: sample.rfind(b"\n") + 1] or sample
         try:
-            table = pa.Table.from_batches(list(self._open(io.BytesIO(whole_lines), self.names)))
+            reader = self._open(io.BytesIO(whole_lines), self.names)
+            table = pa.Table.from_batches(list(reader), reader.schema)  # a header alone has no batch
         except (pa.ArrowInvalid, ValueError) as error:
             raise InvalidInputError(f"{self._name}: {error}", field="file") from error
         return {name: _guess_type(table.column(name)) for name in self.names}

@@ -43,8 +43,9 @@ def anomaly(request: Request, visitor: Visitor) -> Response:
     services, principal = visitor.services, visitor.principal
     found = services.anomalies.one(principal, restored(request.path_params["anomaly_id"]))
     episodes = _episodes(visitor, found)
-    peak = max(episodes, key=lambda episode: episode.score, default=None)
     parameter = _chosen(request, found.parameters)
+    of_parameter = [episode for episode in episodes if episode.parameter == parameter]
+    peak = max(of_parameter or episodes, key=lambda episode: episode.score, default=None)
     until_ms = _until_ms(visitor, found)
     return _show(
         visitor,

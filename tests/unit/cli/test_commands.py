@@ -107,9 +107,39 @@ def test_an_unexpected_error_shows_its_traceback_only_when_asked(
 def test_an_absent_server_ends_with_3(capsys: pytest.CaptureFixture[str]) -> None:
     """Scripts can tell "try later" from "wrong"."""
     for words in (["digest"], ["query", "SELECT 1"]):
-        code, _, err = run(capsys, *words, "--url", "http://127.0.0.1:9")
+        code, _, err = run(capsys, *words, "--url", "http://127.0.0.1:9", "--token", "t")
         assert code == 3
         assert err.startswith("tocsin: unavailable: ")
+
+
+@pytest.mark.parametrize("command", ["ingest", "simulate", "query", "digest", "explain"])
+def test_a_server_that_can_never_answer_is_not_asked(
+    capsys: pytest.CaptureFixture[str], table: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing credential and an address that is none are told at once, with what to write instead."""
+    monkeypatch.delenv("TOCSIN_TOKEN", raising=False)
+    arguments: dict[str, list[object]] = {"ingest": [table], "query": ["SELECT 1"], "explain": ["all"]}
+    words = [command, *arguments.get(command, [])]
+    code, _, err = run(capsys, *words, "--url", "http://127.0.0.1:9")
+    assert (code, err) == (
+        2,
+        "tocsin: invalid_input: no credential: set TOCSIN_TOKEN, or name one with --token\n",
+    )
+    for url in ("localhost:8765", "http://", "ftp://127.0.0.1", "http://127.0.0.1:port"):
+        code, _, err = run(capsys, *words, "--url", url, "--token", "t")
+        assert code == 2
+        assert f"{url!r} is no address of a server: write it like http://127.0.0.1:8765" in err
+
+
+@pytest.mark.parametrize("token", ["two words", "t\n", "“quoted”"])
+def test_a_credential_that_no_header_can_carry_is_told(
+    capsys: pytest.CaptureFixture[str], token: str
+) -> None:
+    """What was copied badly is not taken for a server that is away, nor shown again."""
+    code, _, err = run(capsys, "digest", "--url", "http://127.0.0.1:9", "--token", token)
+    assert code == 2
+    assert "copy it again" in err
+    assert token not in err
 
 
 def test_simulate_is_reproducible_and_writes_labels(

@@ -17,9 +17,10 @@ function sayHowLongAgo() {
   const format = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
   for (const element of document.querySelectorAll("time[data-ago]")) {
     const seconds = (Date.now() - Date.parse(element.dateTime)) / 1000;
-    const [unit, size] = units.find(([, length]) => seconds >= length) || ["minute", 60];
+    const far = Math.abs(seconds); // a device whose clock is wrong may be ahead of ours, and that shows
+    const [unit, size] = units.find(([, length]) => far >= length) || ["minute", 60];
     element.title = element.title || element.textContent;
-    element.textContent = seconds < 60 ? "just now" : format.format(-Math.floor(seconds / size), unit);
+    element.textContent = far < 60 ? "just now" : format.format(-Math.trunc(seconds / size), unit);
   }
 }
 

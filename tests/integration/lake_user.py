@@ -18,7 +18,7 @@ from tocsin.payloads import encode_events
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     table.CHECKPOINT_EVERY = 3  # type: ignore[misc]
-    log = EmbeddedLog(folder / "log", 1, SystemClock(), segment_bytes_max=20_000)
+    log = EmbeddedLog(folder / "log", 1, SystemClock(), segment_bytes_max=8_000)
     lake = DeltaLake(folder / "lake", SystemClock())
     for number in range(12):
         batch = events(steady(30))

@@ -23,6 +23,10 @@ BOOTS_MAX: Final = 90
 COLLECT_EVERY: Final = 6
 
 
+class HopelessError(Exception):
+    """The system does not start, and no fault explains it; that is noted already."""
+
+
 class Lives:
     """Everything that outlives a process of the system, and the process that lives now, `node`.
 
@@ -135,6 +139,7 @@ class Lives:
         if not node.process.dead and node.failure is not None:
             if not may_fail(node.failure, self.trace):
                 self.findings.add_error("boot", node.failure)
+                raise HopelessError
             self.die("no-start")
         return not node.process.dead
 

@@ -24,6 +24,7 @@ class Node:
         self.process: Final = Process(f"life-{number}")
         self._maker: Final = maker
         self.application: Application | None = None
+        self._built: Application | None = None
         self.server: Server | None = None
         self.waiting: list[Task] = []
         self.failure: BaseException | None = None
@@ -34,6 +35,7 @@ class Node:
         """Recover and begin to work; runs in a thread of the process."""
         try:
             application = Application(config, ProcessClock(self._machine), open_lake=SimulatedLake, pace=pace)
+            self._built = application
             application.runtime.on_failure = failed
             application.runtime.start()
         except Exception as error:  # noqa: BLE001 - whoever started it decides whether that may be
@@ -47,9 +49,9 @@ class Node:
 
     def forget(self) -> None:
         """Once it is dead: let go of what a library would keep until the end of the real process."""
-        if self.application is not None:
-            self.application.meters.close()
-            self.application.tracing.close()
+        if self._built is not None:
+            self._built.meters.close()
+            self._built.tracing.close()
 
     def running(self) -> Application:
         """The application, which has started."""

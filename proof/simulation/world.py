@@ -8,7 +8,7 @@ from typing import Final
 
 from proof.simulation.checks import Checks
 from proof.simulation.clients import Senders
-from proof.simulation.lives import Lives
+from proof.simulation.lives import HopelessError, Lives
 from proof.simulation.node import Node
 from proof.simulation.plan import TENANT, CrashPlan, Network, Plan
 from proof.simulation.scheduler import Stuck
@@ -38,8 +38,9 @@ class World:
             self.lives.scheduler.run(lambda: self._operator.ended)
         except Stuck as stuck:
             findings.add("stuck", str(stuck))
-        if self._operator.error is not None:
-            findings.add_error("simulator", self._operator.error)
+        error = self._operator.error
+        if error is not None and not isinstance(error, HopelessError):
+            findings.add_error("simulator", error)
         self.lives.close()
 
     def _operate(self) -> None:

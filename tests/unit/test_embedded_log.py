@@ -17,13 +17,14 @@ from tocsin.errors import (
     StorageFullError,
     StorageUnavailableError,
 )
-from tocsin.log import kept
+from tocsin.log import kept, segment
 from tocsin.log.abstract import Append, DeadLetter, Part, RecordKind
 from tocsin.log.bounds import DeadLetterBounds
 from tocsin.log.embedded import EmbeddedLog
 from tocsin.log.reading import LogFolder
 from tocsin.log.segment import segment_path
 from tocsin.log.settling import Settler
+from tocsin.storage.database import Tuning
 
 NOW_MS = 1_700_000_000_000
 
@@ -277,6 +278,30 @@ def test_a_crash_while_making_a_segment_is_cleared_away(tmp_path: Path) -> None:
     assert not unfinished.exists()
     add(log)
     assert [info.ends for info in log.segments()] == [(10, 10), (20, 20)]
+    log.close()
+
+
+def test_a_segment_that_could_not_be_opened_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A segment that has its name but can't be opened goes; the one before it takes and keeps what comes."""
+    describe = segment._describe
+
+    def no_room(path: Path, tuning: Tuning) -> tuple[int, tuple[int, ...], int]:
+        if path == segment_path(tmp_path, 2):
+            raise StorageUnavailableError("too many open files")
+        return describe(path, tuning)
+
+    log = open_log(tmp_path, segment_bytes_max=1)
+    add(log, b"first")
+    monkeypatch.setattr(segment, "_describe", no_room)
+    add(log, b"second")
+    log.close()
+    monkeypatch.undo()
+    log = open_log(tmp_path)
+    add(log, b"third")
+    assert [record.payload for record in log.read(0, 0)] == [b"first", b"second", b"third"]
+    assert log.end(0) == 30
     log.close()
 
 

@@ -88,28 +88,33 @@ class Catalogue:
     def roll(self, ends: Sequence[int], last_dead_letter: int) -> None:
         """Seal the active segment and go on with a new one that begins at `ends`."""
         sealed = self.active
-        segment = Segment.create(
-            self._folder, sealed.number + 1, ends, last_dead_letter + 1, self._clock.now_ms(), self._tuning
-        )
+        number, now_ms = sealed.number + 1, self._clock.now_ms()
+        segment: Segment | None = None
         try:
+            segment = Segment.create(self._folder, number, ends, last_dead_letter + 1, now_ms, self._tuning)
             segment.start_writing()
+            self.book.open_segment(segment)
         except BaseException:
-            self._take_back(segment)
+            self._take_back(number, segment)
             raise
-        self.book.open_segment(segment)
         with self._lock:
             self._segments = (*self._segments, segment)
         sealed.stop_writing()
         self._touch(sealed)
         self._settler.wake()
 
-    def _take_back(self, segment: Segment) -> None:
-        """Remove a segment that never got a record, durably, since the one before it goes on growing."""
+    def _take_back(self, number: int, segment: Segment | None) -> None:
+        """Remove a segment that never got a record, durably, since the one before it goes on growing.
+
+        It may have its name already though opening it has failed: a start would then begin behind it.
+        """
+        path = segment_path(self._folder, number)
         try:
-            segment.close()
-            remove_database(segment.path)
+            if segment is not None:
+                segment.close()
+            remove_database(path)
         except OSError as error:
-            end_process(f"{segment.path} can't be removed: {error}")
+            end_process(f"{path} can't be removed: {error}")
         sync_directory(self._folder)
 
     def read(self, partition: int, offset: int, end: int, bytes_max: int) -> list[Record]:

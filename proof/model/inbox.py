@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from proof.model.digest import names_hash
 from proof.model.episodes import Episode
@@ -35,7 +35,10 @@ class Anomaly:
 
 @dataclass(slots=True)
 class _Group:
-    """Episodes with one cause, each in its newest revision, in the order in which they first came."""
+    """Episodes with one cause, newest states, in the order in which they first came.
+
+    Each keeps the application of its first state: a device as a whole may go over to another one.
+    """
 
     id: str
     first: Episode
@@ -58,7 +61,8 @@ class Inbox:
                 group = _Group(f"an_{names_hash(episode.tenant, episode.device, episode.id):032x}", episode)
                 self.groups.append(group)
             if group is not None:
-                group.episodes[episode.id] = episode
+                known = group.episodes.get(episode.id, episode)
+                group.episodes[episode.id] = replace(episode, application=known.application)
 
     def anomalies(self) -> list[Anomaly]:
         """All, by id."""

@@ -10,14 +10,14 @@ from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from proof.compare import plain
 from proof.compare.differences import Found, differences
 from proof.model import expected
 from tests.kit import LogHistory
-from tests.model_kit import logs
+from tests.model_kit import log_of_seed, logs
 from tocsin.commit.abstract import OutboxRow
 from tocsin.inbox.abstract import AnomalyQuery
 from tocsin.inbox.embedded import EmbeddedInbox
@@ -53,6 +53,7 @@ def test_what_is_said_of_a_log_is_what_the_model_says(records: list[Record], cut
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(records=logs(), size=st.sampled_from((1, 3, 1000)))
+@example(records=log_of_seed(476502789, 21), size=1000)  # a device goes over to another application
 def test_what_the_inbox_shows_is_what_the_model_says(records: list[Record], size: int) -> None:
     """Folded in the order of the log, a few or all at once, episodes become the anomalies of the model."""
     _, episodes = processed(records, [])

@@ -159,6 +159,18 @@ async def test_anomaly_page_has_chart_reason_history_and_proof(world: World) -> 
     assert "History" in page
 
 
+async def test_numbers_under_a_chart_are_those_of_its_parameter(world: World) -> None:
+    """An anomaly of two parameters shows the peak of the one that is looked at, not of the stronger one."""
+    world.find_anomaly("pump-7")
+    anomaly = world.find_anomaly(
+        "pump-7", id="humid", parameter="humidity", value=12.5, score=9.0, explanation="dry"
+    )
+    async with signed_in(world) as client:
+        for parameter, shown in (("temperature", "93.2"), ("humidity", "12.5")):
+            page = (await client.get(f"/anomalies/{anomaly}?parameter={parameter}")).text
+            assert f"<dt>Strangest value</dt><dd>{shown}" in page
+
+
 async def test_names_are_escaped_wherever_they_are_shown(world: World) -> None:
     """A device may be named like an attack; pages show it as text and links lead to it."""
     anomaly = world.find_anomaly(NASTY)

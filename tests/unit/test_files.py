@@ -208,6 +208,13 @@ def test_without_a_device_column_the_file_is_the_device(tmp_path: Path) -> None:
     assert opened.report.empty == 1
 
 
+def test_a_header_alone_is_a_file_without_events(tmp_path: Path) -> None:
+    """An export of an hour in which nothing happened is no mistake."""
+    (tmp_path / "x.csv").write_text("device,ts,value\n")
+    opened, rows, _ = read(tmp_path / "x.csv")
+    assert (rows, opened.report.rows) == ([], 0)
+
+
 def test_the_default_parameters_are_the_numeric_columns_that_are_left(tmp_path: Path) -> None:
     """Text, truth values, device, time, arrival and excluded columns are no parameters."""
     frame = pl.DataFrame(

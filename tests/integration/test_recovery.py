@@ -143,6 +143,16 @@ def test_a_restart_has_the_same_state(used: tuple[Path, Digest]) -> None:
     assert reopened(folder) == digest
 
 
+def test_the_lake_has_everything_once_the_runtime_has_stopped(tmp_path: Path) -> None:
+    """What waited for its time to be flushed is in the lake when the runtime stops, for other programs."""
+    with stores_in(tmp_path) as stores:
+        with running(stores, NEVER):
+            send(stores, events_of(fleet(7, devices=8)))
+            assert not any(stores.lake.positions().values())
+        ends = {partition: stores.log.end(partition) for partition in range(PARTITIONS)}
+        assert stores.lake.positions() == ends
+
+
 def test_a_lost_checkpoint_is_rebuilt_from_the_lake(used: tuple[Path, Digest]) -> None:
     """Without any chunk the state is built from the first record, which only the lake still has."""
     folder, digest = used

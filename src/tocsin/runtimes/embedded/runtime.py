@@ -141,13 +141,17 @@ class Runtime:
             self._run(chore.name, partial(self._every, chore.every_s, chore.work))
 
     def stop(self) -> None:
-        """Finish the running steps, write a last checkpoint; idempotent. The stores stay open."""
+        """Finish the running steps, write a last checkpoint and part of the lake; idempotent.
+
+        So the lake holds what was accepted, unless more than one part waits. The stores stay open.
+        """
         self._stopping.set()
         self._episodes.set()
         for thread in self._threads:
             if not thread.is_current():
                 thread.join()
         if self._threads and self.failure is None and not self._ahead:
+            self._last_part()
             self._checkpoint()
         self._threads.clear()
 
@@ -251,6 +255,13 @@ class Runtime:
         while self._lake_writer.run_once(self._clock.now_ms()) and not self._stopping.is_set():
             self._meters.record(metrics.LAKE_FLUSH_DURATION, self._clock.monotonic_s() - started_s)
             started_s = self._clock.monotonic_s()
+
+    def _last_part(self) -> None:
+        """What a full disk keeps from the lake now stays in the log."""
+        try:
+            self._lake_writer.run_once(self._clock.now_ms(), force=True)
+        except STORAGE_ERRORS as error:
+            _log.warning("lake_stays_behind", error=error.detail)
 
     def _checkpoint(self) -> None:
         started_s = self._clock.monotonic_s()

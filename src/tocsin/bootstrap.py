@@ -179,11 +179,15 @@ class Application:
             chores += [
                 Chore("lake-episodes", MINUTE_S, self.lake_chores.take_in),
                 Chore("lake-scores", MINUTE_S, self.lake_chores.take_in_scores),
+                Chore("lake-dead-letters", MINUTE_S, partial(self._take_in_dead_letters, self.lake_chores)),
                 Chore("lake-merge", HOUR_S, self.lake_chores.merge),
                 Chore("lake-models", HOUR_S, partial(self._record_models, self.lake_chores)),
                 Chore("lake-first-models", MINUTE_S, partial(self._record_first_models, self.lake_chores)),
             ]
         return chores
+
+    def _take_in_dead_letters(self, chores: LakeChores) -> None:
+        chores.take_in_dead_letters(self.access.tenants(), self.log)
 
     def _record_models(self, chores: LakeChores) -> None:
         chores.record_models(self.access.tenants(), self._models_of)
@@ -202,6 +206,7 @@ class Application:
         try:
             self.lake_chores.take_in()
             self.lake_chores.take_in_scores()
+            self._take_in_dead_letters(self.lake_chores)
             self._record_first_models(self.lake_chores)
         except STORAGE_ERRORS as error:
             _log.warning("tables_stay_behind", error=error.detail)

@@ -12,6 +12,7 @@ from tocsin.clock import ManualClock
 from tocsin.lake.chores import LakeChores
 from tocsin.lake.delta import DeltaLake
 from tocsin.lake.query import query
+from tocsin.log.abstract import Append, DeadLetter
 from tocsin.runtimes.embedded.models import models_of
 
 DAY_MS = 86_400_000
@@ -100,3 +101,24 @@ def test_a_new_folder_has_models_at_once_and_those_of_the_day_too(tmp_path: Path
             chores.record_models(["t"], models)
             assert recorded() == 2
             clock.sleep(60)
+
+
+def test_dead_letters_of_every_tenant_can_be_read_as_a_table(tmp_path: Path) -> None:
+    """Each refused line is there once, with its tenant's others, however often the log is asked."""
+    with stores_in(tmp_path) as stores:
+        assert isinstance(stores.lake, DeltaLake)
+        chores = LakeChores(stores.lake, stores.commits, stores.findings, ManualClock())
+        for turn in range(2):
+            for tenant, lines in (("t", 250), ("u", 3)):
+                letters = [
+                    DeadLetter(tenant, 0, "http", line, "bad_utf8", "", "", b"x") for line in range(lines)
+                ]
+                stores.log.submit(
+                    Append(tenant=tenant, arrival_ms=0, parts=[], dead_letters=letters)
+                ).result()
+            for _ in range(2):
+                chores.take_in_dead_letters(["t", "u"], stores.log)
+            for tenant, lines in (("t", 250), ("u", 3)):
+                sql = "SELECT count(*), count(DISTINCT id) FROM dead_letters"
+                found = query(sql, lake=stores.lake, log=None, tenant=tenant).to_pylist()[0]
+                assert set(found.values()) == {lines * (turn + 1)}

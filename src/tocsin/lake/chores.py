@@ -10,14 +10,21 @@ from tocsin.clock import Clock
 from tocsin.commit.abstract import CommitStore
 from tocsin.lake.compaction import compact
 from tocsin.lake.delta import DeltaLake
-from tocsin.lake.projections import OUTBOX_WRITER, append_episodes
+from tocsin.lake.projections import (
+    OUTBOX_WRITER,
+    append_dead_letters,
+    append_episodes,
+    dead_letters_reached,
+)
 from tocsin.lake.schemas import EPISODES, MODELS
 from tocsin.lake.scores import ScoreIntake
 from tocsin.lake.tables import append_table
 from tocsin.lake.upkeep import vacuum
+from tocsin.log.abstract import Log
 from tocsin.scores.abstract import AbnormalReadings
 
 _PAGE = 5_000
+_LETTERS = 200  # of at most 256 KiB each
 _DAY_MS = 86_400_000
 
 
@@ -46,6 +53,14 @@ class LakeChores:
     def take_in_scores(self) -> None:
         """Add scores that wait."""
         self._scores.take_in()
+
+    def take_in_dead_letters(self, tenants: list[str], log: Log) -> None:
+        """Add refused lines, as long as the log keeps them."""
+        for tenant in tenants:
+            reached = dead_letters_reached(self._lake.store, tenant)
+            while letters := log.dead_letters(tenant, after_id=reached, limit=_LETTERS):
+                append_dead_letters(self._lake.store, letters)
+                reached = letters[-1].id
 
     def merge(self) -> None:
         """Merge small files and remove those that nothing refers to any more."""

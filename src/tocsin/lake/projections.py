@@ -38,13 +38,18 @@ def append_episodes(store: LakeStore, rows: Sequence[OutboxRow]) -> int:
 
 
 def append_dead_letters(store: LakeStore, letters: Sequence[StoredDeadLetter]) -> int:
-    """Add dead letters above the last id that the lake has; how many were new. Ascending ids only."""
-    reached = store.table(DEAD_LETTERS.name).writers.get(DEAD_LETTER_WRITER, 0)
-    fresh = [letter for letter in letters if letter.id > reached]
+    """Add dead letters of one tenant that the lake lacks; how many were new. Ascending ids only."""
+    fresh = [letter for letter in letters if letter.id > dead_letters_reached(store, letter.letter.tenant)]
     if fresh:
         table = _table(DEAD_LETTERS.schema, [_dead_letter(letter) for letter in fresh])
-        append_table(store, DEAD_LETTERS.name, table, writer=DEAD_LETTER_WRITER, version=fresh[-1].id)
+        writer = f"{DEAD_LETTER_WRITER}-{fresh[0].letter.tenant}"
+        append_table(store, DEAD_LETTERS.name, table, writer=writer, version=fresh[-1].id)
     return len(fresh)
+
+
+def dead_letters_reached(store: LakeStore, tenant: str) -> int:
+    """The id of the tenant's newest dead letter in the lake."""
+    return store.table(DEAD_LETTERS.name).writers.get(f"{DEAD_LETTER_WRITER}-{tenant}", 0)
 
 
 def _episode(row: OutboxRow) -> Callable[[str], Any]:

@@ -13,7 +13,7 @@ from proof.subject.planting import PLANTS
 
 
 def main() -> int:
-    """0 if no state lost, doubled or broke anything; with --plant, 0 if the harm was noticed."""
+    """0 if no state lost, doubled or broke anything; with --plant, 0 if something was noticed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
@@ -27,7 +27,7 @@ def main() -> int:
     if arguments.history:
         remember("power", result)
     print(json.dumps(result))
-    return 0 if bool(figures.harm) == bool(arguments.plant) else 1
+    return 0 if bool(figures.words) == bool(arguments.plant) else 1
 
 
 if __name__ == "__main__":

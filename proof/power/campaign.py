@@ -19,6 +19,7 @@ from proof.power.judging import Finding, Harm
 from proof.power.recording import Recording, record
 from proof.subject.haste import PACES
 from proof.subject.promise import decode_promise
+from proof.subject.server import EndedError
 
 STATES_A_CUT: Final = 3
 _TOLD_MAX: Final = 20
@@ -40,6 +41,7 @@ class Figures:
     runs: int = 0
     events: int = 0
     opened: int = 0
+    ended: int = 0
 
     def add(self, seed: int, moment: int, findings: Sequence[Finding]) -> None:
         """Count each kind of harm once a state."""
@@ -49,11 +51,17 @@ class Figures:
             if len(self.words) < _TOLD_MAX:
                 self.words.append(f"seed {seed}, event {moment}: {finding.harm}: {finding.words}")
 
+    def add_end(self, seed: int, error: EndedError) -> None:
+        """Count a server that ended by itself: it met something that it can't go on with."""
+        self.ended += 1
+        self.words.append(f"seed {seed}: {error}")
+
     def as_json(self) -> dict[str, Any]:
         """The figures by their names."""
         return {
             "power_loss_states": len(self.states),
             **{f"power_loss_{harm}": self.harm[harm] for harm in Harm},
+            "power_loss_ended": self.ended,
             "power_loss_runs": self.runs,
             "power_loss_events": self.events,
             "power_loss_stores_opened": self.opened,
@@ -106,23 +114,40 @@ def _cut(
         figures.add(seed, moment, examiner.examine(state, promises))
 
 
+def _examine(
+    recording: Recording,
+    scratch: Path,
+    seed: int,
+    figures: Figures,
+    until_s: float,
+    states_max: int,
+    *,
+    stop_at_harm: bool,
+) -> None:
+    (scratch / "states").mkdir()
+    figures.events += len(recording.events)
+    examiner = Examiner(history_of(recording.events), recording.key, scratch / "states")
+    cut_often(recording, examiner, seed, figures, until_s, states_max, stop_at_harm=stop_at_harm)
+    figures.opened += examiner.opened
+
+
 def campaign(
     seconds: float, seed: int, *, plant: str = "", states_a_run: int = 4000, runs_max: int = 1 << 30
 ) -> Figures:
     """Run after run, each with a seed of its own, until the time is up."""
     figures, until_s = Figures(), time.monotonic() + seconds
-    while time.monotonic() < until_s and figures.runs < runs_max and not (plant and figures.harm):
+    while time.monotonic() < until_s and figures.runs < runs_max and not (plant and figures.words):
         with tempfile.TemporaryDirectory(dir=memory(), prefix="tocsin-power-") as folder:
             scratch = Path(folder)
             kills = figures.runs % 2 * 2
             pace = PACES[figures.runs // 2 % len(PACES)]
-            recording = record(scratch, seed, kills=kills, plant=plant, settings=pace)
-            (scratch / "states").mkdir()
             figures.runs += 1
-            figures.events += len(recording.events)
-            examiner = Examiner(history_of(recording.events), recording.key, scratch / "states")
-            cut_often(recording, examiner, seed, figures, until_s, states_a_run, stop_at_harm=bool(plant))
-            figures.opened += examiner.opened
+            try:
+                recording = record(scratch, seed, kills=kills, plant=plant, settings=pace)
+            except EndedError as error:
+                figures.add_end(seed, error)
+            else:
+                _examine(recording, scratch, seed, figures, until_s, states_a_run, stop_at_harm=bool(plant))
         print(f"seed {seed}, {kills} kills: {figures.as_json()}", file=sys.stderr, flush=True)
         seed += 1
     return figures

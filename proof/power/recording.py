@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ def record(
     """Run a server below `scratch`, send it everything, wait until all is settled, stop it.
 
     With `kills` it is killed so often at random calls on the way and started again, so that unsynced
-    leftovers of a dead process are part of the record.
+    leftovers of a dead process are part of the record. EndedError if it ends by itself.
     """
     rng = random.Random(seed)
     server = RecordedServer(scratch, plant=plant, settings=settings)
@@ -69,10 +70,21 @@ def record(
         for number in range(2):
             admin.administer(f"seed-{seed}-{number}")
         admin.close()
+        while sending.alive():
+            server.check_alive()
+            time.sleep(0.05)
         sending.join()
-        digest = server.digest(60)
+        digest = _digest(server)
         server.stop()
     finally:
         server.kill()
         notary.close()
     return Recording(read_trace(server.trace), digest, server.key)
+
+
+def _digest(server: RecordedServer) -> dict[str, Any]:
+    try:
+        return server.digest(60)
+    except OSError:
+        server.check_alive()
+        raise

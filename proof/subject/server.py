@@ -15,6 +15,11 @@ from proof.subject.haste import SETTINGS
 from tocsin.testing import Server
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+_TOLD_CHARACTERS: Final = 1000
+
+
+class EndedError(Exception):
+    """The server ended although nobody killed it; with the end of its log."""
 
 
 class RecordedServer(Server):
@@ -58,6 +63,12 @@ class RecordedServer(Server):
         """Wait for the process to end by itself."""
         assert self._process is not None
         return self._process.wait(timeout_s)
+
+    def check_alive(self) -> None:
+        """EndedError if it runs no more."""
+        if not self.alive():
+            said = self.log.read_text(errors="replace")[-_TOLD_CHARACTERS:]
+            raise EndedError(f"the server ended by itself:\n{said}")
 
     def environment(self) -> dict[str, str]:
         """As of any server, with the repository on the path."""

@@ -38,9 +38,21 @@ PARTS: Final = (
     ),
     Part(
         what="power",
-        share=0.3,
+        share=0.25,
         command=("-m", "proof.power", "--seconds", "{seconds}"),
         figures=("power_loss_states", "power_loss_lost", "power_loss_duplicated", "power_loss_corrupt"),
+    ),
+    Part(
+        what="kills",
+        share=0.15,
+        command=("-m", "proof.kills", "--seconds", "{seconds}"),
+        figures=("kill_points", "kill_failures", "disk_faults"),
+    ),
+    Part(
+        what="corruption",
+        share=0.05,
+        command=("-m", "proof.corruption", "--seconds", "{seconds}"),
+        figures=("corruption_flips", "corruption_failures"),
     ),
     Part(
         what="fuzz",
@@ -50,7 +62,7 @@ PARTS: Final = (
     ),
     Part(
         what="api",
-        share=0.15,
+        share=0.1,
         command=("-m", "tests.fuzz.api", "--seconds", "{seconds}"),
         figures=("alive",),
     ),

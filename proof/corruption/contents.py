@@ -53,3 +53,15 @@ def _tables(path: Path) -> Iterator[tuple[str, list[Any]]]:
 
 def _hash(value: Any) -> str:
     return xxhash.xxh3_128_hexdigest(msgspec.msgpack.encode(value))
+
+
+def without_last_commit(wal: Path) -> None:
+    """Cut the last commit off a write-ahead log, as a power cut before its sync would."""
+    content = wal.read_bytes()
+    stride = 24 + int.from_bytes(content[8:12])
+    ends = [
+        at + stride
+        for at in range(32, len(content) - stride + 1, stride)
+        if content[at + 8 : at + 16] == content[16:24] and int.from_bytes(content[at + 4 : at + 8])
+    ]
+    wal.write_bytes(content[: ends[-2] if len(ends) > 1 else 0])

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
-from proof.corruption.contents import contents_of
+from proof.corruption.contents import contents_of, without_last_commit
 from proof.corruption.flipping import Flip
 from proof.kills.run import Expected
 from proof.subject.expected import differences
@@ -28,6 +28,8 @@ class Fate(StrEnum):
     """The doctor names it; a start refuses, or lives with the same verdicts."""
     REBUILT = "rebuilt"
     """The doctor finds nothing any more, and all reads and judges the same once it runs."""
+    LAST_COMMIT = "last_commit"
+    """All but the last commit of a killed process reads the same: no reader can tell it from a torn one."""
     UNNOTICED = "unnoticed"
     """Something reads differently, and the doctor is content."""
     CHANGED = "changed"
@@ -55,6 +57,7 @@ class Ward:
         self._original = original
         self._before = before
         self._expected = expected
+        self._cut: dict[str, dict[str, str]] = {}
 
     def judge(self, flip: Flip) -> Verdict:
         """Three processes, each on a copy of its own: read it, ask the doctor, live with it."""
@@ -82,11 +85,26 @@ class Ward:
         after: dict[str, str] = msgspec.json.decode(reading.result)
         names = sorted(set(after) | set(self._before))
         changed = [name for name in names if after.get(name) != self._before.get(name)]
-        if changed:
-            return Verdict(flip, Fate.UNNOTICED, f"{changed} read differently")
-        return Verdict(flip, Fate.HARMLESS, "")
+        if not changed:
+            return Verdict(flip, Fate.HARMLESS, "")
+        if flip.path.endswith("-wal") and after == self._without_last_commit(flip.path):
+            return Verdict(flip, Fate.LAST_COMMIT, f"{changed} read differently")
+        return Verdict(flip, Fate.UNNOTICED, f"{changed} read differently")
+
+    def _without_last_commit(self, wal: str) -> dict[str, str]:
+        """What the sound folder would say if its power had gone before the last sync of this file."""
+        if wal not in self._cut:
+            cradle = self._copy()
+            without_last_commit(cradle.data / wal)
+            self._cut[wal] = msgspec.json.decode(died(cradle, born(cradle, read_all)).result or b"{}")
+        return self._cut[wal]
 
     def _on_copy(self, flip: Flip, work: Work) -> Death:
+        cradle = self._copy()
+        flip.apply(cradle.data)
+        return died(cradle, born(cradle, work))
+
+    def _copy(self) -> Cradle:
         scratch = self._original.scratch / "copy"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
@@ -94,9 +112,7 @@ class Ward:
             source = self._original.scratch / name
             copy = shutil.copytree if source.is_dir() else shutil.copy2
             copy(source, scratch / name)
-        cradle = Cradle(scratch, self._original.control, self._original.bodies)
-        flip.apply(cradle.data)
-        return died(cradle, born(cradle, work))
+        return Cradle(scratch, self._original.control, self._original.bodies)
 
 
 def ask_doctor(cradle: Cradle) -> bytes:

@@ -32,7 +32,7 @@ enum kind { CREATE = 1, WRITE, TRUNCATE, SYNC, RENAME, UNLINK, MKDIR, RMDIR, LIN
 struct control {
     uint64_t calls;      /* changing calls so far */
     uint64_t kill_at;    /* end the process before this call; 0 = never */
-    uint64_t kill_torn;  /* a write that is to be killed first writes half of its bytes */
+    uint64_t kill_torn;  /* a write that is to be killed first writes half of its sectors */
     uint64_t fail_kinds; /* bits 1 << kind of the calls that may fail */
     uint64_t fail_errno;
     uint64_t fail_after; /* let so many of them pass first */
@@ -229,6 +229,13 @@ int creat64(const char *path, mode_t mode) { return open_below(AT_FDCWD, path, O
 
 /* --- contents -------------------------------------------------------------------------------------- */
 
+/* Half of a write, up to the border of a sector: no kernel and no disk leaves less of it. */
+static size_t half_of(int fd, size_t size, int64_t offset) {
+    int64_t at = offset < 0 ? syscall(SYS_lseek, fd, 0, SEEK_CUR) : offset;
+    int64_t border = (at + (int64_t)size / 2) / 512 * 512;
+    return border > at ? border - at : 0;
+}
+
 static ssize_t write_below(int fd, const void *data, size_t size, int64_t offset) {
     uint64_t file = inode_of(fd);
     if (!file) return offset < 0 ? syscall(SYS_write, fd, data, size) : syscall(SYS_pwrite64, fd, data, size, offset);
@@ -236,8 +243,8 @@ static ssize_t write_below(int fd, const void *data, size_t size, int64_t offset
     ssize_t done = -1;
     int torn = dies_torn();
     if (torn || !due(WRITE)) {
-        size_t wanted = torn ? size / 2 : size;
-        done = offset < 0 ? syscall(SYS_write, fd, data, wanted) : syscall(SYS_pwrite64, fd, data, wanted, offset);
+        size_t wanted = torn ? half_of(fd, size, offset) : size;
+        done = !wanted ? 0 : offset < 0 ? syscall(SYS_write, fd, data, wanted) : syscall(SYS_pwrite64, fd, data, wanted, offset);
         if (done > 0) {
             int64_t at = offset < 0 ? syscall(SYS_lseek, fd, 0, SEEK_CUR) - done : offset;
             record(WRITE, file, at, NULL, data, done);

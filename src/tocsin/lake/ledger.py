@@ -58,7 +58,7 @@ class Ledger:
 def _read(path: Path) -> dict[str, Synced]:
     try:
         content = msgspec.json.decode(path.read_bytes(), type=_Content)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CorruptError(f"{path} can't be read: restore it from a backup of the lake ({error})") from error
     if content.format != FORMAT:
         raise CorruptError(f"{path} has format {content.format}, this version knows {FORMAT}: upgrade Tocsin")

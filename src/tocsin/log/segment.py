@@ -262,6 +262,8 @@ def _describe(path: Path, tuning: Tuning) -> tuple[int, tuple[int, ...], int]:
         connection = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=flags, vfs=tuning.vfs)
         try:
             row = connection.execute(_SQL["description"]).get
+        except apsw.SQLError as error:
+            raise CorruptError(f"{path.name} is damaged: its schema is altered: {error}") from error
         finally:
             connection.close()
     if row is None:

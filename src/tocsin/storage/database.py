@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import apsw
 
-from tocsin.errors import StorageUnavailableError, TocsinError
+from tocsin.errors import CorruptError, StorageUnavailableError, TocsinError
 from tocsin.storage.faults import storage_faults
 from tocsin.storage.files import make_directory, sync_directory, sync_written
 from tocsin.storage.hashing import row_hash
@@ -19,6 +19,8 @@ from tocsin.storage.scripts import Scripts
 from tocsin.storage.wal import check_tail
 
 SQLITE_VERSION_MIN: Final = (3, 51, 3)
+
+Schema = tuple[tuple[Any, ...], ...]
 
 MergeRule = Callable[[int], bool]
 """Whether a write-ahead log of so many pages is to be copied into its database file."""
@@ -106,10 +108,39 @@ def migrate(connection: apsw.Connection, scripts: Scripts) -> None:
             connection.execute(f"BEGIN IMMEDIATE;\n{script}\n;PRAGMA user_version = {number};\nCOMMIT;")
 
 
-def _configure(connection: apsw.Connection, tuning: Tuning) -> None:
+def check_schema(connection: apsw.Connection, scripts: Scripts) -> None:
+    """CorruptError when the stored schema is not what the migrations made: no row's hash covers it."""
+    if schema_of(connection) != _migrated_schema(scripts.migrations):
+        raise CorruptError(
+            f"{connection.filename} is damaged: its schema is not that of its version: "
+            "keep the file and restore it from a copy"
+        )
+
+
+def schema_of(connection: apsw.Connection) -> Schema:
+    """What SQLite has written down of tables and indexes, as text."""
+    return tuple(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"))
+
+
+@cache
+def _migrated_schema(migrations: tuple[str, ...]) -> Schema:
+    connection = apsw.Connection(":memory:")
+    _add_functions(connection)
+    try:
+        migrate(connection, Scripts("", migrations, {}))
+        return schema_of(connection)
+    finally:
+        connection.close()
+
+
+def _add_functions(connection: apsw.Connection) -> None:
     connection.create_scalar_function(
         "row_hash", lambda *columns: row_hash(columns), deterministic=True, flags=apsw.SQLITE_INNOCUOUS
     )
+
+
+def _configure(connection: apsw.Connection, tuning: Tuning) -> None:
+    _add_functions(connection)
     connection.set_busy_timeout(10_000)
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
     connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)

@@ -10,7 +10,7 @@ import apsw
 
 from tocsin import threads
 from tocsin.errors import StorageUnavailableError
-from tocsin.storage.database import MergeRule, Tuning, migrate, open_database
+from tocsin.storage.database import MergeRule, Tuning, check_schema, migrate, open_database
 from tocsin.storage.faults import storage_faults
 from tocsin.storage.scripts import Scripts
 
@@ -26,6 +26,7 @@ class Writer:
         self._connection: apsw.Connection | None = open_database(path, tuning, merge_when)
         with storage_faults(self._place):
             migrate(self._connection, scripts)
+            check_schema(self._connection, scripts)
 
     @contextmanager
     def transaction(self) -> Iterator[apsw.Connection]:

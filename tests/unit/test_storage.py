@@ -272,20 +272,25 @@ class File(apsw.VFSFile):
 
 disk = Disk()
 scripts = Scripts("", ("CREATE TABLE item (body BLOB) STRICT",), {})
-writer = Writer(pathlib.Path(sys.argv[1]), scripts, Tuning(vfs="failing", merge_after_pages=1))
-File.fails = sys.argv[2]
+closing = sys.argv[2] == "closing"
+tuning = Tuning(vfs="failing", merge_after_pages=1000 if closing else 1)
+writer = Writer(pathlib.Path(sys.argv[1]), scripts, tuning)
+File.fails = "main" if closing else sys.argv[2]
 try:
     with writer.transaction() as connection:
         connection.execute("INSERT INTO item VALUES (x'00')")
 except BaseException as error:
     print("survived with", error)
-print("committed")
+if not closing:
+    print("committed")
+writer.close()
+print("closed")
 """
 
 
-@pytest.mark.parametrize("kind", ["wal", "main"])
+@pytest.mark.parametrize("kind", ["wal", "main", "closing"])
 def test_a_failed_fsync_ends_the_process(kind: str, tmp_path: Path) -> None:
-    """After it nothing may be acknowledged, so nobody gets to catch it; the merge of the log counts too."""
+    """After it nothing may be acknowledged, so nobody gets to catch it; merging counts too, also the last."""
     command = [sys.executable, "-c", FAILING, str(tmp_path / "store.db"), kind]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == EXIT_STATUS

@@ -157,6 +157,14 @@ def _merge(connection: apsw.Connection, schema: str, pages: int, merge_when: Mer
     nothing: the write-ahead log still holds all, and the next commit tries again.
     """
     if merge_when(pages):
-        with suppress(TocsinError), storage_faults(connection.filename):
-            connection.wal_checkpoint(schema, mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        merge(connection, schema)
     return apsw.SQLITE_OK
+
+
+def merge(connection: apsw.Connection, schema: str = "main") -> None:
+    """Copy the write-ahead log into its database as far as readers allow; a failed fsync ends the process.
+
+    Other errors change nothing: the write-ahead log still holds all.
+    """
+    with suppress(TocsinError), storage_faults(connection.filename):
+        connection.wal_checkpoint(schema, mode=apsw.SQLITE_CHECKPOINT_PASSIVE)

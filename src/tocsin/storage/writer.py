@@ -10,7 +10,7 @@ import apsw
 
 from tocsin import threads
 from tocsin.errors import StorageUnavailableError
-from tocsin.storage.database import MergeRule, Tuning, check_schema, migrate, open_database
+from tocsin.storage.database import MergeRule, Tuning, check_schema, merge, migrate, open_database
 from tocsin.storage.faults import storage_faults
 from tocsin.storage.scripts import Scripts
 
@@ -22,6 +22,7 @@ class Writer:
         self, path: Path, scripts: Scripts, tuning: Tuning, merge_when: MergeRule | None = None
     ) -> None:
         self._place = str(path)
+        self._merge_on_close = tuning.merge_on_close
         self._lock = threads.lock()
         self._connection: apsw.Connection | None = open_database(path, tuning, merge_when)
         with storage_faults(self._place):
@@ -44,8 +45,13 @@ class Writer:
                 raise
 
     def close(self) -> None:
-        """Wait for the transaction that runs, then close; idempotent."""
+        """Wait for the transaction that runs, merge the write-ahead log if that is wanted, close; idempotent.
+
+        SQLite merges at the last close by itself, but tells nobody of a failed fsync.
+        """
         with self._lock:
             if self._connection is not None:
+                if self._merge_on_close:
+                    merge(self._connection)
                 self._connection.close()
             self._connection = None

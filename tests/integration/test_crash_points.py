@@ -32,7 +32,7 @@ def run(*words: str) -> tuple[int, dict[str, Any], str]:
 
 def test_kills_and_failing_disks_change_nothing() -> None:
     """Killed before calls of every kind, with failing syncs, a full disk, too few files: the same digests."""
-    code, figures, words = run("proof.kills", "--seconds", "60", "--seed", "7")
+    code, figures, words = run("proof.kills", "--seconds", "120", "--seed", "7")
     assert code == 0, words
     assert figures["kill_points"] >= 10
     assert figures["kill_failures"] == 0

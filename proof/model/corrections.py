@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from proof.model.device import Device, Taken
 from proof.model.digest import Key, raw_hash
@@ -41,25 +41,50 @@ def correct(live: Device, events: list[Event], quarantined: Callable[[int], bool
 def _split(
     events: list[Event], quarantined: Callable[[int], bool]
 ) -> tuple[list[Event], list[tuple[Key, int, float]]]:
-    """Events in order of time without what never takes part, and the readings that do not."""
+    """Events that take part in order of time, with the readings that do; and the readings that do not."""
     kept: list[Event] = []
     apart: list[tuple[Key, int, float]] = []
-    newest: dict[tuple[str, str], int] = {}
+    bound = _Bound()
     for event in events:
-        readings = []
-        for name, value in event.readings:
-            series = (event.application, name)
-            behind_ms = newest.get(series, NEVER_MS) - event.ts
-            judged = not event.clock_wrong and not quarantined(event.offset)
-            if event.clock_wrong or (judged and behind_ms > LATE_MAX_MS):
-                apart.append((Key(event.tenant, event.application, event.device, name), event.ts, value))
-                continue
-            readings.append((name, value))
-            if judged:
-                newest[series] = max(newest.get(series, NEVER_MS), event.ts)
-        if not event.clock_wrong:
-            kept.append(replace(event, readings=tuple(readings)))
+        own = bound.in_time(event, quarantined=quarantined(event.offset))
+        apart += [
+            (Key(event.tenant, event.application, event.device, name), event.ts, value)
+            for name, value in event.readings
+            if own is None or (name, value) not in own
+        ]
+        if own is not None:
+            kept.append(replace(event, readings=tuple(own)))
     return sorted(kept, key=lambda event: event.ts), apart
+
+
+@dataclass(slots=True)
+class _Bound:
+    """What lies more than 30 days behind, in the order of the log."""
+
+    newest: dict[tuple[str, str], int] = field(default_factory=dict)
+    newest_of_device: int = NEVER_MS
+
+    def in_time(self, event: Event, *, quarantined: bool) -> list[tuple[str, float]] | None:
+        """The readings that are in time; None for an event that takes no part."""
+        if event.clock_wrong:
+            return None
+        if quarantined or not event.readings:
+            own = list(event.readings)
+            if self.newest_of_device - event.ts > LATE_MAX_MS:
+                return None
+        else:
+            own = [reading for reading in event.readings if self._judged_in_time(event, reading[0])]
+            if not own:
+                return None
+        self.newest_of_device = max(self.newest_of_device, event.ts)
+        return own
+
+    def _judged_in_time(self, event: Event, parameter: str) -> bool:
+        newest = self.newest.get((event.application, parameter), NEVER_MS)
+        if newest - event.ts > LATE_MAX_MS:
+            return False
+        self.newest[event.application, parameter] = max(newest, event.ts)
+        return True
 
 
 def _still_silent(live: Device, fresh: Device) -> list[Episode]:

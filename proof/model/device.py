@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from proof.model.digest import Key, Sums, raw_hash
 from proof.model.episodes import Episode, Ledger, of_device, of_run, retracted
 from proof.model.health import Health
-from proof.model.ordering import Pace, SeriesOrder
+from proof.model.ordering import LATE_MAX_MS, Pace, SeriesOrder
 from proof.model.policy import Policy
 from proof.model.records import NEVER_MS, Event, Settings
 from proof.model.rules import Rules
@@ -89,8 +89,10 @@ class Device:
             self._good_clock(event, taken)
             if event.ts > self.newest_ms:
                 self._advance(event, taken)
-            if quarantined:
+            if quarantined and self._in_time(event):
                 self.active_ms = self.newest_ms
+            if quarantined or not event.readings:
+                self.dirty = self.dirty or (self._in_time(event) and event.ts < self.newest_ms)
             fixed = "unscored_quarantined" if quarantined else None
         for series, value in own:
             taken.statuses.append(fixed or self._order(series, event, value, taken))
@@ -173,12 +175,17 @@ class Device:
         self.ledger.known.remove(lasting)
         taken.episodes.append(retracted(lasting, (event.application, event.version)))
 
+    def _in_time(self, event: Event) -> bool:
+        """Whether an event of which no reading is judged counts for the device."""
+        return self.newest_ms - event.ts <= LATE_MAX_MS
+
     def _order(self, series: Series, event: Event, value: float, taken: Taken) -> str:
         status = series.order.status(event.ts, value)
         if status == "late":
             self.too_late += series.order.too_late(event.ts)
             self.dirty = self.dirty or not series.order.too_late(event.ts)
         if status == "scored":
+            self.dirty = self.dirty or event.ts < self.newest_ms
             series.order.advance(event.ts, value, series.pace)
             if series.missing_ms is not None:
                 self._missing(series, event, series.missing_ms, event.ts, taken)

@@ -23,6 +23,8 @@ class Check:
     limit_s: float = 300
 
 
+_MODEL_TESTS: Final = ("tests/simulation/test_model.py", "tests/simulation/test_corrections.py")
+
 CHECKS: Final = {
     check.name: check
     for check in (
@@ -34,7 +36,7 @@ CHECKS: Final = {
         ),
         Check(
             name="model",
-            command=("pytest", "-q", "-x", "-s", "tests/simulation/test_model.py", "-m", "not services"),
+            command=("pytest", "-q", "-x", "-s", *_MODEL_TESTS, "-m", "not services"),
         ),
         Check(name="power", command=("proof.power", "--seconds", "60"), effort="power_loss_states"),
         Check(name="kills", command=("proof.kills", "--seconds", "90"), effort="kill_points"),

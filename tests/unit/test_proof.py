@@ -166,3 +166,22 @@ def test_a_corrected_episode_is_proved_in_order_of_time() -> None:
     assert revised
     for episode in revised:
         assert prove(episode, of(LogHistory(records), episode)).matches
+
+
+def test_a_corrected_episode_is_proved_without_what_came_too_late() -> None:
+    """Records that came more than 30 days late lie within a run and a silence, but do not count."""
+    rows = [row for row in broken_pumps() if row[0] == "pump-2"]
+    steady = {"temperature": 20.0}
+    in_a_run = [(device, ts + 1, values) for device, ts, values in rows[2020:2100]]
+    in_a_silence = [("pump-2", START_MS + day * 86_400_000, steady) for day in (3, 5)]
+    later = [("pump-2", START_MS + day * 86_400_000, steady) for day in (40, 20)]
+    moved = rows[:2010] + rows[2060:2100] + rows[2010:2060] + rows[2100:]
+    records = log_of(
+        [*split([*moved, *later, *in_a_run, *in_a_silence], 500), Correct(tenant="t", devices=("pump-2",))]
+    )
+    _, episodes = run(records)
+    revised = [episode for episode in episodes if episode.revision > 0 and not episode.retracted]
+    assert {episode.detector for episode in revised} == {"seasonal", "health"}
+    for episode in revised:
+        proof = prove(episode, of(LogHistory(records), episode))
+        assert proof.matches, proof.differences

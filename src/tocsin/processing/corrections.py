@@ -7,21 +7,20 @@ is swapped in is exact, and live, replay, backtest and Spark do the same thing a
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from tocsin.events import I32, I64, Strings
-from tocsin.model import Episode, Flag, SeriesKey, Status
-from tocsin.processing.batching import Events, in_spans
+from tocsin.events import Strings
+from tocsin.model import Episode, SeriesKey, Status
+from tocsin.processing.batching import Events
 from tocsin.processing.episodes import Source, drafts_of_notices, lasting_silence, publish
 from tocsin.processing.hashing import join, raw_row, split
 from tocsin.processing.judging import Judged, judge
+from tocsin.processing.lateness import split_off
 from tocsin.processing.notices import silences
-from tocsin.processing.ordering import LATE_MAX_MS
 from tocsin.processing.revisions import revise
 from tocsin.processing.state import TenantState
 
@@ -85,7 +84,7 @@ def correct(events: Events, name: str, state: TenantState, partition: int, offse
     if found is None:
         return Correction(state.tenant, name, offset, (), [], Counter())
     device, scratch = found.device, found.state
-    scored, kept_apart = _split_off(events, found.quarantines)
+    scored, kept_apart = split_off(events, found.quarantines)
     scratch.devices.rows["sorted_below"][0] = offset
     if found.quarantines:
         scratch.quarantines[0] = found.quarantines
@@ -100,7 +99,7 @@ def correct(events: Events, name: str, state: TenantState, partition: int, offse
 
 def derive(events: Events, scratch: Scratch) -> list[Judged]:
     """A device's readings in order of time, judged from the beginning: what `correct` would find."""
-    scored, _ = _split_off(events, scratch.quarantines)
+    scored, _ = split_off(events, scratch.quarantines)
     judged, _ = _derive(scored, scratch.state, 0)
     return judged
 
@@ -117,63 +116,6 @@ def scratch_of(state: TenantState, name: str) -> Scratch | None:
     fresh.add_devices(Strings.of([name]))
     timeline.acts_ms[:, 0], timeline.zone[:, 0] = acts_ms, zone
     return Scratch(device, fresh, list(state.quarantines.get(device, [])))
-
-
-def _split_off(events: Events, quarantines: list[tuple[int, int | None]]) -> tuple[Events, Events]:
-    """The events that take part, in order of time, and those that never do."""
-    batch = events.batch
-    apart = (batch.flags & int(Flag.CLOCK_WRONG)) != 0
-    quarantined = in_spans(events.offsets, quarantines)
-    applications = {application: code for code, (application, _) in enumerate(batch.streams)}
-    codes = np.array([applications[application] for application, _ in batch.streams], np.int32)
-    out_of_time = _too_late(
-        batch.ts, codes[batch.stream], batch.reading_offsets, batch.parameter, apart, quarantined
-    )
-    taking_part = _only(events, ~apart, ~out_of_time)
-    marks = (quarantined[~apart] * np.uint8(Flag.QUARANTINED)).astype(np.uint8)
-    marked = replace(taking_part.batch, flags=taking_part.batch.flags | marks)
-    taking_part = replace(taking_part, batch=marked)
-    order = np.argsort(taking_part.batch.ts, kind="stable")
-    ordered = Events(events.tenant, taking_part.offsets[order], taking_part.batch.take(order))
-    return ordered, _only(events, np.ones(len(batch), np.bool_), out_of_time)
-
-
-def _only(events: Events, keep: npt.NDArray[np.bool_], readings: npt.NDArray[np.bool_]) -> Events:
-    """The kept events with only the marked readings."""
-    batch = events.batch
-    offsets = np.zeros(len(batch) + 1, np.int32)
-    sums = np.concatenate([[0], np.cumsum(readings)])
-    offsets[1:] = sums[batch.reading_offsets[1:]]
-    thinned = replace(
-        batch, reading_offsets=offsets, parameter=batch.parameter[readings], value=batch.value[readings]
-    )
-    rows = np.flatnonzero(keep).astype(np.int64)
-    return Events(events.tenant, events.offsets[rows], thinned.take(rows))
-
-
-@nb.njit(cache=True, nogil=True)
-def _too_late(
-    ts: I64,
-    application: I32,
-    reading_offsets: I32,
-    parameter: I32,
-    apart: npt.NDArray[np.bool_],
-    quarantined: npt.NDArray[np.bool_],
-) -> npt.NDArray[np.bool_]:
-    """Readings of events apart, and those too far behind the newest of their series when they arrived."""
-    found = np.zeros(reading_offsets[-1], np.bool_)
-    if len(ts) == 0:
-        return found
-    width = np.int64(parameter.max()) + 1 if len(parameter) else np.int64(1)
-    newest = np.full((np.int64(application.max()) + 1) * width, -(np.int64(1) << 62))
-    for i in range(len(ts)):
-        for j in range(reading_offsets[i], reading_offsets[i + 1]):
-            series = application[i] * width + parameter[j]
-            if apart[i] or (not quarantined[i] and newest[series] - ts[i] > LATE_MAX_MS):
-                found[j] = True
-            elif not quarantined[i]:
-                newest[series] = max(newest[series], ts[i])
-    return found
 
 
 def _derive(events: Events, scratch: TenantState, partition: int) -> tuple[list[Judged], list[Episode]]:

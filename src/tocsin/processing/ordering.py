@@ -18,6 +18,7 @@ from tocsin.detectors.abstract import NEVER_MS, Readings
 from tocsin.events import F64, I32, I64, U8, EventBatch
 from tocsin.model import Flag, Status
 from tocsin.processing.hashing import add_128, raw_row
+from tocsin.processing.lateness import LATE_MAX_MS
 from tocsin.processing.notices import (
     CHECK_EVERY_MS,
     NOTICE,
@@ -34,9 +35,6 @@ from tocsin.processing.notices import (
 )
 from tocsin.processing.resolving import Resolved
 from tocsin.processing.state import TenantState
-
-LATE_MAX_MS: Final = 30 * 86_400_000
-"""Readings that are later than this are kept raw and counted, never corrected."""
 
 _NOTICES_FIRST: Final = 1024
 _SCORED: Final = int(Status.SCORED)
@@ -151,13 +149,18 @@ def _find_offset(row: Any, zone: int, ts: int, starts: I32, from_ms: I64, offset
 
 @nb.njit(cache=True, nogil=True, inline="always")
 def _judge_reading(row: Any, item: Any, ts: int, value: float, tally: I64) -> int:
-    """Status of a reading by its series' newest stamp; advances the series when it is to be scored."""
+    """Status of a reading by its series' newest stamp; advances the series when it is to be scored.
+
+    Where the event takes part, but its device is further on, a correction puts its stamp in its place.
+    """
     if ts > item.last_ms:
         if item.last_ms != NEVER_MS:
             item.interval_ms = learn_interval(item.interval_ms, item.intervals, float(ts - item.last_ms))
             item.intervals = min(item.intervals + 1, 1_000_000)
         item.last_ms = ts
         item.last_value = value
+        if ts < row.newest_ms:
+            row.dirty = 1
         return 0
     if ts == item.last_ms:
         return _DUPLICATE if value == item.last_value else _CONFLICT
@@ -166,6 +169,15 @@ def _judge_reading(row: Any, item: Any, ts: int, value: float, tally: I64) -> in
     else:
         tally[_TOO_LATE] += 1
     return _LATE
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _takes_part(row: Any, ts: int) -> Any:
+    """Whether an event without a reading to be judged counts for its device; asks for a correction."""
+    behind_ms = row.newest_ms - ts
+    if 0 < behind_ms <= LATE_MAX_MS:
+        row.dirty = 1
+    return behind_ms <= LATE_MAX_MS
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
@@ -179,12 +191,14 @@ def _judge_event(
     version: int,
     rules: Any,
     before: Any,
+    bare: bool,
     room: npt.NDArray[Any],
     used: int,
 ) -> tuple[int, int]:
     """The status of all readings of an event, -1 where their series decide; advances the device.
 
-    `before` are the rules of its newest stamp, by which a tick may have revealed a silence.
+    `before` are the rules of its newest stamp, by which a tick may have revealed a silence. `bare`: without
+    any reading.
     """
     fixed = -1
     if flag & _CLOCK_WRONG:
@@ -204,7 +218,10 @@ def _judge_event(
             row.stream = stream
         if row.quarantined or flag & _QUARANTINED_EVENT:
             fixed = _QUARANTINED
-            row.active_ms = row.newest_ms  # its series are not advanced: they are not missing for that
+            if _takes_part(row, ts):
+                row.active_ms = row.newest_ms  # its series are not advanced: they are not missing for that
+        elif bare:
+            _takes_part(row, ts)
     return fixed, used
 
 
@@ -245,8 +262,7 @@ def _order(
     used, k = 0, tally[_SCORED]
     bits = value.view(np.uint64)
     for i in range(start, len(ts)):
-        d, t = device[i], ts[i]
-        row = devices[d]
+        d, t, row = device[i], ts[i], devices[device[i]]
         first, last = reading_offsets[i], reading_offsets[i + 1]
         if used + row.series_count + (last - first) + 4 > len(room):
             return i, used
@@ -255,10 +271,11 @@ def _order(
         if zone[v, d] != row.zone or t < row.zone_from_ms or t >= row.zone_until_ms:
             _find_offset(row, zone[v, d], t, zone_starts, zone_from_ms, zone_offsets)
         before = versions[version_at(acts_ms, d, row.newest_ms)]
-        fixed, used = _judge_event(row, t, flags[i], stream[i], d, i, v, rules, before, room, used)
+        fixed, used = _judge_event(
+            row, t, flags[i], stream[i], d, i, v, rules, before, first == last, room, used
+        )
         for j in range(first, last):
-            s = reading_series[j]
-            item = series[s]
+            s, item = reading_series[j], series[reading_series[j]]
             found = fixed if fixed >= 0 else _judge_reading(row, item, t, value[j], tally)
             status[j] = found
             if found == _SCORED:

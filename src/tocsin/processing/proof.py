@@ -24,6 +24,7 @@ from tocsin.processing.episodes import (
     drafts_of_turns,
     seal,
 )
+from tocsin.processing.lateness import without_too_late
 from tocsin.processing.ordering import Ordered, order
 from tocsin.processing.policies import fold
 from tocsin.processing.resolving import resolve
@@ -57,13 +58,25 @@ class Proof:
     differences: tuple[str, ...]
 
 
+def span(episode: Episode, evidence: Evidence) -> tuple[int, int | None]:
+    """From when to when the device's records are needed to prove an episode; None = to its newest one.
+
+    After a correction newer records tell which of the older ones came too late to count.
+    """
+    if episode.detector == DEVICE_DETECTOR and episode.reason == "clock":
+        return episode.started_ms, episode.started_ms
+    return evidence.from_ms, None if evidence.sorted_below else evidence.to_ms
+
+
 def prove(episode: Episode, events: Events) -> Proof:
-    """Derive `episode` again from `events`: its device's records as its evidence names them, in log order."""
+    """Derive `episode` again from `events`: its device's records of its `span`, in log order."""
     evidence = episode.evidence
     if evidence is None:
         return Proof(False, 0, ("the episode has no evidence",))
     if seal(evidence) != evidence.seal:
         return Proof(False, 0, ("the evidence was altered: it does not match its seal",))
+    if episode.reason != "clock":
+        events = without_too_late(events, evidence.quarantines, evidence.sorted_below)
     if episode.detector == DEVICE_DETECTOR and episode.reason in DEVICE_REASONS:
         return _prove_notice(episode, evidence, events)
     return _prove_run(episode, evidence, events)

@@ -15,10 +15,9 @@ from tocsin.errors import NotFoundError
 from tocsin.log.abstract import Log
 from tocsin.model import Episode, SeriesKey
 from tocsin.processing.corrections import derive, scratch_of
-from tocsin.processing.episodes import DEVICE_DETECTOR
 from tocsin.processing.hashing import combine
 from tocsin.processing.judging import Judged
-from tocsin.processing.proof import Proof, prove
+from tocsin.processing.proof import Proof, prove, span
 from tocsin.processing.state import TenantState, digest_sums
 from tocsin.runtimes.embedded.history import DeviceHistory
 from tocsin.runtimes.embedded.worker import Worker
@@ -97,10 +96,8 @@ class Views:
         evidence = episode.evidence
         if episode.retracted or evidence is None:
             return episode, Proof(False, 0, ("the episode was retracted: nothing was abnormal",))
-        span = (evidence.from_ms, evidence.to_ms)
-        if episode.detector == DEVICE_DETECTOR and episode.reason == "clock":
-            span = (episode.started_ms, episode.started_ms)
-        events = self._history.between(tenant, episode.device, evidence.before_offset, *span)
+        from_ms, to_ms = span(episode, evidence)
+        events = self._history.between(tenant, episode.device, evidence.before_offset, from_ms, to_ms)
         return episode, prove(episode, events)
 
     def _worker(self, tenant: str, device: str) -> Worker:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from tocsin.clock import ManualClock
 from tocsin.events import EventBatch, Strings
 from tocsin.lake.delta import DeltaLake
+from tocsin.lake.room import Rows
 from tocsin.log.abstract import Record, RecordKind
 from tocsin.payloads import encode_events
 
@@ -54,6 +56,11 @@ def rows_of(batch: EventBatch) -> list[Row]:
         readings = {batch.names[batch.parameter[at]]: float(batch.value[at]) for at in span}
         rows.append((batch.device[row], int(batch.ts[row]), readings, batch.text[row]))
     return rows
+
+
+def result_of(table: pa.Table) -> Rows:
+    """The table as a result that is read piece by piece."""
+    return Rows(table.schema, iter(table.to_batches()))
 
 
 def steady(count: int, *, start_ms: int = NOW_MS, step_ms: int = 1000, devices: int = 3) -> list[Row]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ from tocsin.lake.chores import LakeChores
 from tocsin.lake.delta import DeltaLake
 from tocsin.lake.query import room_of
 from tocsin.lake.query_processes import QueryProcesses
-from tocsin.lake.room import QueryLimits, Room
+from tocsin.lake.room import QueryLimits, Room, Rows, open_rows
 from tocsin.lake.writer import FlushPolicy
 from tocsin.log.bounds import DeadLetterBounds
 from tocsin.log.embedded import EmbeddedLog
@@ -291,6 +291,13 @@ class Application:
         """The rows of a SELECT, up to a million: for the command line, which answers larger questions."""
         limits = _query_limits(self.config)
         return self.query_processes.table(self._room(tenant, limits), sql, limits)
+
+    @contextmanager
+    def query_rows(self, sql: str, *, tenant: str, spill: Path) -> Iterator[Rows]:
+        """All rows of a SELECT, in this process: for whoever holds the folder anyway (see `open_rows`)."""
+        limits = _query_limits(self.config)
+        with open_rows(self._room(tenant, limits), sql, limits, spill) as rows:
+            yield rows
 
     def _query(self, sql: str, *, tenant: str, rows_max: int) -> bytes:
         limits = replace(_query_limits(self.config), rows_max=rows_max, result_bytes_max=ANSWER_BYTES_MAX)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tocsin.access.credential import CredentialKind, NewCredential
@@ -151,6 +152,65 @@ def test_an_anomaly_is_explained_by_its_episodes(tmp_path: Path, capsys: pytest.
     assert main(["explain", found["id"], "--data", str(tmp_path), "--json"]) == 0
     opened = json.loads(capsys.readouterr().out)
     assert asked == opened == {"episodes": len(found["episodes"]), "mismatches": []}
+
+
+def test_mistakes_in_sql_end_alike_however_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The folder opened, its tables exported or the server asked: one code, one text, and views by name."""
+    fill(tmp_path)
+    wrong = "SELECT * FROM reading"
+    said = [ended(["query", wrong, "--data", str(tmp_path)], capsys)]
+    target = ["--out", str(tmp_path / "x.csv")]
+    said += [ended(["lake", "export", "--sql", wrong, "--data", str(tmp_path), *target], capsys)]
+    with Application(config_of(None, tmp_path, http_port=0)) as application:
+        server = ["--url", application.server.url, "--token", viewer_of(application)]
+        said += [ended(["query", wrong, *server], capsys)]
+        assert ended(["query", "DROP TABLE events", *server], capsys)[0] == 2
+        assert ended(["explain", "ep_none", *server], capsys)[1]["code"] == "not_found"
+    codes, errors = zip(*said, strict=True)
+    assert codes == (2, 2, 2)
+    assert errors[0] == errors[1] == errors[2]
+    assert errors[0]["code"] == "invalid_input"
+    assert errors[0]["detail"].startswith("there is no view 'reading'; there are readings, ")
+
+
+def ended(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, str]]:
+    """Exit code and error of a command."""
+    code = main([*words, "--json"])
+    error: dict[str, str] = json.loads(capsys.readouterr().out)["error"]
+    return code, error
+
+
+def test_a_folder_in_use_is_told_with_the_way_to_ask(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While a server runs, `explain` names the whole command that works, without any secret in it."""
+    with Application(config_of(None, tmp_path, http_port=0)):
+        code, error = ended(["explain", "an_1", "--data", str(tmp_path)], capsys)
+    assert code == 3
+    asked = 'tocsin explain an_1 --url http://127.0.0.1:8765 --token "$TOCSIN_TOKEN"'
+    assert asked in error["detail"]
+
+
+def test_exports_begin_with_a_look_at_the_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An ending that says no format is wrong usage, for `lake export` and `query --out`, whatever the SQL."""
+    out = ["--out", str(tmp_path / "r.xls"), "--data", str(tmp_path / "none")]
+    for words in (["lake", "export", *out], ["query", "nonsense", *out]):
+        code, error = ended(words, capsys)
+        assert code == 2
+        assert error["detail"] == (
+            "r.xls ends in .xls, which is no format that can be written: use .parquet, .csv, .ndjson"
+        )
+
+
+def test_query_and_export_write_all_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`query --out` has what the log accepted, `lake export` what the lake holds: all of it after a stop."""
+    fill(tmp_path)
+    out = ["--data", str(tmp_path), "--json", "--out"]
+    assert main(["query", "SELECT * FROM readings", *out, str(tmp_path / "q.parquet")]) == 0
+    assert main(["lake", "export", *out, str(tmp_path / "e.PARQUET")]) == 0
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    queried, exported = (pq.read_table(tmp_path / name) for name in ("q.parquet", "e.PARQUET"))
+    assert queried.num_rows == said[0]["rows_written"] == said[1]["rows"] == exported.num_rows > 0
 
 
 @pytest.mark.parametrize(

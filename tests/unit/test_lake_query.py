@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 import pytest
 
 from tests.lake_kit import NOW_MS, events, open_lake, record, steady
@@ -16,7 +14,6 @@ from tocsin.control import Tick, encode_control
 from tocsin.errors import BackpressureError, CorruptError, InvalidInputError, TooLargeError
 from tocsin.events import EventBatch
 from tocsin.lake.delta import DeltaLake
-from tocsin.lake.export import export
 from tocsin.lake.query import query
 from tocsin.lake.room import QueryLimits
 from tocsin.lake.tables import append_table
@@ -201,22 +198,3 @@ def test_writer_waits_for_size_or_age(lake: DeltaLake, log: EmbeddedLog) -> None
     accept(log, events(steady(60)), partition=1)
     assert [writer.run_once(NOW_MS) for _ in range(2)] == [120, 0]
     assert dict(lake.positions()) == {0: 120, 1: 60}
-
-
-def test_exports(lake: DeltaLake, tmp_path: Path) -> None:
-    """A result goes out as Parquet, NDJSON and CSV; in CSV, text that looks like a formula is defused."""
-    cells = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "plain", "a=b"]
-    lake.append([record(0, events([(cell, NOW_MS, {"t": -1.5}, "") for cell in cells]))])
-    table = query(
-        "SELECT device, readings, ts FROM events ORDER BY log_offset", lake=lake, log=None, tenant="acme"
-    )
-    for kind in ("parquet", "ndjson", "csv"):
-        export(table, tmp_path / f"x.{kind}", kind)
-    assert pq.read_table(tmp_path / "x.parquet").column("device").to_pylist() == cells
-    first = (tmp_path / "x.ndjson").read_text().splitlines()[0]
-    assert first == '{"device":"=1+1","readings":{"t":-1.5},"ts":"2026-01-01T00:00:00+00:00"}'
-    read = pa.csv.read_csv(tmp_path / "x.csv", parse_options=pa.csv.ParseOptions(newlines_in_values=True))
-    assert read.column("device").to_pylist() == [f"'{cell}" for cell in cells[:6]] + cells[6:]
-    assert read.column("readings").to_pylist()[0] == '{"t":-1.5}'
-    with pytest.raises(InvalidInputError):
-        export(table, tmp_path / "x.xls", "xls")

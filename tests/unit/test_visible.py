@@ -14,6 +14,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.lake_kit import result_of
 from tocsin.cli.output import finish, note
 from tocsin.cli.query import _lines
 from tocsin.lake.export import export
@@ -56,13 +57,13 @@ def test_csv_shows_and_parquet_keeps(tmp_path: Path) -> None:
     """In CSV they are named and formulas defused, wide ones too; Parquet and NDJSON have what was stored."""
     cells = [NASTY, "\uff1d1+1", "\n=1", None]
     table = pa.table({NASTY: cells, "list": [[NASTY], [], None, None]})
-    export(table, tmp_path / "x.csv", "csv")
+    export(result_of(table), tmp_path / "x.csv")
     text = (tmp_path / "x.csv").read_text()
     assert visible_lines(text) == text
     read = pa.csv.read_csv(tmp_path / "x.csv", parse_options=pa.csv.ParseOptions(newlines_in_values=True))
     assert read.column(0).to_pylist()[:3] == [visible(NASTY), "'\uff1d1+1", "'\n=1"]
     assert json.loads(read.column("list").to_pylist()[0]) == [NASTY]
-    export(table, tmp_path / "x.ndjson", "ndjson")
+    export(result_of(table), tmp_path / "x.ndjson")
     assert json.loads((tmp_path / "x.ndjson").read_text().splitlines()[0])[NASTY] == NASTY
 
 

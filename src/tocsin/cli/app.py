@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tocsin import __version__
 from tocsin.cli.backtest import backtest
 from tocsin.cli.demo import demo
 from tocsin.cli.digest import digest
@@ -48,13 +49,29 @@ for _command in (
     app.command()(_command)
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tocsin {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_say_version,
+            is_eager=True,
+            help="Print the version; `tocsin version` says what else results depend on.",
+        ),
+    ] = False,
 ) -> None:
     """Watches fleets of IoT devices: keeps every record, learns what is normal, and proves every alarm.
 
-    Exit codes: 0 ok, 1 a problem or mismatch was found, 2 wrong usage or input, 3 busy or unreachable.
+    Exit codes: 0 ok, 1 a problem or mismatch was found, 2 wrong usage, input or SQL, 3 busy or
+    unreachable.
     """
 
 

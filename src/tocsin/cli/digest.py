@@ -29,7 +29,7 @@ def digest(
     if data is None:
         result = _asked(url, token, wait_s)
     else:
-        with opened(config_of(config, data)) as application:
+        with opened(config_of(config, data), "tocsin digest") as application:
             result = _plain(application.runtime.views.digest(TENANT))
     pending = bool(result["pending"]) or not result["caught_up"]
     if pending:

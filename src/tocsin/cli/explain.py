@@ -47,7 +47,7 @@ def explain(
 
 
 def _opened(config: Config, episode: str) -> list[dict[str, Any]]:
-    with opened(config) as application:
+    with opened(config, f"tocsin explain {episode}") as application:
         views = application.runtime.views
         return [_result(*views.explain(TENANT, each)) for each in _ids_stored(application, episode)]
 

@@ -43,10 +43,13 @@ def lake(
     from tocsin.lake.delta import DeltaLake
 
     loaded = config_of(config, data)
+    target = _target(out) if action is Action.EXPORT else Path()
     require_folder(loaded)
     found = DeltaLake(loaded.data / "lake", SystemClock(), read_only=action is not Action.COMPACT)
     try:
-        result, lines = _ACTIONS[action](found) if action is not Action.EXPORT else _export(found, sql, out)
+        result, lines = (
+            _ACTIONS[action](found) if action is not Action.EXPORT else _export(found, sql, target)
+        )
     finally:
         found.close()
     problem = bool(result.get("damaged"))
@@ -99,16 +102,27 @@ def _check(lake: DeltaLake) -> tuple[dict[str, Any], list[str]]:
     return {"files": total, "damaged": damaged}, [*lines, f"{total} files read, {len(damaged)} damaged"]
 
 
-def _export(lake: DeltaLake, sql: str, out: Path | None) -> tuple[dict[str, Any], list[str]]:
+def _target(out: Path | None) -> Path:
     from tocsin.errors import InvalidInputError
-    from tocsin.lake.export import export
-    from tocsin.lake.query import query
+    from tocsin.lake.export import require_target
 
     if out is None:
         raise InvalidInputError("export needs --out FILE", field="out")
-    table = query(sql, lake=lake, log=None, tenant=TENANT)
-    export(table, out, out.suffix.removeprefix("."))
-    return {"rows": table.num_rows, "out": str(out)}, [f"{table.num_rows} rows written to {out}"]
+    require_target(out)
+    return out
+
+
+def _export(lake: DeltaLake, sql: str, out: Path) -> tuple[dict[str, Any], list[str]]:
+    from tocsin.lake.export import export, spilling
+    from tocsin.lake.query import whole_result
+
+    with (
+        spilling(out) as spill,
+        whole_result(sql, lake=lake, log=None, tenant=TENANT, spill=spill) as rows,
+        progress("rows written", None) as advance,
+    ):
+        count = export(rows, out, advance)
+    return {"rows": count, "out": str(out)}, [f"{count} rows written to {out}"]
 
 
 _ACTIONS = {Action.LIST: _list, Action.COMPACT: _compact, Action.CHECK: _check}

@@ -35,23 +35,41 @@ def require_folder(config: Config) -> None:
 
 
 @contextmanager
-def opened(config: Config) -> Iterator[Application]:
+def opened(config: Config, command: str = "") -> Iterator[Application]:
     """The data folder, recovered and with all that was acknowledged processed, without a web server.
 
-    InvalidInputError if there is none; StorageUnavailableError if it is in use.
+    InvalidInputError if there is none; StorageUnavailableError if it is in use, with `command` as it asks
+    the server, where it can.
     """
     from tocsin.bootstrap import Application
     from tocsin.observability.logging import configure_logging
+    from tocsin.storage.lock import FolderInUseError
 
     require_folder(config)
     configure_logging("warning", "console")
-    application = Application(config)
+    try:
+        application = Application(config)
+    except FolderInUseError as error:
+        if not command:
+            raise
+        asked = f'{command} --url {_address(config)} --token "$TOCSIN_TOKEN"'
+        raise FolderInUseError(
+            f"{config.data} is in use by a running Tocsin; ask it: {asked}; or stop it first"
+        ) from error
     try:
         application.runtime.start()
         wait_until_caught_up(application)
         yield application
     finally:
         application.stop()
+
+
+def _address(config: Config) -> str:
+    """Where a server with this configuration listens; which port 0 became, only it can tell."""
+    http = config.http
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(http.host, http.host)  # noqa: S104 - not bound
+    scheme = "https" if http.tls_cert else "http"
+    return f"{scheme}://{host}:{http.port or 'PORT'}"
 
 
 def wait_until_caught_up(application: Application, *, corrected: bool = False) -> None:
@@ -65,11 +83,12 @@ def wait_until_caught_up(application: Application, *, corrected: bool = False) -
 
 
 def ask(url: str, token: str, method: str, path: str, **request: Any) -> dict[str, Any]:
-    """The server's answer as an object; its refusals are RefusedError, its absence UnavailableError."""
+    """The server's answer as an object; a refusal is the error it names, absence UnavailableError."""
     import httpx
 
     from tocsin.client import RefusedError, UnavailableError
     from tocsin.client.destination import require_address, require_token
+    from tocsin.errors import TocsinError
 
     require_address(url)
     require_token(token)
@@ -85,7 +104,9 @@ def ask(url: str, token: str, method: str, path: str, **request: Any) -> dict[st
         raise UnavailableError(f"{url} does not answer as Tocsin does") from error
     if response.is_success:
         return answer
-    detail = f"{answer.get('code', response.status_code)}: {answer.get('detail', response.reason_phrase)}"
+    code, detail = answer.get("code", "refused"), answer.get("detail", response.reason_phrase)
     if response.status_code in {429, 503}:
-        raise UnavailableError(detail)
-    raise RefusedError(detail)
+        raise UnavailableError(f"{code}: {detail}")
+    # the same error as if this process had found it, so that output and exit code are the same
+    known = {kind.code: kind for kind in TocsinError.__subclasses__() if kind.__module__ == "tocsin.errors"}
+    raise known.get(code, RefusedError)(detail, field=answer.get("field"))

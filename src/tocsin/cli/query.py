@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tocsin.cli.opened import TENANT, ask, config_of, opened
 from tocsin.cli.options import ConfigFile, DataFolder, ServerUrl, Token
-from tocsin.cli.output import JsonFlag, finish, lines_of
+from tocsin.cli.output import JsonFlag, finish, lines_of, progress
 from tocsin.visible import visible
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from tocsin.bootstrap import Application
 
 _SHOWN_MAX = 200
 
@@ -36,29 +37,37 @@ def query(
     events, hours, days, weeks, months, seasons, episodes, scores, control, models and dead_letters.
     Asks the server (at most 10,000 rows); with --data (and no server on it) the folder is opened instead.
     """
+    from tocsin.lake.export import require_target
+
     if data is None and out is not None:
         raise typer.BadParameter("--out needs --data: the server answers small questions only")
     result = ask(url, token, "POST", "/v1/query", json={"sql": sql}) if data is None else {}
     if data is not None:
-        with opened(config_of(config, data)) as application:
-            table = application.query_table(sql, tenant=TENANT)
-        result = _written(table, out) if out is not None else _plain(table)
+        if out is not None:
+            require_target(out)
+        with opened(config_of(config, data), f"tocsin query {quote(sql)}") as application:
+            result = _plain(application, sql) if out is None else _written(application, sql, out)
     finish(result, _lines(result), json)
 
 
-def _plain(table: pa.Table) -> dict[str, Any]:
+def _plain(application: Application, sql: str) -> dict[str, Any]:
     from msgspec.json import decode
 
     from tocsin.lake.json_rows import json_rows
 
-    return decode(json_rows(table), type=dict[str, Any])
+    return decode(json_rows(application.query_table(sql, tenant=TENANT)), type=dict[str, Any])
 
 
-def _written(table: pa.Table, out: Path) -> dict[str, Any]:
-    from tocsin.lake.export import export
+def _written(application: Application, sql: str, out: Path) -> dict[str, Any]:
+    from tocsin.lake.export import export, spilling
 
-    export(table, out, out.suffix.removeprefix("."))
-    return {"rows_written": table.num_rows, "out": str(out)}
+    with (
+        spilling(out) as spill,
+        application.query_rows(sql, tenant=TENANT, spill=spill) as rows,
+        progress("rows written", None) as advance,
+    ):
+        count = export(rows, out, advance)
+    return {"rows_written": count, "out": str(out)}
 
 
 def _lines(result: dict[str, Any]) -> list[str]:

@@ -15,9 +15,18 @@ _HEAD: Final = """# Commands
 
 {summary}
 
-Every command takes `--json`, which makes the last line of its output one JSON object, and `--help`. Exit
-codes: 0 ok, 1 a problem or mismatch was found, 2 wrong usage or input, 3 busy or unreachable, 130
-interrupted. Progress and notes go to stderr. `--debug` shows the traceback of an error.
+Every command takes `--json`, which makes the last line of its output one JSON object, and `--help`. Progress
+and notes go to stderr. `tocsin --version` prints the version, `--debug` shows the traceback of an error.
+
+| exit code | meaning |
+|---|---|
+| 0 | ok |
+| 1 | a problem or mismatch was found, or it can't be done: too large a result, a missing right |
+| 2 | wrong usage or input: an option, a file, SQL that can't be run |
+| 3 | busy, unreachable, or the data folder is in use: try again |
+| 130 | interrupted |
+
+The code is the same whether a command opens the data folder or asks a server.
 
 This page is generated from `src/tocsin/cli`; a test proves it up to date (`make reference` writes it anew).
 """

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import msgspec
@@ -14,7 +16,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from tocsin.errors import InvalidInputError
-from tocsin.lake.files import publish
+from tocsin.lake.files import publishing
+from tocsin.lake.room import Rows
 from tocsin.visible import visible_json, visible_lines
 
 FORMULA_START: Final = r"^[=+\-@\t\r\n＝＋－＠]"
@@ -22,39 +25,92 @@ FORMULA_START: Final = r"^[=+\-@\t\r\n＝＋－＠]"
 _ACTING: Final = (
     r"[\x00-\x1f\x7f-\xad\x{61c}\x{180e}\x{200b}-\x{206f}\x{feff}\x{fff9}-\x{fffb}\x{e0000}-\x{e007f}]"
 )
+_PART_ROWS: Final = 1 << 16
+_PART_BYTES: Final = 16 << 20
 
 
-def export(table: pa.Table, path: Path, kind: str) -> None:
-    """Write `table` to `path` as "parquet", "csv" or "ndjson"; whole and synced, or not at all.
+def require_target(path: Path) -> None:
+    """InvalidInputError unless the name's ending says a format and its folder is there; before any work."""
+    _kind(path)
+    if not path.absolute().parent.is_dir():
+        raise InvalidInputError(f"the folder {path.parent} does not exist: make it first", field="out")
 
-    In CSV, text that a spreadsheet would run as a formula gets a "'" in front, characters that act instead
-    of being seen are named, and maps and lists are JSON.
+
+def export(rows: Rows, path: Path, written: Callable[[int], None] = lambda _: None) -> int:
+    """Write rows to a .parquet, .csv or .ndjson file, whole and synced or not at all; how many there were.
+
+    Memory is bounded by a part of some 64k rows or 16 MiB; `written` hears of each. In CSV, text that a
+    spreadsheet would run as a formula gets a "'" in front, characters that act instead of being seen are
+    named, and maps and lists are JSON.
     """
+    write, total = FORMATS[_kind(path)], 0
+    with publishing(path) as sink, write(rows.schema, pa.PythonFile(sink, mode="w")) as add:
+        for part in _parts(rows):
+            add(part)
+            total += part.num_rows
+            written(part.num_rows)
+    return total
+
+
+@contextmanager
+def spilling(path: Path) -> Iterator[Path]:
+    """A folder beside `path` for what a query can't hold in memory; gone when the context ends."""
+    with TemporaryDirectory(prefix=f".{path.name}.", dir=path.absolute().parent) as folder:
+        yield Path(folder)
+
+
+def _kind(path: Path) -> str:
+    kind = path.suffix.removeprefix(".").lower()
     if kind not in FORMATS:
-        raise InvalidInputError(f"format {kind!r} is not known; one of {', '.join(FORMATS)}", field="format")
-    sink = pa.BufferOutputStream()
-    FORMATS[kind](table, sink)
-    publish(path, memoryview(sink.getvalue()))
+        said = f"{path.name} ends in {path.suffix}" if kind else f"{path.name} has no ending"
+        endings = ", ".join(f".{known}" for known in FORMATS)
+        raise InvalidInputError(f"{said}, which is no format that can be written: use {endings}", field="out")
+    return kind
 
 
-def _write_parquet(table: pa.Table, sink: pa.NativeFile) -> None:
-    pq.write_table(table, sink, compression="zstd")
+def _parts(rows: Rows) -> Iterator[pa.Table]:
+    """The batches in parts worth a row group each."""
+    waiting: list[pa.RecordBatch] = []
+    count, size_bytes = 0, 0
+    for batch in rows.batches:
+        waiting.append(batch)
+        count, size_bytes = count + batch.num_rows, size_bytes + batch.nbytes
+        if count >= _PART_ROWS or size_bytes >= _PART_BYTES:
+            yield pa.Table.from_batches(waiting, schema=rows.schema)
+            waiting, count, size_bytes = [], 0, 0
+    if waiting:
+        yield pa.Table.from_batches(waiting, schema=rows.schema)
 
 
-def _write_csv(table: pa.Table, sink: pa.NativeFile) -> None:
-    pa.csv.write_csv(_flat(table), sink)
+Add = Callable[[pa.Table], None]
 
 
-def _write_ndjson(table: pa.Table, sink: pa.NativeFile) -> None:
-    for batch in table.to_batches(max_chunksize=10_000):
-        lines = [msgspec.json.encode(_plain(row)) for row in batch.to_pylist()]
-        sink.write(b"".join(line + b"\n" for line in lines))
+@contextmanager
+def _parquet(schema: pa.Schema, sink: pa.NativeFile) -> Iterator[Add]:
+    with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
+        yield writer.write_table
 
 
-FORMATS: Final[dict[str, Callable[[pa.Table, pa.NativeFile], None]]] = {
-    "parquet": _write_parquet,
-    "csv": _write_csv,
-    "ndjson": _write_ndjson,
+@contextmanager
+def _csv(schema: pa.Schema, sink: pa.NativeFile) -> Iterator[Add]:
+    with pa.csv.CSVWriter(sink, _flat(schema.empty_table()).schema) as writer:
+        yield lambda part: writer.write_table(_flat(part))
+
+
+@contextmanager
+def _ndjson(_schema: pa.Schema, sink: pa.NativeFile) -> Iterator[Add]:
+    def add(part: pa.Table) -> None:
+        for batch in part.to_batches(max_chunksize=10_000):
+            lines = [msgspec.json.encode(_plain(row)) for row in batch.to_pylist()]
+            sink.write(b"".join(line + b"\n" for line in lines))
+
+    yield add
+
+
+FORMATS: Final[dict[str, Callable[[pa.Schema, pa.NativeFile], AbstractContextManager[Add]]]] = {
+    "parquet": _parquet,
+    "csv": _csv,
+    "ndjson": _ndjson,
 }
 
 

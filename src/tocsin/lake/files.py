@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, BinaryIO, Final, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -192,13 +192,23 @@ def _writing(path: Path) -> Iterator[None]:
 
 def publish(path: Path, payload: bytes | memoryview) -> None:
     """Make the bytes visible under `path`, synced; ends the process when syncing fails."""
+    with publishing(path) as sink:
+        sink.write(payload)
+
+
+@contextmanager
+def publishing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that gets its name, synced, when the context ends well; else nothing is left of it.
+
+    Ends the process when syncing fails.
+    """
     temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
     try:
         with _writing(path), temporary.open("wb") as sink:
-            sink.write(payload)
+            yield sink
             sink.flush()
             sync_descriptor(sink.fileno(), path)
-    except TocsinError:
+    except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import pyarrow as pa
 
 from tocsin.errors import CorruptError, NotFoundError
 from tocsin.lake.delta import DeltaLake
-from tocsin.lake.room import QueryLimits, Room, answer
+from tocsin.lake.room import QueryLimits, Room, Rows, answer, open_rows
 from tocsin.lake.schemas import TABLES
 from tocsin.lake.store import Snapshot
 from tocsin.lake.tail import Tail, read_tail
@@ -33,6 +37,15 @@ def query(
     bounds = limits or QueryLimits()
     room = room_of(lake, log, tenant, tail_bytes_max=bounds.tail_bytes_max, skip_damaged=skip_damaged)
     return answer(room, sql, bounds)
+
+
+@contextmanager
+def whole_result(sql: str, *, lake: DeltaLake, log: Log | None, tenant: str, spill: Path) -> Iterator[Rows]:
+    """As `query`, for results of any size: read while the context lasts (see `open_rows`)."""
+    bounds = QueryLimits()
+    room = room_of(lake, log, tenant, tail_bytes_max=bounds.tail_bytes_max)
+    with open_rows(room, sql, bounds, spill) as rows:
+        yield rows
 
 
 def room_of(

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import duckdb
@@ -14,6 +15,7 @@ import pyarrow as pa
 from tocsin.errors import InvalidInputError, StorageUnavailableError, TooLargeError
 from tocsin.lake.schemas import CONTROL, EVENTS, HOURS, LOG_TABLES, SCORES, TABLES, TableSpec
 from tocsin.lake.scripts import lake_queries
+from tocsin.lake.unknown_view import unknown_view
 
 _SQL: Final = lake_queries("views")
 _SPANS: Final = {
@@ -27,6 +29,8 @@ _SPANS: Final = {
         ", ['DJF', 'MAM', 'JJA', 'SON'][quarter(start_of_span + INTERVAL 1 MONTH)] AS months",
     ),
 }
+VIEWS: Final = ("readings", *_SPANS, *(name for name in TABLES if name not in _SPANS))
+"""What SQL can ask for by name."""
 _BATCH_ROWS: Final = 500  # small, since a batch of long texts is in memory before its size is known
 _FROM_LOG: Final = frozenset(spec.name for spec in LOG_TABLES)
 
@@ -62,23 +66,61 @@ def empty_room() -> Room:
     return Room("", files, {name: schema.empty_table() for name, schema in tail.items()})
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A result that is read once, piece by piece."""
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+
 def answer(room: Room, sql: str, limits: QueryLimits) -> pa.Table:
     """The rows of one SELECT over the room's views.
 
     InvalidInputError for anything but one SELECT or a wrong one, TooLargeError beyond the limits.
     """
+    with _engine(room, limits) as engine, _answers(engine, limits.timeout_s):
+        return _rows(engine, sql, limits)
+
+
+@contextmanager
+def open_rows(room: Room, sql: str, limits: QueryLimits, spill: Path) -> Iterator[Rows]:
+    """As `answer`, for a result of any size, as long as the context lasts and however long it takes.
+
+    Of `limits` only memory and threads count; what the engine can't hold (a long sort) it puts into the
+    folder `spill`. Errors come from reading the batches too.
+    """
+    with _engine(room, limits, spill) as engine:
+        with _told_errors(limits.timeout_s):
+            reader = _reader(engine, sql)
+        yield Rows(reader.schema, _batches(reader, limits))
+
+
+def _batches(reader: pa.RecordBatchReader, limits: QueryLimits) -> Iterator[pa.RecordBatch]:
+    while True:
+        with _told_errors(limits.timeout_s):
+            batch = next(reader, None)
+        if batch is None:
+            return
+        yield batch
+
+
+@contextmanager
+def _engine(
+    room: Room, limits: QueryLimits, spill: Path | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
     config: dict[str, str | int] = {"memory_limit": f"{limits.memory_bytes}B", "threads": limits.threads}
     with duckdb.connect(config=config) as engine:  # type: ignore[arg-type]
-        _prepare(engine, room)
-        with _answers(engine, limits.timeout_s):
-            return _rows(engine, sql, limits)
+        _prepare(engine, room, spill)
+        yield engine
 
 
-def _prepare(engine: duckdb.DuckDBPyConnection, room: Room) -> None:
+def _prepare(engine: duckdb.DuckDBPyConnection, room: Room, spill: Path | None) -> None:
     """Make the views, then take everything else away for good."""
     engine.execute("SET TimeZone = 'UTC'")
     engine.execute("SET autoinstall_known_extensions = false; SET autoload_known_extensions = false")
-    engine.execute("SET python_enable_replacements = false; SET temp_directory = ''")
+    engine.execute("SET python_enable_replacements = false; SET enable_progress_bar = false")
+    engine.execute(f"SET temp_directory = {_literal('' if spill is None else str(spill.resolve()))}")
     allowed = ", ".join(_literal(path) for found in room.files.values() for path in found)
     engine.execute(f"SET allowed_paths = [{allowed}]")
     for name, found in room.files.items():
@@ -128,11 +170,18 @@ def _answers(engine: duckdb.DuckDBPyConnection, timeout_s: float) -> Iterator[No
     timer = threading.Timer(timeout_s, engine.interrupt)
     timer.start()
     try:
+        with _told_errors(timeout_s):
+            yield
+    finally:
+        timer.cancel()
+
+
+@contextmanager
+def _told_errors(timeout_s: float) -> Iterator[None]:
+    try:
         yield
     except (duckdb.Error, OSError) as error:
         raise _told(error, timeout_s) from error
-    finally:
-        timer.cancel()
 
 
 def _told(error: Exception, timeout_s: float) -> Exception:
@@ -144,16 +193,22 @@ def _told(error: Exception, timeout_s: float) -> Exception:
         return TooLargeError("the query needs more memory than it may use: ask for fewer rows")
     if "Arrow Appender" in words:
         return TooLargeError("the texts of the result are too long: ask for fewer rows or columns")
+    if isinstance(error, duckdb.CatalogException) and (told := unknown_view(words, VIEWS)):
+        return InvalidInputError(told, field="sql")
     if isinstance(error, duckdb.IOException) or words.startswith("IO Error"):
         return StorageUnavailableError(f"the lake can't be read: {words}")
     return InvalidInputError(words, field="sql")
 
 
-def _rows(engine: duckdb.DuckDBPyConnection, sql: str, bounds: QueryLimits) -> pa.Table:
+def _reader(engine: duckdb.DuckDBPyConnection, sql: str) -> pa.RecordBatchReader:
     statements = engine.extract_statements(sql)
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise InvalidInputError("only one SELECT statement is allowed", field="sql")
-    reader = engine.sql(statements[0].query).to_arrow_reader(_BATCH_ROWS)
+    return engine.sql(statements[0].query).to_arrow_reader(_BATCH_ROWS)
+
+
+def _rows(engine: duckdb.DuckDBPyConnection, sql: str, bounds: QueryLimits) -> pa.Table:
+    reader = _reader(engine, sql)
     batches, rows, size_bytes = [], 0, 0
     for batch in reader:
         rows += batch.num_rows

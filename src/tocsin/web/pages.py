@@ -30,7 +30,7 @@ _RANK: Final = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 def fleet(request: Request, visitor: Visitor) -> Response:
     """What is wrong now, and all devices."""
-    return _show(visitor, "fleet.html", "fleet", **_fleet(visitor), address=str(request.base_url).rstrip("/"))
+    return _show(visitor, "fleet.html", "fleet", **_fleet(visitor), address=_address(request))
 
 
 def fleet_live(_request: Request, visitor: Visitor) -> Response:
@@ -58,6 +58,7 @@ def anomaly(request: Request, visitor: Visitor) -> Response:
         history=services.anomalies.history(principal, found.id),
         parameter=parameter,
         until_ms=until_ms,
+        address=_address(request),
         drawing=_anomaly_chart(visitor, found, parameter, episodes, until_ms),
     )
 
@@ -92,6 +93,11 @@ def health(_request: Request, visitor: Visitor) -> Response:
         partitions=services.health.partitions(),
         listeners=services.stream.listeners,
     )
+
+
+def _address(request: Request) -> str:
+    """Where this server was asked, for commands to copy."""
+    return str(request.base_url).rstrip("/")
 
 
 def _show(visitor: Visitor, template: str, place: str, **values: Any) -> Response:

@@ -55,7 +55,8 @@ def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
 
 
 def test_version_says_what_results_depend_on(capsys: pytest.CaptureFixture[str]) -> None:
-    """Tocsin's own version first, then those of the packages."""
+    """Tocsin's own version first, then those of the packages; `--version` is the short form."""
+    assert run(capsys, "--version") == (0, f"tocsin {__version__}\n", "")
     code, out, _ = run(capsys, "version", "--json")
     assert code == 0
     assert last_json(out)["tocsin"] == __version__

@@ -38,6 +38,7 @@ from tocsin.lake.room import QueryLimits, Room, Rows, open_rows
 from tocsin.lake.writer import FlushPolicy
 from tocsin.log.bounds import DeadLetterBounds
 from tocsin.log.embedded import EmbeddedLog
+from tocsin.memory import Returning
 from tocsin.observability import metrics
 from tocsin.observability.collector import collector_of
 from tocsin.observability.logging import get_logger
@@ -68,6 +69,7 @@ from tocsin.storage.files import settle_directory
 
 _log = get_logger("tocsin")
 
+MEMORY_S: Final = 10.0
 MINUTE_S: Final = 60.0
 HOUR_S: Final = 3600.0
 ANSWER_BYTES_MAX: Final = 16 << 20
@@ -177,6 +179,7 @@ class Application:
         chores = [Chore("last-used", MINUTE_S, self.access.write_last_used)]
         if self.lake_chores is not None:
             chores += [
+                Chore("memory", MEMORY_S, Returning(self.clock)),  # most of what is freed was the lake's
                 Chore("lake-episodes", MINUTE_S, self.lake_chores.take_in),
                 Chore("lake-scores", MINUTE_S, self.lake_chores.take_in_scores),
                 Chore("lake-dead-letters", MINUTE_S, partial(self._take_in_dead_letters, self.lake_chores)),

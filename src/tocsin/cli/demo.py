@@ -52,9 +52,11 @@ def _run(
 ) -> None:
     from tocsin.bootstrap import Application
     from tocsin.cli.demo_feed import DemoFeed
+    from tocsin.memory import be_thrifty
     from tocsin.observability.logging import configure_logging
 
     began_s = time.monotonic()
+    be_thrifty()
     configure_logging("warning", "auto")
     application = Application(_with_units(config_of(config, data, http_host="127.0.0.1", http_port=0)))
     try:

@@ -33,7 +33,9 @@ def serve(
     Ctrl-C or SIGTERM ends it; what was acknowledged is kept. A second one ends it at once.
     """
     from tocsin.config import print_config as print_config_of
+    from tocsin.memory import be_thrifty
 
+    be_thrifty()
     loaded = config_of(config, data, http_host=host, http_port=port)
     if print_config:
         print(print_config_of(loaded), end="")

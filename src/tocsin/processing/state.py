@@ -145,6 +145,7 @@ class TenantState:
     def settings_changed(self) -> None:
         """Bring detectors and their settings rows in line with the timeline."""
         self.add_slots(name for settings in self.timeline.settings for name in settings.detectors)
+        self._place_all_settings(0)
 
     def add_slots(self, names: Iterable[str]) -> None:
         """Have rows for these detectors, whether any settings run them or not."""
@@ -153,7 +154,7 @@ class TenantState:
                 self.slots[name] = slot = Slot(detector(name), len(self.slots))
                 slot.reserve(self.series.count)
                 slot.start(self.series.count)
-        self._place_all_settings(0)
+                self._place_settings(slot, 0)
 
     def add_devices(self, strings: Strings) -> I32:
         """The numbers of these devices; new ones get rows."""

@@ -8,21 +8,42 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from tocsin.events import I32, I64
+from tocsin.events import I32, I64, U8
+from tocsin.memory import zeroed
 
-_GROWTH = 8  # a full table grows by an eighth, so that a million series waste little memory
+_SMALL_BYTES_MAX = 1 << 20
+_PIECE_BYTES = 4096
+_SMALL_GROWTH = 8  # a small table grows by an eighth: there are many of them where there are many tenants
 
 
 def grow(rows: npt.NDArray[Any], needed: int) -> npt.NDArray[Any]:
-    """`rows` with room for `needed` rows; new rows are zero.
+    """`rows` with room for `needed` rows; new rows are zero. What `rows` was must not be used any more.
 
-    Large arrays are extended in place by the allocator (mremap), without a second copy in memory.
+    Large tables double, since room costs nothing until it is written; so rows that nobody ever writes, such
+    as those of policies that never ran, take up no memory. While rows move there are at most as many bytes
+    in use as the larger table will hold.
     """
     if needed <= len(rows):
         return rows
-    length = max(needed, len(rows) + len(rows) // _GROWTH, 64)
-    rows.resize((length, *rows.shape[1:]), refcheck=False)
-    return rows
+    if rows.nbytes // len(rows) * needed <= _SMALL_BYTES_MAX:
+        length = max(needed, len(rows) + len(rows) // _SMALL_GROWTH, 64)
+        rows.resize((length, *rows.shape[1:]), refcheck=False)
+        return rows
+    larger = zeroed((max(needed, 2 * len(rows)), *rows.shape[1:]), rows.dtype)
+    _move(rows.view(np.uint8).reshape(-1), larger.view(np.uint8).reshape(-1))
+    return larger
+
+
+@nb.njit(cache=True, nogil=True)
+def _move(source: U8, target: U8) -> None:
+    """Copy into zeroed memory, without writing zeroes there."""
+    for first in range(0, len(source), _PIECE_BYTES):
+        last = min(first + _PIECE_BYTES, len(source))
+        found = np.uint8(0)
+        for i in range(first, last):
+            found |= source[i]
+        if found != 0:
+            target[first:last] = source[first:last]
 
 
 class Table:

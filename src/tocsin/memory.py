@@ -1,0 +1,98 @@
+"""Memory that the process has taken from the system and does not use: kept small, given back after bursts.
+
+Speaks to the C library and the kernel of Linux; with others every function does nothing. No verdict depends
+on it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import mmap
+import time
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from tocsin.clock import Clock
+
+ARENAS_MAX: Final = 2
+IDLE_FREE_BYTES_MAX: Final = 64 << 20
+BUSY_FREE_BYTES_MAX: Final = 512 << 20
+_BUSY_SHARE: Final = 0.5  # of one core
+_M_ARENA_MAX: Final = -8
+_PR_SET_THP_DISABLE: Final = 41
+_MALLINFO2: Final = (
+    *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+    *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+)
+
+
+class _Mallinfo2(ctypes.Structure):
+    """As malloc.h has it."""
+
+    _fields_ = [(name, ctypes.c_size_t) for name in _MALLINFO2]
+
+
+@cache
+def _libc() -> ctypes.CDLL | None:
+    """The C library, if it is glibc 2.33 or newer."""
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallinfo2.restype = _Mallinfo2
+        libc.malloc_trim.argtypes = [ctypes.c_size_t]
+    except (OSError, AttributeError):
+        return None
+    return libc
+
+
+def be_thrifty() -> None:
+    """Take memory in small pages and few arenas; for a whole process, before it starts its threads.
+
+    Each thread would get an arena of its own, and what one has freed no other can use. Huge pages, which
+    NumPy asks for, are worth little here and cost much: the kernel moves other memory about until it has
+    one, while the thread waits, and a table of which little is used takes all its room.
+    """
+    if (libc := _libc()) is not None:
+        libc.mallopt(_M_ARENA_MAX, ARENAS_MAX)
+        libc.prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)
+
+
+def zeroed(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Zeroes that take up no memory until they are written, page by page, and none once nobody has them.
+
+    NumPy's own do so only from some size on, which changes as the process goes on. For tables of 1 MiB and
+    more: each is a mapping, of which a process may have some ten thousand.
+    """
+    count = math.prod(shape)
+    memory = mmap.mmap(-1, count * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return np.frombuffer(memory, dtype, count).reshape(shape)
+
+
+def free_bytes() -> int:
+    """What the C library holds for the next allocation; 0 where it can't be asked. Some milliseconds."""
+    libc = _libc()
+    return 0 if libc is None else int(libc.mallinfo2().fordblks)
+
+
+class Returning:
+    """Gives back what bursts have left, when called now and then. Not thread-safe.
+
+    A busy process soon needs again what it has freed, and would pay for it anew, so it may keep more.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock: Final = clock
+        self._looked_s = clock.monotonic_s()
+        self._used_s = time.process_time()
+
+    def __call__(self) -> None:
+        """Blocks for some 50 ms a GiB that is given back; whoever allocates meanwhile may wait as long."""
+        now_s, used_s = self._clock.monotonic_s(), time.process_time()
+        busy = used_s - self._used_s > _BUSY_SHARE * (now_s - self._looked_s)
+        self._looked_s, self._used_s = now_s, used_s
+        libc = _libc()
+        if libc is not None and free_bytes() > (BUSY_FREE_BYTES_MAX if busy else IDLE_FREE_BYTES_MAX):
+            libc.malloc_trim(0)

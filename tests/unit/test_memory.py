@@ -1,0 +1,58 @@
+"""Memory is taken in small pages, and goes back to the system after bursts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tocsin import memory
+
+_BURST = """
+import time
+from pathlib import Path
+from tocsin.clock import SystemClock
+from tocsin.memory import Returning, free_bytes
+
+def resident_bytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+give_back = Returning(SystemClock())
+burst = [b"x" * (100_000 + n) for n in range(3000)]
+kept = burst[::100]  # what lies above the holes keeps the C library from closing them
+del burst
+held, before = free_bytes(), resident_bytes()
+time.sleep(1)  # a busy process may keep more
+give_back()
+print(held >> 20, (before - resident_bytes()) >> 20, len(kept))
+"""
+_HUGE_PAGES = """
+import ctypes
+from tocsin.memory import be_thrifty
+
+asked = ctypes.CDLL(None).prctl(42, 0, 0, 0, 0)  # PR_GET_THP_DISABLE
+be_thrifty()
+print(asked, ctypes.CDLL(None).prctl(42, 0, 0, 0, 0))
+"""
+_glibc = pytest.mark.skipif(memory.free_bytes() == 0, reason="the C library can't be asked")
+
+
+def _printed(script: str) -> list[int]:
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return [int(word) for word in done.stdout.split()]
+
+
+@_glibc
+def test_what_a_burst_has_left_goes_back() -> None:
+    """Of what was freed in pieces, with some in use between them, nearly all."""
+    held_mib, returned_mib, kept = _printed(_BURST)
+    assert kept == 30
+    assert held_mib > 150
+    assert returned_mib > 0.8 * held_mib
+
+
+@_glibc
+def test_huge_pages_are_off_in_a_thrifty_process() -> None:
+    """Those that NumPy asks for by itself, too."""
+    assert _printed(_HUGE_PAGES) == [0, 1]

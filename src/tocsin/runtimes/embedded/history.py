@@ -10,19 +10,22 @@ from tocsin.log.abstract import Log, RecordKind
 from tocsin.processing.batching import Events, joined
 from tocsin.sharding import partition_of, shard_of
 
+_Stretch = tuple[str, int, int, int]
+"""Tenant, partition, and the offsets between which it lies."""
+
 
 class DeviceHistory:
     """Reads a device's events in the order of the log; every acknowledged one is found.
 
     The newest stretch of the log that is not yet in the lake is decoded once and kept, since corrections
-    ask for many devices at one offset. Not thread-safe: one for each reader.
+    ask for many devices at one offset. Thread-safe; readers of different stretches take the place of each
+    other's.
     """
 
     def __init__(self, log: Log, lake: Lake) -> None:
         self._log = log
         self._lake = lake
-        self._tail_of: tuple[str, int, int, int] | None = None
-        self._tail: list[Events] = []
+        self._kept: tuple[_Stretch, list[Events]] = (("", 0, 0, 0), [])
 
     def __call__(self, tenant: str, device: str, before_offset: int) -> Events:
         return self.between(tenant, device, before_offset, None, None)
@@ -49,10 +52,11 @@ class DeviceHistory:
 
     def _tail_events(self, tenant: str, partition: int, start: int, end: int) -> list[Events]:
         wanted = (tenant, partition, start, end)
-        if self._tail_of != wanted:
-            self._tail = list(self._read_tail(tenant, partition, start, end))
-            self._tail_of = wanted
-        return self._tail
+        stretch, found = self._kept  # both at once: another thread may put another tenant's there
+        if stretch != wanted:
+            found = self._read_tail(tenant, partition, start, end)
+            self._kept = wanted, found
+        return found
 
     def _read_tail(self, tenant: str, partition: int, start: int, end: int) -> list[Events]:
         found = []

@@ -131,7 +131,7 @@ class World:
         self.app = create_app(self.services, limits=limits, pages=web.routes(self.services))
         self.keys: dict[str, dict[Role, str]] = {}
         self.access.bootstrap_admin()
-        self.access.create_tenant(FOREIGN)
+        self.access.create_tenant(FOREIGN, created_by="test")
         for tenant in (OWN, FOREIGN):
             self._make_keys(tenant)
 

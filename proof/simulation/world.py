@@ -103,7 +103,7 @@ class World:
     def _set_up(self, node: Node) -> None:
         access = node.running().access
         if TENANT not in access.tenants():
-            access.create_tenant(TENANT)
+            access.create_tenant(TENANT, created_by="test")
         gateway = NewCredential(tenant=TENANT, kind=CredentialKind.GATEWAY, name="fleet", all_devices=True)
         person = NewCredential(
             tenant=TENANT, kind=CredentialKind.API_KEY, name="person", roles=(Role.ADMIN, Role.OPERATOR)

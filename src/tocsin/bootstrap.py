@@ -80,8 +80,7 @@ MODEL_SERIES_MAX: Final = 5_000
 
 
 class Application:
-    """One Tocsin process over one data folder. `admin_key` is set at the very first start alone.
-
+    """One Tocsin process over one data folder.
     `start` recovers, works and serves; `stop` ends it in order. Everything is closed again when a part
     can't be opened. For a simulation, `open_lake` gives another lake than Delta tables (it then has no
     chores and answers no queries), and `pace` another pace than the configuration.
@@ -113,19 +112,31 @@ class Application:
 
     def start(self) -> None:
         """Recover what was acknowledged, then accept requests."""
-        self.runtime.on_failure = self._ended.set
+        self.runtime.on_failure = self.server.on_failure = self._ended.set
         self.runtime.start()
         self.query_processes.warm()
         self.server.start()
 
+    def bootstrap_admin(self) -> str | None:
+        """The first admin key of a new folder, None where there are credentials.
+
+        Nobody can read it again, so it is asked for by who shows it, before anything else can fail.
+        """
+        return self.access.bootstrap_admin()
+
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Block until the runtime has failed or `end` is called; False after the timeout."""
+        """Block until something has failed or `end` is called; False after the timeout."""
         if timeout_s is not None:
             return self._ended.wait(timeout_s)
         # A signal that the kernel hands to another thread does not wake this one: it has to look by itself.
         while not self._ended.wait(1.0):
             pass
         return True
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended a thread of the runtime or the server, if anything did."""
+        return self.runtime.failure or self.server.failure
 
     def end(self) -> None:
         """Let `wait` return; safe in signal handlers and from any thread."""
@@ -146,7 +157,6 @@ class Application:
         self.lake = self.stores.lake
         self.access = AccessStore(config.data / "access.db", self.clock)
         opened.callback(self.access.close)
-        self.admin_key = self.access.bootstrap_admin()
         self._decoding = threads.lock()
         self.query_processes = QueryProcesses(config.query.memory_bytes)
         opened.callback(self.query_processes.close)

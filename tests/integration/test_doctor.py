@@ -32,7 +32,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("doctor") / "data"
     application = Application(load_config(None).model_copy(update={"data": folder}))
     application.runtime.start()
-    principal = application.access.authenticate(str(application.admin_key))
+    principal = application.access.authenticate(str(application.bootstrap_admin()))
     body = lines(*(event(minute=minute) for minute in range(5)))
     application.services.ingest.deliver_now(principal, Delivery(body=body))
     wait_until_caught_up(application)
@@ -40,7 +40,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     application.stores.inbox.fold([OutboxRow(1, episode_of("pump-7"))], NOW_MS)
     application.stores.findings.append([Findings(0, 10_000, [reading_of("pump-7", "default", 1)])])
     for name in "abc":
-        application.access.create_tenant(name)
+        application.access.create_tenant(name, created_by="test")
         application.services.audit.refused(None, "http.get", f"/{name}", "", "unauthenticated")
     application.audit_log.flush()
     application.stop()

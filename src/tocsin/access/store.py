@@ -117,11 +117,15 @@ class AccessStore:
             rows: list[Any] = reader.execute(_QUERIES["list"], wanted).fetchall()
         return [_credential(row) for row in rows]
 
-    def create_tenant(self, name: str) -> None:
-        """Add a tenant; ConflictError if it exists."""
+    def create_tenant(self, name: str, *, created_by: str) -> tuple[Credential, str]:
+        """Add a tenant and its first admin key, or neither; ConflictError if it exists.
+
+        A tenant without a key could never get one: only its own admins make its credentials.
+        """
         check_tenant(name)
         with self._writer.transaction() as writer:
             self._add_tenant(writer, name)
+            return self._insert_admin(writer, name, created_by)
 
     def tenants(self) -> list[str]:
         """All tenants by name."""
@@ -140,11 +144,7 @@ class AccessStore:
                 return None
             if not writer.execute(_QUERIES["tenant"], {"name": DEFAULT_TENANT}).fetchone():
                 self._add_tenant(writer, DEFAULT_TENANT)
-            new = NewCredential(
-                tenant=DEFAULT_TENANT, kind=CredentialKind.API_KEY, name="first admin", roles=(Role.ADMIN,)
-            )
-            _, token = self._insert(writer, check_new(new, self._clock.now_ms()), "first start")
-            return token
+            return self._insert_admin(writer, DEFAULT_TENANT, "first start")[1]
 
     def write_last_used(self) -> None:
         """Store when credentials were last used; for a timer, since requests must not wait for it."""
@@ -216,6 +216,12 @@ class AccessStore:
         if writer.execute(_QUERIES["tenant"], {"name": name}).fetchone():
             raise ConflictError(f"the tenant {name} exists already", field="tenant")
         writer.execute(_QUERIES["add_tenant"], {"name": name, "created_ms": self._clock.now_ms()})
+
+    def _insert_admin(self, writer: apsw.Connection, tenant: str, created_by: str) -> tuple[Credential, str]:
+        new = NewCredential(
+            tenant=tenant, kind=CredentialKind.API_KEY, name="first admin", roles=(Role.ADMIN,)
+        )
+        return self._insert(writer, check_new(new, self._clock.now_ms()), created_by)
 
     def _insert(self, writer: apsw.Connection, new: NewCredential, created_by: str) -> tuple[Credential, str]:
         token = Token.generate()

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ from granian.server.embed import Server
 
 from tocsin.api.connections import ConnectionWarden, files_left
 from tocsin.config.sections import HttpConfig
-from tocsin.errors import TocsinError
+from tocsin.errors import InvalidInputError, TocsinError
 from tocsin.observability.logging import get_logger
 from tocsin.services.stream import ChangeStream
 
@@ -30,6 +31,7 @@ _log = get_logger("http")
 class HttpServer:
     """Runs one event loop. `start` runs it in a thread of its own, `serve` in the calling coroutine.
 
+    If that thread fails, `failure` says why and `on_failure` is called in it.
     Connections that idle are closed: those without a byte after `body_idle_timeout_s`, others after
     `idle_s`, which must be longer than any request may take. Stopping takes no new connections, ends live
     views, lets requests finish, and gives up on those that take longer than `stop_s`.
@@ -47,6 +49,8 @@ class HttpServer:
         self._stream = stream
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self.failure: BaseException | None = None
+        self.on_failure: Callable[[], None] = lambda: None
         self.host: Final = config.host
         self.port: Final = config.port or free_port(config.host)
         self._scheme = "https" if config.tls_cert else "http"
@@ -94,10 +98,14 @@ class HttpServer:
             self._warden.stop()
 
     def start(self, timeout_s: float = 10.0) -> None:
-        """Serve in a thread; returns when connections are accepted, raises TocsinError when they are not."""
-        self._thread = threading.Thread(target=lambda: asyncio.run(self.serve()), name="http", daemon=True)
+        """Serve in a thread; returns when connections are accepted, raises TocsinError when they are not.
+
+        InvalidInputError for an address that can't be listened on, such as one that another program has.
+        """
+        _require_free(self.host, self.port)
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
         self._thread.start()
-        if not _accepts(self.host, self.port, timeout_s):
+        if not self._accepts(timeout_s):
             raise TocsinError(f"{self.url} does not accept connections")
 
     def stop(self) -> None:
@@ -107,6 +115,29 @@ class HttpServer:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
+    def _run(self) -> None:
+        """A server that ends by itself is a failure, and a loud one: nobody could send any more."""
+        try:
+            asyncio.run(self.serve())
+        except BaseException as error:
+            self.failure = error
+            _log.exception("thread_failed", thread="http")
+            self.on_failure()
+            raise
+
+    def _accepts(self, timeout_s: float) -> bool:
+        # compared, not bound
+        reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        deadline_s = time.monotonic() + timeout_s
+        while self.failure is None and time.monotonic() < deadline_s:
+            try:
+                socket.create_connection((reachable, self.port), timeout=1).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return True
+        return False
+
     def _end(self) -> None:
         self._stream.close()
         self._server.stop()  # type: ignore[no-untyped-call]
@@ -114,24 +145,28 @@ class HttpServer:
 
 def free_port(host: str) -> int:
     """A port that nothing listens on now."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
+    with _bound(host, 0) as probe:
         port: int = probe.getsockname()[1]
     return port
 
 
-def _accepts(host: str, port: int, timeout_s: float) -> bool:
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-    deadline_s = time.monotonic() + timeout_s
-    while time.monotonic() < deadline_s:
-        try:
-            socket.create_connection((reachable, port), timeout=1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return True
-    return False
+def _require_free(host: str, port: int) -> None:
+    """Asked before, since the connection that tells whether we listen might be answered by another."""
+    _bound(host, port).close()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    probe = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        probe.bind((host, port))
+    except OSError as error:
+        probe.close()
+        raise InvalidInputError(
+            f"can't listen on {host}, port {port}: {error.strerror}: choose another with --host and --port",
+            field="http.port",
+        ) from error
+    return probe
 
 
 def _path(given: object) -> Path | None:

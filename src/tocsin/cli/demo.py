@@ -11,7 +11,7 @@ import typer
 from tocsin.cli.opened import TENANT, config_of, wait_until_caught_up
 from tocsin.cli.options import ConfigFile
 from tocsin.cli.output import Exit, JsonFlag, fail, finish, note, progress
-from tocsin.cli.serve import end_on_signals
+from tocsin.cli.serve import end_on_signals, show_admin_key
 
 if TYPE_CHECKING:
     from tocsin.bootstrap import Application
@@ -61,6 +61,7 @@ def _run(
     application = Application(_with_units(config_of(config, data, http_host="127.0.0.1", http_port=0)))
     try:
         end_on_signals(application, application.config.processing.stop_s)
+        show_admin_key(application)
         application.start()
         with DemoFeed(application, stations=stations, days=days) as feed:
             _invite(application, feed)
@@ -69,8 +70,8 @@ def _run(
         result = _result(application, data)
     finally:
         application.stop()
-    if application.runtime.failure is not None:
-        fail("failed", f"{application.runtime.failure}; what was acknowledged is safe", json)
+    if application.failure is not None:
+        fail("failed", f"{application.failure}; what was acknowledged is safe", json)
     _say_goodbye(data)
     line = f"events: {result['events']} anomalies: {result['anomalies']} data: {data}"
     finish(result, [line], json, Exit.OK)

@@ -50,8 +50,8 @@ def serve(
         _run(application)
     finally:
         application.stop()
-    if application.runtime.failure is not None:
-        fail("failed", f"{application.runtime.failure}; what was acknowledged is safe", json)
+    if application.failure is not None:
+        fail("failed", f"{application.failure}; what was acknowledged is safe", json)
     finish({"stopped": True, "data": str(loaded.data)}, ["stopped"], json, Exit.OK)
 
 
@@ -70,12 +70,18 @@ def allow_many_files() -> None:
 
 def _run(application: Application) -> None:
     end_on_signals(application, application.config.processing.stop_s)
-    application.start()
     note(f"Data: {application.config.data.resolve()}")
-    if application.admin_key is not None:
-        note(f"Admin key, shown this once: {application.admin_key}")
+    show_admin_key(application)
+    application.start()
     note(f"Ready: {application.server.url}")
     application.wait()
+
+
+def show_admin_key(application: Application) -> None:
+    """At the first start of a folder: nobody can read it again."""
+    key = application.bootstrap_admin()
+    if key is not None:
+        note(f"Admin key, shown this once: {key}")
 
 
 class Ending(Protocol):

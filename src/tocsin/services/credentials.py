@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-from tocsin.access.credential import Credential, CredentialKind, NewCredential
+from tocsin.access.credential import Credential, NewCredential
 from tocsin.access.permissions import Permission, require
-from tocsin.access.principal import Principal, Role
+from tocsin.access.principal import Principal
 from tocsin.access.store import DEFAULT_TENANT, AccessStore
 from tocsin.errors import ConflictError, ForbiddenError
 from tocsin.services.audit import AuditTrail
@@ -79,10 +79,6 @@ class Tenants:
         require(principal, Permission.ADMINISTER)
         if principal.tenant != DEFAULT_TENANT:
             raise ForbiddenError(f"Tenants are made by admins of the tenant {DEFAULT_TENANT}.")
-        self._access.create_tenant(name)
-        first = NewCredential(
-            tenant=name, kind=CredentialKind.API_KEY, name="first admin", roles=(Role.ADMIN,)
-        )
-        made = NewToken(*self._access.create(first, created_by=principal.key_id))
+        made = NewToken(*self._access.create_tenant(name, created_by=principal.key_id))
         self._audit.did(principal, "tenant.create", name)
         return made

@@ -20,6 +20,7 @@ from tocsin.access.principal import Role
 from tocsin.api.limits import RequestLimits
 from tocsin.api.server import HttpServer
 from tocsin.config.sections import HttpConfig
+from tocsin.errors import TocsinError
 
 
 @contextmanager
@@ -195,3 +196,20 @@ def test_stopping_ends_live_views_and_frees_the_port(world: World) -> None:
         assert time.monotonic() - started_s < 3
     with pytest.raises(httpx.ConnectError):
         httpx.get(server.url + "/healthz")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_server_that_ends_by_itself_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its failure is kept and whoever runs it is called: a process that takes no requests must not go on."""
+    server = HttpServer(world.app, HttpConfig(port=0), world.services.stream)
+    called = []
+    server.on_failure = lambda: called.append(server.failure)
+
+    async def broken() -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(server._server, "serve", broken)
+    with pytest.raises(TocsinError, match="does not accept connections"):
+        server.start()
+    server.stop()
+    assert [str(error) for error in called] == ["broken"]

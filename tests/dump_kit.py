@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import struct
 import zipfile
@@ -46,6 +48,11 @@ def streamed_archive(members: Mapping[str, bytes] = LOGS, method: int = zipfile.
         for name, data in members.items():
             archive.writestr(name, data)
     return bytes(pipe.data)
+
+
+def content_digest(body: bytes) -> str:
+    """The header that announces a body's hash (RFC 9530)."""
+    return f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:"
 
 
 @dataclass

@@ -19,10 +19,12 @@ from tocsin.access.rate_limit import RateLimiter, RateLimits
 from tocsin.access.store import AccessStore
 from tocsin.api.app import create_app
 from tocsin.api.limits import RequestLimits
+from tocsin.blobs.embedded import EmbeddedBlobStore
 from tocsin.clock import ManualClock
 from tocsin.commit.abstract import Commit, Totals
 from tocsin.commit.embedded import EmbeddedCommitStore
 from tocsin.config.sections import IngestConfig
+from tocsin.dumps.limits import ArchiveLimits
 from tocsin.errors import NotFoundError
 from tocsin.inbox.embedded import EmbeddedInbox
 from tocsin.ingest.admission import Catalogue
@@ -47,6 +49,7 @@ from tocsin.services.credentials import Credentials, Tenants
 from tocsin.services.dead_letters import DeadLetters
 from tocsin.services.devices import Device, Devices
 from tocsin.services.digest import Digest, DigestReport
+from tocsin.services.dumps import Dumps
 from tocsin.services.entrance import Entrance
 from tocsin.services.episodes import Episodes
 from tocsin.services.health import Health
@@ -110,9 +113,11 @@ class World:
         limits: RequestLimits | None = None,
         parse_limits: ParseLimits | None = None,
         bodies_max: int = 64,
+        uploads_max: int = 16,
         tracing: Tracing | None = None,
     ) -> None:
         self.tracing = tracing or Tracing()
+        self.folder = folder
         self.clock = ManualClock(NOW_MS)
         self.meters = Meters()
         self.log = EmbeddedLog(folder / "log", 4, self.clock)
@@ -123,11 +128,12 @@ class World:
         self.access = AccessStore(folder / "access.db", self.clock)
         self.audit_log = AuditLog(folder / "audit.db", self.clock)
         self.catalogue = Catalogue(CatalogueStore(folder / "catalogue.db"))
+        self.blobs = EmbeddedBlobStore(folder / "blobs")
         self.replays = Replays(folder / "replays.db")
         self.query_processes = QueryProcesses(memory_bytes=1 << 30)
         self.fleet = KnownFleet()
         self.lease = self.commits.acquire(0)
-        self.services = self._services(rates, parse_limits or ParseLimits(), bodies_max)
+        self.services = self._services(rates, parse_limits or ParseLimits(), bodies_max, uploads_max)
         self.app = create_app(self.services, limits=limits, pages=web.routes(self.services))
         self.keys: dict[str, dict[Role, str]] = {}
         self.access.bootstrap_admin()
@@ -169,6 +175,7 @@ class World:
         """Close every store."""
         self.query_processes.close()
         self.services.ingest.close()
+        self.services.dumps.close()
         for store in (
             self.log,
             self.commits,
@@ -196,7 +203,9 @@ class World:
             new = NewCredential(tenant=tenant, kind=CredentialKind.API_KEY, name=role.value, roles=(role,))
             self.keys[tenant][role] = self.access.create(new, created_by="test")[1]
 
-    def _services(self, rates: RateLimits, parse_limits: ParseLimits, bodies_max: int) -> Services:
+    def _services(
+        self, rates: RateLimits, parse_limits: ParseLimits, bodies_max: int, uploads_max: int
+    ) -> Services:
         audit = AuditTrail(self.audit_log, self.clock, self.meters)
         ingest = Ingest(
             log=self.log,
@@ -217,6 +226,14 @@ class World:
             credentials=Credentials(self.access, audit),
             tenants=Tenants(self.access, audit),
             ingest=ingest,
+            dumps=Dumps(
+                log=self.log,
+                blobs=self.blobs,
+                clock=self.clock,
+                meters=self.meters,
+                limits=ArchiveLimits(),
+                uploads_max=uploads_max,
+            ),
             anomalies=Anomalies(self.inbox),
             episodes=Episodes(self.commits),
             dead_letters=DeadLetters(self.log, ingest, self.replays, audit, self.clock),

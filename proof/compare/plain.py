@@ -24,7 +24,7 @@ def records(log: Iterable[LogRecord]) -> Iterator[Record]:
     for record in log:
         for item in batches([record]):
             if isinstance(item, Decision):
-                yield _decision(record.partition, item)
+                yield from _decision(record.partition, item)
             else:
                 yield from _events(record.partition, item)
 
@@ -52,19 +52,21 @@ def _events(partition: int, events: Events) -> Iterator[Event]:
         )
 
 
-def _decision(partition: int, item: Decision) -> Record:
+def _decision(partition: int, item: Decision) -> Iterator[Record]:
     decision, offset = item.control, item.offset
     match decision:
         case control.SettingsChanged():
-            return SettingsChanged(
+            yield SettingsChanged(
                 partition, offset, decision.tenant, decision.effective_ms, settings(decision.settings)
             )
         case control.Tick():
-            return Tick(partition, offset, decision.now_ms)
+            yield Tick(partition, offset, decision.now_ms)
         case control.Correct():
-            return Correct(partition, offset, decision.tenant, decision.devices)
+            yield Correct(partition, offset, decision.tenant, decision.devices)
         case control.Quarantine():
-            return Quarantine(partition, offset, decision.tenant, decision.devices, decision.released)
+            yield Quarantine(partition, offset, decision.tenant, decision.devices, decision.released)
+        case control.DumpReceived():
+            pass  # no verdict on a reading hangs on it
 
 
 def settings(found: control.Settings) -> Settings:

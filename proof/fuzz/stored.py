@@ -10,6 +10,8 @@ from proof.fuzz.target import FoundError, Target
 from tests.kit import events_of, fleet
 from tocsin.control import (
     Correct,
+    DumpOutcome,
+    DumpReceived,
     Quarantine,
     Settings,
     SettingsChanged,
@@ -31,6 +33,9 @@ _CONTROLS: Final = [
         Tick(now_ms=60_000),
         Correct(tenant="t", devices=("a", "b")),
         Quarantine(tenant="t", devices=("a",), reason="why"),
+        DumpReceived(
+            tenant="t", device="a", sequence=1, sha256="0" * 64, size_bytes=9, outcome=DumpOutcome.ACCEPTED
+        ),
     )
 ]
 _ENTRIES: Final = [

@@ -18,10 +18,12 @@ from tocsin.access.store import AccessStore
 from tocsin.api.app import create_app
 from tocsin.api.limits import RequestLimits
 from tocsin.api.server import HttpServer
+from tocsin.blobs.embedded import EmbeddedBlobStore
 from tocsin.clock import Clock, SystemClock
 from tocsin.commit.checkpoints import EmbeddedCheckpointStore
 from tocsin.commit.embedded import EmbeddedCommitStore
 from tocsin.config import Config
+from tocsin.dumps.limits import ArchiveLimits
 from tocsin.errors import NotFoundError, TocsinError
 from tocsin.inbox.embedded import EmbeddedInbox
 from tocsin.inbox.folding import Windows
@@ -54,6 +56,7 @@ from tocsin.services.credentials import Credentials, Tenants
 from tocsin.services.dead_letters import DeadLetters
 from tocsin.services.devices import Devices
 from tocsin.services.digest import DigestReport
+from tocsin.services.dumps import Dumps
 from tocsin.services.entrance import Entrance
 from tocsin.services.episodes import Episodes
 from tocsin.services.health import Health, disk_probe
@@ -241,6 +244,7 @@ class Application:
             credentials=Credentials(self.access, audit),
             tenants=Tenants(self.access, audit),
             ingest=ingest,
+            dumps=self._dumps(config, opened),
             anomalies=Anomalies(stores.inbox),
             episodes=Episodes(stores.commits),
             dead_letters=DeadLetters(stores.log, ingest, replays, audit, clock),
@@ -284,6 +288,27 @@ class Application:
         )
         opened.callback(ingest.close)
         return ingest
+
+    def _dumps(self, config: Config, opened: ExitStack) -> Dumps:
+        self.blobs = EmbeddedBlobStore(config.data / "blobs")
+        opened.callback(self.blobs.close)
+        dumps = Dumps(
+            log=self.stores.log,
+            blobs=self.blobs,
+            clock=self.clock,
+            meters=self.meters,
+            limits=ArchiveLimits(
+                members_max=config.dumps.members_max,
+                bytes_max=config.dumps.unpacked_bytes_max,
+                member_bytes_max=config.dumps.member_bytes_max,
+                ratio_max=config.dumps.ratio_max,
+            ),
+            threads=config.dumps.threads,
+            uploads_max=config.dumps.uploads_max,
+        )
+        opened.callback(dumps.close)
+        self.meters.observe(metrics.DUMP_UPLOADS, lambda: dumps.uploads)
+        return dumps
 
     def _audit(self, config: Config, opened: ExitStack) -> AuditTrail:
         self.audit_log = AuditLog(
@@ -389,6 +414,8 @@ def _request_limits(config: Config) -> RequestLimits:
         bytes_per_s_min=config.http.body_bytes_per_s_min,
         body_s=config.http.request_timeout_s,
         bytes_in_flight_max=config.http.bytes_in_flight_max,
+        dump_bytes_max=config.dumps.bytes_max,
+        dump_s=config.dumps.upload_s,
     )
 
 

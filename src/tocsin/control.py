@@ -5,6 +5,7 @@ Each is one record of the log. The processor reads nothing else, so a replay see
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final
 
 import msgspec
@@ -87,7 +88,36 @@ class Quarantine(msgspec.Struct, frozen=True, kw_only=True, tag="quarantine"):
     released: bool = False
 
 
-Control = SettingsChanged | Tick | Correct | Quarantine
+class DumpOutcome(StrEnum):
+    """What was decided about a dump when it came."""
+
+    ACCEPTED = "accepted"
+    CONFLICT = "conflict"  # another body has this sequence already; the first wins, both are kept
+    QUARANTINED = "quarantined"  # the archive can't be read; `code` and `detail` say why
+
+
+class DumpReceived(msgspec.Struct, frozen=True, kw_only=True, tag="dump"):
+    """A dump of a device's logs lies in the blob store, durably, under its SHA-256; what was decided.
+
+    `collected_from_ms` and `collected_to_ms` are the device's own words. The same dump may be logged again
+    when its sender repeats it after more than a day: that changes nothing.
+    """
+
+    tenant: str
+    device: str
+    sequence: int
+    sha256: str
+    size_bytes: int
+    outcome: DumpOutcome
+    code: str = ""
+    detail: str = ""
+    application: str = ""
+    version: str = ""
+    collected_from_ms: int | None = None
+    collected_to_ms: int | None = None
+
+
+Control = SettingsChanged | Tick | Correct | Quarantine | DumpReceived
 
 _DECODER: Final = msgspec.json.Decoder(Control)
 

@@ -1,4 +1,4 @@
-"""What Schemathesis does not know by itself: how lines of JSON are written."""
+"""What Schemathesis does not know by itself: how lines of JSON and archives are written."""
 
 from __future__ import annotations
 
@@ -12,3 +12,9 @@ import schemathesis
 def ndjson(_context: Any, value: Any) -> bytes:
     """Text as it is, anything else as one line."""
     return value.encode("utf-8", "replace") if isinstance(value, str) else json.dumps(value).encode() + b"\n"
+
+
+@schemathesis.serializer("application/zip")
+def archive(_context: Any, value: Any) -> bytes:
+    """Bytes as they are, anything else as text."""
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -18,16 +19,18 @@ _RETRY_AFTER: Final = {"Retry-After": "1"}
 EVENTS_PATH: Final = "/v1/events"
 STREAM_PATH: Final = "/v1/stream"
 ALIVE_PATH: Final = "/healthz"
+_DUMP_PATH: Final = re.compile(r"/v1/devices/[^/]+/dumps/[^/]+")
 _UNGUARDED: Final = frozenset({STREAM_PATH, ALIVE_PATH})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLimits:
-    """Bounds of one process. A body of telemetry may be large, any other body is small.
+    """Bounds of one process. A body of telemetry may be large, a dump larger, any other body is small.
 
     `idle_s` bounds the wait for the next piece of a body, `body_s` that for the whole. A body may lag behind
     `bytes_per_s_min` by `idle_s`: that frees what a trickling client holds. `bytes_in_flight_max` counts
-    bodies from their first byte (or their declared length) to the end of the answer.
+    bodies from their first byte (or their declared length) to the end of the answer; of a dump, which is
+    written while it comes, `dump_held_bytes` at most. `dump_s` is its `body_s`.
     """
 
     events_bytes_max: int = 64 << 20
@@ -37,10 +40,23 @@ class RequestLimits:
     idle_s: float = 10.0
     body_s: float = 30.0
     bytes_per_s_min: int = 1024
+    dump_bytes_max: int = 1 << 30
+    dump_held_bytes: int = 4 << 20
+    dump_s: float = 3600.0
 
     def bytes_max(self, path: str) -> int:
         """The largest body that `path` takes."""
-        return self.events_bytes_max if path == EVENTS_PATH else self.body_bytes_max
+        if path == EVENTS_PATH:
+            return self.events_bytes_max
+        return self.dump_bytes_max if _DUMP_PATH.fullmatch(path) else self.body_bytes_max
+
+    def held_max(self, path: str) -> int:
+        """How much of a body may be in memory."""
+        return self.dump_held_bytes if _DUMP_PATH.fullmatch(path) else self.bytes_max(path)
+
+    def seconds_max(self, path: str) -> float:
+        """How long a body may take."""
+        return self.dump_s if _DUMP_PATH.fullmatch(path) else self.body_s
 
 
 class RequestGuard:
@@ -68,7 +84,7 @@ class RequestGuard:
         if not self._requests.take(holder):
             await _refusal(full=self._requests.full())(scope, receive, send)
             return
-        body = _Body(receive, self._limits, self._limits.bytes_max(scope["path"]), self._bytes, holder)
+        body = _Body(receive, self._limits, scope["path"], self._bytes, holder)
         try:
             await self._run(scope, body, send)
         finally:
@@ -97,7 +113,7 @@ class _Body:
 
     inner: Receive
     limits: RequestLimits
-    bytes_max: int
+    path: str
     shares: Shares
     holder: str
     held: int = 0
@@ -108,9 +124,10 @@ class _Body:
 
     def reserve(self, bytes_total: int) -> None:
         """Hold `bytes_total` in all; HTTPException 413, 429 or 503 when that is too much."""
-        if bytes_total > self.bytes_max:
-            raise HTTPException(413, f"The body is larger than {self.bytes_max} bytes.")
-        more = bytes_total - self.held
+        bytes_max = self.limits.bytes_max(self.path)
+        if bytes_total > bytes_max:
+            raise HTTPException(413, f"The body is larger than {bytes_max} bytes.")
+        more = min(bytes_total, self.limits.held_max(self.path)) - self.held
         if more <= 0:
             return
         if not self.shares.take(self.holder, more):
@@ -118,7 +135,7 @@ class _Body:
                 raise HTTPException(503, "Too many bytes are being worked on.", headers=_RETRY_AFTER)
             detail = "Too many of your bytes are being worked on: others need room too."
             raise HTTPException(429, detail, headers=_RETRY_AFTER)
-        self.held = bytes_total
+        self.held += more
 
     def release(self) -> None:
         """Give back what is held."""
@@ -142,7 +159,8 @@ class _Body:
         now_s = asyncio.get_running_loop().time()
         self.started_s = self.started_s or now_s
         limits = self.limits
-        until_s = self.started_s + min(limits.body_s, limits.idle_s + self.seen / limits.bytes_per_s_min)
+        whole_s = limits.seconds_max(self.path)
+        until_s = self.started_s + min(whole_s, limits.idle_s + self.seen / limits.bytes_per_s_min)
         try:
             async with asyncio.timeout(min(limits.idle_s, until_s - now_s)):
                 return await self.inner()

@@ -22,6 +22,7 @@ _MEANINGS: Final = {
     412: "The object has changed since it was read.",
     413: "The body is over its limit, also after decompression.",
     415: "Content type or encoding is none of those that are read.",
+    422: "What arrived is not what was announced, or the archive can't be read; `code` says which.",
     429: "This credential has used up its share; Retry-After says when to try again.",
     503: "A bounded queue is full or the store can't be used; Retry-After says when to try again.",
     507: "The disk is full; nothing was kept.",
@@ -103,5 +104,6 @@ def describe(app: FastAPI) -> dict[str, Any]:
     for operations in document["paths"].values():
         for operation in operations.values():
             # the framework would answer 422; here every malformed request is a 400
-            operation["responses"].pop("422", None)
+            if operation["responses"].get("422", {}).get("description") != _MEANINGS[422]:
+                operation["responses"].pop("422", None)
     return document

@@ -55,6 +55,7 @@ def _checks(application: Application) -> list[Check]:
         "abnormal": stores.findings,
         "access": application.access,
         "replays": application.replays,
+        "blobs": application.blobs,
     }
     checks = []
     with progress("checking", len(named)) as advance:

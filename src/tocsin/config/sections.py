@@ -160,6 +160,34 @@ class IngestConfig(Section):
     )
 
 
+class DumpsConfig(Section):
+    """Archives of logs that devices send."""
+
+    bytes_max: Bytes = Field(default=1 * GIB, description="Largest dump in bytes; above it: 413.")
+    upload_s: Seconds = Field(default=3_600, description="Seconds that one dump may take to come; else 408.")
+    uploads_max: int = Field(
+        default=16, ge=1, le=4_096, description="Dumps on their way at the same time; above it: 503."
+    )
+    threads: int = Field(
+        default=2, ge=1, le=1_024, description="Threads that write dumps to the disk and prove archives."
+    )
+    members_max: int = Field(
+        default=10_000, ge=1, le=1_000_000, description="Members of an archive; above it: `zip_limit`."
+    )
+    unpacked_bytes_max: Bytes = Field(
+        default=16 * GIB, description="Bytes that an archive unpacks to; above it: `zip_limit`."
+    )
+    member_bytes_max: Bytes = Field(
+        default=8 * GIB, description="Bytes that one member unpacks to; above it: `zip_limit`."
+    )
+    ratio_max: int = Field(
+        default=250,
+        ge=10,
+        le=100_000,
+        description="How many times as large as it is packed a member over 1 MiB may be; else `zip_limit`.",
+    )
+
+
 class LogConfig(Section):
     """The durable log that every record enters before it is acknowledged."""
 
@@ -342,6 +370,7 @@ class Config(BaseSettings):
     )
     http: HttpConfig = HttpConfig()
     ingest: IngestConfig = IngestConfig()
+    dumps: DumpsConfig = DumpsConfig()
     log: LogConfig = LogConfig()
     processing: ProcessingConfig = ProcessingConfig()
     inbox: InboxConfig = InboxConfig()

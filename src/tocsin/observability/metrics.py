@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 SECONDS_SHORT: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+BYTES_LARGE: Final = tuple(float(1 << power) for power in range(14, 34, 2))
 SECONDS_LONG: Final = (0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
 
 
@@ -92,6 +93,28 @@ INGEST_REJECTED: Final = Counter(
     description="Rejected lines by code.",
     remedy="The code names the mistake; docs/reference has one entry for each.",
     attributes=("code",),
+)
+DUMPS: Final = Counter(
+    name="tocsin.dumps.received",
+    unit="{dump}",
+    description="Dumps that were durable when they were answered, by what was decided: accepted, duplicate, "
+    "conflict, quarantined.",
+    remedy="Many conflicts: a device has lost its counter. Quarantined ones: the control records of type "
+    "`dump` say why, device by device.",
+    attributes=("outcome",),
+)
+DUMP_UPLOADS: Final = Gauge(
+    name="tocsin.dumps.uploads",
+    unit="{upload}",
+    description="Dumps on their way in now.",
+    remedy="Near `dumps.uploads_max`: senders get 503. Raise it, or look at the disk that dumps go to.",
+)
+DUMP_BYTES: Final = Histogram(
+    name="tocsin.dumps.size",
+    unit="By",
+    description="Packed size of dumps that were kept.",
+    remedy="A rise: some component logs more than before; its dumps will be refused at `dumps.bytes_max`.",
+    buckets=BYTES_LARGE,
 )
 INGEST_DEAD_LETTERS_LEFT_OUT: Final = Counter(
     name="tocsin.ingest.dead_letters_left_out",

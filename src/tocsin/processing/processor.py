@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tocsin.control import Correct, Quarantine, SettingsChanged, Tick
+from tocsin.control import Correct, DumpReceived, Quarantine, SettingsChanged, Tick
 from tocsin.log.abstract import Record
 from tocsin.model import Episode, Status
 from tocsin.processing import controls
@@ -119,6 +119,8 @@ def _decide(
         case Quarantine():
             _touch(state, control.tenant, control.devices)
             controls.quarantine(control, offset, state.tenant(control.tenant), applied)
+        case DumpReceived():
+            pass  # nothing about readings hangs on it
         case Correct():
             _touch(state, control.tenant, control.devices)
             tenant = state.tenant(control.tenant)

@@ -13,6 +13,7 @@ from tocsin.services.credentials import Credentials, Tenants
 from tocsin.services.dead_letters import DeadLetters
 from tocsin.services.devices import Devices
 from tocsin.services.digest import DigestReport
+from tocsin.services.dumps import Dumps
 from tocsin.services.entrance import Entrance
 from tocsin.services.episodes import Episodes
 from tocsin.services.health import Health
@@ -37,6 +38,7 @@ class Services:
     credentials: Credentials
     tenants: Tenants
     ingest: Ingest
+    dumps: Dumps
     anomalies: Anomalies
     episodes: Episodes
     dead_letters: DeadLetters

@@ -1,0 +1,1 @@
+"""Blobs: large bytes, kept whole under the hash of what they are."""

@@ -1,0 +1,54 @@
+"""A real server takes dumps, is killed, and still knows them."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.dump_kit import content_digest, good_archive
+from tests.integration.test_hostile_queries import rss_peak_bytes
+from tocsin.testing import Server
+
+
+pytestmark = pytest.mark.services  # three starts of a server
+
+
+def put(server: Server, sequence: int, body: bytes) -> httpx.Response:
+    """Send a dump of `press-3` as the admin."""
+    return httpx.put(
+        f"{server.url}/v1/devices/press-3/dumps/{sequence}",
+        content=body,
+        headers={"Authorization": f"Bearer {server.key}", "Content-Digest": content_digest(body)},
+        timeout=60,
+    )
+
+
+def test_acknowledged_dumps_survive_a_kill(tmp_path: Path) -> None:
+    """Killed right after the answers, the server knows every dump: repeats, conflicts and quarantine stay."""
+    bodies = [good_archive({"a.log": b"%d\n" % number}) for number in range(3)]
+    with Server(tmp_path / "data") as server:
+        assert [put(server, n, body).status_code for n, body in enumerate(bodies, start=1)] == [201] * 3
+        assert put(server, 4, b"no archive").status_code == 422
+        server.kill()
+        server.start()
+        assert [put(server, n, body).status_code for n, body in enumerate(bodies, start=1)] == [200] * 3
+        assert put(server, 1, bodies[1]).json()["code"] == "dump_conflict"
+        assert put(server, 4, b"no archive").json()["code"] == "zip_malformed"
+        sql = "SELECT payload FROM control WHERE type = 'dump' ORDER BY log_offset"
+        answer = httpx.post(
+            f"{server.url}/v1/query", json={"sql": sql}, headers={"Authorization": f"Bearer {server.key}"}
+        )
+        assert answer.text.count("press-3") == 5
+
+
+def test_a_large_dump_takes_little_memory(tmp_path: Path) -> None:
+    """96 MiB that can't be packed: the server grows by far less."""
+    body = good_archive({"a.log": random.Random(1).randbytes(96 << 20)}, method=0)
+    with Server(tmp_path / "data") as server:
+        put(server, 1, good_archive())
+        before = rss_peak_bytes(server.pid)
+        assert put(server, 2, body).status_code == 201
+        assert rss_peak_bytes(server.pid) - before < 48 << 20

@@ -12,7 +12,6 @@ from tests.dump_kit import content_digest, good_archive
 from tests.integration.test_hostile_queries import rss_peak_bytes
 from tocsin.testing import Server
 
-
 pytestmark = pytest.mark.services  # three starts of a server
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
+import re
+import subprocess
+import time
 from pathlib import Path
 
 import httpx
@@ -10,7 +14,7 @@ import pytest
 
 from tests.dump_kit import content_digest, good_archive
 from tests.integration.test_hostile_queries import rss_peak_bytes
-from tocsin.testing import Server
+from tocsin.testing import COMMAND, Server
 
 pytestmark = pytest.mark.services  # three starts of a server
 
@@ -51,3 +55,36 @@ def test_a_large_dump_takes_little_memory(tmp_path: Path) -> None:
         before = rss_peak_bytes(server.pid)
         assert put(server, 2, body).status_code == 201
         assert rss_peak_bytes(server.pid) - before < 48 << 20
+
+
+def test_an_upload_goes_on_when_the_server_is_killed(tmp_path: Path) -> None:
+    """`tocsin upload` tries until the server is back; every dump is in the log once, each device's in order."""
+    folder = tmp_path / "dumps"
+    for device in range(4):
+        (folder / f"press-{device}").mkdir(parents=True)
+        for number in range(1, 13):
+            body = good_archive({"a.log": random.Random(100 * device + number).randbytes(200_000)})
+            (folder / f"press-{device}" / f"{number}.zip").write_bytes(body)
+    with Server(tmp_path / "data") as server:
+        command = [COMMAND, "upload", str(folder), "--json", "--resume", str(tmp_path / "journal")]
+        process = subprocess.Popen(
+            command, env=server.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        while len(list((tmp_path / "data" / "blobs").glob("??/*"))) < 12 and process.poll() is None:
+            time.sleep(0.01)
+        server.kill()
+        server.start()
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        sent = json.loads(out.splitlines()[-1])
+        assert sent["accepted"] + sent["duplicate"] == sent["dumps"] == 48
+        again = subprocess.run(command, env=server.environment(), capture_output=True, text=True, check=True)
+        assert json.loads(again.stdout.splitlines()[-1])["skipped"] == 48
+        sql = "SELECT payload FROM control WHERE type = 'dump' ORDER BY log_partition, log_offset"
+        answer = httpx.post(
+            f"{server.url}/v1/query", json={"sql": sql}, headers={"Authorization": f"Bearer {server.key}"}
+        )
+    logged = [json.loads(row) for row in re.findall(r'"(\{.*?\})"', answer.text.replace("\\", ""))]
+    for device in range(4):
+        own = [record["sequence"] for record in logged if record["device"] == f"press-{device}"]
+        assert own == list(range(1, 13))

@@ -21,6 +21,7 @@ from tocsin.cli.query import query
 from tocsin.cli.replay import replay
 from tocsin.cli.serve import serve
 from tocsin.cli.simulate import simulate
+from tocsin.cli.upload import upload
 from tocsin.cli.version import version
 from tocsin.errors import TocsinError
 
@@ -36,6 +37,7 @@ for _command in (
     demo,
     serve,
     ingest,
+    upload,
     simulate,
     backtest,
     replay,

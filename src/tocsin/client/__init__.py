@@ -1,17 +1,24 @@
-"""Sends events to a server over HTTP: in order per device, again after failures, never twice."""
+"""Sends events and dumps to a server over HTTP: in order per device, again after failures, never twice."""
 
 from tocsin.client.connection import Sent
 from tocsin.client.destination import Backoff, Destination, RefusedError, UnavailableError
+from tocsin.client.dump_folder import DumpFile, find_dumps
+from tocsin.client.dump_journal import DumpJournal
+from tocsin.client.dump_sender import DumpSender
 from tocsin.client.journal import Journal
 from tocsin.client.sender import EventSender, send
 
 __all__ = [
     "Backoff",
     "Destination",
+    "DumpFile",
+    "DumpJournal",
+    "DumpSender",
     "EventSender",
     "Journal",
     "RefusedError",
     "Sent",
     "UnavailableError",
+    "find_dumps",
     "send",
 ]

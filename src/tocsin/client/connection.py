@@ -15,6 +15,7 @@ import httpx
 
 from tocsin.client.destination import Backoff, Destination, RefusedError, UnavailableError
 from tocsin.client.journal import Journal
+from tocsin.client.retrying import TRY_AGAIN, refusal_of, retry_after_s
 from tocsin.events import EventBatch
 from tocsin.ndjson import CONTENT_TYPE, encode_ndjson
 
@@ -22,9 +23,7 @@ EVENTS_PATH: Final = "/v1/events"
 PRODUCER_HEADER: Final = "Tocsin-Producer"
 SEQUENCE_HEADER: Final = "Tocsin-Sequence"
 
-_TRY_AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504, 507})
 _QUEUE_BODIES_MAX: Final = 2
-_RETRY_AFTER_S_MAX: Final = 300.0
 
 
 @dataclass(slots=True)
@@ -148,17 +147,17 @@ class Connection:
         while not self._stop.is_set():
             try:
                 response = http.post(EVENTS_PATH, content=body, headers={SEQUENCE_HEADER: str(sequence)})
-                retry_after_s, reason = (
-                    _retry_after_s(response),
+                wait_s, reason = (
+                    retry_after_s(response),
                     f"the server answered {response.status_code}",
                 )
-                if response.status_code not in _TRY_AGAIN:
+                if response.status_code not in TRY_AGAIN:
                     return _answer(response)
             except httpx.TransportError as error:
-                retry_after_s, reason = 0.0, str(error) or type(error).__name__
+                wait_s, reason = 0.0, str(error) or type(error).__name__
             tries += 1
             self.sent.retries += 1
-            pause_s = self._backoff.pause_s(tries, retry_after_s, self._rng)
+            pause_s = self._backoff.pause_s(tries, wait_s, self._rng)
             waited_s += pause_s
             if waited_s > self._backoff.give_up_s:
                 raise UnavailableError(f"gave up on {self._destination.url} after {tries} tries: {reason}")
@@ -190,12 +189,6 @@ def _http_client(destination: Destination, producer: str) -> httpx.Client:
     )
 
 
-def _retry_after_s(response: httpx.Response) -> float:
-    """Seconds that the server asks to wait; 0 if it says nothing or names a date."""
-    text = response.headers.get("Retry-After", "")
-    return min(float(text), _RETRY_AFTER_S_MAX) if text.isdigit() else 0.0
-
-
 def _answer(response: httpx.Response) -> dict[str, Any]:
     try:
         answer = response.json()
@@ -205,5 +198,5 @@ def _answer(response: httpx.Response) -> dict[str, Any]:
         answer = {}
     if response.is_success or (response.status_code == 400 and "rejected" in answer):
         return answer
-    code, detail = answer.get("code", "refused"), answer.get("detail", response.reason_phrase)
+    code, detail = refusal_of(response)
     raise RefusedError(f"the server refuses with {response.status_code} {code}: {detail}")

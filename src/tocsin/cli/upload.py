@@ -1,0 +1,75 @@
+"""`tocsin upload`"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tocsin.cli.options import ServerUrl, Token
+from tocsin.cli.output import Exit, JsonFlag, finish, lines_of, note, note_once, progress
+
+if TYPE_CHECKING:
+    from tocsin.client import DumpFile
+
+
+def upload(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder with DEVICE/SEQUENCE.zip; names of devices are percent-encoded.")
+    ],
+    url: ServerUrl = "http://127.0.0.1:8765",
+    token: Token = "",
+    device: Annotated[
+        str, typer.Option(help="All dumps are this device's and lie in the folder itself: SEQUENCE.zip.")
+    ] = "",
+    application: Annotated[str, typer.Option(help="Product line of the devices.")] = "",
+    software: Annotated[str, typer.Option(help="Version of the software that the devices run.")] = "",
+    connections: Annotated[int, typer.Option(help="Parallel connections; a device stays on one.")] = 4,
+    ca_file: Annotated[
+        Path | None, typer.Option(help="Certificates to trust besides the system's (PEM).")
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Remember here what was answered; run again with it, only the rest is sent."),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Send log dumps to a server.
+
+    In order per device, and tried again until the server has decided about each. The exit code is 1 if it
+    found a conflict or a bad archive.
+    """
+    from tocsin.client import Destination, DumpJournal, DumpSender, find_dumps
+    from tocsin.visible import visible
+
+    began = time.perf_counter()
+    destination = Destination(url=url, token=token, ca_file=ca_file)
+    dumps = find_dumps(folder, device)
+    note(f"{len(dumps)} dumps of {len({dump.device for dump in dumps})} devices")
+    journal = None if resume is None else DumpJournal(resume)
+    with progress("uploading", len(dumps)) as advance:
+
+        def decided(dump: DumpFile, outcome: str, reason: str) -> None:
+            if reason:
+                note(visible(f"{dump.path}: {outcome}: {reason}"))
+            advance(1)
+
+        sender = DumpSender(
+            destination,
+            connections=connections,
+            application=application,
+            version=software,
+            journal=journal,
+            on_decided=decided,
+            on_retry=note_once("{}; trying again, for up to ten minutes a dump"),
+        )
+        try:
+            sent = sender.send(dumps)
+        finally:
+            if journal is not None:
+                journal.close()
+    result = sent | {"seconds": round(time.perf_counter() - began, 3)}
+    problem = bool(sent["conflict"] or sent["quarantined"])
+    finish(result, lines_of(result), json, Exit.PROBLEM if problem else Exit.OK)

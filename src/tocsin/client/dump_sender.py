@@ -1,0 +1,187 @@
+"""Sends dumps to a server: each device's in order, devices side by side, again after failures."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import queue
+import random
+import ssl
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import httpx
+
+from tocsin.client.connection import Fate
+from tocsin.client.destination import Backoff, Destination, RefusedError, UnavailableError
+from tocsin.client.dump_folder import DumpFile
+from tocsin.client.dump_journal import DumpJournal
+from tocsin.client.retrying import TRY_AGAIN, refusal_of, retry_after_s
+from tocsin.errors import InvalidInputError
+
+_PIECE_BYTES: Final = 1 << 20
+_ANSWER_S: Final = 600.0
+"""How long a server may take to prove an archive before it answers."""
+_MISMATCH: Final = "digest_mismatch"
+OUTCOMES: Final = ("accepted", "duplicate", "conflict", "quarantined", "skipped")
+
+
+class DumpSender:
+    """`connections` threads, each with one device at a time; a dump is read from the disk while it is sent.
+
+    What the server has decided about a dump, a conflict or a bad archive too, is final, counted and told to
+    `on_decided` with the outcome and, if it is not good, the reason. `on_retry` gets the reason of each try
+    that failed and will be repeated. Both are called from any thread.
+    """
+
+    def __init__(
+        self,
+        destination: Destination,
+        *,
+        connections: int = 4,
+        application: str = "",
+        version: str = "",
+        backoff: Backoff | None = None,
+        journal: DumpJournal | None = None,
+        on_decided: Callable[[DumpFile, str, str], None] = lambda *_: None,
+        on_retry: Callable[[str], None] = lambda _: None,
+        rng: random.Random | None = None,
+    ) -> None:
+        if not 1 <= connections <= 256:
+            raise InvalidInputError("connections must be 1 to 256", field="connections")
+        self._destination = destination
+        self._connections = connections
+        self._query = {"application": application, "version": version}
+        self._backoff = backoff or Backoff()
+        self._journal = journal
+        self._on_decided = on_decided
+        self._on_retry = on_retry
+        self._rng = rng or random.Random()
+        self._fate = Fate()
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def send(self, dumps: Sequence[DumpFile]) -> dict[str, int]:
+        """Send all; how many had which outcome, which add up to `dumps`, and `bytes` and `retries`.
+
+        Raises UnavailableError or RefusedError as soon as one dump can't be brought to an answer.
+        """
+        devices: queue.SimpleQueue[list[DumpFile]] = queue.SimpleQueue()
+        for _, own in groupby(sorted(dumps), key=lambda dump: dump.device):
+            devices.put(list(own))
+        with self._client() as http:
+            threads = [
+                threading.Thread(target=self._run, args=(http, devices), name=f"dumps-{number}", daemon=True)
+                for number in range(self._connections)
+            ]
+            for thread in threads:
+                thread.start()
+            try:
+                for thread in threads:
+                    thread.join()
+            finally:  # Ctrl-C: what is under way ends at its next piece
+                self._fate.stop.set()
+        self._fate.check()
+        counted = {name: self._counts[name] for name in (*OUTCOMES, "bytes", "retries")}
+        return {"dumps": sum(counted[name] for name in OUTCOMES)} | counted
+
+    def _run(self, http: httpx.Client, devices: queue.SimpleQueue[list[DumpFile]]) -> None:
+        try:
+            while not self._fate.stop.is_set():
+                for dump in devices.get_nowait():
+                    if self._fate.stop.is_set():
+                        return
+                    self._deliver(http, dump)
+        except queue.Empty:
+            return
+        except Exception as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
+            self._fate.fail(error)
+
+    def _deliver(self, http: httpx.Client, dump: DumpFile) -> None:
+        tries, waited_s = 0, 0.0
+        while not self._fate.stop.is_set():
+            digest, size = _hash(dump.path)  # again after a failure: the file may have changed meanwhile
+            sent = (self._destination.url, dump.device, dump.sequence, digest.hex())
+            if self._journal is not None and self._journal.has(sent):
+                return self._count(dump, "skipped", "", 0)
+            wait_s, reason, decided = self._try(http, dump, digest, size)
+            if decided:
+                if self._journal is not None:
+                    self._journal.add(sent)
+                return self._count(dump, decided, reason, size)
+            tries += 1
+            pause_s = self._backoff.pause_s(tries, wait_s, self._rng)
+            waited_s += pause_s
+            if waited_s > self._backoff.give_up_s:
+                raise UnavailableError(f"gave up on {self._destination.url} after {tries} tries: {reason}")
+            with self._lock:
+                self._counts["retries"] += 1
+            self._on_retry(reason)
+            self._fate.stop.wait(pause_s)
+        return None
+
+    def _try(self, http: httpx.Client, dump: DumpFile, digest: bytes, size: int) -> tuple[float, str, str]:
+        """Seconds to wait, the reason, and the outcome if there is one; RefusedError for what stays wrong."""
+        headers = {
+            "Content-Digest": f"sha-256=:{base64.b64encode(digest).decode()}:",
+            "Content-Length": str(size),
+        }
+        path = f"/v1/devices/{quote(dump.device, safe='')}/dumps/{dump.sequence}"
+        try:
+            response = http.put(path, content=self._pieces(dump.path), headers=headers, params=self._query)
+        except httpx.TransportError as error:
+            return 0.0, str(error) or type(error).__name__, ""
+        status = response.status_code
+        if response.is_success:
+            return 0.0, "", "accepted" if status == httpx.codes.CREATED else "duplicate"
+        code, detail = refusal_of(response)
+        if status in TRY_AGAIN or code == _MISMATCH:
+            return retry_after_s(response), f"the server answered {status} {code}", ""
+        if status == httpx.codes.CONFLICT:
+            return 0.0, detail, "conflict"
+        if code.startswith("zip_"):
+            return 0.0, f"{code}: {detail}", "quarantined"
+        raise RefusedError(f"the server refuses {dump.path} with {status} {code}: {detail}")
+
+    def _pieces(self, path: Path) -> Iterator[bytes]:
+        with path.open("rb", buffering=0) as file:
+            while piece := file.read(_PIECE_BYTES):
+                if self._fate.stop.is_set():
+                    raise httpx.WriteError("stopped")
+                yield piece
+
+    def _count(self, dump: DumpFile, outcome: str, reason: str, size: int) -> None:
+        with self._lock:
+            self._counts[outcome] += 1
+            self._counts["bytes"] += size
+        self._on_decided(dump, outcome, reason)
+
+    def _client(self) -> httpx.Client:
+        context = ssl.create_default_context()
+        if self._destination.ca_file is not None:
+            context.load_verify_locations(self._destination.ca_file)
+        return httpx.Client(
+            base_url=self._destination.url,
+            headers={
+                "Authorization": f"Bearer {self._destination.token}",
+                "Content-Type": "application/zip",
+            },
+            timeout=httpx.Timeout(self._destination.timeout_s, read=_ANSWER_S),
+            limits=httpx.Limits(max_connections=self._connections),
+            verify=context,
+        )
+
+
+def _hash(path: Path) -> tuple[bytes, int]:
+    """SHA-256 and length of a file."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb", buffering=0) as file:
+        while piece := file.read(_PIECE_BYTES):
+            digest.update(piece)
+            size += len(piece)
+    return digest.digest(), size

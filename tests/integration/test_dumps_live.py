@@ -58,7 +58,7 @@ def test_a_large_dump_takes_little_memory(tmp_path: Path) -> None:
 
 
 def test_an_upload_goes_on_when_the_server_is_killed(tmp_path: Path) -> None:
-    """`tocsin upload` tries until the server is back; every dump is in the log once, each device's in order."""
+    """`tocsin upload` tries until the server is back; every dump is logged once, each device's in order."""
     folder = tmp_path / "dumps"
     for device in range(4):
         (folder / f"press-{device}").mkdir(parents=True)

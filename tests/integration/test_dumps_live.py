@@ -66,7 +66,14 @@ def test_an_upload_goes_on_when_the_server_is_killed(tmp_path: Path) -> None:
             body = good_archive({"a.log": random.Random(100 * device + number).randbytes(200_000)})
             (folder / f"press-{device}" / f"{number}.zip").write_bytes(body)
     with Server(tmp_path / "data") as server:
-        command = [COMMAND, "upload", str(folder), "--json", "--resume", str(tmp_path / "journal")]
+        command: list[str | Path] = [
+            COMMAND,
+            "upload",
+            str(folder),
+            "--json",
+            "--resume",
+            str(tmp_path / "journal"),
+        ]
         process = subprocess.Popen(
             command, env=server.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

@@ -133,7 +133,10 @@ class Log(ABC):
 
     @abstractmethod
     def wait(self, partition: int, offset: int, timeout_s: float) -> bool:
-        """Block until `end(partition) > offset` or the timeout; True if there is something to read."""
+        """Block until `end(partition) > offset` or the timeout; True if there is something to read.
+
+        TocsinError once nothing can be appended any more: whoever waits is the one to stop for it.
+        """
 
     @abstractmethod
     def trim(self, safe: Mapping[int, int]) -> int:

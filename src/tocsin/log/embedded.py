@@ -90,6 +90,8 @@ class EmbeddedLog(Log):
         self._check_partition(partition)
         with self._grown:
             self._grown.wait_for(lambda: self._ends[partition] > offset or self._closed, timeout_s)
+            if self._failure is not None:
+                raise TocsinError(f"the log has stopped: {self._failure!r}")
             return self._ends[partition] > offset
 
     def trim(self, safe: Mapping[int, int]) -> int:
@@ -131,7 +133,9 @@ class EmbeddedLog(Log):
                 self._roll_when_full()
                 self._write_group(group)
         except BaseException as error:
-            self._failure = error
+            with self._grown:
+                self._failure = error
+                self._grown.notify_all()
             self._queue.close()
             self._fail(group, error)
             while group := self._queue.take():

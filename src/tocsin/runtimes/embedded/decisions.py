@@ -46,13 +46,9 @@ class Decisions:
             wanted = self._settings_of(tenant)
             if self._logged.get(tenant) == wanted:
                 continue
-            for worker in self._workers:
-                last = self._last_settings(worker, tenant)
-                if last != wanted:
-                    effective_ms = 0 if last is None else self._clock.now_ms()
-                    change = SettingsChanged(tenant=tenant, effective_ms=effective_ms, settings=wanted)
-                    self._append(tenant, worker.partition, change)
-            self._logged[tenant] = wanted
+            logged = [self._log_settings(worker, tenant, wanted) for worker in self._workers]
+            if all(logged):
+                self._logged[tenant] = wanted
 
     def tick(self) -> None:
         """Say in every partition that time has passed; also gives new tenants their settings."""
@@ -74,6 +70,15 @@ class Decisions:
                     self._append(tenant, worker.partition, Correct(tenant=tenant, devices=named))
                     self._asked[worker.partition] = self._log.end(worker.partition)
 
+    def _log_settings(self, worker: Worker, tenant: str, wanted: Settings) -> bool:
+        """Whether the partition has them, or has them in the log."""
+        last = self._last_settings(worker, tenant)
+        if last == wanted:
+            return True
+        effective_ms = 0 if last is None else self._clock.now_ms()
+        change = SettingsChanged(tenant=tenant, effective_ms=effective_ms, settings=wanted)
+        return self._append(tenant, worker.partition, change)
+
     def _last_settings(self, worker: Worker, tenant: str) -> Settings | None:
         with worker.lock:
             state = worker.state.tenants.get(tenant)
@@ -81,10 +86,12 @@ class Decisions:
                 return None
             return state.timeline.settings[-1]
 
-    def _append(self, tenant: str, partition: int, control: Control) -> None:
-        """Log one decision, durable on return; when the log refuses it, the next round asks again."""
+    def _append(self, tenant: str, partition: int, control: Control) -> bool:
+        """Log one decision, durable on return; False where the log refuses it: the next round asks again."""
         part = Part(partition, RecordKind.CONTROL, 1, encode_control(control))
         try:
             self._log.submit(Append(tenant=tenant, arrival_ms=self._clock.now_ms(), parts=(part,))).result()
         except TocsinError as error:
             _log.warning("decision_not_logged", kind=type(control).__name__, error=error.detail)
+            return False
+        return True

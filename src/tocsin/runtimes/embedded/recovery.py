@@ -56,7 +56,9 @@ def _restore(partitions: int, checkpoints: CheckpointStore) -> tuple[dict[int, R
                 if chunk.shard == header_shard(partition):
                     complete[partition] = chunk.position
         except CorruptError as error:
-            shard = int((error.field or "").removeprefix("shard "))
+            if error.field is None:  # the file itself, and not one chunk of it
+                raise
+            shard = int(error.field.removeprefix("shard "))
             checkpoints.discard(shard)
             _give_up(partition_of_chunk(shard, partitions), error, damaged)
             continue

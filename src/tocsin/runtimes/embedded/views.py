@@ -5,6 +5,7 @@ Each answer holds a worker's lock briefly.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 
@@ -42,8 +43,8 @@ class Views:
     def devices(self, tenant: str, *, after: str = "", limit: int = 100) -> Sequence[Device]:
         """Devices with names above `after`, ordered by name."""
         names = self._sorted_names(tenant)
-        first = np.searchsorted(names, after, side="right") if after else 0
-        found = (self.device(tenant, str(name)) for name in names[int(first) : int(first) + limit])
+        first = bisect_right(names, after)
+        found = (self.device(tenant, name) for name in names[first : first + limit])
         return [device for device in found if device is not None]
 
     def device(self, tenant: str, device: str) -> Device | None:

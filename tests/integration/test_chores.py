@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
+import pytest
 
 from tests.integration.test_recovery import QUICK, running, send, settled, stores_in
 from tests.kit import events_of, fleet
 from tocsin.clock import ManualClock
+from tocsin.errors import CorruptError, StorageUnavailableError
+from tocsin.lake import chores as chores_of_lake
 from tocsin.lake.chores import LakeChores
 from tocsin.lake.delta import DeltaLake
 from tocsin.lake.query import query
-from tocsin.log.abstract import Append, DeadLetter
+from tocsin.log.abstract import Append, DeadLetter, StoredDeadLetter
 from tocsin.runtimes.embedded.models import models_of
 
 DAY_MS = 86_400_000
@@ -122,3 +126,48 @@ def test_dead_letters_of_every_tenant_can_be_read_as_a_table(tmp_path: Path) -> 
                 sql = "SELECT count(*), count(DISTINCT id) FROM dead_letters"
                 found = query(sql, lake=stores.lake, log=None, tenant=tenant).to_pylist()[0]
                 assert set(found.values()) == {lines * (turn + 1)}
+
+
+def test_a_damaged_refused_line_holds_up_its_own_tenant_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Doctor names it; a thread that ended with it would end the process, and every one after it."""
+    with stores_in(tmp_path) as stores:
+        assert isinstance(stores.lake, DeltaLake)
+        for tenant in ("north", "south"):
+            letter = DeadLetter(tenant, 0, "http", 1, "invalid_json", "", "no JSON", b"{")
+            stores.log.submit(Append(tenant, 0, (), [letter])).result()
+        whole = stores.log.dead_letters
+
+        def damaged(tenant: str, *, after_id: int = 0, limit: int = 100) -> list[StoredDeadLetter]:
+            if tenant == "north":
+                raise CorruptError("dead letter 1 does not match its hash")
+            return whole(tenant, after_id=after_id, limit=limit)
+
+        monkeypatch.setattr(stores.log, "dead_letters", damaged)
+        chores = LakeChores(stores.lake, stores.commits, stores.findings, ManualClock())
+        chores.take_in_dead_letters(["north", "south"], stores.log)
+        counted = {
+            tenant: query(
+                "SELECT count(*) AS letters FROM dead_letters", lake=stores.lake, log=None, tenant=tenant
+            ).to_pylist()[0]["letters"]
+            for tenant in ("north", "south")
+        }
+    assert counted == {"north": 0, "south": 1}
+
+
+@pytest.mark.parametrize("error", [duckdb.OutOfMemoryException, duckdb.IOException])
+def test_a_merge_without_room_is_put_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """Merging is never worth the end of the process."""
+
+    def no_room(_: object) -> None:
+        raise error("no room")
+
+    monkeypatch.setattr(chores_of_lake, "compact", no_room)
+    with stores_in(tmp_path) as stores:
+        assert isinstance(stores.lake, DeltaLake)
+        chores = LakeChores(stores.lake, stores.commits, stores.findings, ManualClock())
+        with pytest.raises(StorageUnavailableError, match="can't be merged now: no room"):
+            chores.merge()

@@ -14,7 +14,9 @@ from tocsin.errors import CorruptError
 from tocsin.lake import compaction
 from tocsin.lake.compaction import CompactionPolicy, compact
 from tocsin.lake.delta import DeltaLake
+from tocsin.lake.files import FRESH, FileWriter
 from tocsin.lake.query import query
+from tocsin.lake.schemas import EVENTS
 from tocsin.lake.upkeep import check, quarantine, quarantined, vacuum
 
 EAGER = CompactionPolicy(files_min=2)
@@ -79,10 +81,11 @@ def test_compaction_beside_appends(lake: DeltaLake) -> None:
 
 
 def test_vacuum_keeps_what_readers_may_still_need(lake: DeltaLake, clock: ManualClock) -> None:
-    """Files that left the table go after the grace time, current ones never."""
+    """Files that left the table, and what a kill left of a write, go after the grace time; others never."""
+    partition = lake.snapshot().files["events"][0].partition
     old = [lake.snapshot().path("events", entry) for entry in lake.snapshot().files["events"]]
-    orphan = old[0].with_name("part-00000000-0.parquet.tmp")
-    orphan.write_bytes(b"cut off")
+    killed = FileWriter(lake.store.folder / "events", EVENTS, partition, FRESH)  # never finished
+    (orphan,) = (lake.store.folder / "events").rglob("*.tmp")
     list(compact(lake.store, EAGER))
     before = everything(lake)
     assert vacuum(lake.store, grace_s=60) == []
@@ -94,6 +97,7 @@ def test_vacuum_keeps_what_readers_may_still_need(lake: DeltaLake, clock: Manual
     assert not any(path.exists() for path in deleted)
     assert everything(lake) == before
     assert vacuum(lake.store, grace_s=0) == []
+    killed.__exit__()
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "lose"])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import duckdb
 import pyarrow as pa
 
 from tocsin.clock import Clock
 from tocsin.commit.abstract import CommitStore
+from tocsin.errors import CorruptError, StorageUnavailableError
 from tocsin.lake.compaction import compact
 from tocsin.lake.delta import DeltaLake
 from tocsin.lake.projections import (
@@ -21,7 +23,10 @@ from tocsin.lake.scores import ScoreIntake
 from tocsin.lake.tables import append_table
 from tocsin.lake.upkeep import vacuum
 from tocsin.log.abstract import Log
+from tocsin.observability.logging import get_logger
 from tocsin.scores.abstract import AbnormalReadings
+
+_log = get_logger("lake")
 
 _PAGE = 5_000
 _LETTERS = 200  # of at most 256 KiB each
@@ -55,17 +60,32 @@ class LakeChores:
         self._scores.take_in()
 
     def take_in_dead_letters(self, tenants: list[str], log: Log) -> None:
-        """Add refused lines, as long as the log keeps them."""
+        """Add refused lines, as long as the log keeps them.
+
+        A damaged one holds up those of its tenant, and nothing else: no verdict depends on it.
+        """
         for tenant in tenants:
-            reached = dead_letters_reached(self._lake.store, tenant)
-            while letters := log.dead_letters(tenant, after_id=reached, limit=_LETTERS):
-                append_dead_letters(self._lake.store, letters)
-                reached = letters[-1].id
+            try:
+                self._take_in_letters_of(tenant, log)
+            except CorruptError as error:
+                _log.error("dead_letters_stay_behind", tenant=tenant, error=error.detail)
+
+    def _take_in_letters_of(self, tenant: str, log: Log) -> None:
+        reached = dead_letters_reached(self._lake.store, tenant)
+        while letters := log.dead_letters(tenant, after_id=reached, limit=_LETTERS):
+            append_dead_letters(self._lake.store, letters)
+            reached = letters[-1].id
 
     def merge(self) -> None:
-        """Merge small files and remove those that nothing refers to any more."""
-        for _ in compact(self._lake.store):
-            pass
+        """Merge small files and remove those that nothing refers to any more.
+
+        StorageUnavailableError where the engine has no room for it, in memory or on the disk.
+        """
+        try:
+            for _ in compact(self._lake.store):
+                pass
+        except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+            raise StorageUnavailableError(f"files of the lake can't be merged now: {error}") from error
         vacuum(self._lake.store)
 
     def record_models(self, tenants: list[str], models_of: Callable[[str], pa.Table | None]) -> None:

@@ -134,7 +134,8 @@ class FileWriter:
                 self._parquet.close()
             self._sink.sync()
         path += f"{self._sink.content_hash}.parquet"
-        self._temporary.replace(self._folder / path)
+        with _writing(self._folder / path):
+            self._temporary.replace(self._folder / path)
         sync_directory(self._folder / self._directory)
         return LakeFile(
             path=path,
@@ -212,7 +213,8 @@ def publishing(path: Path) -> Iterator[BinaryIO]:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    temporary.replace(path)
+    with _writing(path):
+        temporary.replace(path)
     sync_directory(path.parent)
 
 

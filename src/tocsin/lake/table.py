@@ -133,8 +133,13 @@ class LakeTable:
 
     def _make_checkpoint(self) -> None:
         """Sum up the log, so that opening stays fast; delta-rs writes it, it counts once it is synced."""
-        self._delta.create_checkpoint()
         version = self._delta.version()
+        try:
+            self._delta.create_checkpoint()
+        except (DeltaError, OSError) as error:  # the entry itself is written: only opening gets slower
+            raise StorageUnavailableError(
+                f"a checkpoint of {self.spec.name} can't be written: {error}", retry_after_s=10
+            ) from error
         written = sorted((self.folder / _LOG).glob(f"{version:020d}.checkpoint*"))
         for path in written:
             sync_file(path)

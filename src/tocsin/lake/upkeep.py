@@ -97,4 +97,4 @@ def _unnamed_files(store: LakeStore, table: str) -> set[Path]:
 
 
 def _is_data(path: Path) -> bool:
-    return path.name.endswith((".parquet", f".parquet{TEMPORARY_SUFFIX}"))
+    return path.name.endswith((".parquet", TEMPORARY_SUFFIX))

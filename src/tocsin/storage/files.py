@@ -15,7 +15,8 @@ _KNOWN_MAX: Final = 10_000
 
 
 class FileSystem(Protocol):
-    """What changes names. OSError when it can't."""
+    """What changes names. StorageFullError or StorageUnavailableError for folders that can't be made, OSError
+    for other names."""
 
     def settle(self, folder: Path, mode: int) -> None:
         """As `settle_directory`."""
@@ -46,7 +47,8 @@ class _System:
     """The machine's own."""
 
     def settle(self, folder: Path, mode: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=mode)
+        with storage_faults(str(folder)):
+            folder.mkdir(parents=True, exist_ok=True, mode=mode)
         for above in folder.absolute().parents:
             if not os.access(above, os.R_OK):
                 break
@@ -63,7 +65,8 @@ class _System:
             os.close(descriptor)
 
     def make(self, folder: Path) -> None:
-        folder.mkdir(exist_ok=True)
+        with storage_faults(str(folder)):
+            folder.mkdir(exist_ok=True)
 
     def rename(self, path: Path, target: Path) -> None:
         path.rename(target)

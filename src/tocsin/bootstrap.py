@@ -249,7 +249,7 @@ class Application:
             episodes=Episodes(stores.commits),
             dead_letters=DeadLetters(stores.log, ingest, replays, audit, clock),
             devices=Devices(views, stores.inbox),
-            series=SeriesCharts(views, views, _units(config)),
+            series=SeriesCharts(views, views, config.unit_of),
             short=ShortQuestions(stores.findings, clock),
             digest=DigestReport(views),
             queries=Queries(self._query, at_once_max=config.query.at_once_max),
@@ -422,10 +422,6 @@ def _request_limits(config: Config) -> RequestLimits:
 def _query_limits(config: Config) -> QueryLimits:
     """The engine gets half of its process's memory: it does not count texts in the making."""
     return QueryLimits(memory_bytes=config.query.memory_bytes // 2, timeout_s=config.query.timeout_s)
-
-
-def _units(config: Config) -> dict[str, str]:
-    return {name: part.unit for name, part in config.watch.parameters.items()}
 
 
 def _rates(config: Config) -> RateLimits:

@@ -178,6 +178,18 @@ def test_watch_has_what_settings_have() -> None:
     assert set(WatchConfig.model_fields) == set(Settings.__struct_fields__) - {"tzdata"}
 
 
+def test_a_tenants_units_are_its_own(tmp_path: Path) -> None:
+    """A tenant with a part of its own reads its values in that part's units, and in no other tenant's."""
+    path = tmp_path / "tocsin.yaml"
+    path.write_text(
+        "watch: {parameters: {pressure: {unit: bar}, flow: {unit: l/s}}}\n"
+        "tenants: {north: {parameters: {pressure: {unit: psi}}}}\n"
+    )
+    config = load_config(path)
+    assert [config.unit_of(tenant, "pressure") for tenant in ("default", "north")] == ["bar", "psi"]
+    assert [config.unit_of(tenant, "flow") for tenant in ("default", "north")] == ["l/s", ""]
+
+
 def test_tenants_can_be_watched_in_their_own_way(tmp_path: Path) -> None:
     """A tenant named under `tenants` gets its own settings, any other those of `watch`."""
     text = """

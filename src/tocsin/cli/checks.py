@@ -149,7 +149,7 @@ def check_fsync(folder: Path) -> Check:
 
 def check_file_times(data: Path) -> Check:
     """No file of the data folder is from the future, as after the clock was set back."""
-    newest_s = max((path.stat().st_mtime for path in data.glob("**/*") if path.is_file()), default=0.0)
+    newest_s = max((_changed_s(path) for path in data.glob("**/*") if path.is_file()), default=0.0)
     ahead_s = newest_s - time.time()
     ok = ahead_s < _AHEAD_S_MAX
     return Check(
@@ -158,6 +158,14 @@ def check_file_times(data: Path) -> Check:
         detail="none in the future" if ok else f"the newest file is {ahead_s:.0f} s ahead of the clock",
         remedy="" if ok else "the clock was set back: set it right before events are taken in",
     )
+
+
+def _changed_s(path: Path) -> float:
+    """When a file changed last; long ago if a running server has just removed it."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _existing(folder: Path) -> Path:

@@ -13,11 +13,13 @@ from tocsin.cli.output import Exit, JsonFlag, finish
 
 if TYPE_CHECKING:
     from tocsin.bootstrap import Application
+    from tocsin.commit.abstract import CommitStore
     from tocsin.config import Config
     from tocsin.model import Episode
     from tocsin.processing.proof import Proof
 
 _ANOMALY: Final = "an_"
+_PAGE: Final = 500
 _SHOWN = ("id", "device", "parameter", "explanation", "revision")
 _PROVED = ("matches", "readings", "differences")
 
@@ -87,12 +89,12 @@ def _all_ids_asked(url: str, token: str) -> list[str]:
         cursor = {"cursor": page["next"]}
 
 
-def _all_ids(commits: Any) -> list[str]:
+def _all_ids(commits: CommitStore) -> list[str]:
     ids: list[str] = []
-    while page := commits.episodes(TENANT, after_id=ids[-1] if ids else "", limit=500):
+    after_id = ""
+    while page := commits.episodes(TENANT, after_id=after_id, limit=_PAGE):
         ids += [episode.id for episode in page if not episode.retracted]
-        if len(page) < 500:
-            break
+        after_id = page[-1].id
     return ids
 
 

@@ -400,6 +400,11 @@ class Config(BaseSettings):
         """Which of the tenant's scores the lake keeps."""
         return self.lake.scores_of_tenants.get(tenant, self.lake.scores)
 
+    def unit_of(self, tenant: str, parameter: str) -> str:
+        """What the tenant reads a parameter's values in; empty if that is not said."""
+        known = self.tenants.get(tenant, self.watch).parameters.get(parameter)
+        return known.unit if known else ""
+
     def settings_of(self, tenant: str) -> Settings:
         """What changes the tenant's verdicts, as it goes into a control record."""
         return self.tenants.get(tenant, self.watch).settings()

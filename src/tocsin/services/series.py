@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Protocol
@@ -18,6 +18,8 @@ from tocsin.services.devices import Fleet
 POINTS_MAX: Final = 5_000
 DAY_MS: Final = 86_400_000
 SPAN_MAX_MS: Final = 400 * DAY_MS
+UnitOf = Callable[[str, str], str]
+"""The unit of a tenant's parameter; empty if it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,12 @@ class Chart:
 
 
 class SeriesCharts:
-    """Reads series of one tenant at a time; cost grows with the span."""
+    """Reads series of one tenant at a time; cost grows with the device's past, whatever the span."""
 
-    def __init__(self, bands: Bands, fleet: Fleet, units: Mapping[str, str] | None = None) -> None:
-        """`units` by parameter; a parameter that is not in it has none."""
+    def __init__(self, bands: Bands, fleet: Fleet, unit_of: UnitOf = lambda _tenant, _parameter: "") -> None:
         self._bands = bands
         self._fleet = fleet
-        self._units = units or {}
+        self._unit_of = unit_of
 
     def chart(
         self,
@@ -100,12 +101,12 @@ class SeriesCharts:
         if not 0 < end_ms - start_ms <= SPAN_MAX_MS:
             raise InvalidInputError("The span must be longer than nothing and at most 400 days.", field="to")
         band = self._bands.band(principal.tenant, device, parameter, start_ms, end_ms)
-        unit = self.unit(parameter)
+        unit = self.unit(principal, parameter)
         return Chart(start_ms, end_ms, len(band), band.take(thin(band.value, points)), unit)
 
-    def unit(self, parameter: str) -> str:
-        """What people read the parameter's values in; empty if the configuration names none."""
-        return self._units.get(parameter, "")
+    def unit(self, principal: Principal, parameter: str) -> str:
+        """What the tenant reads the parameter's values in; empty if the configuration names nothing."""
+        return self._unit_of(principal.tenant, parameter)
 
 
 def thin(value: F64, points: int) -> I64:

@@ -54,7 +54,7 @@ def anomaly(request: Request, visitor: Visitor) -> Response:
         anomaly=found,
         episodes=episodes,
         peak=peak,
-        unit="" if peak is None else services.series.unit(peak.parameter),
+        unit="" if peak is None else services.series.unit(principal, peak.parameter),
         history=services.anomalies.history(principal, found.id),
         parameter=parameter,
         until_ms=until_ms,

@@ -64,3 +64,8 @@ def test_a_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """Below a gibibyte the log may soon have to refuse."""
     monkeypatch.setattr(checks, "_FREE_BYTES_MIN", 1 << 60)
     one(checks.check_disk(tmp_path), "disk")
+
+
+def test_a_file_that_a_running_server_removes_meanwhile_is_no_problem(tmp_path: Path) -> None:
+    """Doctor looks into the folder of a server that writes, merges and trims."""
+    assert checks._changed_s(tmp_path / "segment-000000000001.db-wal") == 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,6 +54,7 @@ from tocsin.services.entrance import Entrance
 from tocsin.services.episodes import Episodes
 from tocsin.services.health import Health
 from tocsin.services.ingest import Ingest
+from tocsin.services.lasting import Lasting
 from tocsin.services.proofs import Proofs
 from tocsin.services.query import Queries
 from tocsin.services.replays import Replays
@@ -74,6 +75,7 @@ class KnownFleet:
 
     def __init__(self) -> None:
         self.known: dict[str, dict[str, Device]] = {}
+        self.standing: dict[str, Episode] = {}  # episodes that go on, by id, as they are now
 
     def add(self, tenant: str, device: str, parameters: Sequence[str] = ("temperature",)) -> None:
         """Make a device known."""
@@ -94,6 +96,12 @@ class KnownFleet:
         verdict = np.where(value > 20.9, Verdict.ABNORMAL, Verdict.NORMAL).astype(np.uint8)
         expected = np.where(np.arange(len(ts)) < 30, np.nan, 20.0)
         return Band(ts, value, expected, expected - 1, expected + 1, verdict)
+
+    def lasting(self, tenant: str, devices: Collection[str]) -> set[str]:
+        return set(self.standing)
+
+    def as_they_stand(self, tenant: str, episodes: Sequence[Episode], now_ms: int) -> list[Episode]:
+        return [self.standing.get(episode.id, episode) for episode in episodes]
 
     def digest(self, tenant: str) -> Digest:
         text = tenant.encode().hex()
@@ -217,6 +225,7 @@ class World:
             parse_limits=parse_limits,
             bodies_max=bodies_max,
         )
+        lasting = Lasting(self.commits, self.fleet, self.clock)
         return Services(
             clock=self.clock,
             meters=self.meters,
@@ -234,10 +243,11 @@ class World:
                 limits=ArchiveLimits(),
                 uploads_max=uploads_max,
             ),
-            anomalies=Anomalies(self.inbox),
+            anomalies=Anomalies(self.inbox, lasting),
             episodes=Episodes(self.commits),
             dead_letters=DeadLetters(self.log, ingest, self.replays, audit, self.clock),
-            devices=Devices(self.fleet, self.inbox),
+            devices=Devices(self.fleet, self.inbox, lasting),
+            lasting=lasting,
             series=SeriesCharts(self.fleet, self.fleet),
             short=ShortQuestions(self.abnormal, self.clock),
             digest=DigestReport(self.fleet),

@@ -61,6 +61,7 @@ from tocsin.services.entrance import Entrance
 from tocsin.services.episodes import Episodes
 from tocsin.services.health import Health, disk_probe
 from tocsin.services.ingest import Ingest
+from tocsin.services.lasting import Lasting
 from tocsin.services.proofs import Proofs
 from tocsin.services.query import Queries
 from tocsin.services.replays import Replays
@@ -235,6 +236,7 @@ class Application:
         opened.callback(replays.close)
         stream = ChangeStream(stores.inbox, listeners_max=config.http.streams_max)
         self._observe(stream)
+        lasting = Lasting(stores.commits, views, clock)
         return Services(
             clock=clock,
             meters=self.meters,
@@ -245,10 +247,11 @@ class Application:
             tenants=Tenants(self.access, audit),
             ingest=ingest,
             dumps=self._dumps(config, opened),
-            anomalies=Anomalies(stores.inbox),
+            anomalies=Anomalies(stores.inbox, lasting),
             episodes=Episodes(stores.commits),
             dead_letters=DeadLetters(stores.log, ingest, replays, audit, clock),
-            devices=Devices(views, stores.inbox),
+            devices=Devices(views, stores.inbox, lasting),
+            lasting=lasting,
             series=SeriesCharts(views, views, config.unit_of),
             short=ShortQuestions(stores.findings, clock),
             digest=DigestReport(views),

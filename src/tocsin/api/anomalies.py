@@ -173,10 +173,11 @@ def read_anomaly(
     response: Response,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> AnomalyView | Response:
-    """One anomaly with its ETag."""
+    """One anomaly with its ETag, told as it is now: while it goes on, it is sent though its version stays."""
     anomaly = services.anomalies.one(principal, anomaly_id)
     etag = f'"{anomaly.version}"'
-    if if_none_match is not None and etag in {tag.strip() for tag in if_none_match.split(",")}:
+    unchanged = if_none_match is not None and etag in {tag.strip() for tag in if_none_match.split(",")}
+    if unchanged and services.anomalies.is_as_stored(anomaly):
         return Response(status_code=304, headers={"ETag": etag})
     response.headers["ETag"] = etag
     return anomaly_view(anomaly)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import xxhash
 
 from tocsin.control import Settings
-from tocsin.detectors.abstract import NEVER_MS, EpisodeFacts
+from tocsin.detectors.abstract import NEVER_MS, EpisodeFacts, SeriesDetector
 from tocsin.events import I32, I64
 from tocsin.model import Episode, Evidence, SeriesKey, Severity
 from tocsin.processing import policies
@@ -252,8 +252,7 @@ def _of_turn(turn: Any, slot: Slot, state: TenantState, version: str, seen: Seen
     settings = state.timeline.settings[int(turn["version"])]
     reason = info.reasons[int(run["reason"])]
     closed = int(turn["kind"]) == policies.CLOSED
-    facts = _facts(run, key.parameter, reason, settings)
-    lasted_ms = facts.last_abnormal_ms - facts.started_ms
+    facts = facts_of(run, key.parameter, reason, settings)
     return Episode(
         id=_identity(key, info.name, facts.started_ms),
         tenant=key.tenant,
@@ -275,12 +274,13 @@ def _of_turn(turn: Any, slot: Slot, state: TenantState, version: str, seen: Seen
         lower=facts.lower,
         upper=facts.upper,
         score=facts.score,
-        explanation=f"{slot.detector.explain(facts)}; abnormal for {duration(lasted_ms)}",
+        explanation=sentence_of(slot.detector, facts),
         evidence=_evidence_of_turn(turn, slot, state, key.parameter, seen),
     )
 
 
-def _facts(run: Any, parameter: str, reason: str, settings: Settings) -> EpisodeFacts:
+def facts_of(run: Any, parameter: str, reason: str, settings: Settings) -> EpisodeFacts:
+    """What a row of the policy's runs says."""
     unit = settings.parameters[parameter].unit if parameter in settings.parameters else ""
     return EpisodeFacts(
         parameter=parameter,
@@ -297,6 +297,11 @@ def _facts(run: Any, parameter: str, reason: str, settings: Settings) -> Episode
         last_abnormal_ms=int(run["last_abnormal_ms"]),
         readings=int(run["readings"]),
     )
+
+
+def sentence_of(detector: SeriesDetector, facts: EpisodeFacts) -> str:
+    """Why and for how long, in one sentence."""
+    return f"{detector.explain(facts)}; abnormal for {duration(facts.last_abnormal_ms - facts.started_ms)}"
 
 
 def _evidence_of_turn(turn: Any, slot: Slot, state: TenantState, parameter: str, seen: Seen) -> Evidence:

@@ -10,15 +10,17 @@ from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
 from tocsin.errors import NotFoundError
 from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Change, Inbox
+from tocsin.services.lasting import Lasting
 
 PAGE_MAX: Final = 200
 
 
 class Anomalies:
-    """Reads the inbox for one tenant at a time."""
+    """Reads the inbox for one tenant at a time; what goes on is told as it is now."""
 
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, inbox: Inbox, lasting: Lasting) -> None:
         self._inbox = inbox
+        self._lasting = lasting
 
     def page(self, principal: Principal, query: AnomalyQuery) -> tuple[Sequence[Anomaly], int | None]:
         """Newest change first, and the sequence to go on before, None at the end.
@@ -28,9 +30,8 @@ class Anomalies:
         require(principal, Permission.READ)
         limit = min(query.limit, PAGE_MAX)
         found = self._inbox.anomalies(replace(query, tenant=principal.tenant, limit=limit + 1))
-        if len(found) <= limit:
-            return found, None
-        return found[:limit], found[limit - 1].updated_sequence
+        shown = self._lasting.anomalies(principal.tenant, found[:limit])
+        return shown, shown[-1].updated_sequence if len(found) > limit else None
 
     def one(self, principal: Principal, anomaly_id: str) -> Anomaly:
         """One anomaly of the tenant; NotFoundError if there is none."""
@@ -38,7 +39,11 @@ class Anomalies:
         anomaly = self._inbox.anomaly(principal.tenant, anomaly_id)
         if anomaly is None:
             raise NotFoundError("There is no such anomaly.")
-        return anomaly
+        return self._lasting.anomalies(principal.tenant, [anomaly])[0]
+
+    def is_as_stored(self, anomaly: Anomaly) -> bool:
+        """Whether its version says all about it: nothing of it has grown since that was stored."""
+        return self._inbox.anomaly(anomaly.tenant, anomaly.id) == anomaly
 
     def history(self, principal: Principal, anomaly_id: str) -> Sequence[Change]:
         """What happened to it, oldest first."""

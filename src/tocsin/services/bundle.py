@@ -18,6 +18,7 @@ from tocsin.services.entrance import Entrance
 from tocsin.services.episodes import Episodes
 from tocsin.services.health import Health
 from tocsin.services.ingest import Ingest
+from tocsin.services.lasting import Lasting
 from tocsin.services.proofs import Proofs
 from tocsin.services.query import Queries
 from tocsin.services.series import SeriesCharts
@@ -43,6 +44,7 @@ class Services:
     episodes: Episodes
     dead_letters: DeadLetters
     devices: Devices
+    lasting: Lasting
     series: SeriesCharts
     short: ShortQuestions
     digest: DigestReport

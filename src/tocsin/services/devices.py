@@ -11,6 +11,7 @@ from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
 from tocsin.errors import NotFoundError
 from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Condition, Inbox
+from tocsin.services.lasting import Lasting
 
 PAGE_MAX: Final = 200
 _ANOMALIES_MAX: Final = 50
@@ -41,9 +42,10 @@ class Fleet(Protocol):
 class Devices:
     """Lists devices, and what is wrong with one."""
 
-    def __init__(self, fleet: Fleet, inbox: Inbox) -> None:
+    def __init__(self, fleet: Fleet, inbox: Inbox, lasting: Lasting) -> None:
         self._fleet = fleet
         self._inbox = inbox
+        self._lasting = lasting
 
     def page(self, principal: Principal, *, after: str, limit: int) -> tuple[Sequence[Device], str | None]:
         """Devices by name, and the name to go on after, None at the end."""
@@ -66,4 +68,4 @@ class Devices:
         query = AnomalyQuery(
             principal.tenant, device=device, condition=Condition.ACTIVE, limit=_ANOMALIES_MAX
         )
-        return self._inbox.anomalies(query)
+        return self._lasting.anomalies(principal.tenant, self._inbox.anomalies(query))

@@ -57,7 +57,6 @@ def anomaly(request: Request, visitor: Visitor) -> Response:
         unit="" if peak is None else services.series.unit(principal, peak.parameter),
         history=services.anomalies.history(principal, found.id),
         parameter=parameter,
-        until_ms=until_ms,
         address=_address(request),
         drawing=_anomaly_chart(visitor, found, parameter, episodes, until_ms),
     )
@@ -132,7 +131,7 @@ def _episodes(visitor: Visitor, found: Anomaly) -> list[Episode]:
             episodes.append(visitor.services.episodes.one(visitor.principal, episode_id))
         except NotFoundError:
             continue
-    return episodes
+    return visitor.services.lasting.episodes(visitor.principal.tenant, episodes)
 
 
 def _chosen(request: Request, parameters: Sequence[str]) -> str:

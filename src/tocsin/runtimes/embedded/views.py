@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from tocsin.processing.corrections import derive, scratch_of
 from tocsin.processing.hashing import combine
 from tocsin.processing.judging import Judged
 from tocsin.processing.proof import Proof, prove, span
+from tocsin.processing.standing import as_it_stands, lasting_ids
 from tocsin.processing.state import TenantState, digest_sums
 from tocsin.runtimes.embedded.history import DeviceHistory
 from tocsin.runtimes.embedded.worker import Worker
@@ -100,6 +101,34 @@ class Views:
         from_ms, to_ms = span(episode, evidence)
         events = self._history.between(tenant, episode.device, evidence.before_offset, from_ms, to_ms)
         return episode, prove(episode, events)
+
+    def lasting(self, tenant: str, devices: Collection[str]) -> set[str]:
+        """Ids of the episodes of these devices that have not ended."""
+        found: set[str] = set()
+        for worker, names in self._by_worker(tenant, devices).items():
+            with worker.lock:
+                state = worker.state.tenants.get(tenant)
+                if state is not None:
+                    found = found.union(*(lasting_ids(state, name) for name in names))
+        return found
+
+    def as_they_stand(self, tenant: str, episodes: Sequence[Episode], now_ms: int) -> list[Episode]:
+        """The episodes with span, peak and sentence as of the newest record, in the order given."""
+        found: dict[str, Episode] = {}
+        for worker, names in self._by_worker(tenant, {each.device for each in episodes}).items():
+            with worker.lock:
+                state = worker.state.tenants.get(tenant)
+                if state is not None:
+                    own = (each for each in episodes if each.device in names)
+                    found |= {each.id: as_it_stands(each, state, now_ms) for each in own}
+        return [found.get(each.id, each) for each in episodes]
+
+    def _by_worker(self, tenant: str, devices: Collection[str]) -> dict[Worker, set[str]]:
+        """The devices by who holds their state, so that each lock is taken once."""
+        shared: dict[Worker, set[str]] = {}
+        for device in devices:
+            shared.setdefault(self._worker(tenant, device), set()).add(device)
+        return shared
 
     def _worker(self, tenant: str, device: str) -> Worker:
         return self._workers[partition_of(shard_of(tenant, device), len(self._workers))]

@@ -181,7 +181,12 @@ class Application:
             keep_scores=config.scores_of if self.lake_chores else None,
         )
         self.services = self._services(config, opened)
-        self.app = create_app(self.services, limits=_request_limits(config), pages=web.routes(self.services))
+        self.app = create_app(
+            self.services,
+            limits=_request_limits(config),
+            pages=web.routes(self.services),
+            missing=web.missing(self.services),
+        )
         opened.callback(self._complete_tables)
         opened.callback(self.runtime.stop)
         self.server = HttpServer(

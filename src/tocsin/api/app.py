@@ -32,7 +32,7 @@ from tocsin.api.limits import RequestGuard, RequestLimits
 from tocsin.api.measuring import RequestMeter
 from tocsin.api.names import EncodedNames
 from tocsin.api.openapi import describe
-from tocsin.api.problems import install
+from tocsin.api.problems import MissingPage, install
 from tocsin.api.security import SecurityHeaders
 from tocsin.services.bundle import Services
 
@@ -59,9 +59,17 @@ _DESCRIPTION: Final = (
 
 
 def create_app(
-    services: Services, *, limits: RequestLimits | None = None, pages: Sequence[BaseRoute] = ()
+    services: Services,
+    *,
+    limits: RequestLimits | None = None,
+    pages: Sequence[BaseRoute] = (),
+    missing: MissingPage | None = None,
 ) -> FastAPI:
-    """The application over these services; `pages` are routes for people, such as `web.routes(services)`."""
+    """The application over these services.
+
+    `pages` are routes for people, such as `web.routes(services)`, and `missing` is what a browser gets for
+    an address that there is not, such as `web.missing(services)`.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -71,7 +79,7 @@ def create_app(
     app = bare_app(lifespan)
     app.state.services = services
     app.router.routes.extend(pages)
-    install(app)
+    install(app, missing)
     app.add_middleware(RequestGuard, limits=limits or RequestLimits(), holder_of=partial(holder_of, services))
     app.add_middleware(EncodedNames)
     app.add_middleware(RequestMeter, meters=services.meters, tracing=services.tracing)

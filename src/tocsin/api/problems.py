@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
@@ -37,6 +38,9 @@ _CODES: Final = {
     503: "overloaded",
     507: "storage_full",
 }
+MissingPage = Callable[[Request], Response]
+"""Makes the page that says that there is none."""
+
 _METHODS: Final = ("DELETE", "GET", "PATCH", "POST", "PUT")
 _AUDITED: Final = frozenset({401, 403, 413, 415})
 _log: Final = get_logger("api")
@@ -86,8 +90,9 @@ def error_response(error: TocsinError) -> Response:
     return problem_response(error.status, error.code, error.detail, field=error.field, headers=headers)
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of the application and of the framework as a problem."""
+def install(app: FastAPI, missing: MissingPage | None = None) -> None:
+    """Answer every error as a problem; browsers that look for a page that there is not get `missing`."""
+    app.state.missing = missing
     app.exception_handler(TocsinError)(_tocsin_error)
     app.exception_handler(HTTPException)(_http_error)
     app.exception_handler(RequestValidationError)(_validation_error)
@@ -105,10 +110,18 @@ async def _tocsin_error(request: Request, error: TocsinError) -> Response:
 async def _http_error(request: Request, error: HTTPException) -> Response:
     code = _CODES.get(error.status_code, "error")
     _audit(request, error.status_code, code)
+    if error.status_code == HTTPStatus.NOT_FOUND and request.app.state.missing and _wants_page(request):
+        page: Response = await run_in_threadpool(request.app.state.missing, request)
+        return page
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(_methods_of(request))
     return problem_response(error.status_code, code, str(error.detail), headers=headers)
+
+
+def _wants_page(request: Request) -> bool:
+    """Browsers ask for HTML by name; programs take whatever comes."""
+    return request.method == "GET" and "text/html" in request.headers.get("accept", "")
 
 
 def _methods_of(request: Request) -> list[str]:

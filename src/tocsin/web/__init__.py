@@ -1,5 +1,5 @@
-"""Pages for people, made on the server; `routes(services)` are added to the application of `tocsin.api`."""
+"""Pages for people, made on the server; they are added to the application of `tocsin.api`."""
 
-from tocsin.web.routes import routes
+from tocsin.web.routes import missing, routes
 
-__all__ = ["routes"]
+__all__ = ["missing", "routes"]

@@ -30,6 +30,8 @@ _STEPS_MS: Final = (
 )
 _TICKS_MAX: Final = 5
 _GAP_FACTOR: Final = 8
+_GUTTER_PX: Final = 22
+_DIGIT_PX: Final = 7
 _NEIGHBOURHOODS: Final = 60
 _LARGEST: Final = 1e150
 _SMALLEST: Final = 1e-150
@@ -64,6 +66,11 @@ class Drawing:
     y_ticks: Sequence[Tick]
     summary: str
     unit: str
+
+    @property
+    def gutter(self) -> int:
+        """Pixels that the labels of the values need beside the curves."""
+        return _GUTTER_PX + _DIGIT_PX * max((len(tick.label) for tick in self.y_ticks), default=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,27 @@ def anomaly(request: Request, visitor: Visitor) -> Response:
     )
 
 
+def proof(request: Request, visitor: Visitor) -> Response:
+    """One episode derived again from its raw records, with what was compared."""
+    services, principal = visitor.services, visitor.principal
+    found = services.anomalies.one(principal, restored(request.path_params["anomaly_id"]))
+    episode = services.episodes.one(principal, restored(request.path_params["episode_id"]))
+    return _show(
+        visitor,
+        "proof.html",
+        "fleet",
+        anomaly=found,
+        episode=episode,
+        proof=services.proofs.of(principal, episode.id),
+        address=_address(request),
+    )
+
+
+def nowhere(_request: Request, _visitor: Visitor) -> Response:
+    """For every address that is none."""
+    raise NotFoundError("There is no such page.")
+
+
 def device(request: Request, visitor: Visitor) -> Response:
     """One device: what is wrong with it, and its series of the last day."""
     services, principal = visitor.services, visitor.principal
@@ -100,7 +121,7 @@ def _address(request: Request) -> str:
 
 
 def _show(visitor: Visitor, template: str, place: str, **values: Any) -> Response:
-    return page(template, place=place, visitor=visitor.principal, csrf=visitor.session.csrf, **values)
+    return page(template, **visitor.frame(place), **values)
 
 
 def _fleet(visitor: Visitor) -> dict[str, Any]:

@@ -55,13 +55,31 @@ def amount(value: float | None, unit: str) -> str:
     return f"{text}%" if unit == "%" else f"{text}\N{NO-BREAK SPACE}{unit}"
 
 
+def count(value: int) -> str:
+    """A whole number with separators for thousands.
+
+    >>> count(1234567)
+    '1,234,567'
+    """
+    return f"{value:,}"
+
+
+def records(value: int) -> str:
+    """How many records.
+
+    >>> records(1), records(1234)
+    ('1\\xa0record', '1,234\\xa0records')
+    """
+    return f"{count(value)}\N{NO-BREAK SPACE}record{'' if value == 1 else 's'}"
+
+
 def duration(ms: int) -> str:
     """How long, in the largest unit that fits.
 
     >>> duration(420_000), duration(90 * 60_000), duration(1_000)
     ('7 min', '1 h 30 min', '1 s')
     """
-    seconds = max(0, ms) // 1000
+    seconds = max(0, round(ms / 1000))  # as the sentences round it
     if seconds < _MINUTE_S:
         return f"{seconds} s"
     if seconds < _HOUR_S:
@@ -110,5 +128,5 @@ _ENVIRONMENT: Final = Environment(
     lstrip_blocks=True,
 )
 _ENVIRONMENT.globals.update(version=__version__, asset=asset)
-for _filter in (moment, machine_time, number, amount, duration, segment, sentence):
+for _filter in (moment, machine_time, number, count, records, amount, duration, segment, sentence):
     _ENVIRONMENT.filters[_filter.__name__] = _filter

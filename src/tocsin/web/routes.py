@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from tocsin.services.bundle import Services
@@ -11,6 +13,11 @@ from tocsin.web import pages
 from tocsin.web.assets import serve_asset
 from tocsin.web.signin import SignIn
 from tocsin.web.visitor import Handler, guarded
+
+
+def missing(services: Services) -> Callable[[Request], Response]:
+    """What a visitor gets for an address without a page."""
+    return guarded(services, pages.nowhere)
 
 
 def routes(services: Services) -> Sequence[BaseRoute]:
@@ -24,6 +31,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         shown("/", pages.fleet),
         shown("/live", pages.fleet_live),
         shown("/anomalies/{anomaly_id}", pages.anomaly),
+        shown("/anomalies/{anomaly_id}/proof/{episode_id}", pages.proof),
         shown("/devices/{device}", pages.device),
         shown("/health", pages.health),
         Route("/login", signin.show, methods=["GET"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -28,6 +28,10 @@ class Visitor:
     session: Session
     services: Services
 
+    def frame(self, place: str) -> dict[str, Any]:
+        """What the frame of a page needs: who looks, and at which of the places in the navigation."""
+        return {"place": place, "visitor": self.principal, "csrf": self.session.csrf}
+
 
 Handler = Callable[[Request, Visitor], Response]
 
@@ -47,20 +51,23 @@ def guarded(services: Services, handler: Handler) -> Callable[[Request], Respons
     """An endpoint that shows its page to visitors, and errors as pages."""
 
     def run(request: Request) -> Response:
+        visitor = None
         try:
-            return handler(request, visitor_of(services, request))
+            visitor = visitor_of(services, request)
+            return handler(request, visitor)
         except UnauthenticatedError:
             return RedirectResponse(f"/login?next={quote(request.url.path, safe='/')}", 303)
         except TocsinError as error:
-            return error_page(error)
+            return error_page(error, visitor)
 
     return run
 
 
-def error_page(error: TocsinError) -> Response:
-    """What went wrong and what to do, for people."""
+def error_page(error: TocsinError, visitor: Visitor | None) -> Response:
+    """What went wrong and what to do, for people; with the way on, where it is known who asks."""
     detail = error.detail
     if error.status == 500:
         _log.error("page_failed", code=error.code, exc_info=error)
         detail = "Stored data could not be used; the log of the server says what."
-    return page("error.html", error.status, status=error.status, detail=detail)
+    way_on = {} if visitor is None else visitor.frame("")
+    return page("error.html", error.status, status=error.status, detail=detail, **way_on)

@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
-from tests.http_kit import FOREIGN, World
+from tests.http_kit import FOREIGN, NOW_MS, OWN, World
 from tocsin.access.principal import Role
 from tocsin.services.sessions import SESSION_COOKIE, SESSION_S
 from tocsin.visible import visible_lines
@@ -208,6 +209,61 @@ async def test_another_tenants_pages_are_not_here(world: World) -> None:
             assert "Not here" in answer.text
 
 
+async def test_what_goes_on_is_told_as_it_is_now(world: World) -> None:
+    """Pages, lists and single anomalies show the sentence and the time of now; the stored version stays."""
+    anomaly = world.find_anomaly("pump-7", explanation="hot; abnormal for 5 minutes")
+    (stored,) = world.commits.episodes(OWN)
+    now = replace(stored, explanation="hot; abnormal for 22 minutes", last_abnormal_ms=NOW_MS, value=94.5)
+    world.fleet.standing = {stored.id: now}
+    async with signed_in(world) as client:
+        for path in ("/", f"/anomalies/{anomaly}", "/devices/pump-7", "/v1/anomalies"):
+            assert "abnormal for 22 minutes" in (await client.get(path)).text
+        assert "<dt>Strangest value</dt><dd>94.5" in (await client.get(f"/anomalies/{anomaly}")).text
+        told = await client.get(f"/v1/anomalies/{anomaly}", headers={"If-None-Match": '"1"'})
+        proof = (await client.get(f"/anomalies/{anomaly}/proof/{stored.id}")).text
+    assert told.json()["last_abnormal_at"] == "2026-11-22T10:00:00.000Z"
+    assert told.json()["version"] == 1
+    assert "Hot; abnormal for 5 minutes." in proof
+
+
+async def test_proof_is_told_in_words(world: World) -> None:
+    """Whoever derives an episode again reads whether it matches, what differs and what was compared."""
+    anomaly = world.find_anomaly("pump-7")
+    (stored,) = world.commits.episodes(OWN)
+    async with signed_in(world) as client:
+        page = (await client.get(f"/anomalies/{anomaly}")).text
+        link = f"/anomalies/{anomaly}/proof/{stored.id}"
+        assert f'href="{link}"' in page
+        assert f'tocsin explain {anomaly} --url http://tocsin.test --token "$TOCSIN_TOKEN"' in page
+        differs = (await client.get(link)).text
+        world.proves = True
+        matches = (await client.get(link)).text
+    assert "<h1>It differs</h1>" in differs
+    assert "What differs" in differs
+    assert "<h1>It matches</h1>" in matches
+    assert "What differs" not in matches
+    assert "judged again</dt><dd>1,234</dd>" in matches
+
+
+@pytest.mark.parametrize("path", ["/nosuch", "/devices/nobody", "/anomalies/an_none"])
+async def test_a_missing_page_keeps_the_way_on(world: World, path: str) -> None:
+    """A browser that finds nothing still has the navigation; a program gets a problem, a stranger a form."""
+    browser = {"Accept": "text/html,*/*;q=0.8"}
+    async with signed_in(world) as client:
+        answer = await client.get(path, headers=browser)
+        assert answer.status_code == 404
+        assert all(word in answer.text for word in ("Not here", 'aria-label="Pages"', "Sign out"))
+        assert (await client.get("/v1/nosuch")).json()["code"] == "not_found"
+    async with world.client() as stranger:
+        assert (await stranger.get(path, headers=browser)).headers["location"].startswith("/login?next=/")
+
+
+async def test_health_counts_in_records(world: World) -> None:
+    """Numbers of the health page say what they count."""
+    async with signed_in(world) as client:
+        assert "0\xa0records" in (await client.get("/health")).text
+
+
 class _Checker(HTMLParser):
     """Collects what would break the rules for pages."""
 
@@ -237,12 +293,24 @@ class _Checker(HTMLParser):
             self.fields.add(str(values.get("id")))
 
 
-@pytest.mark.parametrize("path", ["/", "/health", "/devices/pump-7", "/anomalies/{anomaly}", "/login"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/health",
+        "/devices/pump-7",
+        "/anomalies/{anomaly}",
+        "/anomalies/{anomaly}/proof/{episode}",
+        "/nosuch",
+        "/login",
+    ],
+)
 async def test_pages_keep_their_own_rules(world: World, path: str) -> None:
     """No inline script or style, nothing from elsewhere, landmarks, one heading, labels, unique ids."""
     anomaly = world.find_anomaly("pump-7")
     async with signed_in(world) as client:
-        answer = await client.get(path.replace("{anomaly}", anomaly))
+        found = path.replace("{anomaly}", anomaly).replace("{episode}", world.commits.episodes(OWN)[0].id)
+        answer = await client.get(found, headers={"Accept": "text/html"})
     checker = _Checker()
     checker.feed(answer.text)
     assert checker.faults == []

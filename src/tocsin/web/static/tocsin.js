@@ -78,6 +78,7 @@ function follow() {
   }
 
   listen();
+  setInterval(() => document.hidden || soon(), 60000); // sentences of what goes on grow
 }
 
 fillKeyFromAddress();

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from proof.model.device import Device, Taken
 from proof.model.digest import Key, raw_hash
-from proof.model.episodes import Episode, Ledger, retracted
+from proof.model.episodes import Episode, Ledger
 from proof.model.ordering import LATE_MAX_MS
 from proof.model.records import NEVER_MS, Event
 
@@ -26,16 +26,15 @@ def correct(live: Device, events: list[Event], quarantined: Callable[[int], bool
     kept, apart = _split(events, quarantined)
     fresh = Device(live.tenant, live.name, live.rules)
     derived = [(event, fresh.take(event, quarantined=quarantined(event.offset))) for event in kept]
-    published = [episode for _, taken in derived for episode in taken.episodes]
     fresh.clock = live.clock
     fresh.too_late, fresh.stream = live.too_late, live.stream
     fresh.said_first, fresh.clock_rows = live.said_first, live.clock_rows
     fresh.said.put(fresh.key, fresh.clock_rows)
     for key, ts, value in apart:
         fresh.raw.put(key, raw_hash(key, ts, value))
-    published += _still_silent(live, fresh)
+    _still_silent(live, fresh)
     fresh.series = {key: fresh.series.get(key, series) for key, series in live.series.items()}
-    return Corrected(fresh, derived, _revise(live, fresh, published))
+    return Corrected(fresh, derived, _revise(live, fresh))
 
 
 def _split(
@@ -87,34 +86,33 @@ class _Bound:
         return True
 
 
-def _still_silent(live: Device, fresh: Device) -> list[Episode]:
+def _still_silent(live: Device, fresh: Device) -> None:
     """A silence that a tick has revealed lasts, unless its limit has moved beyond what that tick showed."""
-    if not live.silent:
-        return []
-    (open_now,) = (old for old in live.ledger.known if old.reason == "silent" and old.end_ms is None)
-    return fresh.tick(open_now.started_ms + 1)
+    if live.silent:
+        (open_now,) = (old for old in live.ledger.known if old.reason == "silent" and old.end_ms is None)
+        fresh.tick(open_now.started_ms + 1)
 
 
-def _revise(live: Device, fresh: Device, published: list[Episode]) -> list[Episode]:
+def _revise(live: Device, fresh: Device) -> list[Episode]:
     """Match what was derived with what was published before; the revisions, and what is known from now on."""
-    newest = {episode.id: episode for episode in published}
     known = [old for old in live.ledger.known if old.reason == "clock"]
     before = [old for old in live.ledger.known if old.reason != "clock"]
     found: list[Episode] = []
     for item in fresh.ledger.known:
         match = next((old for old in before if _overlap(old, item)), None)
         if match is None:
-            known.append(item)
-            found.append(newest[item.id])
+            known.append(live.ledger.named(item, before + known))
+            found.append(known[-1])
             continue
         before.remove(match)
         if match.digest() == item.digest():
             known.append(match)
             continue
-        known.append(replace(item, id=match.id, revision=match.revision + 1))
+        known.append(replace(item, id=match.id, application=match.application, revision=match.revision + 1))
         found.append(known[-1])
-    fresh.ledger = Ledger(known)
-    return found + [retracted(old, fresh.stream) for old in before]
+    found += [live.ledger.retract(old, fresh.stream[1]) for old in before]
+    fresh.ledger = Ledger(known, live.ledger.gone)
+    return found
 
 
 def _overlap(one: Episode, other: Episode) -> bool:

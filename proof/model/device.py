@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from proof.model.digest import Key, Sums, raw_hash
-from proof.model.episodes import Episode, Ledger, of_device, of_run, retracted
+from proof.model.episodes import Episode, Ledger, of_device, of_run
 from proof.model.health import Health
 from proof.model.ordering import LATE_MAX_MS, Pace, SeriesOrder
 from proof.model.policy import Policy
@@ -16,6 +16,7 @@ from proof.model.records import NEVER_MS, Event, Settings
 from proof.model.rules import Rules
 from proof.model.seasonal import Seasonal
 from proof.model.verdicts import Verdict
+from proof.model.watch import Watch
 from proof.model.zones import local_offset_ms
 
 CHECK_EVERY_MS = 300_000
@@ -38,7 +39,7 @@ class Series:
 
 @dataclass(slots=True)
 class Clock:
-    """Events in a row whose clock was wrong."""
+    """Events in a row whose clock was wrong, since the newest good stamp, or their own first."""
 
     wrong: int = 0
     since_ms: int = NEVER_MS
@@ -139,7 +140,7 @@ class Device:
     def _wrong_clock(self, event: Event, taken: Taken) -> None:
         clock = self.clock
         if not clock.wrong:
-            clock.since_ms = event.ts
+            clock.since_ms = event.ts if self.newest_ms == NEVER_MS else self.newest_ms
         clock.wrong += 1
         checked = "health" in self.rules.at(event.ts).detectors
         if checked and clock.wrong >= WRONG_CLOCK_EVENTS and not clock.told:
@@ -148,7 +149,8 @@ class Device:
 
     def _good_clock(self, event: Event, taken: Taken) -> None:
         if self.clock.told:
-            self._tell(taken, event, "clock", self.clock.since_ms, event.ts)
+            end_ms = max(self.clock.since_ms, event.ts)
+            self._tell(taken, event, "clock", self.clock.since_ms, end_ms)
         self.clock = Clock()
 
     def _advance(self, event: Event, taken: Taken) -> None:
@@ -171,9 +173,7 @@ class Device:
 
     def _withdraw_silence(self, event: Event, taken: Taken) -> None:
         """A tick revealed a silence, but the stamps show no gap: the device had kept its records."""
-        (lasting,) = [old for old in self.ledger.known if old.reason == "silent" and old.end_ms is None]
-        self.ledger.known.remove(lasting)
-        taken.episodes.append(retracted(lasting, (event.application, event.version)))
+        taken.episodes.append(self.ledger.withdraw(self.key, "silent", event.version))
 
     def _in_time(self, event: Event) -> bool:
         """Whether an event of which no reading is judged counts for the device."""
@@ -187,9 +187,11 @@ class Device:
         if status == "scored":
             self.dirty = self.dirty or event.ts < self.newest_ms
             series.order.advance(event.ts, value, series.pace)
-            if series.missing_ms is not None:
+            if series.missing_ms is not None and event.ts > series.missing_ms:
                 self._missing(series, event, series.missing_ms, event.ts, taken)
-                series.missing_ms = None
+            elif series.missing_ms is not None:  # its own order has no such gap
+                taken.episodes.append(self.ledger.withdraw(series.key, "missing", event.version))
+            series.missing_ms = None
         return status
 
     def _find_missing(self, event: Event, taken: Taken) -> None:
@@ -217,7 +219,10 @@ class Device:
         rules = self.rules.at(event.ts)
         offset_ms = local_offset_ms(rules.timezone_of(self.name), event.ts)
         for detector in ("seasonal", "health"):
-            for series, value in own if detector in rules.detectors else ():
+            for series, value in own:
+                if detector not in rules.detectors:
+                    self._stop(event, series, detector, taken)
+                    continue
                 kind, name = series.detectors[detector], series.key.parameter
                 score = kind.step(rules, name, event.ts, value, offset_ms)
                 verdict = Verdict(series.key, event.offset, event.ts, value, detector, score)
@@ -228,6 +233,14 @@ class Device:
                     end_ms = event.ts if turn[0] == "closed" else None
                     episode = of_run(series.key, event.version, detector, turn[1], end_ms)
                     taken.episodes.append(self._publish(episode))
+
+    def _stop(self, event: Event, series: Series, detector: str, taken: Taken) -> None:
+        """A reading that the detector is not to judge ends its run."""
+        series.detectors[detector].watch = Watch()
+        run = series.policies[detector].stop()
+        if run is not None and run.opened_ms is not None:
+            episode = of_run(series.key, event.version, detector, run, event.ts)
+            taken.episodes.append(self._publish(episode))
 
 
 def _limit_ms(pace: Pace, rules: Settings) -> float:

@@ -124,12 +124,11 @@ def of_device(key: Key, stream: tuple[str, str], reason: str, started_ms: int, e
     )
 
 
-def retracted(episode: Episode, stream: tuple[str, str]) -> Episode:
-    """The last revision of an episode that late data made vanish."""
+def retracted(episode: Episode, version: str) -> Episode:
+    """The last revision of an episode that was not so; `version` is that of the software which shows it."""
     return replace(
         episode,
-        application=episode.application if episode.parameter else stream[0],
-        version=stream[1],
+        version=version,
         severity="info",
         opened_ms=episode.started_ms,
         end_ms=episode.started_ms if episode.end_ms is None else episode.end_ms,
@@ -146,23 +145,55 @@ def retracted(episode: Episode, stream: tuple[str, str]) -> Episode:
     )
 
 
-def _identity(key: Key, detector: str, started_ms: int) -> str:
-    names = (key.tenant, key.application, key.device, key.parameter, detector, str(started_ms))
+def _identity(key: Key, detector: str, start: object) -> str:
+    names = (key.tenant, key.application, key.device, key.parameter, detector, str(start))
     return f"ep_{names_hash(*names):032x}"
 
 
 @dataclass(slots=True)
 class Ledger:
-    """What was last published of each episode of a device, in the order of that."""
+    """What was last published of each episode of a device, in the order of that.
+
+    `gone` are the revisions of retracted ones by id.
+    """
 
     known: list[Episode] = field(default_factory=list)
+    gone: dict[str, int] = field(default_factory=dict)
 
     def publish(self, episode: Episode) -> Episode:
         """Remember an episode; one that a correction has moved keeps its id and revision."""
         same = (episode.cause, episode.started_ms)
-        for old in self.known:
-            if (old.cause, old.started_ms) == same:
-                episode = replace(episode, id=old.id, revision=old.revision)
+        before = [old for old in self.known if (old.cause, old.started_ms) == same]
+        if before:
+            first = before[0]
+            episode = replace(episode, id=first.id, application=first.application, revision=first.revision)
+        else:
+            episode = self.named(episode, self.known)
         others = [old for old in self.known if (old.cause, old.started_ms) != same]
         self.known = [*others[-KNOWN_MAX + 1 :], episode]
         return episode
+
+    def named(self, episode: Episode, others: list[Episode]) -> Episode:
+        """A new episode: under an id that is free, and above the revision of its retraction."""
+        taken, number, id_ = {other.id for other in others}, 1, episode.id
+        while id_ in taken:
+            number += 1
+            notice = episode.detector == "health" and episode.reason in DEVICE_REASONS
+            detector = f"health.{episode.reason}" if notice else episode.detector
+            id_ = _identity(episode.key, detector, f"{episode.started_ms}.{number}")
+        return replace(episode, id=id_, revision=self.gone.pop(id_, -1) + 1)
+
+    def withdraw(self, key: Key, reason: str, version: str) -> Episode:
+        """Retract the episode of a device that lasts."""
+        (lasting,) = [old for old in self.known if (old.key, old.reason, old.end_ms) == (key, reason, None)]
+        self.known.remove(lasting)
+        return self.retract(lasting, version)
+
+    def retract(self, episode: Episode, version: str) -> Episode:
+        """The last state of an episode of which no more is remembered than that."""
+        last = retracted(episode, version)
+        self.gone.pop(last.id, None)
+        self.gone[last.id] = last.revision
+        if len(self.gone) > KNOWN_MAX:
+            del self.gone[next(iter(self.gone))]
+        return last

@@ -46,6 +46,11 @@ class Policy:
             return self._normal(rules, ts, self.run)
         return None
 
+    def stop(self) -> Run | None:
+        """The run ends without a verdict, if there is one."""
+        run, self.run = self.run, None
+        return run
+
     def _abnormal(self, rules: Settings, ts: int, value: float, score: Score) -> tuple[str, Run] | None:
         if self.run is None:
             self.run = Run(started_ms=ts, peak=Peak(ts, value, score), severity=severity_of(score.score))

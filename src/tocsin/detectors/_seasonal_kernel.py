@@ -181,8 +181,9 @@ def score_rows(
                 begin_watch(row, t, np.int64(s), scratch[0], begun[started])
                 started += 1
             hold(row, strange)
+        watched = verdict == 1 or row.watched != 0  # the reading that ends a watch belongs to it
         watch(row, rule, t, verdict)
-        if moved and row.watched != 0:
+        if moved and watched:
             caught_row[caught] = i
             caught_since[caught] = row.before_ms
             caught_cells[caught] = kept

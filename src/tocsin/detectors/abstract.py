@@ -204,6 +204,12 @@ class SeriesDetector(ABC):
     def score(self, readings: Readings, state: SeriesState, settings: Rows, out: Scores) -> None:
         """Score every reading, then learn from it, in row order; releases the GIL."""
 
+    def end_watch(self, hot: Rows) -> None:
+        """Forget in place that these series are watched: settings without the detector ended their runs."""
+        hot["last_abnormal_ms"] = NEVER_MS
+        if "watched" in (self.hot_dtype.names or ()):
+            hot["watched"] = 0
+
     def learnt(self, hot: Rows, cells: Rows) -> list[Learnt]:
         """What people may read of the state, for the table `models`; nothing unless a detector offers it."""
         del hot, cells

@@ -13,7 +13,7 @@ from tocsin.control import Settings
 from tocsin.sharding import partition_of
 
 Spans = list[tuple[int, int | None]]
-KnownRow = tuple[str, str, int, str, int, int | None, int, bytes]
+KnownRow = tuple[str, str, str, int, str, int, int | None, int, bytes]
 """The fields of state.Known, the digest as bytes."""
 
 
@@ -53,6 +53,7 @@ class Shard(msgspec.Struct, array_like=True):
     series_rows: bytes
     slots: dict[str, SlotRows]
     known: dict[int, list[KnownRow]]
+    retracted: dict[int, dict[str, int]]
     quarantines: dict[int, Spans]
 
 

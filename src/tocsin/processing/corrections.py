@@ -16,7 +16,7 @@ import numpy.typing as npt
 from tocsin.events import Strings
 from tocsin.model import Episode, SeriesKey, Status
 from tocsin.processing.batching import Events
-from tocsin.processing.episodes import Source, drafts_of_notices, lasting_silence, publish
+from tocsin.processing.episodes import Source, drafts_of_notices, lasting, publish
 from tocsin.processing.hashing import join, raw_row, split
 from tocsin.processing.judging import Judged, judge
 from tocsin.processing.lateness import split_off
@@ -136,10 +136,10 @@ def _still_silent(
 
     Where its limit has moved beyond what that tick showed, the next tick has to reveal it again.
     """
-    lasting = lasting_silence(state, device)
-    if not lasting or not state.devices.rows["silent"][device]:
+    revealed = lasting(state, device, "silent")
+    if not revealed or not state.devices.rows["silent"][device]:
         return []
-    notices = silences(scratch, lasting[-1].started_ms + 1, np.zeros(1, np.bool_))
+    notices = silences(scratch, revealed[-1].started_ms + 1, np.zeros(1, np.bool_))
     source = Source(partition, np.zeros(0, np.int64), np.zeros(0, np.int32))
     return publish(drafts_of_notices(notices, scratch, source, offset), scratch)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from tocsin.events import I32, I64
 from tocsin.model import Episode, Evidence, SeriesKey, Severity
 from tocsin.processing import policies
 from tocsin.processing.hashing import MASK_128, join, names_hash, split
-from tocsin.processing.notices import SILENCE_ENDED, SILENCE_STARTED, SILENCE_WITHDRAWN
+from tocsin.processing.notices import MISSING_WITHDRAWN, SILENCE_ENDED, SILENCE_STARTED, SILENCE_WITHDRAWN
 from tocsin.processing.ordering import Gathered
 from tocsin.processing.retractions import retracted
 from tocsin.processing.state import Known, Slot, TenantState
@@ -28,7 +29,7 @@ KNOWN_MAX: Final = 1000
 
 DEVICE_DETECTOR: Final = "health"
 DEVICE_REASONS: Final = ("silent", "missing", "clock")
-_NOTICE_REASONS: Final = ("silent", "silent", "silent", "missing", "missing", "clock", "clock")
+_NOTICE_REASONS: Final = ("silent", "silent", "silent", "missing", "missing", "missing", "clock", "clock")
 NOTICE_STATE: Final = struct.Struct("<qddq")
 
 
@@ -52,6 +53,17 @@ class Draft:
     device: int
     series: int
     episode: Episode
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A device-level episode that lasts is retracted; `version` is that of the event that shows it."""
+
+    event: int
+    device: int
+    series: int
+    reason: str
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,33 +92,38 @@ def drafts_of_turns(
 
 def drafts_of_notices(
     notices: npt.NDArray[Any], state: TenantState, source: Source, tick_offset: int = -1
-) -> list[Draft]:
+) -> list[Draft | Withdrawal]:
     """The device-level episodes that started or ended; `tick_offset` is that of the tick that showed them."""
-    found = []
+    found: list[Draft | Withdrawal] = []
     for notice in notices:
         event, device, series = int(notice["event"]), int(notice["device"]), int(notice["series"])
         offset = int(source.offsets[event]) if event >= 0 else tick_offset
         number = source.streams[event] if event >= 0 else state.devices.rows[device]["stream"]
         stream = state.streams[number]
-        if notice["kind"] == SILENCE_WITHDRAWN:
-            lasting = lasting_silence(state, device)
-            found += [Draft(event, device, -1, retracted(item, state, device, stream)) for item in lasting]
+        if notice["kind"] in (SILENCE_WITHDRAWN, MISSING_WITHDRAWN):
+            reason = _NOTICE_REASONS[notice["kind"]]
+            found.append(Withdrawal(event, device, series, reason, stream[1]))
             continue
         seen = _seen(offset, device, state, source)
         found.append(Draft(event, device, series, _of_notice(notice, state, stream, seen)))
     return found
 
 
-def lasting_silence(state: TenantState, device: int) -> list[Known]:
-    """The silence of a device that a tick has revealed and that has not ended, if there is one."""
+def lasting(state: TenantState, device: int, reason: str, series: int = -1) -> list[Known]:
+    """The device-level episode that has been revealed and has not ended, if there is one."""
     known = state.known.get(device, [])
-    return [item for item in known if item.reason == "silent" and item.end_ms is None]
+    return [item for item in known if (item.reason, item.series, item.end_ms) == (reason, series, None)]
 
 
-def publish(drafts: list[Draft], state: TenantState) -> list[Episode]:
+def publish(drafts: Sequence[Draft | Withdrawal], state: TenantState) -> list[Episode]:
     """Publish in the order of the events, whatever a batch holds besides; closed ones enter the digest."""
-    ordered = sorted(drafts, key=lambda draft: draft.event)
-    return [_publish(draft.episode, draft.device, draft.series, state) for draft in ordered]
+    found = []
+    for draft in sorted(drafts, key=lambda draft: draft.event):
+        if isinstance(draft, Withdrawal):
+            found += _withdraw(draft, state)
+        else:
+            found.append(_publish(draft.episode, draft.device, draft.series, state))
+    return found
 
 
 def seal(evidence: Evidence) -> str:
@@ -180,34 +197,73 @@ def _numbers(episode: Episode) -> tuple[float, ...]:
     return (episode.value, episode.expected, episode.lower, episode.upper, episode.score)
 
 
-def _identity(key: SeriesKey, detector: str, started_ms: int) -> str:
-    names = (key.tenant, key.application, key.device, key.parameter, detector, str(started_ms))
-    low, high = names_hash(*names)
+def _identity(key: SeriesKey, detector: str, start: str) -> str:
+    low, high = names_hash(key.tenant, key.application, key.device, key.parameter, detector, start)
     return f"ep_{high:016x}{low:016x}"
 
 
+def _another_id(episode: Episode, number: int) -> str:
+    """The id of the second, third … episode with the same series or device, detector and start."""
+    application = episode.application if episode.parameter else ""
+    key = SeriesKey(episode.tenant, application, episode.device, episode.parameter)
+    notice = episode.detector == DEVICE_DETECTOR and episode.reason in DEVICE_REASONS
+    detector = f"{DEVICE_DETECTOR}.{episode.reason}" if notice else episode.detector
+    return _identity(key, detector, f"{episode.started_ms}.{number}")
+
+
+def _withdraw(draft: Withdrawal, state: TenantState) -> list[Episode]:
+    """Retract what lasts and was not so; it is no longer known, only its revision."""
+    device = draft.device
+    gone = lasting(state, device, draft.reason, draft.series)
+    state.known[device] = [item for item in state.known.get(device, []) if item not in gone]
+    return [forget(retracted(item, state, device, draft.version), state, device) for item in gone]
+
+
 def _publish(episode: Episode, device: int, series: int, state: TenantState) -> Episode:
-    """Remember the episode for corrections, or forget a retracted one; one that has ended enters the digest.
+    """Remember the episode for corrections; one that has ended enters the digest.
 
     An episode that a correction has moved keeps the id and revision it had.
     """
-    if episode.retracted:
-        state.known[device] = [item for item in state.known[device] if item.id != episode.id]
-        return episode
     known, row = state.known.setdefault(device, []), episode_digest(episode)
     ended = episode.end_ms is not None
     if ended:
         add_to_digest(row, device, series, state)
-    fresh = _known(episode, series, row)
+    fresh = known_as(episode, series, row)
     same = [item for item in known if _is(item, fresh)]
     if same:
-        episode = msgspec.structs.replace(episode, id=same[0].id, revision=same[0].revision)
-        fresh = replace(fresh, id=same[0].id, revision=same[0].revision)
+        first = {"id": same[0].id, "application": same[0].application, "revision": same[0].revision}
+        episode = msgspec.structs.replace(episode, **first)
+    else:
+        episode = named(episode, known, state, device)
+    fresh = known_as(episode, series, row)
     if fresh.reason == "clock":
         fresh = replace(
             fresh, digest=(_clock_rows(same) + (row if episode.end_ms is not None else 0)) & MASK_128
         )
     state.known[device] = _bounded([*(item for item in known if not _is(item, fresh)), fresh])
+    return episode
+
+
+def named(episode: Episode, known: list[Known], state: TenantState, device: int) -> Episode:
+    """A new episode under an id that no other has, with a revision above that of its retraction, if any.
+
+    Its own id is taken where a correction has moved another episode that began at its start.
+    """
+    taken, number, id_ = {item.id for item in known}, 1, episode.id
+    while id_ in taken:
+        number += 1
+        id_ = _another_id(episode, number)
+    revision = state.retracted.get(device, {}).pop(id_, -1) + 1
+    return msgspec.structs.replace(episode, id=id_, revision=revision)
+
+
+def forget(episode: Episode, state: TenantState, device: int) -> Episode:
+    """Remember no more of a retracted episode than its revision, so that revisions only rise."""
+    revisions = state.retracted.setdefault(device, {})
+    revisions.pop(episode.id, None)
+    revisions[episode.id] = episode.revision
+    if len(revisions) > KNOWN_MAX:
+        del revisions[next(iter(revisions))]
     return episode
 
 
@@ -233,9 +289,11 @@ def _clock_rows(items: list[Known]) -> int:
     return sum(item.digest for item in items) & MASK_128
 
 
-def _known(episode: Episode, series: int, digest: int) -> Known:
+def known_as(episode: Episode, series: int, digest: int) -> Known:
+    """What to remember of an episode; `series` as the state numbers it."""
     return Known(
         id=episode.id,
+        application=episode.application,
         detector=episode.detector,
         series=series,
         reason=episode.reason,
@@ -254,7 +312,7 @@ def _of_turn(turn: Any, slot: Slot, state: TenantState, version: str, seen: Seen
     closed = int(turn["kind"]) == policies.CLOSED
     facts = facts_of(run, key.parameter, reason, settings)
     return Episode(
-        id=_identity(key, info.name, facts.started_ms),
+        id=_identity(key, info.name, str(facts.started_ms)),
         tenant=key.tenant,
         application=key.application,
         version=version,
@@ -337,7 +395,7 @@ def _of_notice(notice: Any, state: TenantState, stream: tuple[str, str], seen: S
     ended_ms = None if notice["ended_ms"] == NEVER_MS else int(notice["ended_ms"])
     at_ms, limit_ms = int(notice["at_ms"]), float(notice["limit_ms"])
     return Episode(
-        id=_identity(key, f"{DEVICE_DETECTOR}.{reason}", started_ms),
+        id=_identity(key, f"{DEVICE_DETECTOR}.{reason}", str(started_ms)),
         tenant=state.tenant,
         application=key.application if series >= 0 else stream[0],
         version=stream[1],

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from tocsin.events import I64, U8, EventBatch
 from tocsin.model import Episode
 from tocsin.processing.batching import Events
-from tocsin.processing.episodes import Source, drafts_of_notices, drafts_of_turns, publish
+from tocsin.processing.episodes import Draft, Source, Withdrawal, drafts_of_notices, drafts_of_turns, publish
 from tocsin.processing.ordering import Ordered, order
-from tocsin.processing.policies import fold
 from tocsin.processing.resolving import Resolved, resolve
-from tocsin.processing.scoring import Verdicts, score
+from tocsin.processing.scoring import Verdicts, follow
 from tocsin.processing.state import TenantState
 
 
@@ -33,12 +32,12 @@ def judge(events: Events, state: TenantState, partition: int) -> tuple[Judged, O
     resolved = resolve(batch, state)
     ordered = order(batch, resolved, state)
     source = Source(partition, events.offsets, resolved.stream)
-    drafts = drafts_of_notices(ordered.notices, state, source)
+    drafts: list[Draft | Withdrawal] = [*drafts_of_notices(ordered.notices, state, source)]
     verdicts = []
     for slot in state.slots.values():
-        found = score(ordered.scored, slot)
-        turns = fold(found.gathered, found.scores, slot, state)
-        drafts += drafts_of_turns(turns, found.gathered, slot, state, source)
+        found, turns = follow(ordered.scored, slot, state)
+        for part in turns:
+            drafts += drafts_of_turns(part.rows, part.gathered, slot, state, source)
         slot.settle()
         verdicts.append(found)
     judged = Judged(events.tenant, events.offsets, batch, resolved, ordered.status, tuple(verdicts))

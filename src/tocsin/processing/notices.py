@@ -22,7 +22,7 @@ READY_INTERVALS: Final = 10
 CLOCK_RUN_MIN: Final = 3
 
 SILENCE_STARTED, SILENCE_ENDED, SILENCE_WITHDRAWN = range(3)
-MISSING_STARTED, MISSING_ENDED, CLOCK_STARTED, CLOCK_ENDED = range(3, 7)
+MISSING_STARTED, MISSING_ENDED, MISSING_WITHDRAWN, CLOCK_STARTED, CLOCK_ENDED = range(3, 8)
 
 NOTICE: Final = np.dtype(
     [
@@ -176,7 +176,7 @@ def wrong_clock(
     row: Any, ts: int, device: int, event: int, version: int, checks: bool, room: npt.NDArray[Any], used: int
 ) -> int:
     if row.clock_run == 0:
-        row.clock_wrong_ms = ts
+        row.clock_wrong_ms = row.newest_ms if row.newest_ms != NEVER_MS else ts
     if row.clock_run < 32_767:
         row.clock_run += 1
     if checks and row.clock_run >= CLOCK_RUN_MIN and not row.clock_open:
@@ -204,7 +204,18 @@ def good_clock(
 ) -> int:
     if row.clock_open:
         used = _notice(
-            room, used, CLOCK_ENDED, device, -1, event, version, row.clock_wrong_ms, ts, ts, 0.0, 0.0
+            room,
+            used,
+            CLOCK_ENDED,
+            device,
+            -1,
+            event,
+            version,
+            row.clock_wrong_ms,
+            max(row.clock_wrong_ms, ts),
+            ts,
+            0.0,
+            0.0,
         )
     row.clock_open = 0
     row.clock_run = 0
@@ -254,11 +265,12 @@ def find_missing(
 def end_missing(
     item: Any, ts: int, device: int, series: int, event: int, version: int, room: npt.NDArray[Any], used: int
 ) -> int:
+    """Say that a parameter is back; by a stamp within its limit, that it has never been missing."""
     item.missing = 0
     return _notice(
         room,
         used,
-        MISSING_ENDED,
+        MISSING_ENDED if ts > item.missing_ms else MISSING_WITHDRAWN,
         device,
         series,
         event,

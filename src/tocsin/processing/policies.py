@@ -75,6 +75,27 @@ def fold(gathered: Gathered, scores: Scores, slot: Slot, state: TenantState) -> 
     return np.concatenate(found) if found else room[:0]
 
 
+def stop(gathered: Gathered, slot: Slot, state: TenantState) -> npt.NDArray[Any]:
+    """End the runs of series that the detector does not judge any more, each at its first reading here.
+
+    Returns the turns of those that were open, in order.
+    """
+    own = gathered.readings
+    running = np.flatnonzero(state.series.rows["running"][own.series] & slot.bit)
+    rows = np.sort(running[np.unique(own.series[running], return_index=True)[1]])
+    series = own.series[rows]
+    turns = np.zeros(len(rows), TURN)
+    turns["run"], turns["at_ms"], turns["series"] = slot.policy.rows[series], own.ts[rows], series
+    turns["reading"], turns["version"], turns["kind"] = rows, gathered.version[rows], CLOSED
+    slot.policy.rows["phase"][series] = IDLE
+    state.series.rows["running"][series] &= ~slot.bit
+    released = slot.state.hot[series]
+    slot.detector.end_watch(released)
+    slot.state.hot[series] = released
+    found: npt.NDArray[Any] = turns[turns["run"]["phase"] == OPEN]
+    return found
+
+
 @nb.njit(cache=True, nogil=True, inline="always")
 def severity_of(score: float) -> int:
     """Index into SEVERITIES."""

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tocsin.control import Settings
-from tocsin.detectors.abstract import unpack_cells
+from tocsin.detectors.abstract import NEVER_MS, unpack_cells
 from tocsin.errors import CorruptError
-from tocsin.events import EventBatch, Strings
+from tocsin.events import I64, EventBatch, Strings
 from tocsin.model import Episode, Evidence, Flag, Status
 from tocsin.processing.batching import Events, in_spans
 from tocsin.processing.episodes import (
@@ -25,10 +25,10 @@ from tocsin.processing.episodes import (
     seal,
 )
 from tocsin.processing.lateness import without_too_late
+from tocsin.processing.notices import CLOCK_RUN_MIN
 from tocsin.processing.ordering import Ordered, order
-from tocsin.processing.policies import fold
 from tocsin.processing.resolving import resolve
-from tocsin.processing.scoring import score
+from tocsin.processing.scoring import follow
 from tocsin.processing.state import TenantState
 from tocsin.processing.timeline import Timeline
 
@@ -58,13 +58,14 @@ class Proof:
     differences: tuple[str, ...]
 
 
-def span(episode: Episode, evidence: Evidence) -> tuple[int, int | None]:
-    """From when to when the device's records are needed to prove an episode; None = to its newest one.
+def span(episode: Episode, evidence: Evidence) -> tuple[int | None, int | None]:
+    """From when to when the device's records are needed to prove an episode; None = without end.
 
-    After a correction newer records tell which of the older ones came too late to count.
+    After a correction newer records tell which of the older ones came too late to count. Of a wrong clock all
+    are needed, since their order in the log counts and not their stamps.
     """
     if episode.detector == DEVICE_DETECTOR and episode.reason == "clock":
-        return episode.started_ms, episode.started_ms
+        return None, None
     return evidence.from_ms, None if evidence.sorted_below else evidence.to_ms
 
 
@@ -103,11 +104,16 @@ def _compare(
     differences = [
         f"{name}: {getattr(derived, name)} was derived, {getattr(episode, name)} was published"
         for name in _FIELDS
-        if getattr(derived, name) != getattr(episode, name)
+        if not _same(getattr(derived, name), getattr(episode, name))
     ]
     if derived.evidence is None or derived.evidence.rows_digest != evidence.rows_digest:
         differences.append("the verdict rows differ from those that were published")
     return not differences, readings, tuple(differences)
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two values are equal; a limit that there is not (NaN) equals another."""
+    return one == other or (one != one and other != other)  # noqa: PLR0124 - NaN differs from itself
 
 
 def _own_readings(episode: Episode, evidence: Evidence, events: Events) -> Events:
@@ -174,10 +180,11 @@ def _judge(
             slot.state.hot[series] = np.frombuffer(evidence.state, slot.detector.hot_dtype)[0]
         if cells is not None:
             unpack_cells(cells, slot.state.cells[series])
-    verdicts = score(ordered.scored, slot)
-    turns = fold(verdicts.gathered, verdicts.scores, slot, state)
-    own = turns[turns["series"] == series]
-    drafts = drafts_of_turns(own, verdicts.gathered, slot, state, source)
+    _, turns = follow(ordered.scored, slot, state)
+    drafts = []
+    for part in turns:
+        own = part.rows[part.rows["series"] == series]
+        drafts += drafts_of_turns(own, part.gathered, slot, state, source)
     return [draft.episode for draft in drafts], ordered
 
 
@@ -191,14 +198,15 @@ def _series_of(episode: Episode, state: TenantState) -> int | None:
 
 def _prove_notice(episode: Episode, evidence: Evidence, events: Events) -> Proof:
     """Look again for what the notice says: the limit, the last record before it and the first after it."""
-    started_ms, interval_ms, limit_ms, _ = NOTICE_STATE.unpack(evidence.state)
-    settings = _settings(evidence)[-1][0]
     batch = events.batch
     seen = events.offsets < evidence.before_offset
     wrong = (batch.flags & int(Flag.CLOCK_WRONG)) != 0
     if episode.reason == "clock":
-        found = bool((seen & wrong & (batch.ts == started_ms)).any())
-        return Proof(found, int((seen & wrong).sum()), () if found else ("no record has the wrong stamp",))
+        found = _shows_wrong_clock(episode, batch.ts[seen], wrong[seen])
+        said = () if found else ("no three wrong stamps in a row give it",)
+        return Proof(found, int((seen & wrong).sum()), said)
+    _, interval_ms, limit_ms, _ = NOTICE_STATE.unpack(evidence.state)
+    settings = _settings(evidence)[-1][0]
     differences = []
     least = max(settings.silence_intervals * interval_ms, settings.silence_min_s * 1000)
     if episode.reason == "silent" and limit_ms != least:
@@ -212,6 +220,20 @@ def _prove_notice(episode: Episode, evidence: Evidence, events: Events) -> Proof
     if episode.reason == "silent" and evidence.from_ms not in ts:
         differences.append("no record begins the gap")
     return Proof(not differences, len(ts), tuple(differences))
+
+
+def _shows_wrong_clock(episode: Episode, ts: I64, wrong: npt.NDArray[np.bool_]) -> bool:
+    """Whether stamps, in the order of the log, have a run of wrong ones that begins and ends as published."""
+    newest = np.maximum.accumulate(np.where(wrong, NEVER_MS, ts))
+    starts = np.flatnonzero(wrong & ~np.concatenate([[False], wrong[:-1]]))
+    ends = np.append(np.flatnonzero(~wrong), len(ts))  # of the last run there is none yet
+    for first, after in zip(starts, ends[np.searchsorted(ends, starts)], strict=True):
+        started_ms = newest[first] if newest[first] != NEVER_MS else ts[first]
+        end_ms = max(started_ms, ts[after]) if after < len(ts) else None
+        long_enough = after - first >= CLOCK_RUN_MIN
+        if long_enough and (started_ms, end_ms) == (episode.started_ms, episode.end_ms):
+            return True
+    return False
 
 
 def _carries(episode: Episode, batch: EventBatch) -> npt.NDArray[np.bool_]:

@@ -90,10 +90,12 @@ def _restore_tenant(part: Shard, tenant: TenantState, shard: int) -> None:
     tenant.mark_runs(first, first + len(rows))
     for row, items in part.known.items():
         tenant.known[int(devices[row])] = [
-            Known(id_, detector, first + place if place >= 0 else -1, reason, started, end, revision,
-                  int.from_bytes(digest, "little"))
-            for id_, detector, place, reason, started, end, revision, digest in items
+            Known(id_, application, detector, first + place if place >= 0 else -1, reason, started, end,
+                  revision, int.from_bytes(digest, "little"))
+            for id_, application, detector, place, reason, started, end, revision, digest in items
         ]  # fmt: skip
+    for row, revisions in part.retracted.items():
+        tenant.retracted[int(devices[row])] = revisions
     for row, spans in part.quarantines.items():
         tenant.quarantines[int(devices[row])] = spans
 

@@ -6,17 +6,14 @@ from tocsin.model import Episode, Severity
 from tocsin.processing.state import Known, TenantState
 
 
-def retracted(item: Known, state: TenantState, device: int, stream: tuple[str, str]) -> Episode:
-    """The last revision of an episode; `stream` is the application and version that show it."""
+def retracted(item: Known, state: TenantState, device: int, version: str) -> Episode:
+    """The last revision of an episode; `version` is that of the software that shows it."""
     name = state.names.name(device)
-    (application, version), parameter = stream, ""
-    if item.series >= 0:
-        key = state.series_key(item.series)
-        application, parameter = key.application, key.parameter
+    parameter = state.series_key(item.series).parameter if item.series >= 0 else ""
     return Episode(
         id=item.id,
         tenant=state.tenant,
-        application=application,
+        application=item.application,
         version=version,
         device=name,
         parameter=parameter,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import msgspec
 
 from tocsin.model import Episode
-from tocsin.processing.episodes import cause
+from tocsin.processing.episodes import cause, forget, known_as, named
 from tocsin.processing.retractions import retracted
 from tocsin.processing.state import Known, TenantState
 
@@ -33,17 +33,21 @@ def revise(
     for item in fresh:
         match = next((old for old in candidates if _overlap(old, item)), None)
         if match is None:
-            kept.append(item)
-            found.append(newest[item.id])
+            episode = named(newest[item.id], candidates + kept, state, device)
+            kept.append(known_as(episode, item.series, item.digest))
+            found.append(episode)
             continue
         candidates.remove(match)
         if match.digest == item.digest:  # it covers every field of the last state
             kept.append(match)
             continue
-        kept.append(replace(item, id=match.id, revision=match.revision + 1))
-        found.append(msgspec.structs.replace(newest[item.id], id=match.id, revision=match.revision + 1))
-    stream = state.streams[int(state.devices.rows[device]["stream"])]
-    found += [retracted(item, state, device, stream) for item in candidates]
+        episode = msgspec.structs.replace(
+            newest[item.id], id=match.id, application=match.application, revision=match.revision + 1
+        )
+        kept.append(known_as(episode, item.series, item.digest))
+        found.append(episode)
+    _, version = state.streams[int(state.devices.rows[device]["stream"])]
+    found += [forget(retracted(item, state, device, version), state, device) for item in candidates]
     state.known[device] = kept
     return found
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tocsin.detectors.abstract import NEVER_MS
 
-STATE_VERSION: Final = 2
+STATE_VERSION: Final = 3
 """Version of every row below and of the snapshot around them; a snapshot of another is rebuilt by replay."""
 
 DEVICE: Final = np.dtype(
@@ -22,7 +22,7 @@ DEVICE: Final = np.dtype(
         ("next_check_ms", "i8"),  # when to look for parameters that have gone missing
         ("zone_from_ms", "i8"),  # the cached local offset holds from here …
         ("zone_until_ms", "i8"),  # … until here
-        ("clock_wrong_ms", "i8"),  # first stamp of the run of wrong ones
+        ("clock_wrong_ms", "i8"),  # newest good stamp before the run of wrong ones, their first if none
         ("sorted_below", "i8"),  # offset of the last correction, which put all before it in order of time
         ("interval_ms", "f8"),  # typical distance of two stamps
         ("key_low", "u8"),

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from tocsin.detectors.abstract import Scores
 from tocsin.processing.ordering import Gathered
-from tocsin.processing.state import Slot
+from tocsin.processing.policies import fold, stop
+from tocsin.processing.state import Slot, TenantState
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +24,59 @@ class Verdicts:
     scores: Scores
 
 
-def score(gathered: Gathered, slot: Slot) -> Verdicts:
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """What became of runs; `rows` name the readings among these."""
+
+    rows: npt.NDArray[Any]
+    gathered: Gathered
+
+
+def follow(gathered: Gathered, slot: Slot, state: TenantState) -> tuple[Verdicts, list[Turns]]:
+    """Score the readings in order with one detector and fold the verdicts into runs.
+
+    Readings that come under settings without the detector are not scored; they end the runs of their series.
+    """
+    found, turns = [], []
+    for part, runs in _by_settings(gathered, slot):
+        if runs:
+            scores = score(part, slot)
+            turns.append(Turns(fold(part, scores, slot, state), part))
+            found.append(Verdicts(slot.detector.info.name, part, scores))
+        else:
+            turns.append(Turns(stop(part, slot, state), part))
+    return _joined(found, gathered, slot), turns
+
+
+def score(gathered: Gathered, slot: Slot) -> Scores:
     """Score the readings in order with one detector, which learns from each after scoring it."""
-    seen = gathered if slot.enabled.all() else gathered.take(slot.enabled[gathered.version])
+    scores = Scores.empty(len(gathered.readings))
+    slot.detector.score(gathered.readings, slot.state, slot.settings, scores)
+    return scores
+
+
+def _by_settings(gathered: Gathered, slot: Slot) -> Iterator[tuple[Gathered, bool]]:
+    """The readings by version of the settings, and whether it runs the detector; all at once if all do.
+
+    Of one device later readings come under later versions, so the order of a series stays.
+    """
+    versions = np.flatnonzero(np.bincount(gathered.version))
+    if slot.enabled[versions].all():
+        yield gathered, True
+        return
+    for version in versions:
+        own = gathered if len(versions) == 1 else gathered.take(gathered.version == version)
+        yield own, bool(slot.enabled[version])
+
+
+def _joined(parts: list[Verdicts], gathered: Gathered, slot: Slot) -> Verdicts:
+    """The parts together, in the order of the readings."""
+    if len(parts) == 1:
+        return parts[0]
+    seen = gathered.take(slot.enabled[gathered.version])
     scores = Scores.empty(len(seen.readings))
-    slot.detector.score(seen.readings, slot.state, slot.settings, scores)
+    for part in parts:
+        rows = seen.version == part.gathered.version[0]
+        for column in fields(Scores):
+            getattr(scores, column.name)[rows] = getattr(part.scores, column.name)
     return Verdicts(slot.detector.info.name, seen, scores)

@@ -102,6 +102,7 @@ def _snapshot_tenant(tenant: TenantState, shards: I64) -> list[tuple[int, Shard]
     }
     slots = {name: _snapshot_slot(slot, rows) for name, slot in tenant.slots.items()}
     known = _by_shard(tenant.known, rows)
+    retracted = _by_shard(tenant.retracted, rows)
     quarantines = _by_shard(tenant.quarantines, rows)
     return [
         (
@@ -117,6 +118,7 @@ def _snapshot_tenant(tenant: TenantState, shards: I64) -> list[tuple[int, Shard]
                 series_rows=series_rows[its].tobytes(),
                 slots={name: found[part] for name, found in slots.items()},
                 known={row: _known_rows(items, series[its]) for row, items in known[part].items()},
+                retracted=retracted[part],
                 quarantines=quarantines[part],
             ),
         )
@@ -173,6 +175,7 @@ def _known_rows(items: list[Known], series: I32) -> list[KnownRow]:
     return [
         (
             item.id,
+            item.application,
             item.detector,
             int(np.flatnonzero(series == item.series)[0]) if item.series >= 0 else -1,
             item.reason,

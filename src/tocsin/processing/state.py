@@ -35,6 +35,7 @@ class Known:
     """
 
     id: str
+    application: str
     detector: str
     series: int  # -1 = the device as a whole
     reason: str
@@ -134,6 +135,7 @@ class TenantState:
         self.slots: dict[str, Slot] = {}
         self.setting_of: I32 = np.zeros((0, 0), np.int32)  # settings row by version and parameter
         self.known: dict[int, list[Known]] = {}
+        self.retracted: dict[int, dict[str, int]] = {}  # last revisions of episodes by id, newest last
         self.quarantines: dict[int, list[tuple[int, int | None]]] = {}  # spans of offsets, both apart
         self.counts: Counter[str] = Counter()
         self._by_shard: tuple[I32, I64] = np.zeros(0, np.int32), np.zeros(SHARDS + 1, np.int64)

@@ -92,8 +92,7 @@ def _all(tenant: str, inbox: Inbox) -> Iterator[Anomaly]:
 def _in_time(episodes: Sequence[Episode]) -> list[tuple[int, str, Episode]]:
     """The states by (moment, id), in the time of the data.
 
-    No state comes before an earlier one of the same episode, though a correction may end it earlier and a
-    wrong clock ends before it began.
+    No state comes before an earlier one of the same episode, though a correction may end it earlier.
     """
     newest: dict[str, int] = {}
     dated = []

@@ -21,7 +21,7 @@ from tests.simulation.test_model_cases import (
     settings_of,
     varying,
 )
-from tocsin.control import Control, Policy, Range, Settings, SettingsChanged, Tick
+from tocsin.control import Control, Policy, Quarantine, Range, Settings, SettingsChanged, Tick
 from tocsin.log.abstract import Record
 from tocsin.model import Episode
 from tocsin.processing.proof import prove
@@ -101,6 +101,18 @@ def test_a_parameter_that_comes_within_its_limit_after_all_was_never_missing() -
     agreed(records)
     told = [episode for episode in check_proofs(records) if episode.reason == "missing"]
     assert [(episode.revision, episode.retracted) for episode in told] == [(0, False), (1, True)]
+
+
+def test_a_parameter_is_missing_though_it_comes_in_quarantine() -> None:
+    """Its readings count for nothing there; the proof does not count them either."""
+    both = [event(minute, {"a": 1.0 * minute, "b": 2.0}) for minute in range(15)]
+    alone = [event(minute, {"a": 1.0 * minute}) for minute in range(15, 60)]
+    stopped, released = (
+        Quarantine(tenant="t", devices=("pump-0",), reason="test", released=ends) for ends in (False, True)
+    )
+    records = log(both, alone, stopped, [event(61, {"b": 2.0})], released, varying(62, 70, "b"))
+    agreed(records)
+    assert [episode.reason for episode in check_proofs(records)] == ["missing", "missing"]
 
 
 def test_revisions_rise_when_what_was_retracted_comes_back() -> None:

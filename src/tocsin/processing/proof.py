@@ -211,7 +211,10 @@ def _prove_notice(episode: Episode, evidence: Evidence, events: Events) -> Proof
     least = max(settings.silence_intervals * interval_ms, settings.silence_min_s * 1000)
     if episode.reason == "silent" and limit_ms != least:
         differences.append(f"limit: {least} ms was derived, {limit_ms} ms was published")
-    ts = batch.ts[seen & ~wrong & _carries(episode, batch)]
+    counts = seen & ~wrong & _carries(episode, batch)
+    if episode.reason == "missing":  # what comes in quarantine does not bring a parameter back
+        counts &= ~in_spans(events.offsets, evidence.quarantines)
+    ts = batch.ts[counts]
     within = ts[(ts > evidence.from_ms) & (ts < (episode.end_ms or evidence.to_ms))]
     if len(within):
         differences.append(f"{len(within)} records lie within the gap")

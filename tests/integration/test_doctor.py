@@ -31,8 +31,9 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with something in every store, closed."""
     folder = tmp_path_factory.mktemp("doctor") / "data"
     application = Application(load_config(None).model_copy(update={"data": folder}))
+    key = str(application.bootstrap_admin())
     application.runtime.start()
-    principal = application.access.authenticate(str(application.bootstrap_admin()))
+    principal = application.access.authenticate(key)
     body = lines(*(event(minute=minute) for minute in range(5)))
     application.services.ingest.deliver_now(principal, Delivery(body=body))
     wait_until_caught_up(application)

@@ -77,11 +77,22 @@ def test_the_chain_goes_on_after_a_restart(opener: Opener) -> None:
     assert check.head == log.entries("a", limit=1)[0].chain
 
 
+def tamper(folder: Path, statement: str, values: tuple[Any, ...] = ()) -> None:
+    """Alter rows as whoever owns the file can: the trigger that forbids it is taken away and put back."""
+    connection = apsw.Connection(str(folder / "audit.db"))
+    trigger = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'entry_is_never_altered'").get
+    connection.execute("DROP TRIGGER entry_is_never_altered")
+    connection.execute(statement, values)
+    connection.execute(trigger)
+    connection.close()
+
+
 @pytest.mark.parametrize(
     ("statement", "broken_at"),
     [
         ("UPDATE entry SET actor = 'someone else' WHERE sequence = 2", 2),
         ("UPDATE entry SET at_ms = at_ms + 1 WHERE sequence = 3", 3),
+        ("UPDATE entry SET outcome = 'danied' WHERE sequence = 2", 2),
         ("DELETE FROM entry WHERE sequence = 2", 3),
         ("DELETE FROM entry WHERE sequence = 1", 2),
     ],
@@ -89,10 +100,7 @@ def test_the_chain_goes_on_after_a_restart(opener: Opener) -> None:
 def test_tampering_breaks_the_chain(tmp_path: Path, opener: Opener, statement: str, broken_at: int) -> None:
     """A row that is altered or taken out by hand is found, and which one it was."""
     filled(opener(), 4).close()
-    connection = apsw.Connection(str(tmp_path / "audit.db"))
-    connection.execute("DROP TRIGGER entry_is_never_altered")
-    connection.execute(statement)
-    connection.close()
+    tamper(tmp_path, statement)
     assert opener().verify().broken_at == broken_at
 
 
@@ -102,11 +110,8 @@ def test_a_forged_hash_breaks_what_follows(tmp_path: Path, opener: Opener) -> No
     before = bytes.fromhex(log.entries("a", before=2)[0].chain)
     log.close()
     forged = msgspec.structs.replace(entry(1), actor="someone else")
-    connection = apsw.Connection(str(tmp_path / "audit.db"))
-    connection.execute("DROP TRIGGER entry_is_never_altered")
     change = "UPDATE entry SET actor = ?, chain = ? WHERE sequence = 2"
-    connection.execute(change, (forged.actor, chain_hash(before, 2, forged)))
-    connection.close()
+    tamper(tmp_path, change, (forged.actor, chain_hash(before, 2, forged)))
     assert opener().verify().broken_at == 3
 
 

@@ -90,6 +90,15 @@ def test_spans_are_cut_to_the_chart() -> None:
     assert [(span.x, span.width) for span in spans.spans] == [(0, WIDTH), (0, 2)]
 
 
+def test_a_day_before_the_first_year_has_no_ticks() -> None:
+    """A device whose first stamp lies in the first hours of year 1 has a page: its chart begins before."""
+    value, none = np.array([1.0]), np.array([np.nan])
+    ts = np.array([-62_135_596_800_000 + 5 * 3_600_000])
+    band = Band(ts, value, none, none, none, np.zeros(1, np.uint8))
+    drawing = drawn(Chart(int(ts[0]) + 1 - 86_400_000, int(ts[0]) + 1, 1, band))
+    assert all(tick.at >= 75 for tick in drawing.x_ticks)
+
+
 def test_ticks_are_few_and_inside() -> None:
     """Axes have some ticks with distinct labels at distinct places, never too many to read."""
     for minutes in (2, 30, 300, 3000, 30_000):

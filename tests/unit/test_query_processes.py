@@ -98,6 +98,16 @@ def test_a_process_that_ends_is_replaced(processes: QueryProcesses) -> None:
     assert processes.json(empty_room(), "SELECT 1", LIMITS)
 
 
+def test_one_that_was_killed_while_it_waited_is_replaced_ahead(processes: QueryProcesses) -> None:
+    """The kernel takes an idle process first when memory ends; the next question must not pay for a start."""
+    processes.warm()
+    (killed,) = processes._kept
+    os.kill(killed._popen.pid, signal.SIGKILL)
+    killed._popen.wait()
+    processes.warm()
+    assert [process.runs for process in processes._kept] == [True]
+
+
 def test_time_is_bounded_where_the_engine_does_not_look_at_it(processes: QueryProcesses) -> None:
     """One call inside the engine that runs on and on is ended with its process."""
     endless = "SELECT length(regexp_replace(repeat('a', 50000000), '(a|b|ab)*?c', 'x', 'g'))"

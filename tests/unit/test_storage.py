@@ -163,6 +163,7 @@ def test_a_folder_has_one_owner(tmp_path: Path) -> None:
         (OSError(28, "No space left on device"), StorageFullError),
         (apsw.CorruptError("database disk image is malformed"), CorruptError),
         (apsw.NotADBError("file is not a database"), CorruptError),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), CorruptError),
         (apsw.ReadOnlyError("attempt to write a readonly database"), StorageUnavailableError),
         (OSError(30, "Read-only file system"), StorageUnavailableError),
     ],

@@ -14,7 +14,7 @@ import msgspec
 from tocsin import threads
 from tocsin.access.audit_entry import AuditEntry, Outcome, StoredEntry, chain_hash, clipped
 from tocsin.clock import Clock
-from tocsin.errors import TocsinError
+from tocsin.errors import CorruptError, TocsinError
 from tocsin.observability.logging import get_logger
 from tocsin.storage.database import Tuning
 from tocsin.storage.readers import Readers
@@ -109,7 +109,10 @@ class AuditLog:
             checked = 0
             rows: Any = reader.execute(_QUERIES["walk"])
             for row in rows:
-                stored = _stored(row)
+                try:
+                    stored = _stored(row)
+                except CorruptError:
+                    return AuditCheck(checked, row[0], chain.hex())
                 expected = chain_hash(chain, sequence + 1, stored.entry)
                 if stored.sequence != sequence + 1 or row[-1] != expected:
                     return AuditCheck(checked, stored.sequence, chain.hex())
@@ -208,4 +211,8 @@ def _end(writer: apsw.Connection) -> tuple[int, bytes]:
 
 def _stored(row: tuple[Any, ...]) -> StoredEntry:
     values = dict(zip(AuditEntry.__struct_fields__, row[1:-1], strict=True))
-    return StoredEntry(sequence=row[0], entry=msgspec.convert(values, AuditEntry), chain=row[-1].hex())
+    try:
+        entry = msgspec.convert(values, AuditEntry)
+    except msgspec.ValidationError as error:
+        raise CorruptError(f"audit.db: entry {row[0]} is damaged: {error}") from error
+    return StoredEntry(sequence=row[0], entry=entry, chain=row[-1].hex())

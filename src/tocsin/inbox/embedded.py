@@ -77,14 +77,18 @@ class EmbeddedInbox(Inbox):
             rows: list[Any] = reader.execute(
                 _QUERIES["history"], {"tenant": tenant, "id": anomaly_id}
             ).fetchall()
-        return [Change(**dict(zip(Change.__struct_fields__, row, strict=True))) for row in rows]
+        return [self._change(row) for row in rows]
 
     def changes(self, after: int, *, tenant: str | None = None, limit: int = 1000) -> list[Change]:
         name = "changes" if tenant is None else "changes_of_tenant"
         wanted = {"after": after, "tenant": tenant, "limit": limit}
         with self._readers.lend() as reader:
             rows: list[Any] = reader.execute(_QUERIES[name], wanted).fetchall()
-        return [Change(**dict(zip(Change.__struct_fields__, row, strict=True))) for row in rows]
+        return [self._change(row) for row in rows]
+
+    def _change(self, row: tuple[Any, ...]) -> Change:
+        intact = check_row(row, f"{self._name}: change {row[0]}")
+        return Change(**dict(zip(Change.__struct_fields__, intact, strict=True)))
 
     def last_change(self) -> int:
         with self._readers.lend() as reader:

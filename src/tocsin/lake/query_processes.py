@@ -51,8 +51,15 @@ class QueryProcesses:
             return stream.read_all()
 
     def warm(self) -> None:
-        """Have a process ready that nobody has used; returns before it is."""
+        """Have a process ready that nobody has used; returns before it is.
+
+        Those that were killed meanwhile are let go: the kernel takes them first when memory ends.
+        """
         with self._lock:
+            for gone in [process for process in self._kept if not process.runs]:
+                self._kept.remove(gone)
+                self._all.discard(gone)
+                gone.end()
             if self._closed or any(process.tenant is None for process in self._kept):
                 return
             process = _Process(self._memory_bytes)

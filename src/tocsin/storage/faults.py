@@ -57,6 +57,8 @@ def storage_faults(place: str) -> Iterator[None]:
         raise answer from error
     except OSError as error:
         raise _answer_to_system(error, place) from error
+    except UnicodeDecodeError as error:  # what was stored was text, so the disk has altered it
+        raise CorruptError(f"{place} is damaged: a text in it is no UTF-8 any more") from error
 
 
 def _answer_to_system(error: OSError, place: str) -> TocsinError:

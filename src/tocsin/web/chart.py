@@ -29,6 +29,8 @@ _STEPS_MS: Final = (
     *(days * _DAY_MS for days in (1, 2, 7, 14, 30, 60, 120)),
 )
 _TICKS_MAX: Final = 5
+_EARLIEST_MS: Final = -62_135_596_800_000  # the years 1 and 9999, between which Python knows dates
+_LATEST_MS: Final = 253_402_300_800_000
 _GAP_FACTOR: Final = 8
 _GUTTER_PX: Final = 22
 _DIGIT_PX: Final = 7
@@ -194,7 +196,8 @@ def _span(scale: _Scale, from_ms: int, to_ms: int) -> Span:
 def _time_ticks(scale: _Scale) -> Iterator[Tick]:
     length = scale.to_ms - scale.from_ms
     step = next((step for step in _STEPS_MS if length / step <= _TICKS_MAX), _STEPS_MS[-1])
-    for ts in range(-(-scale.from_ms // step) * step, scale.to_ms, step):
+    first, last = max(scale.from_ms, _EARLIEST_MS), min(scale.to_ms, _LATEST_MS)
+    for ts in range(-(-first // step) * step, last, step):
         moment = datetime.fromtimestamp(ts / 1000, UTC)
         label = f"{moment:%-d %b}" if step >= _DAY_MS or ts % _DAY_MS == 0 else f"{moment:%H:%M}"
         at = (ts - scale.from_ms) * 100 / length

@@ -107,13 +107,13 @@ WHERE tenant = :tenant AND device = :device AND updated_sequence < :before_seque
 ORDER BY updated_sequence DESC
 LIMIT :limit
 -- name: history
-SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail FROM change
+SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail, hash FROM change
 WHERE anomaly_id = :id AND tenant = :tenant ORDER BY sequence
 -- name: changes
-SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail FROM change
+SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail, hash FROM change
 WHERE sequence > :after ORDER BY sequence LIMIT :limit
 -- name: changes_of_tenant
-SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail FROM change
+SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail, hash FROM change
 WHERE tenant = :tenant AND sequence > :after ORDER BY sequence LIMIT :limit
 -- name: all_episodes
 SELECT tenant, id, anomaly_id, application, device, parameter, detector, severity, started_ms,

@@ -1,0 +1,30 @@
+"""What the disk has altered in the inbox is never told as if it were true."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.http_kit import OWN, episode_of
+from tocsin.commit.abstract import OutboxRow
+from tocsin.errors import CorruptError
+from tocsin.inbox.embedded import EmbeddedInbox
+
+
+@pytest.mark.parametrize("altered", [b"pump-8 is", b"pump-\xb7 is"])
+def test_an_altered_history_is_corrupt(tmp_path: Path, altered: bytes) -> None:
+    """A sentence with another digit, or one that is no UTF-8 any more, is named by doctor and not shown."""
+    path = tmp_path / "inbox.db"
+    inbox = EmbeddedInbox(path)
+    (anomaly,) = inbox.fold([OutboxRow(1, episode_of("pump-7"))], 5)
+    inbox.close()
+    stored = path.read_bytes()
+    assert b"pump-7 is" in stored
+    path.write_bytes(stored.replace(b"pump-7 is", altered))
+    inbox = EmbeddedInbox(path)
+    for read in (lambda: inbox.history(OWN, anomaly.id), lambda: inbox.changes(0)):
+        with pytest.raises(CorruptError, match=r"inbox\.db"):
+            read()
+    assert any("inbox.db" in problem for problem in inbox.verify())
+    inbox.close()

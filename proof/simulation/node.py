@@ -36,6 +36,7 @@ class Node:
         try:
             application = Application(config, ProcessClock(self._machine), open_lake=SimulatedLake, pace=pace)
             self._built = application
+            application.bootstrap_admin()
             application.runtime.on_failure = failed
             application.runtime.start()
         except Exception as error:  # noqa: BLE001 - whoever started it decides whether that may be

@@ -80,6 +80,7 @@ def live(
     application = Application(config, pace=replace(_pace(config), idle_s=0.05))
     ended: list[BaseException] = []
     try:
+        application.bootstrap_admin()
         application.runtime.start()
         senders = [
             threading.Thread(target=_send, args=(application, answers.unanswered(own), answers, ended))

@@ -108,8 +108,10 @@ def alter(path: Path) -> bool:
 
 def fill(data: Path, faults: Sequence[Fault] = (), *, hours: int = 1) -> None:
     """A folder with some hours of three stations, and nothing that runs on it."""
-    with Application(config_of(None, data, http_port=0)) as application:
-        destination = Destination(url=application.server.url, token=str(application.bootstrap_admin()))
+    application = Application(config_of(None, data, http_port=0))
+    key = str(application.bootstrap_admin())
+    with application:
+        destination = Destination(url=application.server.url, token=key)
         simulator = Simulator(Fleet(stations=3), faults, 0)
         EventSender(destination).send([simulator.advance(hours * 3_600_000).batch])
 

@@ -66,6 +66,13 @@ GOALS: Final = (
         at_least=False,
     ),
     Goal("rss_slope_mib_per_hour", "growth of memory in the same run, after warm-up", 5, at_least=False),
+    Goal("archive_mib_per_s_per_core", "ZIP (deflate) → lines, unpacked size", 200, at_least=True),
+    Goal(
+        "upload_over_dd",
+        "a dump of 128 MiB over loopback, hashed, proved and synced, against `dd` with fsync and `sha256sum`",
+        0.5,
+        at_least=True,
+    ),
 )
 
 

@@ -54,6 +54,7 @@ from tocsin.services.entrance import Entrance
 from tocsin.services.episodes import Episodes
 from tocsin.services.health import Health
 from tocsin.services.ingest import Ingest
+from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
 from tocsin.services.proofs import Proofs
 from tocsin.services.query import Queries
@@ -248,6 +249,7 @@ class World:
                 limits=ArchiveLimits(),
                 uploads_max=uploads_max,
             ),
+            kept_dumps=KeptDumps(self.blobs, audit),
             anomalies=Anomalies(self.inbox, lasting),
             episodes=Episodes(self.commits),
             dead_letters=DeadLetters(self.log, ingest, self.replays, audit, self.clock),

@@ -61,6 +61,7 @@ from tocsin.services.entrance import Entrance
 from tocsin.services.episodes import Episodes
 from tocsin.services.health import Health, disk_probe
 from tocsin.services.ingest import Ingest
+from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
 from tocsin.services.proofs import Proofs
 from tocsin.services.query import Queries
@@ -252,6 +253,7 @@ class Application:
             tenants=Tenants(self.access, audit),
             ingest=ingest,
             dumps=self._dumps(config, opened),
+            kept_dumps=KeptDumps(self.blobs, audit),
             anomalies=Anomalies(stores.inbox, lasting),
             episodes=Episodes(stores.commits),
             dead_letters=DeadLetters(stores.log, ingest, replays, audit, clock),

@@ -1,29 +1,33 @@
-"""PUT /v1/devices/{device}/dumps/{sequence}: log dumps in."""
+"""/v1/devices/{device}/dumps/{sequence}: log dumps in, and out again for operators."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
 
 from tocsin.api.dependencies import PrincipalOf, ServicesOf
 from tocsin.api.names import Name
 from tocsin.api.openapi import answers
 from tocsin.api.parameters import time_or_none
 from tocsin.api.problems import problem_response
+from tocsin.blobs.abstract import Blob
 from tocsin.control import DumpOutcome
 from tocsin.errors import InvalidInputError, UnsupportedMediaError
 from tocsin.services.dumps import SEQUENCE_MAX, Announced
 
 router = APIRouter(tags=["dumps"])
 
+Sequence = Annotated[int, Path(ge=1, le=SEQUENCE_MAX, description="The device's dumps count from 1.")]
+_PIECE_BYTES: Final = 1 << 20
 _DIGEST: Final = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]+):")
 _SHA256_BYTES: Final = 32
 _STATUS: Final = {DumpOutcome.CONFLICT: 409, DumpOutcome.QUARANTINED: 422}
@@ -70,7 +74,7 @@ async def send_dump(
     services: ServicesOf,
     principal: PrincipalOf,
     device: Name,
-    sequence: Annotated[int, Path(ge=1, le=SEQUENCE_MAX, description="The device's dumps count from 1.")],
+    sequence: Sequence,
     content_digest: Annotated[str, Header(description="RFC 9530: `sha-256=:…base64…:`.")],
     application: Annotated[str, Query(max_length=_NAME_MAX, description="Product line.")] = "",
     version: Annotated[str, Query(max_length=_NAME_MAX, description="Software version.")] = "",
@@ -110,6 +114,77 @@ async def send_dump(
         members=kept.members,
         unpacked_bytes=kept.unpacked_bytes,
     )
+
+
+class DumpState(DumpView):
+    """A dump that was acknowledged. A quarantined one says why; its members were not counted."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [_EXAMPLE | {"outcome": "accepted", "code": "", "detail": ""}]}
+    )
+
+    outcome: str
+    code: str
+    detail: str
+
+
+@router.get(
+    "/v1/devices/{device}/dumps/{sequence}",
+    summary="Read what became of a log dump",
+    responses=answers(404),
+)
+def read_dump(services: ServicesOf, principal: PrincipalOf, device: Name, sequence: Sequence) -> DumpState:
+    """What was decided about the valid body of this sequence."""
+    kept = services.kept_dumps.one(principal, device, sequence)
+    return DumpState(
+        device=device,
+        sequence=sequence,
+        sha256=kept.sha256,
+        size_bytes=kept.size_bytes,
+        members=kept.members,
+        unpacked_bytes=kept.unpacked_bytes,
+        outcome=kept.outcome.value,
+        code=kept.code,
+        detail=kept.detail,
+    )
+
+
+@router.get(
+    "/v1/devices/{device}/dumps/{sequence}/archive",
+    summary="Download a log dump",
+    response_class=Response,
+    responses=answers(404)
+    | {
+        200: {
+            "description": "The bytes as they came.",
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+def download_dump(
+    services: ServicesOf,
+    principal: PrincipalOf,
+    device: Name,
+    sequence: Sequence,
+    sha256: Annotated[
+        str, Query(max_length=64, description="Hash of a body that lost against another; else the valid one.")
+    ] = "",
+) -> Response:
+    """The archive, a quarantined one too: it may be hostile, so open it with care. It is in the audit log."""
+    blob, digest = services.kept_dumps.open(principal, device, sequence, sha256)
+    encoded = base64.b64encode(bytes.fromhex(digest)).decode()
+    headers = {
+        "Content-Disposition": f'attachment; filename="dump-{sequence}.zip"',
+        "Content-Length": str(blob.size),
+        "Content-Digest": f"sha-256=:{encoded}:",
+    }
+    return StreamingResponse(_pieces_of(blob), media_type="application/octet-stream", headers=headers)
+
+
+def _pieces_of(blob: Blob) -> Iterator[bytes]:
+    with blob:
+        for offset in range(0, blob.size, _PIECE_BYTES):
+            yield blob.read(offset, _PIECE_BYTES)
 
 
 class _Counted:

@@ -18,6 +18,7 @@ from tocsin.services.entrance import Entrance
 from tocsin.services.episodes import Episodes
 from tocsin.services.health import Health
 from tocsin.services.ingest import Ingest
+from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
 from tocsin.services.proofs import Proofs
 from tocsin.services.query import Queries
@@ -40,6 +41,7 @@ class Services:
     tenants: Tenants
     ingest: Ingest
     dumps: Dumps
+    kept_dumps: KeptDumps
     anomalies: Anomalies
     episodes: Episodes
     dead_letters: DeadLetters

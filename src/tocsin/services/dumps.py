@@ -23,6 +23,7 @@ from tocsin.events import Strings
 from tocsin.log.abstract import Append, Log, Part, RecordKind
 from tocsin.observability.meters import Meters
 from tocsin.observability.metrics import DUMP_BYTES, DUMPS
+from tocsin.services.dump_claims import Kept, logged_claim, sequence_claim
 from tocsin.services.ingest import NAME_CHARACTERS_MAX
 from tocsin.sharding import partition_of, shard_of
 from tocsin.threads import pool, semaphore
@@ -46,18 +47,6 @@ class Announced(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     collected_from_ms: int | None = None
     collected_to_ms: int | None = None
-
-
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the first body that came with a sequence: what every repeat is answered."""
-
-    sha256: str
-    size_bytes: int
-    outcome: DumpOutcome
-    members: int = 0
-    unpacked_bytes: int = 0
-    code: str = ""
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +142,7 @@ class Dumps:
             blob = upload.finish(announced.sha256)
         finally:
             upload.discard()
-        name = _name(principal.tenant, announced)
+        name = sequence_claim(principal.tenant, announced.device, announced.sequence)
         first = self._blobs.claimed(name)
         if first is None:
             first = self._blobs.claim(name, msgspec.json.encode(self._prove(blob)))
@@ -195,7 +184,7 @@ class Dumps:
         A claimed sequence alone does not say so: its process may have been killed before it logged. A mark
         does; where it is missing, the log itself knows for a day.
         """
-        mark = _name(tenant, announced, kept.sha256)
+        mark = logged_claim(tenant, announced.device, announced.sequence, kept.sha256)
         if self._blobs.claimed(mark) is not None:
             return True
         repeated = self._append(tenant, announced, kept)
@@ -227,11 +216,6 @@ class Dumps:
             fingerprint=bytes.fromhex(kept.sha256)[:16],
         )
         return self._log.submit(append).result().repeated
-
-
-def _name(tenant: str, announced: Announced, *more: str) -> str:
-    """What a claim is about, with borders between its parts that no name can imitate."""
-    return msgspec.json.encode((tenant, announced.device, announced.sequence, *more)).decode()
 
 
 def _check(principal: Principal, announced: Announced) -> None:

@@ -267,3 +267,59 @@ async def test_a_claim_without_a_record_is_logged_by_the_repeat(world: World) ->
     assert logged(world) == []
     assert (await put(world)).status_code == 201
     assert len(logged(world)) == 1
+
+
+async def read(world: World, path: str, role: Role = Role.OPERATOR) -> httpx.Response:
+    async with world.client(world.key(role)) as client:
+        return await client.get(f"{URL}{path}")
+
+
+async def test_what_became_of_a_dump_can_be_asked_for(world: World) -> None:
+    """Nothing before it was acknowledged; then what was decided, a quarantine with its reason."""
+    assert (await read(world, "")).status_code == 404
+    sent = await put(world)
+    assert (await read(world, "")).json() == sent.json() | {"outcome": "accepted", "code": "", "detail": ""}
+    bad = await put(world, b"bad", url="/v1/devices/pump-7/dumps/11")
+    asked = (await read(world, "1")).json()
+    assert (asked["outcome"], asked["code"], asked["detail"]) == (
+        "quarantined", "zip_malformed", bad.json()["detail"],
+    )  # fmt: skip
+
+
+async def test_an_operator_downloads_any_body_that_was_kept(world: World) -> None:
+    """The valid one, one in quarantine, and by its hash one that lost; each download is in the audit log."""
+    other = good_archive({"other.log": b"x"})
+    for url, body in ((URL, ARCHIVE), (URL, other), (f"{URL}1", b"bad")):
+        await put(world, body, url)
+    lost = f"/archive?sha256={hashlib.sha256(other).hexdigest()}"
+    for path, body in (("/archive", ARCHIVE), (lost, other), ("1/archive", b"bad")):
+        answer = await read(world, path)
+        assert (answer.status_code, answer.content) == (200, body)
+        assert answer.headers["content-digest"] == content_digest(body)
+        assert answer.headers["content-disposition"].startswith("attachment")
+    actions = [entry.entry.action for entry in world.audit_log.entries(OWN)]
+    assert actions.count("dump.download") == 3
+
+
+@pytest.mark.parametrize("sha256", ["0" * 64, "nonsense", "../../x"])
+async def test_a_body_that_was_not_sent_for_this_dump_is_not_found(world: World, sha256: str) -> None:
+    """Not even if it is there for another dump, device or tenant: hashes are no keys to others' logs."""
+    await put(world)
+    foreign = good_archive({"foreign.log": b"secret"})
+    await put(world, foreign, token=world.key(Role.DEVICE, "other"))
+    for wanted in (sha256, hashlib.sha256(foreign).hexdigest()):
+        assert (await read(world, f"/archive?sha256={wanted}")).status_code == 404
+
+
+async def test_what_was_on_its_way_is_not_shown(world: World) -> None:
+    """A claim without a record in the log was never acknowledged."""
+    submit = world.log.submit
+
+    def killed(*_: object) -> Any:
+        raise RuntimeError("killed here")
+
+    world.log.submit = killed  # type: ignore[assignment, method-assign]
+    await put(world)
+    world.log.submit = submit  # type: ignore[method-assign]
+    assert (await read(world, "")).status_code == 404
+    assert (await read(world, "/archive")).status_code == 404

@@ -35,6 +35,8 @@ NEEDS: Final = {
     ("GET", "/v1/devices/{device}/series"): Permission.READ,
     ("GET", "/v1/devices/{device}/series/{parameter}"): Permission.READ,
     ("PUT", "/v1/devices/{device}/dumps/{sequence}"): Permission.INGEST,
+    ("GET", "/v1/devices/{device}/dumps/{sequence}"): Permission.READ,
+    ("GET", "/v1/devices/{device}/dumps/{sequence}/archive"): Permission.OPERATE,
     ("GET", "/v1/stream"): Permission.READ,
     ("GET", "/api/latest_anomalies"): Permission.READ,
     ("GET", "/api/outliers_count"): Permission.READ,
@@ -89,6 +91,10 @@ async def _sent(populated: Populated) -> None:
     key = {"Idempotency-Key": "populate"}
     async with populated.world.client(populated.world.key(Role.OPERATOR)) as client:
         answer = await client.post("/v1/events", content=body, headers=NDJSON | key)
+        sent = await client.put(
+            "/v1/devices/pump-7/dumps/1", content=DUMP, headers={"Content-Digest": content_digest(DUMP)}
+        )
+        assert sent.status_code in {200, 201}
     assert answer.status_code == 200
 
 
@@ -106,6 +112,7 @@ async def ask(populated: Populated, operation: tuple[str, str], token: str | Non
         "/v1/credentials": {"json": {"kind": "api_key", "name": "new", "roles": ["viewer"]}},
     }
     if method == "PUT":
+        path = path.removesuffix("1") + "2"  # the first is there already
         bodies[template] = {"content": DUMP, "headers": {"Content-Digest": content_digest(DUMP)}}
     options = bodies.get(template, {}) if method in {"POST", "PUT"} or template.startswith("/api") else {}
     async with populated.world.client(token) as client:

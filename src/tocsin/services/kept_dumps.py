@@ -1,0 +1,51 @@
+"""Dumps that are kept: what was decided about them, and their bytes for operators."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tocsin.access.permissions import Permission, require
+from tocsin.access.principal import Principal
+from tocsin.blobs.abstract import Blob, BlobStore
+from tocsin.errors import NotFoundError
+from tocsin.services.audit import AuditTrail
+from tocsin.services.dump_claims import Kept, logged_claim, sequence_claim
+
+
+class KeptDumps:
+    """Sees what was acknowledged, within the tenant; thread-safe."""
+
+    def __init__(self, blobs: BlobStore, audit: AuditTrail) -> None:
+        self._blobs = blobs
+        self._audit = audit
+
+    def one(self, principal: Principal, device: str, sequence: int) -> Kept:
+        """What was decided about the valid body of a sequence; NotFoundError if none was acknowledged."""
+        require(principal, Permission.READ)
+        return self._kept(principal.tenant, device, sequence)
+
+    def open(self, principal: Principal, device: str, sequence: int, sha256: str = "") -> tuple[Blob, str]:
+        """The bytes of the valid body, or of the one with this hash, and the hash; in the audit log.
+
+        A bad archive and a body that lost against another are to be had as well. The caller closes.
+        """
+        require(principal, Permission.OPERATE)
+        wanted = sha256 or self._kept(principal.tenant, device, sequence).sha256
+        if self._blobs.claimed(logged_claim(principal.tenant, device, sequence, wanted)) is None:
+            raise NotFoundError("There is no such dump.")
+        blob = self._blobs.open(wanted)
+        try:
+            self._audit.did(principal, "dump.download", f"{device}/{sequence}/{wanted}")
+        except BaseException:
+            blob.close()
+            raise
+        return blob, wanted
+
+    def _kept(self, tenant: str, device: str, sequence: int) -> Kept:
+        found = self._blobs.claimed(sequence_claim(tenant, device, sequence))
+        if found is None:
+            raise NotFoundError("There is no such dump.")
+        kept = msgspec.json.decode(found, type=Kept)
+        if self._blobs.claimed(logged_claim(tenant, device, sequence, kept.sha256)) is None:
+            raise NotFoundError("There is no such dump.")  # it was on its way when its process ended
+        return kept

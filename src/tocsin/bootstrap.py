@@ -158,7 +158,7 @@ class Application:
         opened.callback(self.meters.close)
         self.tracing = Tracing(collector, ratio=config.observability.trace_ratio)
         opened.callback(self.tracing.close)
-        self.stores, self.log = _stores(config, self.clock, self._open_lake, opened)
+        self.stores, self.log = _stores(config, self.clock, self.meters, self._open_lake, opened)
         self.lake = self.stores.lake
         self.access = AccessStore(config.data / "access.db", self.clock)
         opened.callback(self.access.close)
@@ -283,6 +283,7 @@ class Application:
         )
         catalogue = Catalogue(CatalogueStore(config.data / "catalogue.db"), limits)
         opened.callback(catalogue.close)
+        self.meters.observe(metrics.INGEST_SERIES, lambda: catalogue.series)
         ingest = Ingest(
             log=self.stores.log,
             catalogue=catalogue,
@@ -361,6 +362,7 @@ class Application:
         log = self.log
         self.meters.observe(metrics.HTTP_STREAMS, lambda: stream.listeners)
         self.meters.observe(metrics.LOG_DEAD_LETTERS_DROPPED, lambda: log.dead_letters_dropped)
+        self.meters.observe(metrics.LOG_QUEUE_BYTES, lambda: log.queued_bytes)
         self.meters.observe(metrics.LOG_SEGMENTS, lambda: len(log.segments()))
         self.meters.observe(metrics.LOG_BYTES, lambda: sum(segment.bytes for segment in log.segments()))
         if isinstance(self.clock, SystemClock):
@@ -369,10 +371,15 @@ class Application:
 
 
 def _stores(
-    config: Config, clock: Clock, open_lake: LakeOpener, opened: ExitStack
+    config: Config, clock: Clock, meters: Meters, open_lake: LakeOpener, opened: ExitStack
 ) -> tuple[Stores, EmbeddedLog]:
     """Every store under the data folder; the log comes first, since it refuses a second process."""
     data: Path = config.data
+
+    def on_group(appends: int, took_s: float) -> None:
+        meters.record(metrics.LOG_GROUP_APPENDS, appends)
+        meters.record(metrics.LOG_SYNC_DURATION, took_s)
+
     log = EmbeddedLog(
         data / "log",
         config.log.partitions,
@@ -382,6 +389,7 @@ def _stores(
         dead_letters=DeadLetterBounds(
             letters_max=config.log.dead_letters_max, bytes_max=config.log.dead_letters_bytes
         ),
+        on_group=on_group,
     )
     opened.callback(log.close)
     commits = EmbeddedCommitStore(data / "commit.db")

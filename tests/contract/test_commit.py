@@ -182,6 +182,7 @@ def test_the_outbox_gives_every_state_in_order_once(store: CommitStore) -> None:
     assert [row.sequence for row in rows] == sorted({row.sequence for row in rows})
     assert store.outbox(rows[0].sequence) == rows[1:]
     assert store.outbox(0, limit=2) == rows[:2]
+    assert [store.waiting(after) for after in (0, rows[0].sequence, rows[-1].sequence)] == [3, 2, 0]
 
 
 def test_pruned_rows_do_not_come_back_and_their_sequences_are_not_given_again(maker: Maker) -> None:
@@ -192,6 +193,7 @@ def test_pruned_rows_do_not_come_back_and_their_sequences_are_not_given_again(ma
     store.prune_outbox(last)
     store.prune_outbox(last - 1)
     assert store.outbox(0) == []
+    assert store.waiting(0) == 0
     store.close()
     store = maker.open()
     put(store, episode(id="c"))

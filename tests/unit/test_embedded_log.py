@@ -83,6 +83,18 @@ def test_another_number_of_partitions_is_refused(tmp_path: Path) -> None:
     open_log(tmp_path).close()
 
 
+def test_the_log_tells_of_its_groups_and_its_queue(tmp_path: Path) -> None:
+    """The numbers an operator sees when the disk is slower than the senders."""
+    groups: list[tuple[int, float]] = []
+    log = EmbeddedLog(
+        tmp_path, 2, ManualClock(NOW_MS), on_group=lambda appends, took_s: groups.append((appends, took_s))
+    )
+    add(log)
+    log.close()
+    assert groups == [(1, 0.0)]
+    assert log.queued_bytes == 0
+
+
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     """Two processes that append would give the same offsets twice."""
     log = open_log(tmp_path)

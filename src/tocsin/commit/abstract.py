@@ -81,6 +81,10 @@ class CommitStore(ABC):
         """Rows with a sequence above `after`, ascending."""
 
     @abstractmethod
+    def waiting(self, after: int) -> int:
+        """How many rows of the outbox have a sequence above `after`."""
+
+    @abstractmethod
     def prune_outbox(self, through: int) -> None:
         """Forget rows up to `through`; the inbox holds them durably."""
 

@@ -53,6 +53,9 @@ class EmbeddedCommitStore(CommitStore):
     def outbox(self, after: int, *, limit: int = 1000) -> list[OutboxRow]:
         return [OutboxRow(row[0], episode_of(row)) for row in self._rows("outbox", (after, limit))]
 
+    def waiting(self, after: int) -> int:
+        return int(self._rows("waiting", (after,))[0][0])
+
     def prune_outbox(self, through: int) -> None:
         with self._writer.transaction() as writer:
             writer.execute(_SQL["prune_outbox"], (through,))

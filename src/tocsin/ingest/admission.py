@@ -45,6 +45,13 @@ class Catalogue:
         if rows > _STORED_MAX:
             store.replace(self.export())
 
+    @property
+    def series(self) -> int:
+        """How many fields all devices of all tenants have together."""
+        with self._lock:
+            tenants = list(self._tenants.values())
+        return sum(guarded.known.series for guarded in tenants)
+
     def admit(self, tenant: str, parsed: ParsedBody, partitions: int = 1) -> Admitted:
         """The body without events that break a rule; each has become an error of its line.
 

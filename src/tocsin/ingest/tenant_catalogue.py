@@ -43,6 +43,11 @@ class TenantCatalogue:
         self._fields = Interner()
         self._series = SeriesTable()
 
+    @property
+    def series(self) -> int:
+        """How many fields all devices have together."""
+        return len(self._series)
+
     def doubtful(self, batch: EventBatch) -> tuple[I64, I32]:
         """The events that say something new or wrong, all others are admitted; and each event's device."""
         device = self.devices.find(batch.device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -37,8 +37,12 @@ class EmbeddedLog(Log):
         tail_bytes_max: int = 64 * _MIB,
         dead_letters: DeadLetterBounds | None = None,
         vfs: str | None = None,
+        on_group: Callable[[int, float], None] = lambda _appends, _seconds: None,
     ) -> None:
+        """`on_group` hears of each group that was written: its appends, and how long that took."""
         self.partitions = partitions
+        self._clock = clock
+        self._on_group = on_group
         self._segment_bytes_max = segment_bytes_max
         bounds = dead_letters or DeadLetterBounds()
         self._catalogue = Catalogue(folder, partitions, clock, replace(TUNING, vfs=vfs), bounds)
@@ -105,6 +109,11 @@ class EmbeddedLog(Log):
         return found[0] if found and found[0].id == letter_id else None
 
     @property
+    def queued_bytes(self) -> int:
+        """What waits to be synced."""
+        return self._queue.bytes
+
+    @property
     def dead_letters_dropped(self) -> int:
         """Dead letters that went for newer ones, ever."""
         return self._catalogue.dead_letters_dropped
@@ -147,16 +156,19 @@ class EmbeddedLog(Log):
         try:
             for pending in group:
                 plan.add(pending)
+            started_s = self._clock.monotonic_s()
             self._catalogue.add(plan.group())
         except TocsinError as error:
             self._fail(group, error)
             return
+        took_s = self._clock.monotonic_s() - started_s
         self._publish(plan)
         for pending, outcome in plan.outcomes:
             if isinstance(outcome, Appended):
                 pending.future.set_result(outcome)
             else:
                 pending.future.set_exception(outcome)
+        self._on_group(len(group), took_s)
 
     def _publish(self, plan: Plan) -> None:
         """Show durable records to readers."""

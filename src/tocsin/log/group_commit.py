@@ -40,6 +40,11 @@ class GroupQueue:
         self._closed = False
         self._changed = threads.condition()
 
+    @property
+    def bytes(self) -> int:
+        """What waits now."""
+        return self._bytes
+
     def put(self, append: Append) -> threads.Future[Appended]:
         """Queue the append; BackpressureError when it does not fit or the queue is closed."""
         pending = Pending(append, append_bytes(append))

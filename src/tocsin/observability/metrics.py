@@ -132,7 +132,7 @@ INGEST_PARSE_DURATION: Final = Histogram(
 INGEST_SERIES: Final = Gauge(
     name="tocsin.ingest.series",
     unit="{series}",
-    description="Series known.",
+    description="Series known, those of texts included.",
     remedy="Grows without end: a sender puts values into names; see dead letters with `cardinality_limit`.",
 )
 LOG_QUEUE_BYTES: Final = Gauge(

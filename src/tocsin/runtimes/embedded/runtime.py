@@ -277,6 +277,8 @@ class Runtime:
         }
 
     def _observe(self) -> None:
+        inbox, commits = self._stores.inbox, self._stores.commits
+        self._meters.observe(metrics.INBOX_LAG, lambda: commits.waiting(inbox.position()))
         for worker in self.workers:
             name = str(worker.partition)
             observe = partial(self._meters.observe, partition=name)

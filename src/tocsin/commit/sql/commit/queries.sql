@@ -26,6 +26,9 @@ WHERE excluded.revision >= newest.revision
 SELECT sequence, tenant, id, revision, payload, hash FROM episode
 WHERE sequence > max(?, (SELECT pruned_through FROM outbox)) ORDER BY sequence LIMIT ?
 
+-- name: waiting
+SELECT count(*) FROM episode WHERE sequence > max(?, (SELECT pruned_through FROM outbox))
+
 -- name: prune_outbox
 UPDATE outbox SET pruned_through = max(pruned_through, ?)
 

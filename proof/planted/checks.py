@@ -25,6 +25,13 @@ class Check:
 
 _MODEL_TESTS: Final = ("tests/simulation/test_model.py", "tests/simulation/test_corrections.py")
 
+_DUMP_TESTS: Final = (
+    "tests/unit/test_archives.py",
+    "tests/contract/test_blobs.py",
+    "tests/integration/http/test_dumps.py",
+    "tests/integration/test_blobs_synced.py",
+)
+
 CHECKS: Final = {
     check.name: check
     for check in (
@@ -42,6 +49,7 @@ CHECKS: Final = {
         Check(name="kills", command=("proof.kills", "--seconds", "90"), effort="kill_points"),
         Check(name="parser", command=("tests.fuzz.parser", "--seconds", "20"), effort="executions"),
         Check(name="contracts", command=("pytest", "-q", "-x", "-s", "tests/contract", "-m", "not services")),
+        Check(name="dumps", command=("pytest", "-q", "-x", "-s", *_DUMP_TESTS)),
         Check(
             name="laws",
             command=("pytest", "-q", "-x", "-s", "tests/unit", "-m", "not services"),

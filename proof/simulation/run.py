@@ -62,7 +62,7 @@ class Outcome:
 
 def run_plan(plan: Plan) -> Outcome:
     """Play it; what the product did is in the outcome, whatever it was."""
-    if not gc.get_freeze_count():
+    if not _runs[0]:
         gc.collect()
         gc.freeze()  # what is loaded by now never goes: the collector need not look at it again
     with _memory_folder() as folder:

@@ -9,6 +9,7 @@ from typing import Final
 import xxhash
 
 KEPT: Final = 400
+AT_ONCE: Final = 200
 
 
 class Trace:
@@ -19,13 +20,16 @@ class Trace:
         self.points = 0
         self.faults: Counter[str] = Counter()
         self._hash = xxhash.xxh3_128()
+        self._waiting: list[str] = []
         self.last: deque[tuple[float, str, str]] = deque(maxlen=KEPT)
 
     def note(self, who: str, what: str) -> None:
         """Somebody came to a point where another may go on, or something was decided."""
         self.points += 1
         moment_s = self.now_s()
-        self._hash.update(f"{moment_s} {who} {what}\n".encode())
+        self._waiting.append(f"{moment_s} {who} {what}\n")
+        if len(self._waiting) == AT_ONCE:
+            self._take()
         self.last.append((moment_s, who, what))
 
     def fault(self, kind: str, where: str = "") -> None:
@@ -35,4 +39,10 @@ class Trace:
 
     def digest(self) -> str:
         """The hash so far."""
+        self._take()
         return self._hash.hexdigest()
+
+    def _take(self) -> None:
+        """Hash what waits, many entries at a time."""
+        self._hash.update("".join(self._waiting).encode())
+        self._waiting.clear()

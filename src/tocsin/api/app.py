@@ -100,7 +100,7 @@ def bare_app(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     for router in _ROUTERS:
-        app.include_router(router)
+        app.router.routes.extend(router.routes)  # as they are: including a router analyses each route again
     app.openapi = _once(app)  # type: ignore[method-assign]
     return app
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 from typing import Final, NoReturn
 
 import apsw
@@ -45,20 +44,33 @@ def translate(error: apsw.Error, place: str) -> TocsinError | None:
     return None
 
 
-@contextmanager
-def storage_faults(place: str) -> Iterator[None]:
+class _Faults:
+    """A class, not a generator: it stands around every statement."""
+
+    __slots__ = ("_place",)
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, apsw.Error):
+            answer = translate(error, self._place)
+            if answer is not None:
+                raise answer from error
+        elif isinstance(error, OSError):
+            raise _answer_to_system(error, self._place) from error
+        elif isinstance(error, UnicodeDecodeError):  # what was stored was text, so the disk has altered it
+            raise CorruptError(f"{self._place} is damaged: a text in it is no UTF-8 any more") from error
+
+
+def storage_faults(place: str) -> _Faults:
     """Turn errors of APSW and the system into Tocsin's; `place` names the file for people."""
-    try:
-        yield
-    except apsw.Error as error:
-        answer = translate(error, place)
-        if answer is None:
-            raise
-        raise answer from error
-    except OSError as error:
-        raise _answer_to_system(error, place) from error
-    except UnicodeDecodeError as error:  # what was stored was text, so the disk has altered it
-        raise CorruptError(f"{place} is damaged: a text in it is no UTF-8 any more") from error
+    return _Faults(place)
 
 
 def _answer_to_system(error: OSError, place: str) -> TocsinError:

@@ -232,12 +232,16 @@ class Runtime:
 
     def _fold(self) -> None:
         """Fold episodes into the inbox as they come; idempotent by the outbox's sequence."""
+        behind = True  # an earlier process may have left some
         while not self._stopping.is_set():
-            self._episodes.wait(self._pace.idle_s)
+            if not self._episodes.wait(self._pace.idle_s) and not behind:
+                continue
             self._episodes.clear()
             try:
                 self._fold_waiting()
+                behind = False
             except STORAGE_ERRORS as error:
+                behind = True
                 _log.warning("tried_again_later", error=error.detail)
 
     def _fold_waiting(self) -> None:

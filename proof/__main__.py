@@ -57,8 +57,8 @@ PARTS: Final = (
     Part(
         what="fuzz",
         share=0.15,
-        command=("-m", "proof.fuzz", "--seconds", "{seconds}"),
-        figures=("fuzz_executions", "fuzz_failures"),
+        command=("-m", "proof.fuzz", "--seconds", "{seconds}", "--coverage"),
+        figures=("fuzz_executions", "fuzz_failures", "parser_branch_coverage"),
     ),
     Part(
         what="api",

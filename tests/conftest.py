@@ -1,7 +1,8 @@
 """Before any test: forget compiled kernels when the source of one has changed, and choose how tests explore.
 
 Numba's cache notices a change of the file a kernel stands in, not of a file that the kernel calls into.
-A CI run tries the same examples each time, so that it judges the commit; developers' runs try new ones.
+A CI run tries the same examples each time, so that it judges the commit; developers' runs try new ones. While
+a bug is planted that a test fails is all there is to know, so nothing is made smaller.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from pathlib import Path
 
 import pytest
 import xxhash
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 settings.register_profile("ci", derandomize=True, print_blob=True)
-if os.environ.get("CI"):
+settings.register_profile("planted", derandomize=True, phases=(Phase.explicit, Phase.generate))
+if os.environ.get("PLANTED_CODE_RAN"):
+    settings.load_profile("planted")
+elif os.environ.get("CI"):
     settings.load_profile("ci")
 
 SOURCES = Path(__file__).parent.parent / "src"
@@ -22,8 +26,8 @@ SOURCES = Path(__file__).parent.parent / "src"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Delete stale kernels once, in the main process."""
-    if hasattr(config, "workerinput") or config.cache is None:
-        return
+    if hasattr(config, "workerinput") or getattr(config, "cache", None) is None:
+        return  # without pytest's own cache nothing is known of earlier sources, and nothing is forgotten
     sources = (path.read_bytes() for path in sorted(SOURCES.rglob("*.py")))
     digest = xxhash.xxh3_128_hexdigest(b"".join(source for source in sources if b"numba" in source))
     if config.cache.get("tocsin/sources", None) != digest:

@@ -21,8 +21,9 @@ class PlantingError(Exception):
 class Bug:
     """In `file`, `before` is replaced by `after`, in which `{ran}` stands where the changed code begins.
 
-    `harm` says in one sentence what a user would suffer. `kernel`: the code is compiled by Numba. `checks`
-    names those that should catch it, likeliest first; the others are asked when these find nothing.
+    `harm` says in one sentence what a user would suffer. `kernel`: the code is compiled by Numba. `tests` are
+    those that state the behaviour it breaks, as pytest names them; they are asked first. `checks` names those
+    that should catch it, likeliest first; the others are asked when these find nothing.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Bug:
     before: str
     after: str
     kernel: bool = False
+    tests: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
 
     def changed(self, source: str) -> str:
@@ -55,4 +57,5 @@ def catalogue(folder: Path = BUGS) -> list[Bug]:
 
 def _read(path: Path) -> Iterable[Bug]:
     for entry in tomllib.loads(path.read_text())["bug"]:
-        yield Bug(**entry | {"checks": tuple(entry.get("checks", ()))})
+        lists = {name: tuple(entry.get(name, ())) for name in ("tests", "checks")}
+        yield Bug(**entry | lists)

@@ -9,6 +9,10 @@ from typing import Any, Final
 
 from proof.planted.workshop import Run
 
+_PYTEST: Final = ("pytest", "-q", "-x", "-s", "-p", "no:cacheprovider")
+_ALONE: Final = ("-m", "not services")
+_MODEL_TESTS: Final = ("tests/simulation/test_model.py", "tests/simulation/test_corrections.py")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
@@ -23,7 +27,11 @@ class Check:
     limit_s: float = 300
 
 
-_MODEL_TESTS: Final = ("tests/simulation/test_model.py", "tests/simulation/test_corrections.py")
+def tests(chosen: Sequence[str]) -> Check:
+    """Some tests of the project, as a check; the name is that of the first one's file."""
+    file = chosen[0].partition("::")[0].removeprefix("tests/")
+    return Check(name=file, command=(*_PYTEST, *chosen))
+
 
 _DUMP_TESTS: Final = (
     "tests/unit/test_archives.py",
@@ -41,19 +49,13 @@ CHECKS: Final = {
             effort="seeds",
             limit_s=600,
         ),
-        Check(
-            name="model",
-            command=("pytest", "-q", "-x", "-s", *_MODEL_TESTS, "-m", "not services"),
-        ),
+        Check(name="model", command=(*_PYTEST, *_ALONE, *_MODEL_TESTS)),
         Check(name="power", command=("proof.power", "--seconds", "60"), effort="power_loss_states"),
         Check(name="kills", command=("proof.kills", "--seconds", "90"), effort="kill_points"),
         Check(name="parser", command=("tests.fuzz.parser", "--seconds", "20"), effort="executions"),
-        Check(name="contracts", command=("pytest", "-q", "-x", "-s", "tests/contract", "-m", "not services")),
-        Check(name="dumps", command=("pytest", "-q", "-x", "-s", *_DUMP_TESTS)),
-        Check(
-            name="laws",
-            command=("pytest", "-q", "-x", "-s", "tests/unit", "-m", "not services"),
-        ),
+        Check(name="contracts", command=(*_PYTEST, *_ALONE, "tests/contract")),
+        Check(name="dumps", command=(*_PYTEST, *_DUMP_TESTS)),
+        Check(name="laws", command=(*_PYTEST, *_ALONE, "tests/unit"), limit_s=600),
     )
 }
 

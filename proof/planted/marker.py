@@ -7,8 +7,8 @@ from typing import Final
 
 PLACE: Final = "{ran}"
 WORD: Final = "tocsin-planted-code-ran"
-VARIABLE: Final = "TOCSIN_PLANTED"
-"""Names the file that changed code writes to."""
+VARIABLE: Final = "PLANTED_CODE_RAN"
+"""Names the file that changed code writes to. One with TOCSIN_ would be a setting, which servers refuse."""
 
 MODULE: Final = '''"""Written by the harness that plants bugs: shows that changed code ran."""
 
@@ -22,7 +22,7 @@ def ran() -> None:
     global _noted
     if not _noted:
         _noted = True
-        file = os.open(os.environ["TOCSIN_PLANTED"], os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+        file = os.open(os.environ["PLANTED_CODE_RAN"], os.O_CREAT | os.O_WRONLY | os.O_APPEND)
         os.write(file, b".")
         os.close(file)
 '''

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from proof.planted.bug import Bug
-from proof.planted.checks import CHECKS, Check, caught, effort
+from proof.planted.checks import CHECKS, Check, caught, effort, tests
 from proof.planted.workshop import Workshop
 
 
@@ -50,10 +50,10 @@ def try_bug(bug: Bug, workshop: Workshop) -> Verdict:
     return Verdict(name=bug.name, harm=bug.harm, seconds=time.monotonic() - began_s, ran=ran)
 
 
-def try_tree(workshop: Workshop) -> Verdict:
-    """The tree as it stands, before every check: the first that finds anything, if any does."""
+def try_tree(workshop: Workshop, checks: Iterable[Check] = tuple(CHECKS.values())) -> Verdict:
+    """The tree as it stands, before these checks: the first that finds anything, if any does."""
     began_s = time.monotonic()
-    for check in CHECKS.values():
+    for check in checks:
         run = workshop.run(check.command, check.limit_s)
         if caught(run):
             return Verdict(
@@ -68,5 +68,7 @@ def try_tree(workshop: Workshop) -> Verdict:
 
 
 def _in_order(bug: Bug) -> Iterator[Check]:
+    if bug.tests:
+        yield tests(bug.tests)
     yield from (CHECKS[name] for name in bug.checks)
     yield from (check for name, check in CHECKS.items() if name not in bug.checks)

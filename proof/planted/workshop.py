@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from proof.planted.bug import Bug
+from proof.planted.kernels import Kernels
 from proof.planted.marker import MODULE, VARIABLE, has_run
 
 ROOT: Final = Path(__file__).parents[2]
@@ -32,19 +33,19 @@ class Run:
 class Workshop:
     """Use as a context; the copy is gone afterwards. Not thread-safe: one for each worker.
 
-    Kernels are cached beside the copy. A bug in a kernel gets an empty cache, since Numba's does not notice
-    a change in an imported file.
+    Compiled kernels are copied too. While a bug is planted those that may hold code of its file lie aside.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder: Final = folder
-        self._cache = folder / "kernels"
         self._watched: Final = folder / "ran"
         self.root: Final = folder / "project"
         self.root.mkdir()
         for part in _PARTS:
             _copy(ROOT / part, self.root / part)
         (self.root / "src/tocsin/_planted.py").write_text(MODULE)
+        self._kernels: Final = Kernels(self.root / "src")
+        self._kernels.forget_stale()
 
     @contextmanager
     def planted(self, bug: Bug) -> Iterator[None]:
@@ -52,14 +53,18 @@ class Workshop:
         path = self.root / bug.file
         original, times = path.read_text(), path.stat()
         path.write_text(bug.changed(original))
-        cache, self._cache = self._cache, self.folder / "kernels-with-bug" if bug.kernel else self._cache
+        aside = [(kernel, kernel.with_suffix(".aside")) for kernel in self._kernels.stale_after(path)]
+        for kernel, place in aside:
+            kernel.rename(place)
         try:
             yield
         finally:
             path.write_text(original)
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # kernels compiled before stay valid
-            shutil.rmtree(self.folder / "kernels-with-bug", ignore_errors=True)
-            self._cache = cache
+            for kernel in self._kernels.stale_after(path):
+                kernel.unlink()
+            for kernel, place in aside:
+                place.rename(kernel)
 
     def run(self, command: Sequence[str], limit_s: float) -> Run:
         """Run a Python command (module and arguments) in the copy; it and what it started end by then."""
@@ -81,8 +86,6 @@ class Workshop:
     def _environment(self) -> dict[str, str]:
         return os.environ | {
             "PYTHONPATH": f"{self.root / 'src'}{os.pathsep}{self.root}",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "NUMBA_CACHE_DIR": str(self._cache),
             "HYPOTHESIS_STORAGE_DIRECTORY": str(self.folder / "hypothesis"),
             "TMPDIR": str(_made(self.folder / "tmp")),
             VARIABLE: str(self._watched),
@@ -116,7 +119,7 @@ def _end_group(leader: int) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     if source.is_dir():
-        ignore = shutil.ignore_patterns("__pycache__", ".*_cache", "*.nbi", "*.nbc")
+        ignore = shutil.ignore_patterns(".*_cache", "*.pyc")
         shutil.copytree(source, target, ignore=ignore)
     else:
         shutil.copy2(source, target)

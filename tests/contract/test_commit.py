@@ -173,6 +173,18 @@ def test_commits_of_several_partitions_are_one(store: CommitStore) -> None:
     assert store.positions() == {0: 7, 1: 7, 2: 7}
 
 
+def test_a_commit_whose_episode_cannot_be_kept_moves_nothing(store: CommitStore) -> None:
+    """Position and episodes are one: what fails in the middle has not begun, and can be done again."""
+    lease = store.acquire(0)
+    broken = episode(id="e2", explanation="no text: \ud800")
+    with pytest.raises(UnicodeEncodeError):
+        store.commit([Commit(0, lease.epoch, 0, 7, Totals(), [EPISODE, broken])])
+    assert store.positions() == {0: 0}
+    assert store.outbox(0) == []
+    store.commit([Commit(0, lease.epoch, 0, 7, Totals(), [EPISODE])])
+    assert [row.episode.id for row in store.outbox(0)] == ["e1"]
+
+
 def test_the_outbox_gives_every_state_in_order_once(store: CommitStore) -> None:
     """Sequences ascend over all partitions, and what follows a sequence is what came after it."""
     put(store, episode(id="a"), episode(id="b"))
@@ -189,7 +201,9 @@ def test_pruned_rows_do_not_come_back_and_their_sequences_are_not_given_again(ma
     """The inbox can rely on a sequence as the name of one row for ever."""
     store = maker.open()
     put(store, episode(id="a"), episode(id="b"))
-    last = store.outbox(0)[-1].sequence
+    first, last = (row.sequence for row in store.outbox(0))
+    store.prune_outbox(first)
+    assert [row.sequence for row in store.outbox(0)] == [last]
     store.prune_outbox(last)
     store.prune_outbox(last - 1)
     assert store.outbox(0) == []

@@ -304,6 +304,13 @@ def test_dead_letters_are_listed_by_tenant_in_order(log: Log) -> None:
     assert sorted({*page, *rest}, key=lambda stored: stored.id) == page + rest
 
 
+def test_all_dead_letters_of_a_body_are_kept(log: Log) -> None:
+    """However many lines of one body were refused, each can be seen."""
+    refused = [letter(line) for line in range(1, 6)]
+    done(log.submit(Append("acme", 5, [part(0, b"x")], dead_letters=refused)))
+    assert [stored.letter for stored in log.dead_letters("acme")] == refused
+
+
 def test_dead_letters_outlive_their_segment_and_keep_their_ids(maker: Maker) -> None:
     """Trimming and restarting change neither the dead letters nor what they are called by."""
     log = maker.open(segment_bytes_max=1)

@@ -66,6 +66,7 @@ def running(
     pace: Pace,
     projected: Callable[[], int] | None = None,
     keep_scores: KeepOf | None = None,
+    fails: bool = False,
 ) -> Iterator[Runtime]:
     meters, clock = Meters(), SystemClock()
     runtime = Runtime(
@@ -84,7 +85,7 @@ def running(
     finally:
         runtime.stop()
         meters.close()
-    assert runtime.failure is None
+    assert fails or runtime.failure is None
 
 
 def send(stores: Stores, batch: EventBatch) -> None:

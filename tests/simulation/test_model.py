@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -49,6 +50,13 @@ def compare(records: list[Record], cuts: list[int]) -> list[str]:
 def test_what_is_said_of_a_log_is_what_the_model_says(records: list[Record], cuts: list[int]) -> None:
     """Statuses, verdicts, episodes, counts and digests of any log are those of the model."""
     assert compare(records, cuts) == []
+
+
+@pytest.mark.parametrize("seed", range(1, 31))
+def test_what_is_said_of_the_logs_of_seeds(seed: int) -> None:
+    """The same for logs that never change, each with many kinds of steps."""
+    for steps in (12, 40):
+        assert compare(log_of_seed(seed, steps), []) == []
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))

@@ -13,7 +13,7 @@ from proof.model.records import Event
 from tests.kit import log_of
 from tests.model_kit import TENANT, batch_of
 from tests.simulation.test_model import compare
-from tocsin.control import Control, Correct, Policy, Range, Settings, SettingsChanged, Tick
+from tocsin.control import Control, Correct, Policy, Quarantine, Range, Settings, SettingsChanged, Tick
 from tocsin.log.abstract import Record
 
 START_MS = 1_700_000_000_000
@@ -137,6 +137,17 @@ def test_a_silence_is_withdrawn_when_the_device_had_kept_its_events() -> None:
     begun, withdrawn = agreed(log(varying(0, 30), tick, varying(30, 300)))
     assert (begun.id, begun.reason, begun.end_ms) == (withdrawn.id, "silent", None)
     assert (withdrawn.retracted, withdrawn.revision) == (True, 1)
+
+
+def test_a_correction_leaves_out_what_was_quarantined() -> None:
+    """Readings that came while their device was put aside are scored neither at once nor by a correction."""
+    aside = Quarantine(tenant=TENANT, devices=("pump-0",), reason="test")
+    again = Quarantine(tenant=TENANT, devices=("pump-0",), reason="test", released=True)
+    late = [event(12.5, {"a": 21.0})]
+    records = log(varying(0, 30), aside, varying(30, 40), again, varying(40, 60), late, CORRECT)
+    agreed(records)
+    (counts,) = expected(plain.records(records)).counts.values()
+    assert (counts["unscored_quarantined"], counts["scored"]) == (10, 50)
 
 
 def test_too_late_is_too_late_after_an_update_too() -> None:

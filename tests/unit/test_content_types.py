@@ -162,6 +162,15 @@ def test_csv_rows_fail_one_by_one() -> None:
     assert parsed.errors[-1].body == b'h,1,Infinity,"two\nlines"'
 
 
+def test_csv_rows_have_the_limits_of_lines() -> None:
+    """A row that is too long fails alone; one row more than allowed refuses the body."""
+    body = b"device,ts,s\na,1,x\nb,1,%s\nc,1,x\n" % (b"y" * 90)
+    assert codes(parse(body, CSV, line_bytes=90)) == [(3, "line_too_long", "")]
+    assert parse(body, CSV, lines=3).received == 3
+    with pytest.raises(TooLargeError):
+        parse(body, CSV, lines=2)
+
+
 @pytest.mark.parametrize(
     "header", [b"", b"device,x", b"ts,x", b"device,ts,x,x", b"device,ts,", b"device,ts,\xff", b'device,ts,"']
 )

@@ -107,6 +107,15 @@ def test_bodies_of_every_length_around_the_end(size: int) -> None:
         assert_same(body[: max(0, size - cut)])
 
 
+def test_characters_that_are_cut_off() -> None:
+    """Well-formed and broken sequences of UTF-8 of every width, in values and in names."""
+    for character in ("é", "€", "😀"):
+        whole = character.encode()
+        for end in range(1, len(whole) + 1):
+            piece = whole[:end] + b"x" * (len(whole) - end)
+            assert_same(b'{"device":"d%s","ts":1,"n%s":1,"s":"%s"}\n' % (piece, piece, piece))
+
+
 def test_more_names_streams_and_texts_than_the_scanner_holds() -> None:
     """What is beyond the scanner's tables goes the careful way, with the same numbers."""
     many_names = b"".join(b'{"device":"d","ts":1,"n%d":1,"m":2}\n' % i for i in range(slot.NAMES_MAX + 9))

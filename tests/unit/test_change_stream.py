@@ -59,6 +59,21 @@ def test_nothing_happens_is_told_too(world: World) -> None:
     assert asyncio.run(first_page()) == []
 
 
+def test_a_listener_ahead_of_the_log_keeps_nothing_from_anybody(world: World) -> None:
+    """Whatever sequence a client says it has reached, all hear of the next change at once."""
+
+    async def listen() -> list[list[int]]:
+        stream = world.services.stream
+        ahead = asyncio.create_task(collect(stream, 10**15, 1))
+        await asyncio.sleep(0.2)
+        other = asyncio.create_task(collect(stream, 0, 1))
+        await asyncio.sleep(0.2)
+        await asyncio.to_thread(world.find_anomaly, "pump-1")
+        return list(await asyncio.wait_for(asyncio.gather(ahead, other), 4))
+
+    assert asyncio.run(listen()) == [[1], [1]]
+
+
 def test_closing_ends_all_listeners(world: World) -> None:
     """Listeners that wait are woken and end."""
 

@@ -55,8 +55,11 @@ class ChangeStream:
     async def follow(self, tenant: str, after: int, *, idle_s: float) -> AsyncIterator[list[Change]]:
         """Pages of changes with sequences above `after`, and an empty page after `idle_s` without any.
 
-        Ends when the stream is closed. Call `enter` before and `leave` after.
+        Ends when the stream is closed. Call `enter` before and `leave` after. `after` is what the client
+        says; one that is ahead of the log, as after a restored backup, would miss what comes next and, since
+        all share one look at the log, let the others miss it.
         """
+        after = min(after, await asyncio.to_thread(self._inbox.last_change))
         while not self._closed:
             changed = self._changed
             page = await asyncio.to_thread(self._inbox.changes, after, tenant=tenant, limit=_PAGE)

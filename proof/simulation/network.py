@@ -20,6 +20,7 @@ class Wire:
     def __init__(self, scheduler: Scheduler, rng: random.Random, chances: Network, outside: Process) -> None:
         self.node: Node | None = None
         self.chances = chances
+        self.echoes = 0  # repeated messages that are still on their way
         self._scheduler: Final = scheduler
         self._rng: Final = rng
         self._outside: Final = outside
@@ -38,6 +39,7 @@ class Wire:
         elif self._happens("trickle", chances.cut):
             request = replace(request, pause_s=self._rng.uniform(0, 3))
         if self._happens("repeat", chances.repeat if request.cut_at is None else 0.0):
+            self.echoes += 1
             self._scheduler.spawn("echo", self._outside, lambda: self._echo(request))
         answer = self._deliver(request)
         return None if self._happens("lose-reply", chances.lose_reply) else answer
@@ -51,6 +53,7 @@ class Wire:
     def _echo(self, request: Request) -> None:
         self._scheduler.sleep(self._rng.uniform(0, 30))
         self._deliver(request)
+        self.echoes -= 1
 
     def _deliver(self, request: Request) -> Answer | None:
         """Hand it over and wait; None when nobody listens, the process dies, or it takes too long."""

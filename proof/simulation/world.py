@@ -116,7 +116,7 @@ class World:
         lives = self.lives
         lives.disk.faults, lives.wire.chances = [], Network()
         limit_s = lives.scheduler.now_s + PATIENCE_S
-        while not self.senders.finished() and lives.scheduler.now_s < limit_s:
+        while (lives.wire.echoes or not self.senders.finished()) and lives.scheduler.now_s < limit_s:
             self._wait_until(lives.scheduler.now_s + 10)
         if not self.senders.finished():
             lives.findings.add("senders", f"bodies not served: {self.senders.unserved()}")

@@ -190,6 +190,16 @@ def test_a_server_that_stays_away_is_given_up() -> None:
         send(batches(), url, "t", connections=2, backoff=Backoff(first_s=0.01, longest_s=0.01, give_up_s=0.1))
 
 
+def test_a_server_that_takes_requests_and_answers_none_is_given_up_in_time() -> None:
+    """The time that tries take counts: half a second of giving up is not stretched by timeouts to minutes."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        destination = Destination(url=url, token="t", timeout_s=0.1)
+        backoff = Backoff(first_s=0.001, longest_s=0.001, give_up_s=0.5)
+        with pytest.raises(UnavailableError, match=r"after [1-6] tries: "):
+            EventSender(destination, backoff=backoff).send(batches(1))
+
+
 def test_every_try_that_will_be_repeated_is_told_with_its_reason(server: Server) -> None:
     """Somebody who waits learns why."""
     server.failures = [503, None]

@@ -16,6 +16,7 @@ import httpx
 from tocsin.client.destination import Backoff, Destination, RefusedError, UnavailableError
 from tocsin.client.journal import Journal
 from tocsin.client.retrying import TRY_AGAIN, refusal_of, retry_after_s
+from tocsin.clock import Clock
 from tocsin.events import EventBatch
 from tocsin.ndjson import CONTENT_TYPE, encode_ndjson
 
@@ -24,6 +25,7 @@ PRODUCER_HEADER: Final = "Tocsin-Producer"
 SEQUENCE_HEADER: Final = "Tocsin-Sequence"
 
 _QUEUE_BODIES_MAX: Final = 2
+_LONG_S: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -72,6 +74,7 @@ class Connection:
         on_retry: Callable[[str], None],
         rng: random.Random,
         fate: Fate,
+        clock: Clock,
     ) -> None:
         self._number = number
         self._producer = producer
@@ -83,6 +86,7 @@ class Connection:
         self._rng = rng
         self._fate = fate
         self._stop = fate.stop
+        self._clock = clock
         self._queue: queue.Queue[EventBatch | None] = queue.Queue(_QUEUE_BODIES_MAX)
         self._thread = threading.Thread(target=self._run, name=f"send-{number}", daemon=True)
         self.sent = Sent()
@@ -143,14 +147,14 @@ class Connection:
 
     def _post(self, http: httpx.Client, sequence: int, body: bytes) -> dict[str, Any] | None:
         """The server's answer to a body, tried until it has one; None when sending was stopped."""
-        tries, waited_s = 0, 0.0
+        tries, began_s = 0, self._clock.monotonic_s()
         while not self._stop.is_set():
             try:
                 response = http.post(EVENTS_PATH, content=body, headers={SEQUENCE_HEADER: str(sequence)})
-                wait_s, reason = (
-                    retry_after_s(response),
-                    f"the server answered {response.status_code}",
-                )
+                wait_s = retry_after_s(response)
+                reason = f"the server answered {response.status_code}"
+                if wait_s >= _LONG_S:
+                    reason += f" and asks to wait {wait_s:.0f} s"
                 if response.status_code not in TRY_AGAIN:
                     return _answer(response)
             except httpx.TransportError as error:
@@ -158,8 +162,8 @@ class Connection:
             tries += 1
             self.sent.retries += 1
             pause_s = self._backoff.pause_s(tries, wait_s, self._rng)
-            waited_s += pause_s
-            if waited_s > self._backoff.give_up_s:
+            # the tries count too: a server that takes requests and answers none costs a timeout each
+            if self._clock.monotonic_s() - began_s + pause_s > self._backoff.give_up_s:
                 raise UnavailableError(f"gave up on {self._destination.url} after {tries} tries: {reason}")
             self._on_retry(reason)
             self._stop.wait(pause_s)

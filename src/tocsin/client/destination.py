@@ -69,7 +69,7 @@ def require_token(token: str) -> None:
 class Backoff:
     """Pauses between tries: drawn from 0 to a bound that doubles, never less than the server's Retry-After.
 
-    A body that was tried for `give_up_s` ends the sending with UnavailableError.
+    A body that was tried for `give_up_s`, tries and pauses together, ends the sending with UnavailableError.
     """
 
     first_s: float = 0.1

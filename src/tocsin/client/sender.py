@@ -12,6 +12,7 @@ import numpy as np
 from tocsin.client.connection import Connection, Fate, Sent
 from tocsin.client.destination import Backoff, Destination
 from tocsin.client.journal import Journal
+from tocsin.clock import Clock, SystemClock
 from tocsin.errors import InvalidInputError
 from tocsin.events import EventBatch
 from tocsin.interning import Interner
@@ -41,6 +42,7 @@ class EventSender:
         on_acknowledged: Callable[[int], None] = lambda _: None,
         on_retry: Callable[[str], None] = lambda _: None,
         rng: random.Random | None = None,
+        clock: Clock | None = None,
     ) -> None:
         if not 1 <= connections <= 256:
             raise InvalidInputError("connections must be 1 to 256", field="connections")
@@ -61,6 +63,7 @@ class EventSender:
                 on_retry,
                 random.Random(rng.random()),
                 fate,
+                clock or SystemClock(),
             )
             for number in range(connections)
         ]

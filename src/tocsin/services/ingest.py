@@ -121,7 +121,16 @@ class Ingest:
             self._places.release()
 
     def _follow(self, handed: Future[_Handed], outcome: Future[tuple[_Handed, Appended | None]]) -> None:
-        """Let the outcome come when the body is durable, so that the event loop wakes once for it."""
+        """Let the outcome come when the body is durable, so that the event loop wakes once for it.
+
+        It comes in any case: what is raised in here reaches nobody else, and the sender would wait for ever.
+        """
+        try:
+            self._pass_on(handed, outcome)
+        except Exception as error:  # noqa: BLE001 - handed to the sender's request, which fails loudly
+            outcome.set_exception(error)
+
+    def _pass_on(self, handed: Future[_Handed], outcome: Future[tuple[_Handed, Appended | None]]) -> None:
         if error := handed.exception():
             outcome.set_exception(error)
             return
@@ -132,11 +141,13 @@ class Ingest:
         span = self._tracing.begin(SpanName.APPEND)
 
         def pass_on(appended: Future[Appended]) -> None:
-            span.end()
-            if error := appended.exception():
-                outcome.set_exception(error)
-            else:
-                outcome.set_result((body, appended.result()))
+            try:
+                span.end()
+            finally:
+                if error := appended.exception():
+                    outcome.set_exception(error)
+                else:
+                    outcome.set_result((body, appended.result()))
 
         body.appended.add_done_callback(pass_on)
 

@@ -285,6 +285,16 @@ async def test_many_errors_are_counted_not_listed(world: World) -> None:
     assert (len(problem["errors"]), problem["errors_left_out"], problem["rejected"]) == (100, 50, 150)
 
 
+async def test_a_mistake_after_parsing_is_answered(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error in what follows a body's way to the log ends the request; it would wait for ever otherwise."""
+    tracing = Tracing()
+    monkeypatch.setattr(tracing, "begin", lambda _: 1 // 0)
+    answer = await send(make_world(tracing=tracing), lines(event()))
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+
+
 async def test_trace_of_a_request_holds_its_steps(make_world: Callable[..., World]) -> None:
     """Parsing and appending lie inside the request's span, in the trace that the sender began."""
     exporter = InMemorySpanExporter()

@@ -11,6 +11,7 @@ from tocsin.events import EventBatch, Strings, empty_text
 from tocsin.log.abstract import Record, RecordKind
 from tocsin.payloads import encode_events
 from tocsin.processing.batching import Events, batches
+from tocsin.processing.processor import History
 
 START_MS = 1_700_000_000_000
 Row = tuple[str, int, dict[str, float]]
@@ -55,7 +56,7 @@ def log_of(contents: Iterable[EventBatch | Control], **where: int | str) -> list
     return records
 
 
-class LogHistory:
+class LogHistory(History):
     """A device's events out of a list of records; stands where the lake stands in a runtime."""
 
     def __init__(self, records: Sequence[Record]) -> None:

@@ -5,7 +5,7 @@ So it lies on the simulated disk, and can be full, slow, torn and lost like ever
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -113,6 +113,15 @@ class SimulatedLake(Lake):
             keep &= events.batch.ts <= to_ms
         rows = np.flatnonzero(keep).astype(np.int64)
         return Slice(tuple(events.offsets[rows].tolist()), events.batch.take(rows))
+
+    def events_of_devices(
+        self, tenant: str, devices: Sequence[str], *, partition: int, before_offset: int
+    ) -> Iterator[tuple[str, Slice]]:
+        for device in devices:
+            yield (
+                device,
+                self.device_events(tenant, device, partition=partition, before_offset=before_offset),
+            )
 
     def records(self, partition: int, first: int, last: int) -> list[Record]:
         with self._readers.lend() as reader:

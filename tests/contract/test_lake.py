@@ -158,6 +158,23 @@ def test_device_events_stop_before_an_offset_and_keep_to_a_span(opener: Opener) 
     assert slice_of(lake, "nobody").offsets == ()
 
 
+def test_many_devices_at_once_are_each_one_by_itself(opener: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the order given, known or not, asked twice or not, within the bound on events or beyond it."""
+    lake = opener()
+    lake.append([record(0, events(FIRST)), record(3, events(SECOND)), record(0, events(FIRST), partition=1)])
+    lake.append([record(5, events(FIRST), tenant="other")])
+    asked = ["b", "nobody", "a", "b"]
+    for most in (1, 2, 1_000):
+        monkeypatch.setattr("tocsin.lake.reading.EVENTS_AT_ONCE_MAX", most)
+        found = list(lake.events_of_devices("acme", asked, partition=0, before_offset=4))
+        assert [device for device, _ in found] == asked
+        for device, own in found:
+            alone = slice_of(lake, device, before=4)
+            assert own.offsets == alone.offsets
+            assert rows_of(own.batch) == rows_of(alone.batch)
+    assert list(lake.events_of_devices("acme", [], partition=0, before_offset=4)) == []
+
+
 def test_only_one_writer(opener: Opener, open_one: Open, tmp_path: Path) -> None:
     """A second writer of the same lake is refused."""
     opener()

@@ -6,7 +6,7 @@ Every implementation passes tests/contract/test_lake.py.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tocsin.events import EventBatch
@@ -48,6 +48,16 @@ class Lake(ABC):
         to_ms: int | None = None,
     ) -> Slice:
         """Events of a device with log offsets below `before_offset`, in the order of the log."""
+
+    @abstractmethod
+    def events_of_devices(
+        self, tenant: str, devices: Sequence[str], *, partition: int, before_offset: int
+    ) -> Iterator[tuple[str, Slice]]:
+        """All devices' `device_events` below `before_offset`, device by device in the order given.
+
+        Far cheaper than asking for one after another. What is held at once are a million events, or those of
+        one device where it has more.
+        """
 
     @abstractmethod
     def records(self, partition: int, first: int, last: int) -> list[Record]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +10,7 @@ from tocsin.clock import Clock
 from tocsin.errors import ConflictError
 from tocsin.lake.abstract import Lake, Slice
 from tocsin.lake.intake import changes_of
-from tocsin.lake.reading import open_reader, read_device
+from tocsin.lake.reading import open_reader, read_device, read_devices
 from tocsin.lake.replaying import read_records
 from tocsin.lake.schemas import EVENTS
 from tocsin.lake.store import LakeStore, Snapshot
@@ -62,6 +62,18 @@ class DeltaLake(Lake):
             partition=partition,
             before_offset=before_offset,
             span_ms=(from_ms, to_ms),
+        )
+
+    def events_of_devices(
+        self, tenant: str, devices: Sequence[str], *, partition: int, before_offset: int
+    ) -> Iterator[tuple[str, Slice]]:
+        return read_devices(
+            self._reader,
+            self.store.snapshot(),
+            tenant,
+            devices,
+            partition=partition,
+            before_offset=before_offset,
         )
 
     def records(self, partition: int, first: int, last: int) -> list[Record]:

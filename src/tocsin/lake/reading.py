@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import duckdb
@@ -23,7 +24,10 @@ Span = tuple[int | None, int | None]
 _MEMORY_LIMIT: Final = "1GiB"
 _STAMP_MAX_US: Final = 2**53 * 1000
 
-_SELECT: Final = lake_queries("reading")["device_events"]
+EVENTS_AT_ONCE_MAX: Final = 1_000_000
+"""How many events of several devices a query may bring; about 150 bytes each."""
+
+_QUERIES: Final = lake_queries("reading")
 
 _NONE: Final = np.zeros(0, np.int32)
 _NO_EVENTS: Final = EventBatch(
@@ -81,7 +85,69 @@ def read_device(
         "last": last,
     }
     with engine.cursor() as cursor:
-        return _slice(cursor.sql(_SELECT, params=parameters).to_arrow_table(), device)
+        return _slice(cursor.sql(_QUERIES["device_events"], params=parameters).to_arrow_table(), device)
+
+
+def read_devices(
+    engine: duckdb.DuckDBPyConnection,
+    snapshot: Snapshot,
+    tenant: str,
+    devices: Sequence[str],
+    *,
+    partition: int,
+    before_offset: int,
+) -> Iterator[tuple[str, Slice]]:
+    """Events of these devices, device by device, with as few queries as the bound on events allows."""
+    always = (-_STAMP_MAX_US, _STAMP_MAX_US)
+    chosen = [
+        entry
+        for entry in snapshot.of(EVENTS.name, tenant)
+        if any(_may_hold(entry, device, partition, before_offset, always) for device in devices)
+    ]
+    if not chosen:
+        yield from ((device, Slice((), _NO_EVENTS)) for device in devices)
+        return
+    files = [str(snapshot.path(EVENTS.name, entry)) for entry in chosen]
+    parameters = {"files": files, "partition": partition, "before": before_offset}
+    groups = [list(devices)]
+    if sum(entry.rows for entry in chosen) > EVENTS_AT_ONCE_MAX:
+        with engine.cursor() as cursor:
+            query = cursor.sql(_QUERIES["sizes_of_devices"], params={**parameters, "devices": list(devices)})
+            groups = _groups(devices, dict(query.fetchall()))
+    for group in groups:
+        with engine.cursor() as cursor:
+            query = cursor.sql(_QUERIES["events_of_devices"], params={**parameters, "devices": group})
+            found = _by_device(query.to_arrow_table())
+        yield from ((device, found.get(device, Slice((), _NO_EVENTS))) for device in group)
+
+
+def _groups(devices: Sequence[str], sizes: Mapping[str, int]) -> list[list[str]]:
+    """The devices in order, as many together as the bound allows, at least one."""
+    groups: list[list[str]] = []
+    room = 0
+    for device in devices:
+        size = sizes.get(device, 0)
+        if not groups or size > room:
+            groups.append([])
+            room = EVENTS_AT_ONCE_MAX
+        groups[-1].append(device)
+        room -= size
+    return groups
+
+
+def _by_device(rows: pa.Table) -> dict[str, Slice]:
+    """The events of a query by device, each in the order of the rows."""
+    names, number = _numbers(rows.column("device").combine_chunks())
+    batch = batch_of(rows, strings_of(rows, "device"))
+    offsets = rows.column("log_offset").to_numpy()
+    order = np.argsort(number, kind="stable").astype(np.int64)
+    ends = np.cumsum(np.bincount(number, minlength=len(names)))
+    parts = np.split(order, ends[:-1])
+    return {
+        name: Slice(tuple(offsets[own].tolist()), batch.take(own))
+        for name, own in zip(names, parts, strict=True)
+        if len(own)
+    }
 
 
 def _may_hold(

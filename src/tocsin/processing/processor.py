@@ -6,8 +6,9 @@ calls, the result is the same.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,8 +26,19 @@ from tocsin.processing.state import PartitionState, TenantState
 from tocsin.processing.timeline import FAR_MS
 from tocsin.sharding import shard_of
 
-History = Callable[[str, str, int], Events]
-"""`history(tenant, device, before_offset)`: its events below that offset, in the order of the log."""
+
+class History(ABC):
+    """Where corrections find what a device has sent so far."""
+
+    @abstractmethod
+    def __call__(self, tenant: str, device: str, before_offset: int) -> Events:
+        """The device's events below that offset, in the order of the log."""
+
+    def of_devices(
+        self, tenant: str, devices: Sequence[str], before_offset: int
+    ) -> Iterator[tuple[str, Events]]:
+        """Those of several devices, one after another in the order given."""
+        return ((device, self(tenant, device, before_offset)) for device in devices)
 
 
 @dataclass(slots=True)
@@ -124,11 +136,13 @@ def _decide(
         case Correct():
             _touch(state, control.tenant, control.devices)
             tenant = state.tenant(control.tenant)
-            for name in control.devices:
-                done = applied is not None and applied.has_device(offset, control.tenant, name)
-                if done or tenant.device_number(name) is None:
-                    continue
-                events = history(control.tenant, name, offset)
+            named = [
+                name
+                for name in control.devices
+                if tenant.device_number(name) is not None
+                and not (applied is not None and applied.has_device(offset, control.tenant, name))
+            ]
+            for name, events in history.of_devices(control.tenant, named, offset):
                 correction = correct(events, name, tenant, state.partition, offset)
                 output.counts[control.tenant].update(correction.counts)
                 output.corrections.append(correction)

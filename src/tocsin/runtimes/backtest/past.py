@@ -10,6 +10,7 @@ from tocsin.events import I64, Strings, concat_events
 from tocsin.interning import Interner
 from tocsin.processing.batching import Events
 from tocsin.processing.judging import Judged
+from tocsin.processing.processor import History
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class _Index:
     first: I64
 
 
-class Past:
+class Past(History):
     """All events of one partition in memory, in the order of the log. About 60 bytes a reading."""
 
     def __init__(self) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
 from tocsin.events import I64, EventBatch, Strings, concat_events
-from tocsin.lake.abstract import Lake
+from tocsin.lake.abstract import Lake, Slice
 from tocsin.log.abstract import Log, RecordKind
 from tocsin.processing.batching import Events, joined
+from tocsin.processing.processor import History
 from tocsin.sharding import partition_of, shard_of
 
 _Stretch = tuple[str, int, int, int]
 """Tenant, partition, and the offsets between which it lies."""
 
 
-class DeviceHistory:
+class DeviceHistory(History):
     """Reads a device's events in the order of the log; every acknowledged one is found.
 
     The newest stretch of the log that is not yet in the lake is decoded once and kept, since corrections
@@ -30,6 +33,24 @@ class DeviceHistory:
     def __call__(self, tenant: str, device: str, before_offset: int) -> Events:
         return self.between(tenant, device, before_offset, None, None)
 
+    def of_devices(
+        self, tenant: str, devices: Sequence[str], before_offset: int
+    ) -> Iterator[tuple[str, Events]]:
+        """One query of the lake for as many as fit; all devices are of one partition."""
+        if not devices:
+            return
+        partition = partition_of(shard_of(tenant, devices[0]), self._log.partitions)
+        in_lake = min(self._lake.positions().get(partition, 0), before_offset)
+        tail = self._tail_events(tenant, partition, in_lake, before_offset)
+        asked = self._lake.events_of_devices(tenant, devices, partition=partition, before_offset=in_lake)
+        for device, found in asked:
+            parts = _stored(tenant, found)
+            for events in tail:
+                rows = _rows_of(events.batch, device)
+                if len(rows):
+                    parts.append(Events(tenant, events.offsets[rows], events.batch.take(rows)))
+            yield device, _together(tenant, parts)
+
     def between(
         self, tenant: str, device: str, before_offset: int, from_ms: int | None, to_ms: int | None
     ) -> Events:
@@ -39,7 +60,7 @@ class DeviceHistory:
         found = self._lake.device_events(
             tenant, device, partition=partition, before_offset=in_lake, from_ms=from_ms, to_ms=to_ms
         )
-        parts = [Events(tenant, np.asarray(found.offsets, np.int64), found.batch)] if found.offsets else []
+        parts = _stored(tenant, found)
         for events in self._tail_events(tenant, partition, in_lake, before_offset):
             rows = _rows_of(events.batch, device)
             if from_ms is not None:
@@ -75,6 +96,11 @@ class DeviceHistory:
                 found.append(joined(tenant, own))
             start = records[-1].next_offset
         return found
+
+
+def _stored(tenant: str, found: Slice) -> list[Events]:
+    """What the lake gave, if anything."""
+    return [Events(tenant, np.asarray(found.offsets, np.int64), found.batch)] if found.offsets else []
 
 
 def _rows_of(batch: EventBatch, device: str) -> I64:

@@ -14,7 +14,7 @@ from tocsin.runtimes.embedded.worker import Worker
 
 _log = get_logger("decisions")
 
-DEVICES_PER_RECORD: Final = 20
+DEVICES_PER_RECORD: Final = 100
 DEVICES_PER_ROUND: Final = 500
 
 

@@ -15,7 +15,7 @@ from tocsin.control import Control, Settings, SettingsChanged
 from tocsin.errors import InvalidInputError
 from tocsin.events import EventBatch
 from tocsin.processing.batching import Events
-from tocsin.processing.processor import process
+from tocsin.processing.processor import History, process
 from tocsin.processing.state import PartitionState
 from tocsin.processing.zones import ZoneTable
 
@@ -67,7 +67,7 @@ def test_a_device_abroad_has_its_own_hours() -> None:
     orders: list[list[EventBatch | Control]] = [[change, events_of(rows)], [events_of(rows), change]]
     for contents in orders:
         state = PartitionState(0)
-        process(log_of(contents), state, _never)
+        process(log_of(contents), state, _NoHistory())
         timeline = state.tenants["t"].timeline
         found = {
             name: timeline.zone[-1, state.tenants["t"].device_number(name)]
@@ -80,8 +80,11 @@ def test_a_device_abroad_has_its_own_hours() -> None:
         ]
 
 
-def _never(*_: object) -> Events:
-    raise AssertionError("nothing is corrected here")
+class _NoHistory(History):
+    """Nothing is corrected here."""
+
+    def __call__(self, tenant: str, device: str, before_offset: int) -> Events:
+        raise AssertionError(f"{tenant}/{device} was asked for")
 
 
 def test_a_name_that_is_none_is_refused() -> None:

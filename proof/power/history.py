@@ -42,11 +42,16 @@ class History:
     partitions: int
 
     def parts_of(self, name: tuple[str, str]) -> list[Place]:
-        """Partition and end of each record that the answer stands for."""
+        """Partition and end of each record that the answer stands for.
+
+        An answer keeps offsets without partitions, so records are told apart by arrival and by whose devices
+        they are about: two producers' first bodies may come in the same millisecond.
+        """
         answer, parts, partition = self.answers[name], [], 0
+        devices = f"{name[0]}-".encode()
         for offset in answer.offsets:  # parts are in the order of their partitions
             while (record := self.records.get((partition, offset))) is None or (
-                record.arrival_ms != answer.arrival_ms
+                record.arrival_ms != answer.arrival_ms or devices not in record.payload
             ):
                 partition += 1
             parts.append((partition, record.next_offset))

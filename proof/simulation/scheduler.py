@@ -7,7 +7,9 @@ somebody waits. So an hour of a system that is mostly idle takes as long as what
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from heapq import heappop, heappush
 from typing import Final
 
@@ -20,6 +22,22 @@ THROWS_MAX: Final = 100
 
 class Crash(BaseException):
     """The process this thread belongs to is no more. Nothing but unwinding may follow."""
+
+
+@contextmanager
+def _unheard_crashes() -> Iterator[None]:
+    """A generator that a dead thread leaves behind meets a Crash when it is closed, which nobody can hear."""
+    told = sys.unraisablehook
+
+    def tell(unraisable: sys.UnraisableHookArgs) -> None:
+        if not isinstance(unraisable.exc_value, Crash):
+            told(unraisable)
+
+    sys.unraisablehook = tell
+    try:
+        yield
+    finally:
+        sys.unraisablehook = told
 
 
 class Stuck(Exception):  # noqa: N818 - a finding
@@ -125,18 +143,20 @@ class Scheduler:
 
     def run(self, until: Callable[[], bool]) -> None:
         """Let threads run until `until` says so, asked whenever one gives way; Stuck if nobody can."""
-        while not until():
-            while self._doomed:
-                self._unwind(self._doomed.pop())
-            if self._ready:
-                self._switch_to(self._pick())
-            elif not self._pass_time():
-                raise Stuck("everybody waits for ever")
+        with _unheard_crashes():
+            while not until():
+                while self._doomed:
+                    self._unwind(self._doomed.pop())
+                if self._ready:
+                    self._switch_to(self._pick())
+                elif not self._pass_time():
+                    raise Stuck("everybody waits for ever")
 
     def drop(self, process: Process) -> None:
         """Unwind what is left of a process, at the end of a simulation."""
         process.dead = process.dead or "end"
-        self._unwind(process)
+        with _unheard_crashes():
+            self._unwind(process)
 
     def forget(self) -> None:
         """Let go of all threads; nothing runs any more."""

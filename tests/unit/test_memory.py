@@ -31,6 +31,7 @@ _HUGE_PAGES = """
 import ctypes
 from tocsin.memory import be_thrifty
 
+ctypes.CDLL(None).prctl(41, 0, 0, 0, 0)  # PR_SET_THP_DISABLE: inherited where whoever starts this is thrifty
 asked = ctypes.CDLL(None).prctl(42, 0, 0, 0, 0)  # PR_GET_THP_DISABLE
 be_thrifty()
 print(asked, ctypes.CDLL(None).prctl(42, 0, 0, 0, 0))

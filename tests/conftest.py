@@ -3,11 +3,15 @@
 Numba's cache notices a change of the file a kernel stands in, not of a file that the kernel calls into.
 A CI run tries the same examples each time, so that it judges the commit; developers' runs try new ones. While
 a bug is planted that a test fails is all there is to know, so nothing is made smaller.
+
+A machine may lack what a test needs (Linux, the right to mount), and the test is skipped there. In CI
+nothing may be lacking, so a test that is skipped has failed.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -34,3 +38,14 @@ def pytest_configure(config: pytest.Config) -> None:
         for kernel in SOURCES.rglob("*.nb[ci]"):
             kernel.unlink(missing_ok=True)
         config.cache.set("tocsin/sources", digest)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skip is a failure."""
+    report = yield
+    if os.environ.get("CI") and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome, report.longrepr = "failed", f"{item.nodeid} was skipped in CI: {report.longrepr}"
+    return report

@@ -20,11 +20,12 @@ from proof.simulation.settings import config_of, pace_of
 from proof.simulation.trace import Trace
 
 BOOTS_MAX: Final = 90
+LIVES_MAX: Final = 100
 COLLECT_EVERY: Final = 6
 
 
 class HopelessError(Exception):
-    """The system does not start, and no fault explains it; that is noted already."""
+    """The system does not start or stay, and no fault explains it; that is noted already."""
 
 
 class Lives:
@@ -92,7 +93,13 @@ class Lives:
         return bool(done)
 
     def boot(self) -> None:
-        """Start a process; again and again while the disk or a crash keeps it from that."""
+        """Start a process; again and again while the disk or a crash keeps it from that.
+
+        The ten of an eventful hour are all that faults explain; one that dies again and again is a finding.
+        """
+        if self._count > LIVES_MAX:
+            self.findings.add("boot", f"started {self._count} times, and died each time")
+            raise HopelessError
         for _ in range(BOOTS_MAX):
             if self._boot_once():
                 return

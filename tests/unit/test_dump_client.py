@@ -28,6 +28,8 @@ from tocsin.client import (
     UnavailableError,
     find_dumps,
 )
+from tocsin.client.retrying import Patience
+from tocsin.clock import ManualClock
 from tocsin.errors import ConflictError, InvalidInputError
 
 QUICK = Backoff(first_s=0.001, longest_s=0.01, give_up_s=5.0)
@@ -220,6 +222,40 @@ def test_a_server_that_stays_busy_is_given_up(server: Server, tmp_path: Path) ->
     destination = Destination(url=server.url, token="secret")
     with pytest.raises(UnavailableError, match="503"):
         DumpSender(destination, backoff=quick).send(make(tmp_path, fleet(devices=1)))
+
+
+def test_the_time_of_tries_counts_and_that_of_taking_bytes_does_not() -> None:
+    """A server that answers nothing costs a timeout each time; a large body may rightly take long."""
+    clock = ManualClock()
+    backoff = Backoff(first_s=0, longest_s=0, give_up_s=100)
+    patience = Patience("http://x", backoff, random.Random(1), clock)
+    for _ in range(3):
+        patience.move()
+        clock.sleep(3600)  # while its bytes are taken
+        patience.move()
+        clock.sleep(30)  # without an answer
+        assert patience.pause_s("no answer", 0) == 0
+        clock.sleep(50)  # between tries: what of it is a pause is counted as such
+    patience.move()
+    clock.sleep(30)
+    with pytest.raises(UnavailableError, match="after 4 tries: no answer"):
+        patience.pause_s("no answer", 0)
+
+
+def test_a_server_that_is_slow_to_fail_is_given_up(server: Server, tmp_path: Path) -> None:
+    """Each of its answers takes a second here, the pauses take nothing."""
+
+    class Ticking(ManualClock):
+        def monotonic_s(self) -> float:
+            self.sleep(1)
+            return super().monotonic_s()
+
+    server.failures = [503] * 1000
+    backoff = Backoff(first_s=0, longest_s=0, give_up_s=5)
+    with pytest.raises(UnavailableError, match="after 6 tries"):
+        DumpSender(Destination(url=server.url, token="secret"), backoff=backoff, clock=Ticking()).send(
+            make(tmp_path, {("a", 1): b"x"})
+        )
 
 
 def test_what_the_device_runs_is_sent_along(server: Server, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import queue
 import random
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from typing import Any, Final
 
 import httpx
 
-from tocsin.client.destination import Backoff, Destination, RefusedError, UnavailableError
+from tocsin.client.destination import Backoff, Destination, RefusedError
 from tocsin.client.journal import Journal
-from tocsin.client.retrying import TRY_AGAIN, refusal_of, retry_after_s
+from tocsin.client.retrying import TRY_AGAIN, Patience, object_of, refusal_of, retry_after_s
 from tocsin.clock import Clock
 from tocsin.events import EventBatch
 from tocsin.ndjson import CONTENT_TYPE, encode_ndjson
@@ -147,8 +146,9 @@ class Connection:
 
     def _post(self, http: httpx.Client, sequence: int, body: bytes) -> dict[str, Any] | None:
         """The server's answer to a body, tried until it has one; None when sending was stopped."""
-        tries, began_s = 0, self._clock.monotonic_s()
+        patience = Patience(self._destination.url, self._backoff, self._rng, self._clock)
         while not self._stop.is_set():
+            patience.move()
             try:
                 response = http.post(EVENTS_PATH, content=body, headers={SEQUENCE_HEADER: str(sequence)})
                 wait_s = retry_after_s(response)
@@ -159,12 +159,8 @@ class Connection:
                     return _answer(response)
             except httpx.TransportError as error:
                 wait_s, reason = 0.0, str(error) or type(error).__name__
-            tries += 1
+            pause_s = patience.pause_s(reason, wait_s)
             self.sent.retries += 1
-            pause_s = self._backoff.pause_s(tries, wait_s, self._rng)
-            # the tries count too: a server that takes requests and answers none costs a timeout each
-            if self._clock.monotonic_s() - began_s + pause_s > self._backoff.give_up_s:
-                raise UnavailableError(f"gave up on {self._destination.url} after {tries} tries: {reason}")
             self._on_retry(reason)
             self._stop.wait(pause_s)
         return None
@@ -178,9 +174,6 @@ class Connection:
 
 
 def _http_client(destination: Destination, producer: str) -> httpx.Client:
-    context = ssl.create_default_context()
-    if destination.ca_file is not None:
-        context.load_verify_locations(destination.ca_file)
     headers = {
         "Authorization": f"Bearer {destination.token}",
         "Content-Type": CONTENT_TYPE,
@@ -189,17 +182,15 @@ def _http_client(destination: Destination, producer: str) -> httpx.Client:
     if destination.compress:
         headers["Content-Encoding"] = "gzip"
     return httpx.Client(
-        base_url=destination.url, headers=headers, timeout=destination.timeout_s, verify=context
+        base_url=destination.url,
+        headers=headers,
+        timeout=destination.timeout_s,
+        verify=destination.tls_context(),
     )
 
 
 def _answer(response: httpx.Response) -> dict[str, Any]:
-    try:
-        answer = response.json()
-    except ValueError:
-        answer = {}
-    if not isinstance(answer, dict):
-        answer = {}
+    answer = object_of(response)
     if response.is_success or (response.status_code == 400 and "rejected" in answer):
         return answer
     code, detail = refusal_of(response)

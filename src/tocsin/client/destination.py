@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -41,6 +42,13 @@ class Destination:
         require_address(self.url)
         require_token(self.token)
 
+    def tls_context(self) -> ssl.SSLContext:
+        """What is trusted: the system's certificates and those of `ca_file`."""
+        context = ssl.create_default_context()
+        if self.ca_file is not None:
+            context.load_verify_locations(self.ca_file)
+        return context
+
 
 def require_address(url: str) -> None:
     """InvalidInputError if this is no address of a server."""
@@ -69,7 +77,8 @@ def require_token(token: str) -> None:
 class Backoff:
     """Pauses between tries: drawn from 0 to a bound that doubles, never less than the server's Retry-After.
 
-    A body that was tried for `give_up_s`, tries and pauses together, ends the sending with UnavailableError.
+    A body that was tried in vain for `give_up_s`, tries and pauses together, ends the sending with
+    UnavailableError; the time in which the server took bytes is not in vain.
     """
 
     first_s: float = 0.1

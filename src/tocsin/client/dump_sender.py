@@ -6,7 +6,6 @@ import base64
 import hashlib
 import queue
 import random
-import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -18,10 +17,11 @@ from urllib.parse import quote
 import httpx
 
 from tocsin.client.connection import Fate
-from tocsin.client.destination import Backoff, Destination, RefusedError, UnavailableError
+from tocsin.client.destination import Backoff, Destination, RefusedError
 from tocsin.client.dump_folder import DumpFile
 from tocsin.client.dump_journal import DumpJournal
-from tocsin.client.retrying import TRY_AGAIN, refusal_of, retry_after_s
+from tocsin.client.retrying import TRY_AGAIN, Patience, refusal_of, retry_after_s
+from tocsin.clock import Clock, SystemClock
 from tocsin.errors import InvalidInputError
 
 _PIECE_BYTES: Final = 1 << 20
@@ -51,6 +51,7 @@ class DumpSender:
         on_decided: Callable[[DumpFile, str, str], None] = lambda *_: None,
         on_retry: Callable[[str], None] = lambda _: None,
         rng: random.Random | None = None,
+        clock: Clock | None = None,
     ) -> None:
         if not 1 <= connections <= 256:
             raise InvalidInputError("connections must be 1 to 256", field="connections")
@@ -62,6 +63,7 @@ class DumpSender:
         self._on_decided = on_decided
         self._on_retry = on_retry
         self._rng = rng or random.Random()
+        self._clock = clock or SystemClock()
         self._fate = Fate()
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -103,37 +105,38 @@ class DumpSender:
             self._fate.fail(error)
 
     def _deliver(self, http: httpx.Client, dump: DumpFile) -> None:
-        tries, waited_s = 0, 0.0
+        patience = Patience(self._destination.url, self._backoff, self._rng, self._clock)
         while not self._fate.stop.is_set():
             digest, size = _hash(dump.path)  # again after a failure: the file may have changed meanwhile
             sent = (self._destination.url, dump.device, dump.sequence, digest.hex())
             if self._journal is not None and self._journal.has(sent):
                 return self._count(dump, "skipped", "", 0)
-            wait_s, reason, decided = self._try(http, dump, digest, size)
+            wait_s, reason, decided = self._try(http, dump, digest, size, patience)
             if decided:
                 if self._journal is not None:
                     self._journal.add(sent)
                 return self._count(dump, decided, reason, size)
-            tries += 1
-            pause_s = self._backoff.pause_s(tries, wait_s, self._rng)
-            waited_s += pause_s
-            if waited_s > self._backoff.give_up_s:
-                raise UnavailableError(f"gave up on {self._destination.url} after {tries} tries: {reason}")
+            pause_s = patience.pause_s(reason, wait_s)
             with self._lock:
                 self._counts["retries"] += 1
             self._on_retry(reason)
             self._fate.stop.wait(pause_s)
         return None
 
-    def _try(self, http: httpx.Client, dump: DumpFile, digest: bytes, size: int) -> tuple[float, str, str]:
+    def _try(
+        self, http: httpx.Client, dump: DumpFile, digest: bytes, size: int, patience: Patience
+    ) -> tuple[float, str, str]:
         """Seconds to wait, the reason, and the outcome if there is one; RefusedError for what stays wrong."""
         headers = {
             "Content-Digest": f"sha-256=:{base64.b64encode(digest).decode()}:",
             "Content-Length": str(size),
         }
+        patience.move()
         path = f"/v1/devices/{quote(dump.device, safe='')}/dumps/{dump.sequence}"
         try:
-            response = http.put(path, content=self._pieces(dump.path), headers=headers, params=self._query)
+            response = http.put(
+                path, content=self._pieces(dump.path, patience), headers=headers, params=self._query
+            )
         except httpx.TransportError as error:
             return 0.0, str(error) or type(error).__name__, ""
         status = response.status_code
@@ -148,12 +151,13 @@ class DumpSender:
             return 0.0, f"{code}: {detail}", "quarantined"
         raise RefusedError(f"the server refuses {dump.path} with {status} {code}: {detail}")
 
-    def _pieces(self, path: Path) -> Iterator[bytes]:
+    def _pieces(self, path: Path, patience: Patience) -> Iterator[bytes]:
         with path.open("rb", buffering=0) as file:
             while piece := file.read(_PIECE_BYTES):
                 if self._fate.stop.is_set():
                     raise httpx.WriteError("stopped")
                 yield piece
+                patience.move()
 
     def _count(self, dump: DumpFile, outcome: str, reason: str, size: int) -> None:
         with self._lock:
@@ -162,9 +166,6 @@ class DumpSender:
         self._on_decided(dump, outcome, reason)
 
     def _client(self) -> httpx.Client:
-        context = ssl.create_default_context()
-        if self._destination.ca_file is not None:
-            context.load_verify_locations(self._destination.ca_file)
         return httpx.Client(
             base_url=self._destination.url,
             headers={
@@ -173,7 +174,7 @@ class DumpSender:
             },
             timeout=httpx.Timeout(self._destination.timeout_s, read=_ANSWER_S),
             limits=httpx.Limits(max_connections=self._connections),
-            verify=context,
+            verify=self._destination.tls_context(),
         )
 
 

@@ -1,10 +1,14 @@
-"""Which answers are worth another try, and how long a server asks to wait."""
+"""Which answers are worth another try, how long to wait before it, and when to give up."""
 
 from __future__ import annotations
 
-from typing import Final
+import random
+from typing import Any, Final
 
 import httpx
+
+from tocsin.client.destination import Backoff, UnavailableError
+from tocsin.clock import Clock
 
 TRY_AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504, 507})
 _RETRY_AFTER_S_MAX: Final = 300.0
@@ -16,12 +20,46 @@ def retry_after_s(response: httpx.Response) -> float:
     return min(float(text), _RETRY_AFTER_S_MAX) if text.isdigit() else 0.0
 
 
-def refusal_of(response: httpx.Response) -> tuple[str, str]:
-    """Code and detail of a problem, or what the status says by itself."""
+def object_of(response: httpx.Response) -> dict[str, Any]:
+    """The JSON object that was answered; empty if it was none."""
     try:
         answer = response.json()
     except ValueError:
-        answer = {}
-    if not isinstance(answer, dict):
-        answer = {}
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def refusal_of(response: httpx.Response) -> tuple[str, str]:
+    """Code and detail of a problem, or what the status says by itself."""
+    answer = object_of(response)
     return str(answer.get("code", "refused")), str(answer.get("detail", response.reason_phrase))
+
+
+class Patience:
+    """Counts how long one request has been tried in vain.
+
+    Pauses count and so do the tries, since a server that takes requests and answers none costs a timeout
+    each; but not the time in which it took bytes, which may rightly be an hour for a large body.
+    """
+
+    def __init__(self, url: str, backoff: Backoff, rng: random.Random, clock: Clock) -> None:
+        self._url = url
+        self._backoff = backoff
+        self._rng = rng
+        self._clock = clock
+        self._moved_s = clock.monotonic_s()
+        self._vain_s = 0.0
+        self.tries = 0
+
+    def move(self) -> None:
+        """A try begins, or the server has taken some bytes."""
+        self._moved_s = self._clock.monotonic_s()
+
+    def pause_s(self, reason: str, retry_after_s: float) -> float:
+        """How long to wait after a try that failed; UnavailableError once that would be too long."""
+        self.tries += 1
+        pause_s = self._backoff.pause_s(self.tries, retry_after_s, self._rng)
+        self._vain_s += self._clock.monotonic_s() - self._moved_s + pause_s
+        if self._vain_s > self._backoff.give_up_s:
+            raise UnavailableError(f"gave up on {self._url} after {self.tries} tries: {reason}")
+        return pause_s

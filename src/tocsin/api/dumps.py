@@ -22,6 +22,7 @@ from tocsin.api.problems import problem_response
 from tocsin.blobs.abstract import Blob
 from tocsin.control import DumpOutcome
 from tocsin.errors import InvalidInputError, UnsupportedMediaError
+from tocsin.services.dump_claims import Kept
 from tocsin.services.dumps import SEQUENCE_MAX, Announced
 
 router = APIRouter(tags=["dumps"])
@@ -106,14 +107,7 @@ async def send_dump(
         return problem_response(_STATUS[kept.outcome], kept.code, kept.detail, headers=headers)
     response.status_code = 200 if receipt.repeated else 201
     response.headers.update(headers)
-    return DumpView(
-        device=device,
-        sequence=sequence,
-        sha256=kept.sha256,
-        size_bytes=kept.size_bytes,
-        members=kept.members,
-        unpacked_bytes=kept.unpacked_bytes,
-    )
+    return DumpView(device=device, sequence=sequence, **_facts(kept))
 
 
 class DumpState(DumpView):
@@ -139,13 +133,10 @@ def read_dump(services: ServicesOf, principal: PrincipalOf, device: Name, sequen
     return DumpState(
         device=device,
         sequence=sequence,
-        sha256=kept.sha256,
-        size_bytes=kept.size_bytes,
-        members=kept.members,
-        unpacked_bytes=kept.unpacked_bytes,
         outcome=kept.outcome.value,
         code=kept.code,
         detail=kept.detail,
+        **_facts(kept),
     )
 
 
@@ -179,6 +170,16 @@ def download_dump(
         "Content-Digest": f"sha-256=:{encoded}:",
     }
     return StreamingResponse(_pieces_of(blob), media_type="application/octet-stream", headers=headers)
+
+
+def _facts(kept: Kept) -> dict[str, Any]:
+    """What is known of the archive itself."""
+    return {
+        "sha256": kept.sha256,
+        "size_bytes": kept.size_bytes,
+        "members": kept.members,
+        "unpacked_bytes": kept.unpacked_bytes,
+    }
 
 
 def _pieces_of(blob: Blob) -> Iterator[bytes]:

@@ -324,17 +324,24 @@ def _of_turn(turn: Any, slot: Slot, state: TenantState, version: str, seen: Seen
         started_ms=facts.started_ms,
         opened_ms=int(run["opened_ms"]),
         end_ms=int(turn["at_ms"]) if closed else None,
-        last_abnormal_ms=facts.last_abnormal_ms,
-        peak_ms=facts.peak_ms,
-        readings=facts.readings,
-        value=facts.value,
-        expected=facts.expected,
-        lower=facts.lower,
-        upper=facts.upper,
-        score=facts.score,
-        explanation=sentence_of(slot.detector, facts),
+        **told_of(slot.detector, facts),
         evidence=_evidence_of_turn(turn, slot, state, key.parameter, seen),
     )
+
+
+def told_of(detector: SeriesDetector, facts: EpisodeFacts) -> dict[str, Any]:
+    """The fields of an episode that grow with its run."""
+    return {
+        "last_abnormal_ms": facts.last_abnormal_ms,
+        "peak_ms": facts.peak_ms,
+        "readings": facts.readings,
+        "value": facts.value,
+        "expected": facts.expected,
+        "lower": facts.lower,
+        "upper": facts.upper,
+        "score": facts.score,
+        "explanation": _sentence(detector, facts),
+    }
 
 
 def facts_of(run: Any, parameter: str, reason: str, settings: Settings) -> EpisodeFacts:
@@ -357,7 +364,7 @@ def facts_of(run: Any, parameter: str, reason: str, settings: Settings) -> Episo
     )
 
 
-def sentence_of(detector: SeriesDetector, facts: EpisodeFacts) -> str:
+def _sentence(detector: SeriesDetector, facts: EpisodeFacts) -> str:
     """Why and for how long, in one sentence."""
     return f"{detector.explain(facts)}; abnormal for {duration(facts.last_abnormal_ms - facts.started_ms)}"
 

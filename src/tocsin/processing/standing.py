@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tocsin.model import Episode
-from tocsin.processing.episodes import NOTICE_STATE, facts_of, sentence_of
+from tocsin.processing.episodes import NOTICE_STATE, facts_of, told_of
 from tocsin.processing.rows import OPEN
 from tocsin.processing.state import Known, TenantState
 from tocsin.processing.wording import notice_sentence
@@ -46,19 +46,7 @@ def _run(episode: Episode, state: TenantState, device: int, known: Known) -> Epi
     settings = state.timeline.settings[state.timeline.version_at(device, int(run["peak_ms"]))]
     reason = slot.detector.info.reasons[int(run["reason"])]
     facts = facts_of(run, episode.parameter, reason, settings)
-    return msgspec.structs.replace(
-        episode,
-        reason=reason,
-        last_abnormal_ms=facts.last_abnormal_ms,
-        peak_ms=facts.peak_ms,
-        readings=facts.readings,
-        value=facts.value,
-        expected=facts.expected,
-        lower=facts.lower,
-        upper=facts.upper,
-        score=facts.score,
-        explanation=sentence_of(slot.detector, facts),
-    )
+    return msgspec.structs.replace(episode, reason=reason, **told_of(slot.detector, facts))
 
 
 def _notice(episode: Episode, state: TenantState, device: int, before: bytes, now_ms: int) -> Episode:

@@ -8,13 +8,14 @@ import random
 import socket
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.listening_kit import Listening
 from tocsin.client import Backoff, Destination, EventSender, Journal, RefusedError, UnavailableError, send
 from tocsin.errors import ConflictError
 from tocsin.events import EventBatch
@@ -25,7 +26,7 @@ QUICK = Backoff(first_s=0.001, longest_s=0.01, give_up_s=5.0)
 MINUTE_MS = 60_000
 
 
-class Server:
+class Server(Listening):
     """A real HTTP server that keeps every body once by producer and sequence, and fails as told.
 
     `failures` is used up from the front, one a request: a status refuses, "cut" keeps the body and hangs
@@ -37,16 +38,7 @@ class Server:
         self.bodies: dict[tuple[str, int], bytes] = {}
         self.tokens: set[str] = set()
         self.requests = 0
-        self.lock = threading.Lock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-
-    def close(self) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
+        super().__init__()
 
     def events(self) -> list[dict[str, Any]]:
         """Every event that was kept, by producer and sequence."""
@@ -67,7 +59,7 @@ class Server:
             accepted = len(body.splitlines())
             return None if failure == "cut" else (200, {"accepted": accepted, "rejected": 0, "repeated": 0})
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def handler(self) -> type[BaseHTTPRequestHandler]:
         server = self
 
         class Handler(BaseHTTPRequestHandler):

@@ -6,9 +6,8 @@ import hashlib
 import json
 import random
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.dump_kit import content_digest
+from tests.listening_kit import Listening
 from tocsin.client import (
     Backoff,
     Destination,
@@ -35,7 +35,7 @@ from tocsin.errors import ConflictError, InvalidInputError
 QUICK = Backoff(first_s=0.001, longest_s=0.01, give_up_s=5.0)
 
 
-class Server:
+class Server(Listening):
     """A real HTTP server that keeps the first body of each dump, and fails as told.
 
     `failures` is used up from the front, one a request: a status refuses, "late" keeps the body and hangs
@@ -48,16 +48,7 @@ class Server:
         self.order: list[tuple[str, int]] = []
         self.queries: set[str] = set()
         self.requests = 0
-        self.lock = threading.Lock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-
-    def close(self) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
+        super().__init__()
 
     def next_failure(self) -> int | str | None:
         with self.lock:
@@ -82,7 +73,7 @@ class Server:
             same = self.dumps[key] == body
             return (200, {}) if same else (409, {"code": "dump_conflict", "detail": "another came before"})
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def handler(self) -> type[BaseHTTPRequestHandler]:
         server = self
 
         class Handler(BaseHTTPRequestHandler):

@@ -7,11 +7,12 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
 
 from proof.shim.event import Event, read_trace
-from proof.subject.client import Client, Sending
+from proof.subject.client import Client, GivenUpError, Sending
 from proof.subject.promise import Notary, Promise
 from proof.subject.server import RecordedServer
 from proof.subject.traffic import bodies
@@ -19,6 +20,7 @@ from proof.subject.traffic import bodies
 DATA: Final = "var/data"
 """Where the data folder lies below the recorded one; its parents are Tocsin's to make durable too."""
 
+_ENDING_S: Final = 10.0
 PRODUCERS: Final = ("north", "south")
 
 
@@ -74,17 +76,12 @@ def record(
             server.check_alive()
             time.sleep(0.05)
         sending.join()
-        digest = _digest(server)
+        digest = server.digest(60)
         server.stop()
+    except (GivenUpError, OSError, HTTPException, RuntimeError):
+        server.check_alive(_ENDING_S)  # whatever was asked of it then: that it ended is what there is to know
+        raise
     finally:
         server.kill()
         notary.close()
     return Recording(read_trace(server.trace), digest, server.key)
-
-
-def _digest(server: RecordedServer) -> dict[str, Any]:
-    try:
-        return server.digest(60)
-    except OSError:
-        server.check_alive()
-        raise

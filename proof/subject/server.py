@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -64,8 +65,11 @@ class RecordedServer(Server):
         assert self._process is not None
         return self._process.wait(timeout_s)
 
-    def check_alive(self) -> None:
-        """EndedError if it runs no more."""
+    def check_alive(self, grace_s: float = 0.0) -> None:
+        """EndedError if it runs no more, or ends within `grace_s`: a failing one hangs up before it goes."""
+        until_s = time.monotonic() + grace_s
+        while self.alive() and time.monotonic() < until_s:
+            time.sleep(0.05)
         if not self.alive():
             said = self.log.read_text(errors="replace")[-_TOLD_CHARACTERS:]
             raise EndedError(f"the server ended by itself:\n{said}")

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from proof.power.campaign import campaign
+from proof.power.recording import record
 from proof.shim.building import built
 from proof.shim.event import Kind, read_trace
 from proof.subject.planting import PLANTS
+from proof.subject.server import EndedError
 
 pytestmark = [pytest.mark.services, pytest.mark.long]
 
@@ -47,6 +49,12 @@ def test_no_power_cut_loses_doubles_or_breaks_anything() -> None:
 def test_a_missing_protection_is_noticed(name: str) -> None:
     """With it taken away, some state loses, doubles or breaks something."""
     assert campaign(600, SEED, plant=name, runs_max=6).words
+
+
+def test_a_server_that_ends_before_it_is_ready_is_told_apart_from_a_broken_tool(tmp_path: Path) -> None:
+    """A campaign counts it among what it found."""
+    with pytest.raises(EndedError, match="TOCSIN_HTTP__PORT"):
+        record(tmp_path, SEED, settings={"TOCSIN_HTTP__PORT": "none"})
 
 
 def test_the_recorder_sees_every_call_that_the_kernel_sees(tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ class Application:
         chores = [Chore("last-used", MINUTE_S, self.access.write_last_used)]
         if self.lake_chores is not None:
             chores += [
-                Chore("memory", MEMORY_S, Returning(self.clock)),  # most of what is freed was the lake's
+                Chore("memory", MEMORY_S, Returning(self.clock, pa.default_memory_pool().release_unused)),
                 Chore("lake-episodes", MINUTE_S, self.lake_chores.take_in),
                 Chore("lake-scores", MINUTE_S, self.lake_chores.take_in_scores),
                 Chore("lake-dead-letters", MINUTE_S, partial(self._take_in_dead_letters, self.lake_chores)),

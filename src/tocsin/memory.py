@@ -10,6 +10,7 @@ import ctypes
 import math
 import mmap
 import time
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
@@ -81,10 +82,12 @@ class Returning:
     """Gives back what bursts have left, when called now and then. Not thread-safe.
 
     A busy process soon needs again what it has freed, and would pay for it anew, so it may keep more.
+    `release` is for what libraries with allocators of their own keep; called while the process rests.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, release: Callable[[], None] = lambda: None) -> None:
         self._clock: Final = clock
+        self._release: Final = release
         self._looked_s = clock.monotonic_s()
         self._used_s = time.process_time()
 
@@ -96,3 +99,5 @@ class Returning:
         libc = _libc()
         if libc is not None and free_bytes() > (BUSY_FREE_BYTES_MAX if busy else IDLE_FREE_BYTES_MAX):
             libc.malloc_trim(0)
+        if not busy:
+            self._release()

@@ -178,9 +178,8 @@ def _joined(applications: tuple[str, ...], parts: list[HourColumns]) -> HourColu
     )
 
 
-def hour_table(feed: Feed, hours: HourColumns, rows: I64 | None, revision: int) -> pa.Table:
-    """Rows of the files of `hours`; `rows` None = all."""
-    chosen = np.arange(len(hours.count)) if rows is None else rows
+def hour_table(feed: Feed, hours: HourColumns, chosen: I64 | slice, revision: int) -> pa.Table:
+    """The chosen rows as those of the files of `hours`."""
     devices = arrow_strings(feed.devices)
     arrays = {
         "application": arrow_names(hours.application_of[chosen], hours.application),
@@ -192,7 +191,7 @@ def hour_table(feed: Feed, hours: HourColumns, rows: I64 | None, revision: int) 
         "m2": pa.array(hours.m2[chosen]),
         "min": pa.array(hours.min[chosen]),
         "max": pa.array(hours.max[chosen]),
-        "revision": pa.array(np.full(len(chosen), revision, np.int32)),
+        "revision": pa.array(np.full(len(hours.count[chosen]), revision, np.int32)),
     }
     schema = pa.schema([pa.field(name, array.type, nullable=False) for name, array in arrays.items()])
     return pa.Table.from_arrays(list(arrays.values()), schema=schema)

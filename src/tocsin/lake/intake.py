@@ -13,9 +13,9 @@ from tocsin.control import decode_control
 from tocsin.lake.columns import EventColumns, arrow_times
 from tocsin.lake.event_files import EventFiles
 from tocsin.lake.feed import Feed
-from tocsin.lake.files import FRESH, LakeFile, write_file
-from tocsin.lake.grouping import group_rows
-from tocsin.lake.hours import HourSums, hour_partition, hour_table
+from tocsin.lake.files import FRESH, FileWriter, LakeFile, write_file
+from tocsin.lake.grouping import Group, group_rows
+from tocsin.lake.hours import HourColumns, HourSums, hour_partition, hour_table
 from tocsin.lake.schemas import CONTROL, EVENTS, HOURS
 from tocsin.lake.store import WRITER_PREFIX, Change, LakeStore
 from tocsin.log.abstract import Record, RecordKind
@@ -76,18 +76,19 @@ class HourFiles:
         self._sums.add(block)
 
     def finish(self) -> list[LakeFile]:
-        """Write the files."""
+        """Write the files, row group by row group."""
         hours = self._sums.result()
-        return [
-            write_file(
-                self._folder,
-                HOURS,
-                hour_partition(self._feed.tenant, group.key),
-                hour_table(self._feed, hours, group.rows, self._revision),
-                FRESH,
-            )
-            for group in group_rows(hours.month)
-        ]
+        return [self._write(hours, group) for group in group_rows(hours.month)]
+
+    def _write(self, hours: HourColumns, group: Group) -> LakeFile:
+        partition = hour_partition(self._feed.tenant, group.key)
+        size = len(hours.month) if group.rows is None else len(group.rows)
+        with FileWriter(self._folder, HOURS, partition, FRESH) as writer:
+            for first in range(0, size, FRESH.row_group_rows):
+                part = slice(first, first + FRESH.row_group_rows)
+                rows = part if group.rows is None else group.rows[part]
+                writer.add(hour_table(self._feed, hours, rows, self._revision))
+            return writer.finish()
 
 
 def _control_files(store: LakeStore, records: Sequence[Record]) -> list[LakeFile]:

@@ -75,4 +75,4 @@ def _events(feed: Feed) -> pa.Table:
 
 
 def _hours(feed: Feed) -> pa.Table:
-    return decoded(hour_table(feed, aggregate_hours(feed), None, 0), HOURS.file_schema)
+    return decoded(hour_table(feed, aggregate_hours(feed), slice(None), 0), HOURS.file_schema)

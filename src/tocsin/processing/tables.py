@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tocsin.events import I32, I64, U8
+from tocsin.intrinsics import address_of, load_u64
 from tocsin.memory import zeroed
 
 _SMALL_BYTES_MAX = 1 << 20
-_PIECE_BYTES = 4096
+_PAGE_BYTES = 4096
 _SMALL_GROWTH = 8  # a small table grows by an eighth: there are many of them where there are many tenants
 
 
@@ -36,13 +37,16 @@ def grow(rows: npt.NDArray[Any], needed: int) -> npt.NDArray[Any]:
 
 @nb.njit(cache=True, nogil=True)
 def _move(source: U8, target: U8) -> None:
-    """Copy into zeroed memory, without writing zeroes there."""
-    for first in range(0, len(source), _PIECE_BYTES):
-        last = min(first + _PIECE_BYTES, len(source))
-        found = np.uint8(0)
-        for i in range(first, last):
-            found |= source[i]
-        if found != 0:
+    """Copy into zeroed memory, without writing pages of zeroes there."""
+    base = address_of(source)
+    for first in range(0, len(source), _PAGE_BYTES):
+        last = min(first + _PAGE_BYTES, len(source))
+        at = first
+        while at < last - 7 and load_u64(base + at) == nb.uint64(0):
+            at += 8
+        while at < last and source[at] == 0:
+            at += 1
+        if at < last:
             target[first:last] = source[first:last]
 
 

@@ -82,7 +82,7 @@ class Returning:
     """Gives back what bursts have left, when called now and then. Not thread-safe.
 
     A busy process soon needs again what it has freed, and would pay for it anew, so it may keep more.
-    `release` is for what libraries with allocators of their own keep; called while the process rests.
+    `release` is for what libraries with allocators of their own keep; called then too, and at rest.
     """
 
     def __init__(self, clock: Clock, release: Callable[[], None] = lambda: None) -> None:
@@ -97,7 +97,8 @@ class Returning:
         busy = used_s - self._used_s > _BUSY_SHARE * (now_s - self._looked_s)
         self._looked_s, self._used_s = now_s, used_s
         libc = _libc()
-        if libc is not None and free_bytes() > (BUSY_FREE_BYTES_MAX if busy else IDLE_FREE_BYTES_MAX):
+        full = free_bytes() > (BUSY_FREE_BYTES_MAX if busy else IDLE_FREE_BYTES_MAX)
+        if libc is not None and full:
             libc.malloc_trim(0)
-        if not busy:
+        if full or not busy:
             self._release()

@@ -7,6 +7,7 @@ on it.
 from __future__ import annotations
 
 import ctypes
+import gc
 import math
 import mmap
 import time
@@ -22,6 +23,8 @@ from tocsin.clock import Clock
 ARENAS_MAX: Final = 2
 IDLE_FREE_BYTES_MAX: Final = 64 << 20
 BUSY_FREE_BYTES_MAX: Final = 512 << 20
+WARM_UP_S: Final = 300.0
+_FULL: Final = 2  # the generation of a full collection
 _BUSY_SHARE: Final = 0.5  # of one core
 _M_ARENA_MAX: Final = -8
 _PR_SET_THP_DISABLE: Final = 41
@@ -59,6 +62,27 @@ def be_thrifty() -> None:
     if (libc := _libc()) is not None:
         libc.mallopt(_M_ARENA_MAX, ARENAS_MAX)
         libc.prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)
+
+
+def keep_collections_short(clock: Clock, warm_up_s: float = WARM_UP_S) -> None:
+    """Let Python's garbage collector pass over what a process has made to work with; once it has started.
+
+    A full collection looks at every object of every module and kernel while all threads stand still: 180 ms,
+    and what began it is whoever happened to make some dictionaries. Kernels are loaded as they are first
+    needed, so what full collections find in use during the warm-up is passed over as well. Such an object
+    that becomes garbage with a cycle is never freed; there is a bounded number of them.
+    """
+    gc.collect()
+    gc.freeze()
+    end_s = clock.monotonic_s() + warm_up_s
+
+    def freeze(phase: str, info: dict[str, int]) -> None:
+        if clock.monotonic_s() > end_s:
+            gc.callbacks.remove(freeze)
+        elif phase == "stop" and info["generation"] == _FULL:
+            gc.freeze()
+
+    gc.callbacks.append(freeze)
 
 
 def zeroed(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:

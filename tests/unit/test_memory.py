@@ -37,12 +37,33 @@ asked = ctypes.CDLL(None).prctl(42, 0, 0, 0, 0)  # PR_GET_THP_DISABLE
 be_thrifty()
 print(asked, ctypes.CDLL(None).prctl(42, 0, 0, 0, 0))
 """
+_COLLECTIONS = """
+import gc
+from tocsin.memory import keep_collections_short
+
+class Clock:
+    now_s = 0.0
+
+    def monotonic_s(self):
+        return self.now_s
+
+clock = Clock()
+keep_collections_short(clock, warm_up_s=10)
+started = gc.get_freeze_count()
+kernels = [{number: {}} for number in range(1000)]
+gc.collect()
+warm = gc.get_freeze_count() - started
+clock.now_s = 11.0
+later = [{number: {}} for number in range(1000)]
+gc.collect()
+print(started > 10_000, warm >= 1000, gc.get_freeze_count() - started - warm, len(gc.callbacks))
+"""
 _glibc = pytest.mark.skipif(memory.free_bytes() == 0, reason="the C library can't be asked")
 
 
 def _printed(script: str) -> list[int]:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    return [int(word) for word in done.stdout.split()]
+    return [int(word) if word.isdigit() else word == "True" for word in done.stdout.split()]
 
 
 @_glibc
@@ -58,3 +79,8 @@ def test_what_a_burst_has_left_goes_back() -> None:
 def test_huge_pages_are_off_in_a_thrifty_process() -> None:
     """Those that NumPy asks for by itself, too."""
     assert _printed(_HUGE_PAGES) == [0, 1]
+
+
+def test_full_collections_pass_over_what_was_there_at_the_start() -> None:
+    """What a process made to work with, and what it made during the warm-up; nothing of later."""
+    assert _printed(_COLLECTIONS) == [True, True, 0, 0]

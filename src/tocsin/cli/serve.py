@@ -69,10 +69,13 @@ def allow_many_files() -> None:
 
 
 def _run(application: Application) -> None:
+    from tocsin.memory import keep_collections_short
+
     end_on_signals(application, application.config.processing.stop_s)
     note(f"Data: {application.config.data.resolve()}")
     show_admin_key(application)
     application.start()
+    keep_collections_short(application.clock)
     note(f"Ready: {application.server.url}")
     application.wait()
 

@@ -6,6 +6,7 @@ import math
 import statistics
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.lake_kit import DAY_MS, HOUR_MS, NOW_MS, Row, events, open_lake, record, steady
+from tocsin.lake import intake
 from tocsin.lake.compaction import CompactionPolicy, compact
 from tocsin.lake.delta import DeltaLake
 from tocsin.lake.feed import Feed
+from tocsin.lake.files import FRESH
 from tocsin.lake.hours import aggregate_hours
 from tocsin.lake.query import query
 from tocsin.lake.rebuilding import rebuild_hours
@@ -107,6 +110,20 @@ def test_hours_equal_a_plain_computation(parts: list[list[Row]]) -> None:
         rebuild_hours(lake.store)
         assert_same(hours_of(lake), expected)
         lake.close()
+
+
+@pytest.mark.parametrize("months", [1, 2])
+def test_hours_in_many_row_groups_are_all_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, months: int
+) -> None:
+    """A file is written some rows at a time; neither one between two groups nor the last few are left out."""
+    rows = steady(60, step_ms=HOUR_MS, start_ms=NOW_MS - 60 * HOUR_MS)
+    if months == 2:
+        rows += steady(50, step_ms=HOUR_MS, start_ms=NOW_MS - 40 * DAY_MS)
+    monkeypatch.setattr(intake, "FRESH", replace(FRESH, row_group_rows=7))
+    lake = fill(tmp_path, [rows])
+    assert_same(hours_of(lake), plain_hours(rows))
+    lake.close()
 
 
 def test_rebuilt_hours_are_a_new_revision(tmp_path: Path) -> None:

@@ -265,9 +265,11 @@ class World:
             stream=ChangeStream(self.inbox, listeners_max=4, poll_s=0.02),
         )
 
-    def _query(self, sql: str, *, tenant: str, rows_max: int) -> bytes:
+    def _query(self, sql: str, *, tenant: str, rows_max: int, skip_damaged: bool) -> bytes:
         limits = QueryLimits(rows_max=rows_max)
-        room = room_of(self.lake, self.log, tenant, tail_bytes_max=limits.tail_bytes_max)
+        room = room_of(
+            self.lake, self.log, tenant, tail_bytes_max=limits.tail_bytes_max, skip_damaged=skip_damaged
+        )
         return self.query_processes.json(room, sql, limits)
 
 

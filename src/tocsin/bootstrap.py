@@ -204,6 +204,7 @@ class Application:
                 Chore("lake-scores", MINUTE_S, self.lake_chores.take_in_scores),
                 Chore("lake-dead-letters", MINUTE_S, partial(self._take_in_dead_letters, self.lake_chores)),
                 Chore("lake-merge", HOUR_S, self.lake_chores.merge),
+                Chore("lake-check", MINUTE_S, self.lake_chores.inspect),
                 Chore("lake-models", HOUR_S, partial(self._record_models, self.lake_chores)),
                 Chore("lake-first-models", MINUTE_S, partial(self._record_first_models, self.lake_chores)),
             ]
@@ -336,27 +337,39 @@ class Application:
             raise TocsinError(f"has stopped ({type(self.runtime.failure).__name__}): see the log, restart")
         return "works"
 
-    def query_table(self, sql: str, *, tenant: str) -> pa.Table:
+    def query_table(self, sql: str, *, tenant: str, skip_damaged: bool = False) -> pa.Table:
         """The rows of a SELECT, up to a million: for the command line, which answers larger questions."""
         limits = _query_limits(self.config)
-        return self.query_processes.table(self._room(tenant, limits), sql, limits)
+        room = self._room(tenant, limits, skip_damaged=skip_damaged)
+        return self.query_processes.table(room, sql, limits)
 
     @contextmanager
-    def query_rows(self, sql: str, *, tenant: str, spill: Path) -> Iterator[Rows]:
+    def query_rows(self, sql: str, *, tenant: str, spill: Path, skip_damaged: bool = False) -> Iterator[Rows]:
         """All rows of a SELECT, in this process: for whoever holds the folder anyway (see `open_rows`)."""
         limits = _query_limits(self.config)
-        with open_rows(self._room(tenant, limits), sql, limits, spill) as rows:
+        room = self._room(tenant, limits, read_first=True, skip_damaged=skip_damaged)
+        with open_rows(room, sql, limits, spill) as rows:
             yield rows
 
-    def _query(self, sql: str, *, tenant: str, rows_max: int) -> bytes:
+    def _query(self, sql: str, *, tenant: str, rows_max: int, skip_damaged: bool) -> bytes:
         limits = replace(_query_limits(self.config), rows_max=rows_max, result_bytes_max=ANSWER_BYTES_MAX)
-        return self.query_processes.json(self._room(tenant, limits), sql, limits)
+        room = self._room(tenant, limits, skip_damaged=skip_damaged)
+        return self.query_processes.json(room, sql, limits)
 
-    def _room(self, tenant: str, limits: QueryLimits) -> Room:
+    def _room(
+        self, tenant: str, limits: QueryLimits, *, read_first: bool = False, skip_damaged: bool = False
+    ) -> Room:
         if not isinstance(self.lake, DeltaLake):
             raise NotFoundError("This lake answers no queries.")
         with self._decoding:  # one at a time: a long tail is several times as large in memory
-            return room_of(self.lake, self.stores.log, tenant, tail_bytes_max=limits.tail_bytes_max)
+            return room_of(
+                self.lake,
+                self.stores.log,
+                tenant,
+                tail_bytes_max=limits.tail_bytes_max,
+                read_first=read_first,
+                skip_damaged=skip_damaged,
+            )
 
     def _observe(self, stream: ChangeStream) -> None:
         log = self.log
@@ -365,6 +378,9 @@ class Application:
         self.meters.observe(metrics.LOG_QUEUE_BYTES, lambda: log.queued_bytes)
         self.meters.observe(metrics.LOG_SEGMENTS, lambda: len(log.segments()))
         self.meters.observe(metrics.LOG_BYTES, lambda: sum(segment.bytes for segment in log.segments()))
+        if isinstance(self.lake, DeltaLake):
+            verified = self.lake.store.verified
+            self.meters.observe(metrics.LAKE_DAMAGED, lambda: verified.damaged)
         if isinstance(self.clock, SystemClock):
             clock = self.clock
             self.meters.observe(metrics.CLOCK_JUMP, lambda: clock.drift_ms() / 1000)

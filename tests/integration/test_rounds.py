@@ -208,7 +208,9 @@ def test_a_device_that_is_late_twice_is_corrected_twice(tmp_path: Path) -> None:
     """A round asks again for devices that became late after the last one."""
     rows = fleet(3, devices=1, steps=60)
     with stores_in(tmp_path) as stores, running(stores, NEVER) as runtime:
-        decisions = Decisions(stores.log, runtime.workers, lambda _: Settings(), lambda: ["t"], SystemClock())
+        decisions = Decisions(
+            stores.log, stores.lake, runtime.workers, lambda _: Settings(), lambda: ["t"], SystemClock()
+        )
         send(stores, events_of([row for number, row in enumerate(rows) if number not in (20, 40)]))
         for number in (20, 40):
             send(stores, events_of([rows[number]]))

@@ -52,7 +52,9 @@ def test_settings_that_the_log_refused_are_logged_by_the_next_round(
     """A full queue or disk puts them off for a partition; they are not forgotten, nor logged twice."""
     with stores_in(tmp_path) as stores:
         workers = _workers(stores)
-        decisions = Decisions(stores.log, workers, lambda _: Settings(), lambda: ["t"], ManualClock(START_MS))
+        decisions = Decisions(
+            stores.log, stores.lake, workers, lambda _: Settings(), lambda: ["t"], ManualClock(START_MS)
+        )
         submit = stores.log.submit
 
         def refusing(append: Append) -> Any:

@@ -107,7 +107,7 @@ def test_hours_equal_a_plain_computation(parts: list[list[Row]]) -> None:
         assert_same(hours_of(lake), expected)
         list(compact(lake.store, CompactionPolicy(files_min=2)))
         assert_same(hours_of(lake), expected)
-        rebuild_hours(lake.store)
+        rebuild_hours(lake.store, "acme")
         assert_same(hours_of(lake), expected)
         lake.close()
 
@@ -129,8 +129,8 @@ def test_hours_in_many_row_groups_are_all_there(
 def test_rebuilt_hours_are_a_new_revision(tmp_path: Path) -> None:
     """Rebuilding replaces the aggregates under the next revision, and later appends join that."""
     lake = fill(tmp_path / "lake", [steady(10)])
-    assert rebuild_hours(lake.store) == 1
-    assert rebuild_hours(lake.store) == 2
+    assert rebuild_hours(lake.store, "acme") == 1
+    assert rebuild_hours(lake.store, "acme") == 2
     lake.append([record(10, events(steady(10)))])
     lake.close()
     lake = open_lake(tmp_path / "lake")

@@ -17,7 +17,7 @@ from tocsin.lake.delta import DeltaLake
 from tocsin.lake.query import query
 from tocsin.lake.room import QueryLimits
 from tocsin.lake.tables import append_table
-from tocsin.lake.upkeep import Damage, quarantine
+from tocsin.lake.upkeep import check, write_down
 from tocsin.lake.writer import FlushPolicy, LakeWriter
 from tocsin.log.abstract import Append, Part, RecordKind
 from tocsin.log.embedded import EmbeddedLog
@@ -159,13 +159,21 @@ def test_quarantined_files_are_named(lake: DeltaLake) -> None:
     """A query over a file that is known to be damaged says so, or skips it when told to."""
     lake.append([record(0, events(steady(3)))])
     lake.append([record(3, events(steady(4)))])
-    path = lake.snapshot().files["events"][0].path
-    rows = lake.snapshot().files["events"][0].rows
-    quarantine(lake.store.folder, [Damage(table="events", path=path, problem="does not match its hash")])
-    with pytest.raises(CorruptError, match="part-"):
-        scalar("SELECT count(*) FROM events", lake)
+    entry = lake.snapshot().files["events"][0]
+    path, rows = lake.snapshot().path("events", entry), entry.rows
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+    list(check(lake.snapshot()))
+    write_down(lake.store)
+    reader = open_lake(lake.store.folder, read_only=True)
+    for found_by in (lake, reader):
+        with pytest.raises(CorruptError, match=path.name):
+            scalar("SELECT count(*) FROM events", found_by)
     found = query("SELECT count(*) FROM events", lake=lake, log=None, tenant="acme", skip_damaged=True)
     assert found.column(0).to_pylist() == [7 - rows]
+    path.write_bytes(whole)
+    assert scalar("SELECT count(*) FROM events", reader) == scalar("SELECT count(*) FROM events", lake) == 7
+    reader.close()
 
 
 def test_appending_a_table_twice_changes_nothing(lake: DeltaLake) -> None:

@@ -15,9 +15,10 @@ from tocsin.lake import compaction
 from tocsin.lake.compaction import CompactionPolicy, compact
 from tocsin.lake.delta import DeltaLake
 from tocsin.lake.files import FRESH, FileWriter
+from tocsin.lake.quarantine import quarantined
 from tocsin.lake.query import query
 from tocsin.lake.schemas import EVENTS
-from tocsin.lake.upkeep import check, quarantine, quarantined, vacuum
+from tocsin.lake.upkeep import check, inspect, vacuum, write_down
 
 EAGER = CompactionPolicy(files_min=2)
 
@@ -114,5 +115,18 @@ def test_check_names_damaged_files(lake: DeltaLake, damage: str) -> None:
         path.write_bytes(payload if damage == "flip" else payload[:-1])
     found = [step.damage for step in check(lake.snapshot()) if step.damage]
     assert [(item.table, item.path) for item in found] == [("events", entry.path)]
-    quarantine(lake.store.folder, found)
-    assert quarantined(lake.store.folder) == found
+    assert write_down(lake.store) == quarantined(lake.store.folder) == found
+
+
+def test_inspecting_finds_damage_bit_by_bit(lake: DeltaLake, clock: ManualClock) -> None:
+    """A file at a time, until each was read; a day later all of them again."""
+    number = sum(map(len, lake.snapshot().files.values()))
+    for day in range(2):
+        for _ in range(number):
+            inspect(lake.store, bytes_max=1)
+        assert len(quarantined(lake.store.folder)) == day
+        path = lake.snapshot().path("events", lake.snapshot().files["events"][day])
+        path.write_bytes(path.read_bytes()[:-1])
+        inspect(lake.store, bytes_max=1)
+        assert len(quarantined(lake.store.folder)) == day
+        clock.sleep(86_400)

@@ -23,6 +23,10 @@ class QueryRequest(BaseModel):
     )
 
     sql: str = Field(min_length=1, max_length=100_000)
+    skip_damaged: bool = Field(
+        default=False,
+        description="Leave out files of the lake that are known to be damaged, instead of failing.",
+    )
 
 
 class Column(BaseModel):
@@ -42,4 +46,5 @@ class QueryResult(BaseModel):
 @router.post("/v1/query", summary="Ask with SQL", response_model=QueryResult, responses=answers(408, 413))
 def run_query(services: ServicesOf, principal: PrincipalOf, wanted: QueryRequest) -> Response:
     """Rows of the tenant's tables; what was accepted a moment ago is included."""
-    return Response(services.queries.run(principal, wanted.sql), media_type="application/json")
+    rows = services.queries.run(principal, wanted.sql, skip_damaged=wanted.skip_damaged)
+    return Response(rows, media_type="application/json")

@@ -24,7 +24,9 @@ class Verifiable(Protocol):
 
 
 def stored_checks(config: Config) -> list[Check]:
-    """One check for each store: every row and file against its hash. Reads everything, changes nothing.
+    """One check for each store: every row and file against its hash. Reads everything.
+
+    Changes nothing but the list of damaged files in the lake.
 
     Needs the folder for itself; while a server uses it, that is said instead.
     """
@@ -104,7 +106,7 @@ def _check_ends(stores: Stores) -> Check:
 
 
 def _check_lake(lake: DeltaLake) -> Check:
-    from tocsin.lake.upkeep import check
+    from tocsin.lake.upkeep import check, write_down
 
     snapshot = lake.snapshot()
     total = sum(len(files) for files in snapshot.files.values())
@@ -114,6 +116,7 @@ def _check_lake(lake: DeltaLake) -> Check:
             advance(1)
             if found.damage is not None:
                 problems.append(f"{found.damage.table}/{found.damage.path} {found.damage.problem}")
+    write_down(lake.store)
     if problems:
         return _damaged("lake", problems)
     return Check(name="lake", ok=True, detail=f"{total} files match their hashes")
@@ -124,4 +127,6 @@ def _damaged(name: str, problems: list[str]) -> Check:
     remedy = "stop the server, restore the folder from its backup, and find out what the disk does"
     if name == "checkpoints":
         remedy = "delete checkpoints.db: state is rebuilt from log and lake at the next start"
+    if name == "lake":
+        remedy = "run `tocsin lake repair`: it rebuilds what log or events still have, and names the rest"
     return Check(name=name, ok=False, detail=first, remedy=remedy)

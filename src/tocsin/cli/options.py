@@ -71,6 +71,12 @@ Token = Annotated[
     str,
     typer.Option("--token", envvar="TOCSIN_TOKEN", help="Credential: a device token or an API key."),
 ]
+SkipDamaged = Annotated[
+    bool,
+    typer.Option(
+        "--skip-damaged", help="Leave out files of the lake that are damaged; else they are an error."
+    ),
+]
 
 
 def mapping_of(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tocsin.cli.opened import TENANT, ask, config_of, opened
-from tocsin.cli.options import ConfigFile, DataFolder, ServerUrl, Token
+from tocsin.cli.options import ConfigFile, DataFolder, ServerUrl, SkipDamaged, Token
 from tocsin.cli.output import JsonFlag, finish, lines_of, progress
 from tocsin.visible import visible
 
@@ -28,6 +28,7 @@ def query(
     out: Annotated[
         Path | None, typer.Option(help="With --data: write all rows to a .parquet, .csv or .ndjson file.")
     ] = None,
+    skip_damaged: SkipDamaged = False,
     json: JsonFlag = False,
 ) -> None:
     """Ask with SQL what was received and what was found.
@@ -41,29 +42,35 @@ def query(
 
     if data is None and out is not None:
         raise typer.BadParameter("--out needs --data: the server answers small questions only")
-    result = ask(url, token, "POST", "/v1/query", json={"sql": sql}) if data is None else {}
+    question = {"sql": sql, "skip_damaged": skip_damaged}
+    result = ask(url, token, "POST", "/v1/query", json=question) if data is None else {}
     if data is not None:
         if out is not None:
             require_target(out)
         with opened(config_of(config, data), f"tocsin query {quote(sql)}") as application:
-            result = _plain(application, sql) if out is None else _written(application, sql, out)
+            result = (
+                _plain(application, sql, skip_damaged)
+                if out is None
+                else _written(application, sql, out, skip_damaged)
+            )
     finish(result, _lines(result), json)
 
 
-def _plain(application: Application, sql: str) -> dict[str, Any]:
+def _plain(application: Application, sql: str, skip_damaged: bool) -> dict[str, Any]:
     from msgspec.json import decode
 
     from tocsin.lake.json_rows import json_rows
 
-    return decode(json_rows(application.query_table(sql, tenant=TENANT)), type=dict[str, Any])
+    rows = application.query_table(sql, tenant=TENANT, skip_damaged=skip_damaged)
+    return decode(json_rows(rows), type=dict[str, Any])
 
 
-def _written(application: Application, sql: str, out: Path) -> dict[str, Any]:
+def _written(application: Application, sql: str, out: Path, skip_damaged: bool) -> dict[str, Any]:
     from tocsin.lake.export import export, spilling
 
     with (
         spilling(out) as spill,
-        application.query_rows(sql, tenant=TENANT, spill=spill) as rows,
+        application.query_rows(sql, tenant=TENANT, spill=spill, skip_damaged=skip_damaged) as rows,
         progress("rows written", None) as advance,
     ):
         count = export(rows, out, advance)

@@ -60,6 +60,16 @@ class Lake(ABC):
         """
 
     @abstractmethod
+    def require_whole(
+        self, tenant: str, devices: Sequence[str], *, partition: int, before_offset: int
+    ) -> None:
+        """CorruptError when what `events_of_devices` would read for these devices is damaged.
+
+        Reads all of it that was not compared with its hash before. Every read looks by itself; this is for
+        those who would rather not begin.
+        """
+
+    @abstractmethod
     def records(self, partition: int, first: int, last: int) -> list[Record]:
         """Records of a partition with offsets first … last - 1 as far as they are in the lake, in order.
 

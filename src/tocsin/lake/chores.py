@@ -21,7 +21,7 @@ from tocsin.lake.projections import (
 from tocsin.lake.schemas import EPISODES, MODELS
 from tocsin.lake.scores import ScoreIntake
 from tocsin.lake.tables import append_table
-from tocsin.lake.upkeep import vacuum
+from tocsin.lake.upkeep import inspect, vacuum
 from tocsin.log.abstract import Log
 from tocsin.observability.logging import get_logger
 from tocsin.scores.abstract import AbnormalReadings
@@ -31,6 +31,7 @@ _log = get_logger("lake")
 _PAGE = 5_000
 _LETTERS = 200  # of at most 256 KiB each
 _DAY_MS = 86_400_000
+_INSPECTED_BYTES = 256 << 20
 
 
 class LakeChores:
@@ -87,6 +88,13 @@ class LakeChores:
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
             raise StorageUnavailableError(f"files of the lake can't be merged now: {error}") from error
         vacuum(self._lake.store)
+
+    def inspect(self) -> None:
+        """Compare some files with their hashes; called once a minute, up to 360 GiB within a day.
+
+        Damage is logged, and queries refuse the file from then on.
+        """
+        inspect(self._lake.store, bytes_max=_INSPECTED_BYTES)
 
     def record_models(self, tenants: list[str], models_of: Callable[[str], pa.Table | None]) -> None:
         """Once a day (UTC), write down what detectors have learnt."""

@@ -53,8 +53,14 @@ def compact(store: LakeStore, policy: CompactionPolicy | None = None) -> Iterato
     """
     chosen = policy or CompactionPolicy()
     for name, files in list(store.snapshot().files.items()):
-        for batch in _batches(files, chosen):
+        for batch in _batches([entry for entry in files if _whole(store, name, entry, chosen)], chosen):
             yield _merge(store, TABLES[name], batch, chosen)
+
+
+def _whole(store: LakeStore, table: str, entry: LakeFile, policy: CompactionPolicy) -> bool:
+    """Whether a small file is as it was written: a damaged one is left as it is, whatever else is merged."""
+    small = entry.size_bytes < policy.small_bytes
+    return small and not store.verified.problem(store.folder / table, entry)
 
 
 def _batches(files: Sequence[LakeFile], policy: CompactionPolicy) -> Iterator[list[LakeFile]]:

@@ -10,7 +10,7 @@ from tocsin.clock import Clock
 from tocsin.errors import ConflictError
 from tocsin.lake.abstract import Lake, Slice
 from tocsin.lake.intake import changes_of
-from tocsin.lake.reading import open_reader, read_device, read_devices
+from tocsin.lake.reading import files_of_devices, open_reader, read_device, read_devices
 from tocsin.lake.replaying import read_records
 from tocsin.lake.schemas import EVENTS
 from tocsin.lake.store import LakeStore, Snapshot
@@ -74,6 +74,15 @@ class DeltaLake(Lake):
             devices,
             partition=partition,
             before_offset=before_offset,
+        )
+
+    def require_whole(
+        self, tenant: str, devices: Sequence[str], *, partition: int, before_offset: int
+    ) -> None:
+        snapshot = self.store.snapshot()
+        snapshot.readable(
+            EVENTS.name,
+            files_of_devices(snapshot, tenant, devices, partition=partition, before_offset=before_offset),
         )
 
     def records(self, partition: int, first: int, last: int) -> list[Record]:

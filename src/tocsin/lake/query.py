@@ -14,7 +14,7 @@ from tocsin.lake.room import QueryLimits, Room, Rows, answer, open_rows
 from tocsin.lake.schemas import TABLES
 from tocsin.lake.store import Snapshot
 from tocsin.lake.tail import Tail, read_tail
-from tocsin.lake.upkeep import quarantined
+from tocsin.lake.verifying import REMEDY, listed
 from tocsin.log.abstract import Log
 
 
@@ -40,20 +40,55 @@ def query(
 
 
 @contextmanager
-def whole_result(sql: str, *, lake: DeltaLake, log: Log | None, tenant: str, spill: Path) -> Iterator[Rows]:
-    """As `query`, for results of any size: read while the context lasts (see `open_rows`)."""
+def whole_result(
+    sql: str, *, lake: DeltaLake, log: Log | None, tenant: str, spill: Path, skip_damaged: bool = False
+) -> Iterator[Rows]:
+    """As `query`, for results of any size: read while the context lasts (see `open_rows`).
+
+    All files of the tenant are compared with their hashes before.
+    """
     bounds = QueryLimits()
-    room = room_of(lake, log, tenant, tail_bytes_max=bounds.tail_bytes_max)
+    room = room_of(
+        lake,
+        log,
+        tenant,
+        tail_bytes_max=bounds.tail_bytes_max,
+        read_first=True,
+        skip_damaged=skip_damaged,
+    )
     with open_rows(room, sql, bounds, spill) as rows:
         yield rows
 
 
 def room_of(
-    lake: DeltaLake, log: Log | None, tenant: str, *, tail_bytes_max: int, skip_damaged: bool = False
+    lake: DeltaLake,
+    log: Log | None,
+    tenant: str,
+    *,
+    tail_bytes_max: int,
+    read_first: bool = False,
+    skip_damaged: bool = False,
 ) -> Room:
-    """What the tenant's SQL may see now; BackpressureError if the lake is too far behind the log."""
+    """What the tenant's SQL may see now; BackpressureError if the lake is too far behind the log.
+
+    CorruptError where files are damaged, unless `skip_damaged` leaves them out: those that are known to be,
+    or with `read_first` any, which costs reading all files of the tenant that were not read for a day.
+    """
     snapshot, tail = _consistent(lake, log, tenant, tail_bytes_max)
-    files = {name: _paths(snapshot, name, tenant, skip_damaged=skip_damaged) for name in TABLES}
+    damaged = {name: _damaged(snapshot, name, tenant, read_first=read_first) for name in TABLES}
+    named = [
+        f"lake/{name}/{path} {problem}" for name, own in damaged.items() for path, problem in own.items()
+    ]
+    if named and not skip_damaged:
+        raise CorruptError(f"{listed(named)}: {REMEDY}, or leave them out (--skip-damaged, `skip_damaged`)")
+    files = {
+        name: [
+            str(snapshot.path(name, entry).resolve())
+            for entry in snapshot.of(name, tenant)
+            if entry.path not in damaged[name]
+        ]
+        for name in TABLES
+    }
     rows = {"events": tail.events, "hours": tail.hours, "control": tail.control}
     return Room(tenant, files, rows)
 
@@ -70,12 +105,9 @@ def _consistent(lake: DeltaLake, log: Log | None, tenant: str, bytes_max: int) -
     return snapshot, read_tail(log, snapshot.positions, tenant, bytes_max)
 
 
-def _paths(snapshot: Snapshot, table: str, tenant: str, *, skip_damaged: bool) -> list[str]:
-    damaged = {damage.path for damage in quarantined(snapshot.folder) if damage.table == table}
-    own = snapshot.of(table, tenant)
-    named = sorted(entry.path for entry in own if entry.path in damaged)
-    if named and not skip_damaged:
-        raise CorruptError(
-            f"damaged files of {table}: {', '.join(named)}; restore them, or skip them explicitly"
-        )
-    return [str(snapshot.path(table, entry).resolve()) for entry in own if entry.path not in damaged]
+def _damaged(snapshot: Snapshot, table: str, tenant: str, *, read_first: bool) -> dict[str, str]:
+    """What is wrong with the tenant's files of a table, by path."""
+    look = snapshot.verified.problem if read_first else snapshot.verified.known_problem
+    folder = snapshot.folder / table
+    found = {entry.path: look(folder, entry) for entry in snapshot.of(table, tenant)}
+    return {path: problem for path, problem in found.items() if problem}

@@ -70,14 +70,14 @@ def read_device(
     first = -_STAMP_MAX_US if span_ms[0] is None else span_ms[0] * 1000
     last = _STAMP_MAX_US if span_ms[1] is None else span_ms[1] * 1000
     chosen = [
-        str(snapshot.path(EVENTS.name, entry))
+        entry
         for entry in snapshot.of(EVENTS.name, tenant)
         if _may_hold(entry, device, partition, before_offset, (first, last))
     ]
     if not chosen:
         return Slice((), _NO_EVENTS)
     parameters = {
-        "files": chosen,
+        "files": snapshot.readable(EVENTS.name, chosen),
         "device": device,
         "partition": partition,
         "before": before_offset,
@@ -98,16 +98,11 @@ def read_devices(
     before_offset: int,
 ) -> Iterator[tuple[str, Slice]]:
     """Events of these devices, device by device, with as few queries as the bound on events allows."""
-    always = (-_STAMP_MAX_US, _STAMP_MAX_US)
-    chosen = [
-        entry
-        for entry in snapshot.of(EVENTS.name, tenant)
-        if any(_may_hold(entry, device, partition, before_offset, always) for device in devices)
-    ]
+    chosen = files_of_devices(snapshot, tenant, devices, partition=partition, before_offset=before_offset)
     if not chosen:
         yield from ((device, Slice((), _NO_EVENTS)) for device in devices)
         return
-    files = [str(snapshot.path(EVENTS.name, entry)) for entry in chosen]
+    files = snapshot.readable(EVENTS.name, chosen)
     parameters = {"files": files, "partition": partition, "before": before_offset}
     groups = [list(devices)]
     if sum(entry.rows for entry in chosen) > EVENTS_AT_ONCE_MAX:
@@ -119,6 +114,18 @@ def read_devices(
             query = cursor.sql(_QUERIES["events_of_devices"], params={**parameters, "devices": group})
             found = _by_device(query.to_arrow_table())
         yield from ((device, found.get(device, Slice((), _NO_EVENTS))) for device in group)
+
+
+def files_of_devices(
+    snapshot: Snapshot, tenant: str, devices: Sequence[str], *, partition: int, before_offset: int
+) -> list[LakeFile]:
+    """The files that `read_devices` reads."""
+    always = (-_STAMP_MAX_US, _STAMP_MAX_US)
+    return [
+        entry
+        for entry in snapshot.of(EVENTS.name, tenant)
+        if any(_may_hold(entry, device, partition, before_offset, always) for device in devices)
+    ]
 
 
 def _groups(devices: Sequence[str], sizes: Mapping[str, int]) -> list[list[str]]:

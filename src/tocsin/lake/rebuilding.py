@@ -14,24 +14,23 @@ from tocsin.lake.store import Change, LakeStore
 _SQL: Final = lake_queries("rebuilding")
 
 
-def rebuild_hours(store: LakeStore, *, memory_bytes: int = 1 << 30) -> int:
-    """Replace all hour aggregates by what the events give; the new revision.
+def rebuild_hours(store: LakeStore, tenant: str, *, memory_bytes: int = 1 << 30) -> int:
+    """Replace all hour aggregates of a tenant by what its events give; the new revision.
 
     Appends wait meanwhile. Sums may differ from the old ones in their last bits, since they are added
     in another order.
     """
     with store.writing:
         revision = store.table(HOURS.name).writers.get(REVISION_WRITER, 0) + 1
-        old = store.snapshot().files[HOURS.name]
-        tenants = sorted({entry.partition["tenant"] for entry in store.snapshot().files[EVENTS.name]})
-        new = [entry for tenant in tenants for entry in _tenant_files(store, tenant, revision, memory_bytes)]
+        old = store.snapshot().of(HOURS.name, tenant)
+        new = list(_tenant_files(store, tenant, revision, memory_bytes))
         store.commit([Change(HOURS.name, add=new, remove=old, writers={REVISION_WRITER: revision})])
     return revision
 
 
 def _tenant_files(store: LakeStore, tenant: str, revision: int, memory_bytes: int) -> Iterator[LakeFile]:
     snapshot = store.snapshot()
-    files = [str(snapshot.path(EVENTS.name, entry)) for entry in snapshot.of(EVENTS.name, tenant)]
+    files = snapshot.readable(EVENTS.name, snapshot.of(EVENTS.name, tenant))
     with open_engine(store.folder, memory_bytes) as engine:
         engine.execute(_SQL["aggregate"], {"files": files, "revision": revision})
         months = engine.execute(_SQL["months"]).fetchall()

@@ -76,14 +76,11 @@ def _rows(
     partition: int,
     offsets: Offsets,
 ) -> pa.Table | None:
-    chosen = [
-        str(snapshot.path(table, entry))
-        for entry in snapshot.of(table, tenant)
-        if _may_hold(entry, partition, offsets)
-    ]
+    chosen = [entry for entry in snapshot.of(table, tenant) if _may_hold(entry, partition, offsets)]
     if not chosen:
         return None
-    parameters = {"files": chosen, "partition": partition, "first": offsets[0], "last": offsets[1]}
+    files = snapshot.readable(table, chosen)
+    parameters = {"files": files, "partition": partition, "first": offsets[0], "last": offsets[1]}
     with engine.cursor() as cursor:
         return cursor.sql(_SQL[query], params=parameters).to_arrow_table()
 

@@ -15,8 +15,10 @@ from tocsin.clock import Clock
 from tocsin.errors import FencedError, NotFoundError
 from tocsin.lake.files import LakeFile
 from tocsin.lake.ledger import Ledger
+from tocsin.lake.quarantine import quarantined
 from tocsin.lake.schemas import EVENTS, LOG_TABLES, TABLES
 from tocsin.lake.table import LakeTable
+from tocsin.lake.verifying import Verified
 from tocsin.storage.files import make_directory, sync_directory
 
 WRITER_PREFIX: Final = "partition-"
@@ -29,6 +31,7 @@ class Snapshot:
     folder: Path
     positions: Mapping[int, int]
     files: Mapping[str, tuple[LakeFile, ...]]
+    verified: Verified
 
     def of(self, table: str, tenant: str) -> list[LakeFile]:
         """A tenant's files of a table."""
@@ -37,6 +40,14 @@ class Snapshot:
     def path(self, table: str, entry: LakeFile) -> Path:
         """Where a file of a table lies."""
         return self.folder / table / entry.path
+
+    def readable(self, table: str, entries: Sequence[LakeFile]) -> list[str]:
+        """Where files lie that are as they were written; CorruptError names those that are not.
+
+        Whatever reads rows gets its files here, so that no damaged byte reaches a verdict or an answer.
+        """
+        self.verified.require(self.folder / table, entries)
+        return [str(self.path(table, entry)) for entry in entries]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +72,7 @@ class LakeStore:
         self.clock: Final = clock
         self.writing: Final = threads.recursive_lock()
         self.read_only: Final = read_only
+        self.verified: Final = Verified(clock)
         self.unnamed_since_ms: dict[Path, int] = {}
         self._lock_descriptor = -1 if read_only else _lock(folder)
         self._ledger = Ledger(folder / "synced.json")
@@ -68,6 +80,8 @@ class LakeStore:
         self._unpublished: set[str] = set()
         self._open_tables()
         self._snapshot = self._take_snapshot()
+        for damage in quarantined(folder):
+            self.verified.suspect(folder / damage.table / damage.path, damage.problem)
 
     def table(self, name: str) -> LakeTable:
         """A table by name; one that nobody has filled yet is created. NotFoundError if it isn't declared."""
@@ -134,7 +148,7 @@ class LakeStore:
             if writer.startswith(WRITER_PREFIX)
         }
         files = {name: tuple(table.files.values()) for name, table in self._tables.items()}
-        return Snapshot(self.folder, positions, files)
+        return Snapshot(self.folder, positions, files, self.verified)
 
 
 def _lock(folder: Path) -> int:

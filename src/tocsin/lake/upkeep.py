@@ -7,25 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
-import xxhash
-
-from tocsin.lake.files import TEMPORARY_SUFFIX, LakeFile, publish
+from tocsin.lake.files import TEMPORARY_SUFFIX, LakeFile
+from tocsin.lake.quarantine import Damage, write_quarantined
 from tocsin.lake.store import LakeStore, Snapshot
 from tocsin.storage.files import sync_directory
 
 GRACE_S: Final = 6 * 3600
-QUARANTINE_FILE: Final = "quarantine.json"
-
-
-class Damage(msgspec.Struct, frozen=True, kw_only=True, order=True):
-    """A file that is not as it was written."""
-
-    table: str
-    path: str
-    problem: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,36 +25,39 @@ class Checked:
 
 
 def check(snapshot: Snapshot) -> Iterator[Checked]:
-    """Re-read every file, one a step, and compare it with the hash, size and rows that were stored."""
+    """Re-read every file, one a step, and compare it with the hash and the size that were stored."""
     for table, files in snapshot.files.items():
         for entry in files:
-            problem = _problem(snapshot.path(table, entry), entry)
+            problem = snapshot.verified.compare(snapshot.folder / table, entry)
             damage = Damage(table=table, path=entry.path, problem=problem) if problem else None
             yield Checked(table, entry, damage)
 
 
-def _problem(path: Path, entry: LakeFile) -> str:
-    try:
-        payload = path.read_bytes()
-    except OSError as error:
-        return f"can't be read: {error.strerror}"
-    if len(payload) != entry.size_bytes:
-        return f"has {len(payload)} bytes instead of {entry.size_bytes}"
-    if xxhash.xxh3_128_hexdigest(payload) != entry.content_hash:
-        return "does not match its hash"
-    rows = pq.read_metadata(pa.BufferReader(payload)).num_rows
-    return "" if rows == entry.rows else f"has {rows} rows instead of {entry.rows}"
+def inspect(store: LakeStore, *, bytes_max: int) -> None:
+    """Compare files that nobody has for a day, up to `bytes_max`; write down what is damaged.
+
+    Called again and again it finds what the disk does to files that nobody asks for.
+    """
+    snapshot, left_bytes = store.snapshot(), bytes_max
+    for table, files in snapshot.files.items():
+        folder = store.folder / table
+        for entry in files:
+            if left_bytes > 0 and store.verified.waiting(folder, entry):
+                store.verified.problem(folder, entry)
+                left_bytes -= entry.size_bytes
+    write_down(store)
 
 
-def quarantine(folder: Path, damaged: list[Damage]) -> None:
-    """Remember damaged files, so that queries name them instead of failing inside; replaces the list."""
-    publish(folder / QUARANTINE_FILE, msgspec.json.encode(sorted(damaged)))
-
-
-def quarantined(folder: Path) -> list[Damage]:
-    """The damaged files that were last found."""
-    path = folder / QUARANTINE_FILE
-    return msgspec.json.decode(path.read_bytes(), type=list[Damage]) if path.exists() else []
+def write_down(store: LakeStore) -> list[Damage]:
+    """Keep in mind, synced, which files of the lake are damaged as far as is known; these."""
+    damaged = [
+        Damage(table=table, path=entry.path, problem=problem)
+        for table, files in store.snapshot().files.items()
+        for entry in files
+        if (problem := store.verified.known_problem(store.folder / table, entry))
+    ]
+    write_quarantined(store.folder, damaged)
+    return damaged
 
 
 def vacuum(store: LakeStore, *, grace_s: int = GRACE_S) -> list[Path]:

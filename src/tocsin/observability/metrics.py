@@ -246,6 +246,12 @@ LAKE_LAG: Final = Gauge(
     remedy="Grows: see the log for errors of the lake; nothing is lost, the log keeps them.",
     attributes=("partition",),
 )
+LAKE_DAMAGED: Final = Gauge(
+    name="tocsin.lake.damaged_files",
+    unit="{file}",
+    description="Files of the lake that are not as they were written; all are compared once a day.",
+    remedy="Above 0: stop the server, run `tocsin lake repair`, and find out what the disk does.",
+)
 INBOX_LAG: Final = Gauge(
     name="tocsin.inbox.lag",
     unit="{row}",

@@ -20,8 +20,11 @@ _RETRY_AFTER_S: Final = 5
 class Sql(Protocol):
     """Runs one SELECT for a tenant; bootstrap binds it to the lake, the log and processes of their own."""
 
-    def __call__(self, sql: str, *, tenant: str, rows_max: int) -> bytes:
-        """The rows as JSON; InvalidInputError for what is no SELECT, TooLargeError beyond the limits."""
+    def __call__(self, sql: str, *, tenant: str, rows_max: int, skip_damaged: bool) -> bytes:
+        """The rows as JSON; InvalidInputError for what is no SELECT, TooLargeError beyond the limits.
+
+        CorruptError where files are known to be damaged, unless `skip_damaged` leaves them out.
+        """
         ...
 
 
@@ -36,11 +39,11 @@ class Queries:
         self._places = Shares(at_once_max)
         self._lock = threads.lock()
 
-    def run(self, principal: Principal, sql: str) -> bytes:
+    def run(self, principal: Principal, sql: str, *, skip_damaged: bool = False) -> bytes:
         """The rows of one SELECT over the principal's tenant; BackpressureError when too many are asked."""
         require(principal, Permission.OPERATE)
         with self._place(principal.tenant):
-            return self._sql(sql, tenant=principal.tenant, rows_max=ROWS_MAX)
+            return self._sql(sql, tenant=principal.tenant, rows_max=ROWS_MAX, skip_damaged=skip_damaged)
 
     @contextmanager
     def _place(self, tenant: str) -> Iterator[None]:

@@ -12,11 +12,13 @@ from urllib.parse import quote
 import pytest
 
 from tests.http_kit import FOREIGN, NDJSON, NOW_MS, OWN, World, event, lines, reading_of
+from tests.lake_kit import events, record, steady
 from tocsin.access.principal import Role
 from tocsin.access.rate_limit import RateLimits
 from tocsin.api.cursor import encode_cursor
 from tocsin.api.limits import RequestLimits
 from tocsin.errors import StorageUnavailableError
+from tocsin.lake.upkeep import check
 from tocsin.model import Severity
 from tocsin.observability.logging import configure_logging
 from tocsin.scores.abstract import Findings
@@ -253,6 +255,20 @@ async def test_wrong_wishes_for_a_credential(shared: World, body: dict[str, Any]
     async with shared.client(shared.key(Role.ADMIN)) as client:
         answer = await client.post("/v1/credentials", json=body)
     assert (answer.status_code, answer.json()["field"]) == (400, field)
+
+
+async def test_query_over_a_damaged_file(world: World) -> None:
+    """A file that is known to be damaged is an error, or is left out where that is asked."""
+    world.lake.append([record(0, events(steady(3)), tenant=OWN)])
+    path = world.lake.snapshot().path("events", world.lake.snapshot().files["events"][0])
+    path.write_bytes(path.read_bytes()[:-1])
+    list(check(world.lake.snapshot()))
+    async with world.client(world.key(Role.OPERATOR)) as client:
+        asked = {"sql": "SELECT count(*) FROM events"}
+        refused = await client.post("/v1/query", json=asked)
+        assert (refused.status_code, refused.json()["code"]) == (500, "corrupt")
+        answer = await client.post("/v1/query", json=asked | {"skip_damaged": True})
+        assert answer.json()["rows"] == [[0]]
 
 
 async def test_query_answers_small_tables(world: World) -> None:

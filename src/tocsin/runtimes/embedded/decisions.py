@@ -7,7 +7,8 @@ from typing import Final
 
 from tocsin.clock import Clock
 from tocsin.control import Control, Correct, Settings, SettingsChanged, Tick, encode_control
-from tocsin.errors import TocsinError
+from tocsin.errors import CorruptError, TocsinError
+from tocsin.lake.abstract import Lake
 from tocsin.log.abstract import Append, Log, Part, RecordKind
 from tocsin.observability.logging import get_logger
 from tocsin.runtimes.embedded.worker import Worker
@@ -24,12 +25,14 @@ class Decisions:
     def __init__(
         self,
         log: Log,
+        lake: Lake,
         workers: Sequence[Worker],
         settings_of: Callable[[str], Settings],
         tenants: Callable[[], list[str]],
         clock: Clock,
     ) -> None:
         self._log = log
+        self._lake = lake
         self._workers = workers
         self._settings_of = settings_of
         self._tenants = tenants
@@ -58,7 +61,10 @@ class Decisions:
             self._append("", worker.partition, record)
 
     def corrections(self) -> None:
-        """Ask for corrections of devices with late readings, a bounded number at a time."""
+        """Ask for corrections of devices with late readings, a bounded number at a time.
+
+        Those whose past can't be read stay pending: once logged, a correction that fails stops everybody.
+        """
         for worker in self._workers:
             if worker.lease.position < self._asked.get(worker.partition, 0):
                 continue
@@ -67,8 +73,25 @@ class Decisions:
             for tenant, devices in dirty.items():
                 for first in range(0, min(len(devices), DEVICES_PER_ROUND), DEVICES_PER_RECORD):
                     named = tuple(devices[first : first + DEVICES_PER_RECORD])
+                    if not self._readable(worker.partition, tenant, named):
+                        continue
                     self._append(tenant, worker.partition, Correct(tenant=tenant, devices=named))
                     self._asked[worker.partition] = self._log.end(worker.partition)
+
+    def _readable(self, partition: int, tenant: str, devices: Sequence[str]) -> bool:
+        in_lake = self._lake.positions().get(partition, 0)
+        try:
+            self._lake.require_whole(tenant, devices, partition=partition, before_offset=in_lake)
+        except CorruptError as error:
+            _log.error(
+                "corrections_wait",
+                partition=partition,
+                tenant=tenant,
+                devices=len(devices),
+                error=error.detail,
+            )
+            return False
+        return True
 
     def _log_settings(self, worker: Worker, tenant: str, wanted: Settings) -> bool:
         """Whether the partition has them, or has them in the log."""

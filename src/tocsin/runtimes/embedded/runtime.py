@@ -116,7 +116,7 @@ class Runtime:
         ]
         self._checkpointing: Final = Checkpointing(stores.checkpoints, self.workers)
         self._lake_writer: Final = LakeWriter(stores.lake, stores.log, self._pace.flush)
-        self._decisions: Final = Decisions(stores.log, self.workers, settings_of, tenants, clock)
+        self._decisions: Final = Decisions(stores.log, stores.lake, self.workers, settings_of, tenants, clock)
         history = DeviceHistory(stores.log, stores.lake)
         self.views: Final = Views(self.workers, stores.log, stores.commits, history)
         self._observe()

@@ -63,6 +63,7 @@ from tocsin.services.series import Band, SeriesCharts
 from tocsin.services.sessions import Sessions
 from tocsin.services.short import ShortQuestions
 from tocsin.services.stream import ChangeStream
+from tocsin.services.uploads import Uploads
 
 NOW_MS: Final = 1_795_341_600_000  # 2026-11-22T10:00:00Z
 OWN: Final = "default"
@@ -232,6 +233,14 @@ class World:
             bodies_max=bodies_max,
         )
         lasting = Lasting(self.commits, self.fleet, self.clock)
+        dumps = Dumps(
+            log=self.log,
+            blobs=self.blobs,
+            clock=self.clock,
+            meters=self.meters,
+            limits=ArchiveLimits(),
+            uploads_max=uploads_max,
+        )
         return Services(
             clock=self.clock,
             meters=self.meters,
@@ -241,14 +250,8 @@ class World:
             credentials=Credentials(self.access, audit),
             tenants=Tenants(self.access, audit),
             ingest=ingest,
-            dumps=Dumps(
-                log=self.log,
-                blobs=self.blobs,
-                clock=self.clock,
-                meters=self.meters,
-                limits=ArchiveLimits(),
-                uploads_max=uploads_max,
-            ),
+            dumps=dumps,
+            uploads=Uploads(dumps, self.blobs, self.clock, per_device_max=4),
             kept_dumps=KeptDumps(self.blobs, audit),
             anomalies=Anomalies(self.inbox, lasting),
             episodes=Episodes(self.commits),

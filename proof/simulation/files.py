@@ -49,6 +49,11 @@ class SimulatedFiles:
             if (name := self._disk.name(path)) in self._disk.medium.files:  # -shm files are not on the disk
                 self._disk.medium.remove(name)
 
+    def remove_directory(self, folder: Path) -> None:
+        if self._asked("remove", folder) and folder.exists():
+            folder.rmdir()
+            self._disk.medium.remove(f"{self._disk.name(folder)}/")
+
     def sync(self, folder: Path) -> None:
         if not self._disk.is_alive() or not self._disk.holds(folder):
             return

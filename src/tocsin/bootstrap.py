@@ -70,6 +70,7 @@ from tocsin.services.series import SeriesCharts
 from tocsin.services.sessions import Sessions
 from tocsin.services.short import ShortQuestions
 from tocsin.services.stream import ChangeStream
+from tocsin.services.uploads import Uploads
 from tocsin.storage.files import settle_directory
 
 _log = get_logger("tocsin")
@@ -196,7 +197,10 @@ class Application:
         opened.callback(self.server.stop)
 
     def _chores(self) -> list[Chore]:
-        chores = [Chore("last-used", MINUTE_S, self.access.write_last_used)]
+        chores = [
+            Chore("last-used", MINUTE_S, self.access.write_last_used),
+            Chore("dump-uploads", HOUR_S, self._expire_uploads),
+        ]
         if self.lake_chores is not None:
             chores += [
                 Chore("memory", MEMORY_S, Returning(self.clock, pa.default_memory_pool().release_unused)),
@@ -209,6 +213,9 @@ class Application:
                 Chore("lake-first-models", MINUTE_S, partial(self._record_first_models, self.lake_chores)),
             ]
         return chores
+
+    def _expire_uploads(self) -> None:
+        self.uploads.expire()
 
     def _take_in_dead_letters(self, chores: LakeChores) -> None:
         chores.take_in_dead_letters(self.access.tenants(), self.log)
@@ -244,6 +251,7 @@ class Application:
         stream = ChangeStream(stores.inbox, listeners_max=config.http.streams_max)
         self._observe(stream)
         lasting = Lasting(stores.commits, views, clock)
+        dumps = self._dumps(config, opened)
         return Services(
             clock=clock,
             meters=self.meters,
@@ -253,7 +261,8 @@ class Application:
             credentials=Credentials(self.access, audit),
             tenants=Tenants(self.access, audit),
             ingest=ingest,
-            dumps=self._dumps(config, opened),
+            dumps=dumps,
+            uploads=self.uploads,
             kept_dumps=KeptDumps(self.blobs, audit),
             anomalies=Anomalies(stores.inbox, lasting),
             episodes=Episodes(stores.commits),
@@ -318,6 +327,15 @@ class Application:
             threads=config.dumps.threads,
             uploads_max=config.dumps.uploads_max,
         )
+        self.uploads = Uploads(
+            dumps,
+            self.blobs,
+            self.clock,
+            bytes_max=config.dumps.bytes_max,
+            keep_s=config.dumps.unfinished_s,
+            per_device_max=config.dumps.unfinished_per_device_max,
+        )
+        opened.callback(self.uploads.close)
         opened.callback(dumps.close)
         self.meters.observe(metrics.DUMP_UPLOADS, lambda: dumps.uploads)
         return dumps

@@ -145,3 +145,76 @@ def test_a_claim_is_small(store: BlobStore) -> None:
     """What is larger belongs into a blob."""
     with pytest.raises(ValueError, match="at most"):
         store.claim("n", bytes(65 << 10))
+
+
+def test_a_staged_upload_goes_on_where_it_was_durable(store: BlobStore, reopen: Opener) -> None:
+    """After a restart, with its note; what was not synced was never promised."""
+    upload = store.stage("pump-7/1", b"note")
+    upload.write(b"durable ")
+    upload.sync()
+    upload.write(b"lost")
+    again = reopen()
+    assert again.notes() == {"pump-7/1": b"note"}
+    found = again.stage("pump-7/1", b"another note")
+    assert (found.note, found.size) == (b"note", 8)
+    found.write(b"bytes")
+    assert found.finish(hashlib.sha256(b"durable bytes").hexdigest()).size_bytes == 13
+    found.discard()
+    assert again.notes() == {}
+    assert again.staged("pump-7/1") is None
+    assert whole(again, hashlib.sha256(b"durable bytes").hexdigest()) == b"durable bytes"
+
+
+def test_an_upload_may_be_finished_again(store: BlobStore, reopen: Opener) -> None:
+    """Whoever finished it may have been killed before it told anybody."""
+    upload = store.stage("n", b"")
+    upload.write(b"bytes")
+    ref = upload.finish()
+    again = reopen().staged("n")
+    assert again is not None
+    assert (again.size, again.finish(ref.sha256)) == (5, ref)
+
+
+def test_what_was_written_since_the_last_sync_may_be_forgotten(store: BlobStore) -> None:
+    """The hash forgets it too."""
+    upload = store.stage("n", b"")
+    upload.write(b"kept ")
+    upload.sync()
+    upload.write(b"altered on the way")
+    upload.revert()
+    assert upload.size == 5
+    upload.write(b"bytes")
+    assert upload.finish().sha256 == hashlib.sha256(b"kept bytes").hexdigest()
+
+
+def test_a_staged_upload_of_other_bytes_is_no_blob(store: BlobStore) -> None:
+    """It stays staged until it is discarded."""
+    upload = store.stage("n", b"")
+    upload.write(b"altered")
+    with pytest.raises(DigestMismatchError):
+        upload.finish("0" * 64)
+    upload.discard()
+    upload.discard()
+    assert store.staged("n") is None
+    assert store.stage("n", b"").size == 0
+
+
+def test_damage_to_a_staged_upload_is_named(store: BlobStore, reopen: Opener, tmp_path: Path) -> None:
+    """Its size is not believed, nor are bytes that are no more."""
+    upload = store.stage("n", b"")
+    upload.write(b"bytes")
+    upload.sync()
+    upload.close()
+    (data,) = tmp_path.rglob("data")
+    data.write_bytes(b"by")
+    with pytest.raises(CorruptError, match="lacks 3 bytes"):
+        reopen().staged("n")
+    assert store.verify() == []
+    for name in ("size", "note"):
+        (path,) = tmp_path.rglob(name)
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+        with pytest.raises(CorruptError):
+            reopen().staged("n")
+    assert (len(store.verify()), store.notes()) == (2, {})
+    store.unstage("n")
+    assert (store.verify(), store.staged("n")) == ([], None)

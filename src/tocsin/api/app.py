@@ -26,6 +26,7 @@ from tocsin.api import (
     query,
     short,
     stream,
+    uploads,
 )
 from tocsin.api.holders import holder_of
 from tocsin.api.limits import RequestGuard, RequestLimits
@@ -34,6 +35,7 @@ from tocsin.api.names import EncodedNames
 from tocsin.api.openapi import describe
 from tocsin.api.problems import MissingPage, install
 from tocsin.api.security import SecurityHeaders
+from tocsin.api.tus import TusHeaders
 from tocsin.services.bundle import Services
 
 _ROUTERS: Final[tuple[APIRouter, ...]] = (
@@ -42,6 +44,7 @@ _ROUTERS: Final[tuple[APIRouter, ...]] = (
     episodes.router,
     devices.router,
     dumps.router,
+    uploads.router,
     stream.router,
     short.router,
     credentials.router,
@@ -81,6 +84,7 @@ def create_app(
     app.router.routes.extend(pages)
     install(app, missing)
     app.add_middleware(RequestGuard, limits=limits or RequestLimits(), holder_of=partial(holder_of, services))
+    app.add_middleware(TusHeaders)
     app.add_middleware(EncodedNames)
     app.add_middleware(RequestMeter, meters=services.meters, tracing=services.tracing)
     app.add_middleware(SecurityHeaders)

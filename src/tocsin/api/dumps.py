@@ -5,15 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 
+from tocsin.api.bodies import CountedBody
 from tocsin.api.dependencies import PrincipalOf, ServicesOf
 from tocsin.api.names import Name
 from tocsin.api.openapi import answers
@@ -97,10 +96,9 @@ async def send_dump(
         collected_to_ms=time_or_none(collected_to, "collected_to"),
     )
     _check_type(request)
-    counted = _Counted(request)
-    receipt = await services.dumps.receive(principal, announced, counted.pieces())
-    if "content-length" not in request.headers:
-        services.entrance.charge(principal, counted.bytes)
+    body = CountedBody(request)
+    receipt = await services.dumps.receive(principal, announced, body.pieces())
+    body.charge(services.entrance, principal)
     kept = receipt.kept
     headers = {"Tocsin-Repeated": "true"} if receipt.repeated else {}
     if kept.outcome in _STATUS:
@@ -186,22 +184,6 @@ def _pieces_of(blob: Blob) -> Iterator[bytes]:
     with blob:
         for offset in range(0, blob.size, _PIECE_BYTES):
             yield blob.read(offset, _PIECE_BYTES)
-
-
-class _Counted:
-    """The body as it comes, and how much there was."""
-
-    def __init__(self, request: Request) -> None:
-        self._request = request
-        self.bytes = 0
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        try:
-            async for piece in self._request.stream():
-                self.bytes += len(piece)
-                yield piece
-        except ClientDisconnect as error:
-            raise HTTPException(408, "The body was cut off.") from error
 
 
 def _check_type(request: Request) -> None:

@@ -19,7 +19,7 @@ _RETRY_AFTER: Final = {"Retry-After": "1"}
 EVENTS_PATH: Final = "/v1/events"
 STREAM_PATH: Final = "/v1/stream"
 ALIVE_PATH: Final = "/healthz"
-_DUMP_PATH: Final = re.compile(r"/v1/devices/[^/]+/dumps/[^/]+")
+_DUMP_PATH: Final = re.compile(r"/v1/(?:devices/[^/]+/dumps/[^/]+|dumps(?:/.*)?)")
 _UNGUARDED: Final = frozenset({STREAM_PATH, ALIVE_PATH})
 
 

@@ -19,11 +19,12 @@ _MEANINGS: Final = {
     405: "The address exists, but not with this method.",
     408: "The body did not arrive in time.",
     409: "The same key came with another body, or the object has changed.",
-    412: "The object has changed since it was read.",
+    412: "The object has changed since it was read, or the request is in another version of tus.",
     413: "The body is over its limit, also after decompression.",
     415: "Content type or encoding is none of those that are read.",
     422: "What arrived is not what was announced, or the archive can't be read; `code` says which.",
     429: "This credential has used up its share; Retry-After says when to try again.",
+    460: "The piece is not what its checksum says; nothing of it was kept.",
     503: "A bounded queue is full or the store can't be used; Retry-After says when to try again.",
     507: "The disk is full; nothing was kept.",
 }

@@ -38,10 +38,11 @@ _CODES: Final = {
     503: "overloaded",
     507: "storage_full",
 }
+_PHRASES: Final = {460: "Checksum Mismatch"}  # of tus, so the standard library has none
 MissingPage = Callable[[Request], Response]
 """Makes the page that says that there is none."""
 
-_METHODS: Final = ("DELETE", "GET", "PATCH", "POST", "PUT")
+_METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _AUDITED: Final = frozenset({401, 403, 413, 415})
 _log: Final = get_logger("api")
 
@@ -57,7 +58,7 @@ def problem(
     """The members of a problem; `extra` adds those of one kind of error (the lines of a bad body)."""
     members: dict[str, Any] = {
         "type": PROBLEM_BASE + code,
-        "title": HTTPStatus(status).phrase,
+        "title": _PHRASES.get(status) or HTTPStatus(status).phrase,
         "status": status,
         "code": code,
         "detail": detail,

@@ -69,12 +69,58 @@ class Upload(ABC):
         """Forget what was written; nothing after `finish`. Idempotent."""
 
 
+class StagedUpload(Upload):
+    """An upload that outlives the process: what was synced is there when it is taken up again.
+
+    One holder at a time. `finish` may be called again after a restart; the staged name stays, with nothing
+    behind it, until `discard`.
+    """
+
+    @property
+    @abstractmethod
+    def note(self) -> bytes:
+        """What was noted when it was staged."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Bytes written; those synced, right after it was taken up."""
+
+    @abstractmethod
+    def sync(self) -> None:
+        """Make durable what was written; blocks."""
+
+    @abstractmethod
+    def revert(self) -> None:
+        """Forget what was written since it was synced last."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of it; what was synced stays. Idempotent."""
+
+
 class BlobStore(ABC):
     """Blobs are whole or absent, and never change. Thread-safe."""
 
     @abstractmethod
     def begin(self) -> Upload:
         """Take in a blob piece by piece, in bounded memory; whoever began must finish or discard."""
+
+    @abstractmethod
+    def stage(self, name: str, note: bytes) -> StagedUpload:
+        """Begin an upload under a name, durably, with a note of at most 64 KiB; the one there is, if any."""
+
+    @abstractmethod
+    def staged(self, name: str) -> StagedUpload | None:
+        """Take up an upload again; reads what is there of it, to hash it. CorruptError if damaged."""
+
+    @abstractmethod
+    def unstage(self, name: str) -> None:
+        """Forget an upload, a damaged one too; nothing if there is none."""
+
+    @abstractmethod
+    def notes(self) -> dict[str, bytes]:
+        """The note of every staged upload, by name, but for damaged ones, which `verify` names."""
 
     @abstractmethod
     def open(self, sha256: str) -> Blob:

@@ -1,6 +1,7 @@
 """The embedded blob store: a folder of files named by their hashes.
 
-`ab/cdef…` are blobs, `claims/ab/cdef…` names, `incoming/` what is on its way and goes at the next start.
+`ab/cdef…` are blobs, `claims/ab/cdef…` names, `incoming/` what is on its way and goes at the next start,
+`staged/` what is on its way and stays.
 A file gets its name after its bytes are synced; whoever is told of it is told after its folder is.
 """
 
@@ -10,16 +11,24 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator
-from io import FileIO
 from itertools import count
 from pathlib import Path
 from typing import Final
 
 from tocsin import threads
-from tocsin.blobs.abstract import Blob, BlobRef, BlobStore, DigestMismatchError, Upload
+from tocsin.blobs.abstract import (
+    Blob,
+    BlobRef,
+    BlobStore,
+    DigestMismatchError,
+    StagedUpload,
+    Upload,
+)
 from tocsin.blobs.claims import CONTENT_BYTES_MAX, decode_claim, encode_claim
+from tocsin.blobs.staging import Staging
+from tocsin.blobs.writing import sync_file, write_all, write_whole
 from tocsin.errors import NotFoundError, TocsinError
-from tocsin.storage.faults import end_process, storage_faults
+from tocsin.storage.faults import storage_faults
 from tocsin.storage.files import make_directory, remove, rename, sync_directory
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -34,6 +43,7 @@ class EmbeddedBlobStore(BlobStore):
         self._incoming = folder / "incoming"
         self._numbers = count(1)
         self._lock = threads.lock()
+        self._staging = Staging(folder / "staged", self._keep)
         if self._incoming.is_dir():
             for left in self._incoming.iterdir():
                 remove(left)
@@ -43,6 +53,20 @@ class EmbeddedBlobStore(BlobStore):
             make_directory(self._incoming)
             path = self._incoming / str(next(self._numbers))
         return _EmbeddedUpload(path, self._keep)
+
+    def stage(self, name: str, note: bytes) -> StagedUpload:
+        if len(note) > CONTENT_BYTES_MAX:
+            raise ValueError(f"a note holds at most {CONTENT_BYTES_MAX} bytes")
+        return self._staging.begin(name, note)
+
+    def staged(self, name: str) -> StagedUpload | None:
+        return self._staging.find(name)
+
+    def unstage(self, name: str) -> None:
+        self._staging.forget(name)
+
+    def notes(self) -> dict[str, bytes]:
+        return self._staging.notes()
 
     def open(self, sha256: str) -> Blob:
         try:
@@ -58,10 +82,8 @@ class EmbeddedBlobStore(BlobStore):
                 return known
             make_directory(self._incoming)
             staged, target = self._incoming / str(next(self._numbers)), self._claim_path(name)
-            with storage_faults(str(staged)), staged.open("xb", buffering=0) as file:
-                _write(file, encode_claim(name, content))
-                _sync(file, staged)
-            self._name(staged, target)
+            make_directory(target.parent)
+            write_whole(target, encode_claim(name, content), staged)
         return content
 
     def claimed(self, name: str) -> bytes | None:
@@ -77,7 +99,7 @@ class EmbeddedBlobStore(BlobStore):
         return content
 
     def verify(self) -> list[str]:
-        return [*self._damaged_blobs(), *self._damaged_claims()]
+        return [*self._damaged_blobs(), *self._damaged_claims(), *self._staging.damaged()]
 
     def close(self) -> None:
         """Nothing stays open between calls."""
@@ -142,7 +164,7 @@ class _EmbeddedUpload(Upload):
 
     def write(self, piece: bytes) -> None:
         with self._lock, storage_faults(str(self._path)):
-            _write(self._file, piece)
+            write_all(self._file, piece)
             self._digest.update(piece)
             self._size += len(piece)
 
@@ -152,7 +174,7 @@ class _EmbeddedUpload(Upload):
             self.discard()
             raise DigestMismatchError(f"The bytes have the SHA-256 {found}, not the one that was announced.")
         with self._lock:
-            _sync(self._file, self._path)
+            sync_file(self._file, self._path)
             self._file.close()
             self._keep(self._path, found)
             self._kept = True
@@ -183,17 +205,3 @@ class _EmbeddedBlob(Blob):
 
     def close(self) -> None:
         self._file.close()
-
-
-def _write(file: FileIO, piece: bytes) -> None:
-    rest = memoryview(piece)
-    while rest:
-        rest = rest[file.write(rest) :]
-
-
-def _sync(file: FileIO, path: Path) -> None:
-    """Make the bytes durable; a failed fsync ends the process, since none after it can be believed."""
-    try:
-        os.fsync(file.fileno())
-    except OSError as error:
-        end_process(f"fsync of {path} failed: {error}")

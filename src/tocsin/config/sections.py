@@ -168,6 +168,15 @@ class DumpsConfig(Section):
     uploads_max: int = Field(
         default=16, ge=1, le=4_096, description="Dumps on their way at the same time; above it: 503."
     )
+    unfinished_s: Seconds = Field(
+        default=604_800, description="Seconds that an upload which is not finished is kept after it began."
+    )
+    unfinished_per_device_max: int = Field(
+        default=64,
+        ge=1,
+        le=1_000_000,
+        description="Uploads of a device that are not finished; above it: 429.",
+    )
     threads: int = Field(
         default=2, ge=1, le=1_024, description="Threads that write dumps to the disk and prove archives."
     )

@@ -26,6 +26,7 @@ from tocsin.services.series import SeriesCharts
 from tocsin.services.sessions import Sessions
 from tocsin.services.short import ShortQuestions
 from tocsin.services.stream import ChangeStream
+from tocsin.services.uploads import Uploads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class Services:
     tenants: Tenants
     ingest: Ingest
     dumps: Dumps
+    uploads: Uploads
     kept_dumps: KeptDumps
     anomalies: Anomalies
     episodes: Episodes

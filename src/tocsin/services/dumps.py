@@ -18,7 +18,7 @@ from tocsin.control import DumpOutcome, DumpReceived, encode_control
 from tocsin.dumps.archive import Archive
 from tocsin.dumps.faults import ArchiveError
 from tocsin.dumps.limits import ArchiveLimits
-from tocsin.errors import BackpressureError, ForbiddenError, InvalidInputError
+from tocsin.errors import BackpressureError, CorruptError, ForbiddenError, InvalidInputError
 from tocsin.events import Strings
 from tocsin.log.abstract import Append, Log, Part, RecordKind
 from tocsin.observability.meters import Meters
@@ -89,27 +89,26 @@ class Dumps:
         The event loop is never blocked. DigestMismatchError keeps nothing. A conflict is kept, and is an
         answer like a bad archive: see `outcome`.
         """
-        _check(principal, announced)
-        with self._place():
-            upload = await self._run(self._blobs.begin)
+        check_announced(principal, announced)
+        with self.place():
+            upload = await self.run(self._blobs.begin)
             try:
-                await self._write(upload, pieces)
+                async for piece in gathered(pieces):
+                    await self.run(upload.write, piece)
             except BaseException:
                 self._pool.submit(upload.discard)
                 raise
             finishing = self._pool.submit(self._finish, principal, announced, upload)
             # a client that goes away can't take back what is under way
-            receipt = await asyncio.shield(asyncio.wrap_future(finishing))
-        self._meters.add(DUMPS, 1, outcome="duplicate" if receipt.repeated else receipt.kept.outcome.value)
-        self._meters.record(DUMP_BYTES, receipt.kept.size_bytes)
-        return receipt
+            return await asyncio.shield(asyncio.wrap_future(finishing))
 
     def close(self) -> None:
         """Let the threads end; idempotent. Log and blobs are not closed."""
         self._pool.shutdown()
 
     @contextmanager
-    def _place(self) -> Iterator[None]:
+    def place(self) -> Iterator[None]:
+        """One of the places of those on their way; BackpressureError if there is none."""
         if not self._places.acquire(blocking=False):
             raise BackpressureError("Too many dumps are on their way.", retry_after_s=1)
         self.uploads += 1
@@ -119,44 +118,41 @@ class Dumps:
             self.uploads -= 1
             self._places.release()
 
-    async def _run(
+    async def run(
         self, work: Callable[_Given, _Result], *given: _Given.args, **named: _Given.kwargs
     ) -> _Result:
+        """Do what blocks on one of the threads for dumps."""
         return await asyncio.wrap_future(self._pool.submit(work, *given, **named))
-
-    async def _write(self, upload: Upload, pieces: AsyncIterator[bytes]) -> None:
-        """Write in large steps: a change of thread for each small piece would cost more than writing it."""
-        waiting: list[bytes] = []
-        size = 0
-        async for piece in pieces:
-            waiting.append(piece)
-            size += len(piece)
-            if size >= WRITE_BYTES:
-                await self._run(upload.write, b"".join(waiting))
-                waiting, size = [], 0
-        if waiting:
-            await self._run(upload.write, b"".join(waiting))
 
     def _finish(self, principal: Principal, announced: Announced, upload: Upload) -> DumpReceipt:
         try:
             blob = upload.finish(announced.sha256)
         finally:
             upload.discard()
-        name = sequence_claim(principal.tenant, announced.device, announced.sequence)
+        return self.settle(principal.tenant, announced, blob)
+
+    def settle(self, tenant: str, announced: Announced, blob: BlobRef) -> DumpReceipt:
+        """Decide about a dump whose bytes are durable, and log that; the same again if it was. Blocks."""
+        name = sequence_claim(tenant, announced.device, announced.sequence)
         first = self._blobs.claimed(name)
         if first is None:
             first = self._blobs.claim(name, msgspec.json.encode(self._prove(blob)))
-        kept = msgspec.json.decode(first, type=Kept)
-        if kept.sha256 != blob.sha256:
-            other = "Another body came before with this sequence; it stays the valid one, both are kept."
-            kept = Kept(
-                sha256=blob.sha256,
-                size_bytes=blob.size_bytes,
-                outcome=DumpOutcome.CONFLICT,
-                code="dump_conflict",
-                detail=other,
-            )
-        return DumpReceipt(kept, self._log_once(principal.tenant, announced, kept))
+        kept = _told(msgspec.json.decode(first, type=Kept), blob)
+        receipt = DumpReceipt(kept, self._log_once(tenant, announced, kept))
+        self._meters.add(DUMPS, 1, outcome="duplicate" if receipt.repeated else kept.outcome.value)
+        self._meters.record(DUMP_BYTES, kept.size_bytes)
+        return receipt
+
+    def settled(self, tenant: str, announced: Announced) -> Kept | None:
+        """What was decided about this body of the sequence, None unless it is in the log. Blocks."""
+        mark = logged_claim(tenant, announced.device, announced.sequence, announced.sha256)
+        if self._blobs.claimed(mark) is None:
+            return None
+        first = self._blobs.claimed(sequence_claim(tenant, announced.device, announced.sequence))
+        if first is None:
+            raise CorruptError(f"{mark} is in the log, but nothing has claimed its sequence")
+        with self._blobs.open(announced.sha256) as blob:
+            return _told(msgspec.json.decode(first, type=Kept), BlobRef(announced.sha256, blob.size))
 
     def _prove(self, blob: BlobRef) -> Kept:
         try:
@@ -218,7 +214,43 @@ class Dumps:
         return self._log.submit(append).result().repeated
 
 
-def _check(principal: Principal, announced: Announced) -> None:
+async def gathered(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes in large pieces: a change of thread for each small one costs more than writing it.
+
+    When they break off, what came before is given before the error.
+    """
+    waiting: list[bytes] = []
+    size = 0
+    try:
+        async for piece in pieces:
+            waiting.append(piece)
+            size += len(piece)
+            if size >= WRITE_BYTES:
+                yield b"".join(waiting)
+                waiting, size = [], 0
+    except Exception:
+        if waiting:
+            yield b"".join(waiting)
+        raise
+    if waiting:
+        yield b"".join(waiting)
+
+
+def _told(first: Kept, blob: BlobRef) -> Kept:
+    """What this body's sender is told, when `first` is about the first body of its sequence."""
+    if first.sha256 == blob.sha256:
+        return first
+    return Kept(
+        sha256=blob.sha256,
+        size_bytes=blob.size_bytes,
+        outcome=DumpOutcome.CONFLICT,
+        code="dump_conflict",
+        detail="Another body came before with this sequence; it stays the valid one, both are kept.",
+    )
+
+
+def check_announced(principal: Principal, announced: Announced) -> None:
+    """Refuse what this credential may not send, and what can't be a dump."""
     require(principal, Permission.INGEST)
     if not principal.may_speak_for(Strings.of([announced.device])).all():
         raise ForbiddenError("This credential may not speak for this device.", field="device")

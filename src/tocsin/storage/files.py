@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol
@@ -36,6 +36,10 @@ class FileSystem(Protocol):
 
     def remove(self, path: Path) -> None:
         """Let a name stand for nothing; nothing if it does already."""
+        ...
+
+    def remove_directory(self, folder: Path) -> None:
+        """Remove an empty folder, if it is there."""
         ...
 
     def sync(self, folder: Path) -> None:
@@ -74,6 +78,10 @@ class _System:
     def remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)
 
+    def remove_directory(self, folder: Path) -> None:
+        with suppress(FileNotFoundError):
+            folder.rmdir()
+
     def sync(self, folder: Path) -> None:
         with storage_faults(str(folder)):
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -109,6 +117,11 @@ def rename(path: Path, target: Path) -> None:
 def remove(path: Path) -> None:
     """Delete a file, if it is there; durable once the directory is synced."""
     _system.remove(path)
+
+
+def remove_directory(folder: Path) -> None:
+    """Remove an empty folder, if it is there; durable once the one above is synced."""
+    _system.remove_directory(folder)
 
 
 def sync_directory(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from tests.dump_kit import content_digest, good_archive
 from tests.http_kit import FOREIGN, NDJSON, OWN, World, event, lines
+from tests.integration.http.test_uploads import PIECE, TUS, announcement
 from tocsin.access.permissions import TABLE, Permission
 from tocsin.access.principal import Role
 
@@ -37,6 +39,11 @@ NEEDS: Final = {
     ("PUT", "/v1/devices/{device}/dumps/{sequence}"): Permission.INGEST,
     ("GET", "/v1/devices/{device}/dumps/{sequence}"): Permission.READ,
     ("GET", "/v1/devices/{device}/dumps/{sequence}/archive"): Permission.OPERATE,
+    ("OPTIONS", "/v1/dumps"): Permission.INGEST,
+    ("POST", "/v1/dumps"): Permission.INGEST,
+    ("HEAD", "/v1/dumps/{device}/{sequence}/{sha256}"): Permission.INGEST,
+    ("PATCH", "/v1/dumps/{device}/{sequence}/{sha256}"): Permission.INGEST,
+    ("DELETE", "/v1/dumps/{device}/{sequence}/{sha256}"): Permission.INGEST,
     ("GET", "/v1/stream"): Permission.READ,
     ("GET", "/api/latest_anomalies"): Permission.READ,
     ("GET", "/api/outliers_count"): Permission.READ,
@@ -54,6 +61,8 @@ NEEDS: Final = {
     ("GET", "/v1/audit"): Permission.ADMINISTER,
 }
 DUMP: Final = good_archive()
+UPLOAD: Final = f"/v1/dumps/pump-7/9/{hashlib.sha256(DUMP).hexdigest()}"
+HTTP_CODES: Final = {401: "unauthenticated", 403: "forbidden"}
 STREAM: Final = ("GET", "/v1/stream")  # never ends, so only its refusals are asked for here
 
 
@@ -95,6 +104,9 @@ async def _sent(populated: Populated) -> None:
             "/v1/devices/pump-7/dumps/1", content=DUMP, headers={"Content-Digest": content_digest(DUMP)}
         )
         assert sent.status_code in {200, 201}
+        await client.delete(UPLOAD, headers=TUS)
+        announced = await client.post("/v1/dumps", headers=announcement(sequence="9"))
+        assert (announced.status_code, announced.headers["location"]) == (201, UPLOAD)
     assert answer.status_code == 200
 
 
@@ -102,6 +114,7 @@ async def ask(populated: Populated, operation: tuple[str, str], token: str | Non
     """The operation with valid arguments that name what the first tenant has."""
     method, template = operation
     path = template.replace("{device}/dumps", "pump-7/dumps")  # a device token speaks for it
+    path = UPLOAD if path.startswith("/v1/dumps/") else path
     for name, value in populated.ids.items():
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
     bodies: dict[str, dict[str, Any]] = {
@@ -114,9 +127,20 @@ async def ask(populated: Populated, operation: tuple[str, str], token: str | Non
     if method == "PUT":
         path = path.removesuffix("1") + "2"  # the first is there already
         bodies[template] = {"content": DUMP, "headers": {"Content-Digest": content_digest(DUMP)}}
+    if "/v1/dumps" in template and not template.startswith("/v1/devices"):
+        headers = announcement(sequence="10") | PIECE | {"Upload-Offset": "0"}
+        content = DUMP[:5] if method == "PATCH" else None
+        async with populated.world.client(token) as client:
+            return await client.request(method, path, headers=headers, content=content)
     options = bodies.get(template, {}) if method in {"POST", "PUT"} or template.startswith("/api") else {}
     async with populated.world.client(token) as client:
         return await client.request(method, path, **options)
+
+
+def refusal(answer: httpx.Response, operation: tuple[str, str]) -> tuple[int, str]:
+    """Status and code; the answer to HEAD has no body."""
+    code = HTTP_CODES[answer.status_code] if operation[0] == "HEAD" else answer.json()["code"]
+    return answer.status_code, code
 
 
 def operations(world: World) -> set[tuple[str, str]]:
@@ -134,7 +158,7 @@ async def test_no_credential(populated: Populated, operation: tuple[str, str]) -
     """Without a credential, or with one that nobody holds, it is 401 and says how to sign in."""
     for token in (None, "nonsense", "tcs_0123456789abcdef_" + "x" * 43):
         answer = await ask(populated, operation, token)
-        assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+        assert refusal(answer, operation) == (401, "unauthenticated")
         assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
@@ -153,7 +177,7 @@ async def test_roles_follow_the_table(populated: Populated, operation: tuple[str
             operation[1].endswith("/replay") and answer.status_code == 400
         ), answer.text
     else:
-        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+        assert refusal(answer, operation) == (403, "forbidden")
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -170,7 +194,7 @@ async def test_nothing_leaks_to_another_tenant(
     elif named and operation[0] != "PUT":  # a dump of a device of its own, that has the same name
         assert answer.status_code == 404
     else:
-        assert answer.status_code in {200, 201}
+        assert answer.status_code in {200, 201, 204}
 
 
 async def test_own_tenant_sees_its_data(populated: Populated) -> None:

@@ -1,0 +1,379 @@
+"""Takes dumps in over as many requests as it takes: what came and was synced stays, whatever breaks off.
+
+An upload is named by what it is to become, (device, sequence, SHA-256), so whoever has lost its address or
+the last answer announces the same again and hears how far it had come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from tocsin import threads
+from tocsin.access.permissions import Permission, require
+from tocsin.access.principal import Principal
+from tocsin.blobs.abstract import BlobStore, DigestMismatchError, StagedUpload
+from tocsin.clock import Clock
+from tocsin.errors import (
+    ConflictError,
+    CorruptError,
+    InvalidInputError,
+    NotFoundError,
+    RateLimitedError,
+    TocsinError,
+    TooLargeError,
+)
+from tocsin.observability.logging import get_logger
+from tocsin.services.dump_claims import Kept, logged_claim
+from tocsin.services.dumps import Announced, Dumps, check_announced, gathered
+
+SYNC_BYTES: Final = 32 << 20
+_OPEN_MAX: Final = 64
+_RETRY_S: Final = 3600.0
+_EXPIRY_MARGIN_MS: Final = 2 * 3_600_000  # no request lasts longer than a dump may take
+
+_log: Final = get_logger("uploads")
+
+
+class OffsetError(TocsinError):
+    """The piece does not begin where the upload ends."""
+
+    code = "offset_mismatch"
+    status = 409
+
+
+class ChecksumError(TocsinError):
+    """The piece is not what its checksum says; nothing of it was kept: send it again."""
+
+    code = "checksum_mismatch"
+    status = 460  # the number that tus gave it
+
+
+class Checksum(Protocol):
+    """Hashes a piece while it comes."""
+
+    def update(self, piece: bytes, /) -> object:
+        """Go on with it."""
+        ...
+
+    def matches(self) -> bool:
+        """Whether all that came is what was announced."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UploadState:
+    """How far an upload has come. `kept` once it is decided; `until_ms` is when an unfinished one goes."""
+
+    offset: int
+    length: int
+    until_ms: int | None = None
+    kept: Kept | None = None
+    repeated: bool = False
+
+
+class _Note(msgspec.Struct, frozen=True):
+    """What is stored beside the bytes."""
+
+    tenant: str
+    announced: Announced
+    length: int
+    until_ms: int
+
+
+@dataclass(slots=True)
+class _Open:
+    """An upload in hand; whoever comes newest takes it over from who was before."""
+
+    name: str
+    note: _Note
+    staged: StagedUpload
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    superseded: asyncio.Future[None] | None = None
+    forgotten: bool = False
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[asyncio.Future[None]]:
+        """Have it alone; the future is done when another request wants it."""
+        if self.superseded is not None and not self.superseded.done():
+            self.superseded.set_result(None)  # most often it is a connection that is dead already
+        self.superseded = own = asyncio.get_running_loop().create_future()
+        async with self.lock:
+            if self.forgotten:
+                raise NotFoundError("The upload has ended meanwhile: announce it again.")
+            yield own
+
+
+class Uploads:
+    """Used by one event loop, which is never blocked; `expire` is for another thread.
+
+    At most `per_device_max` unfinished uploads a device, each kept for `keep_s` after it was announced.
+    """
+
+    def __init__(
+        self,
+        dumps: Dumps,
+        blobs: BlobStore,
+        clock: Clock,
+        *,
+        bytes_max: int = 1 << 30,
+        keep_s: float = 7 * 86_400,
+        per_device_max: int = 64,
+    ) -> None:
+        self._dumps = dumps
+        self._blobs = blobs
+        self._clock = clock
+        self._bytes_max = bytes_max
+        self._keep_ms = round(keep_s * 1000)
+        self._per_device_max = per_device_max
+        decode = msgspec.json.Decoder(_Note).decode
+        self._notes = {name: decode(note) for name, note in blobs.notes().items()}
+        self._by_device = Counter(_owner(note) for note in self._notes.values())
+        self._open: OrderedDict[str, _Open] = OrderedDict()
+        self._lock = threads.lock()
+
+    def bytes_max(self, principal: Principal) -> int:
+        """The largest dump that may be announced."""
+        require(principal, Permission.INGEST)
+        return self._bytes_max
+
+    async def announce(
+        self,
+        principal: Principal,
+        announced: Announced,
+        length: int,
+        pieces: AsyncIterator[bytes] | None = None,
+    ) -> UploadState:
+        """Begin an upload, or go on with the one there is; `pieces` are taken if nothing had come before."""
+        check_announced(principal, announced)
+        if length > self._bytes_max:
+            raise TooLargeError(f"A dump has at most {self._bytes_max} bytes.")
+        if length < 1:
+            raise InvalidInputError("An archive has at least a byte.", field="Upload-Length")
+        if (kept := await self._dumps.run(self._dumps.settled, principal.tenant, announced)) is not None:
+            return _settled(kept)
+        upload = await self._begin(principal.tenant, announced, length)
+        if upload.note.length != length:
+            raise ConflictError(
+                f"This dump was announced with {upload.note.length} bytes.", field="Upload-Length"
+            )
+        if pieces is not None and upload.staged.size == 0:
+            return await self._append(upload, 0, pieces, None)
+        return await self._state(upload)
+
+    async def state(self, principal: Principal, announced: Announced) -> UploadState:
+        """How far it has come; NotFoundError if there is no such upload."""
+        found = await self._find(principal, announced)
+        return found if isinstance(found, UploadState) else await self._state(found)
+
+    async def append(
+        self,
+        principal: Principal,
+        announced: Announced,
+        offset: int,
+        pieces: AsyncIterator[bytes],
+        checksum: Checksum | None = None,
+    ) -> UploadState:
+        """Add what comes. When it breaks off, what came stays, unless its checksum could not be compared.
+
+        With the last byte the dump is decided about, as by `Dumps.receive`. OffsetError names the offset to
+        go on at; DigestMismatchError means to begin anew.
+        """
+        found = await self._find(principal, announced)
+        if isinstance(found, _Open):
+            return await self._append(found, offset, pieces, checksum)
+        if offset != found.offset:
+            raise _misplaced(offset, found.offset)
+        return found
+
+    async def terminate(self, principal: Principal, announced: Announced) -> None:
+        """Forget an unfinished upload; NotFoundError if there is none."""
+        found = await self._find(principal, announced)
+        if isinstance(found, UploadState):
+            raise ConflictError("The dump is complete, and kept.")
+        async with found.turn():
+            await self._dumps.run(self._forget, found.name)
+
+    def expire(self) -> None:
+        """Forget uploads that were not finished in time; blocks."""
+        now_ms = self._clock.now_ms()
+        for name, note in list(self._notes.items()):
+            if note.until_ms + _EXPIRY_MARGIN_MS <= now_ms:
+                self._forget(name)
+
+    def close(self) -> None:
+        """Let go of all uploads; idempotent."""
+        for upload in self._open.values():
+            upload.staged.close()
+        self._open.clear()
+
+    async def _begin(self, tenant: str, announced: Announced, length: int) -> _Open:
+        name = _name(tenant, announced)
+        if (upload := await self._take_up(name)) is not None:
+            return upload
+        note = _Note(tenant, announced, length, self._clock.now_ms() + self._keep_ms)
+        with self._lock:
+            if self._by_device[_owner(note)] >= self._per_device_max:
+                raise RateLimitedError(
+                    f"This device has {self._per_device_max} unfinished uploads: finish or end them.",
+                    retry_after_s=_RETRY_S,
+                )
+            if self._notes.setdefault(name, note) is note:
+                self._by_device[_owner(note)] += 1
+        await self._dumps.run(self._stage, name, note)
+        upload = await self._take_up(name)
+        if upload is None:
+            raise NotFoundError("The upload was ended meanwhile.")
+        return upload
+
+    def _stage(self, name: str, note: _Note) -> None:
+        try:
+            self._blobs.stage(name, msgspec.json.encode(note)).close()
+        except TocsinError:
+            self._forget(name)
+            raise
+
+    async def _find(self, principal: Principal, announced: Announced) -> _Open | UploadState:
+        check_announced(principal, announced)
+        upload = await self._take_up(_name(principal.tenant, announced))
+        if upload is not None:
+            return upload
+        kept = await self._dumps.run(self._dumps.settled, principal.tenant, announced)
+        if kept is None:
+            raise NotFoundError("There is no such upload: announce it again.")
+        return _settled(kept)
+
+    async def _take_up(self, name: str) -> _Open | None:
+        """The upload in hand, None if there is none or its time is up."""
+        note = self._notes.get(name)
+        if note is None:
+            return None
+        if note.until_ms <= self._clock.now_ms():
+            await self._dumps.run(self._forget, name)
+            return None
+        if name not in self._open:
+            staged = await self._dumps.run(self._reopen, name)
+            if staged is None:
+                return None
+            if name in self._open:  # another request was quicker
+                staged.close()
+            else:
+                self._open[name] = _Open(name, note, staged)
+                self._let_go()
+        self._open.move_to_end(name)
+        return self._open[name]
+
+    def _reopen(self, name: str) -> StagedUpload | None:
+        """A damaged one is given up: its sender begins anew, nothing was acknowledged for good."""
+        try:
+            return self._blobs.staged(name)
+        except CorruptError as error:
+            _log.warning("upload_damaged", error=error.detail)
+            self._forget(name)
+            return None
+
+    def _let_go(self) -> None:
+        """Close those that nobody has used for longest; taking one up again hashes what it has."""
+        for name in list(self._open)[: max(0, len(self._open) - _OPEN_MAX)]:
+            if not self._open[name].lock.locked():
+                self._open.pop(name).staged.close()
+
+    def _forget(self, name: str) -> None:
+        upload = self._open.pop(name, None)
+        if upload is not None:
+            upload.forgotten = True
+            upload.staged.close()
+        self._blobs.unstage(name)
+        with self._lock:
+            note = self._notes.pop(name, None)
+            if note is not None:
+                self._by_device[_owner(note)] -= 1
+
+    async def _state(self, upload: _Open) -> UploadState:
+        async with upload.turn():
+            await self._dumps.run(upload.staged.sync)
+            return await self._reached(upload)
+
+    async def _append(
+        self, upload: _Open, offset: int, pieces: AsyncIterator[bytes], checksum: Checksum | None
+    ) -> UploadState:
+        with self._dumps.place():
+            async with upload.turn() as superseded:
+                if offset != upload.staged.size:
+                    raise _misplaced(offset, upload.staged.size)
+                try:
+                    await self._fill(upload, gathered(_until(superseded, pieces)), checksum)
+                except BaseException:
+                    await self._dumps.run(upload.staged.revert if checksum else upload.staged.sync)
+                    raise
+                await self._dumps.run(upload.staged.sync)
+                return await self._reached(upload)
+
+    async def _fill(self, upload: _Open, pieces: AsyncIterator[bytes], checksum: Checksum | None) -> None:
+        staged, synced = upload.staged, upload.staged.size
+        async for piece in pieces:
+            if staged.size + len(piece) > upload.note.length:
+                raise TooLargeError(f"More came than the {upload.note.length} bytes that were announced.")
+            await self._dumps.run(staged.write, piece)
+            if checksum is not None:
+                checksum.update(piece)
+            elif staged.size - synced >= SYNC_BYTES:
+                await self._dumps.run(staged.sync)
+                synced = staged.size
+        if checksum is not None and not checksum.matches():
+            raise ChecksumError("The piece was altered on the way: send it again.")
+
+    async def _reached(self, upload: _Open) -> UploadState:
+        """Where the upload stands now; decides about it when it is whole."""
+        size, length = upload.staged.size, upload.note.length
+        if size < length:
+            return UploadState(size, length, upload.note.until_ms)
+        # a client that goes away can't take back what is under way
+        return await asyncio.shield(asyncio.ensure_future(self._dumps.run(self._complete, upload)))
+
+    def _complete(self, upload: _Open) -> UploadState:
+        try:
+            blob = upload.staged.finish(upload.note.announced.sha256)
+        except DigestMismatchError:
+            self._forget(upload.name)
+            raise
+        receipt = self._dumps.settle(upload.note.tenant, upload.note.announced, blob)
+        self._forget(upload.name)
+        return UploadState(blob.size_bytes, blob.size_bytes, kept=receipt.kept, repeated=receipt.repeated)
+
+
+def _name(tenant: str, announced: Announced) -> str:
+    return logged_claim(tenant, announced.device, announced.sequence, announced.sha256)
+
+
+def _owner(note: _Note) -> tuple[str, str]:
+    return note.tenant, note.announced.device
+
+
+def _settled(kept: Kept) -> UploadState:
+    return UploadState(kept.size_bytes, kept.size_bytes, kept=kept, repeated=True)
+
+
+def _misplaced(offset: int, reached: int) -> OffsetError:
+    return OffsetError(f"The piece begins at {offset}, the upload has {reached}.", field="Upload-Offset")
+
+
+async def _until(superseded: asyncio.Future[None], pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces, until another request takes the upload over."""
+    while True:
+        coming = asyncio.ensure_future(anext(pieces, None))
+        both: set[asyncio.Future[Any]] = {superseded, coming}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if not coming.done():
+            coming.cancel()
+            await asyncio.wait({coming})
+            raise ConflictError("Another request goes on with this upload.")
+        if (piece := coming.result()) is None:
+            return
+        yield piece

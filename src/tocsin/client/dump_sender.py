@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import queue
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 import httpx
 
 from tocsin.client.connection import Fate
-from tocsin.client.destination import Backoff, Destination, RefusedError
+from tocsin.client.destination import Backoff, Destination
 from tocsin.client.dump_folder import DumpFile
 from tocsin.client.dump_journal import DumpJournal
-from tocsin.client.retrying import TRY_AGAIN, Patience, refusal_of, retry_after_s
+from tocsin.client.dump_request import DumpRequest
+from tocsin.client.retrying import Patience
 from tocsin.clock import Clock, SystemClock
 from tocsin.errors import InvalidInputError
 
 _PIECE_BYTES: Final = 1 << 20
 _ANSWER_S: Final = 600.0
 """How long a server may take to prove an archive before it answers."""
-_MISMATCH: Final = "digest_mismatch"
 OUTCOMES: Final = ("accepted", "duplicate", "conflict", "quarantined", "skipped")
 
 
@@ -57,7 +56,8 @@ class DumpSender:
             raise InvalidInputError("connections must be 1 to 256", field="connections")
         self._destination = destination
         self._connections = connections
-        self._query = {"application": application, "version": version}
+        self._application = application
+        self._version = version
         self._backoff = backoff or Backoff()
         self._journal = journal
         self._on_decided = on_decided
@@ -106,58 +106,35 @@ class DumpSender:
 
     def _deliver(self, http: httpx.Client, dump: DumpFile) -> None:
         patience = Patience(self._destination.url, self._backoff, self._rng, self._clock)
+        reached = 0
         while not self._fate.stop.is_set():
             digest, size = _hash(dump.path)  # again after a failure: the file may have changed meanwhile
             sent = (self._destination.url, dump.device, dump.sequence, digest.hex())
             if self._journal is not None and self._journal.has(sent):
                 return self._count(dump, "skipped", "", 0)
-            wait_s, reason, decided = self._try(http, dump, digest, size, patience)
-            if decided:
+            request = DumpRequest(
+                dump, digest, size, self._application, self._version, partial(self._moved, patience)
+            )
+            patience.move()
+            answer = request.send(http)
+            if answer.outcome:
                 if self._journal is not None:
                     self._journal.add(sent)
-                return self._count(dump, decided, reason, size)
-            pause_s = patience.pause_s(reason, wait_s)
+                return self._count(dump, answer.outcome, answer.reason, size)
+            if request.offset > reached:
+                patience.advance()
+                reached = request.offset
+            pause_s = patience.pause_s(answer.reason, answer.wait_s)
             with self._lock:
                 self._counts["retries"] += 1
-            self._on_retry(reason)
+            self._on_retry(answer.reason)
             self._fate.stop.wait(pause_s)
         return None
 
-    def _try(
-        self, http: httpx.Client, dump: DumpFile, digest: bytes, size: int, patience: Patience
-    ) -> tuple[float, str, str]:
-        """Seconds to wait, the reason, and the outcome if there is one; RefusedError for what stays wrong."""
-        headers = {
-            "Content-Digest": f"sha-256=:{base64.b64encode(digest).decode()}:",
-            "Content-Length": str(size),
-        }
+    def _moved(self, patience: Patience) -> None:
+        if self._fate.stop.is_set():
+            raise httpx.WriteError("stopped")
         patience.move()
-        path = f"/v1/devices/{quote(dump.device, safe='')}/dumps/{dump.sequence}"
-        try:
-            response = http.put(
-                path, content=self._pieces(dump.path, patience), headers=headers, params=self._query
-            )
-        except httpx.TransportError as error:
-            return 0.0, str(error) or type(error).__name__, ""
-        status = response.status_code
-        if response.is_success:
-            return 0.0, "", "accepted" if status == httpx.codes.CREATED else "duplicate"
-        code, detail = refusal_of(response)
-        if status in TRY_AGAIN or code == _MISMATCH:
-            return retry_after_s(response), f"the server answered {status} {code}", ""
-        if status == httpx.codes.CONFLICT:
-            return 0.0, detail, "conflict"
-        if code.startswith("zip_"):
-            return 0.0, f"{code}: {detail}", "quarantined"
-        raise RefusedError(f"the server refuses {dump.path} with {status} {code}: {detail}")
-
-    def _pieces(self, path: Path, patience: Patience) -> Iterator[bytes]:
-        with path.open("rb", buffering=0) as file:
-            while piece := file.read(_PIECE_BYTES):
-                if self._fate.stop.is_set():
-                    raise httpx.WriteError("stopped")
-                yield piece
-                patience.move()
 
     def _count(self, dump: DumpFile, outcome: str, reason: str, size: int) -> None:
         with self._lock:
@@ -168,10 +145,7 @@ class DumpSender:
     def _client(self) -> httpx.Client:
         return httpx.Client(
             base_url=self._destination.url,
-            headers={
-                "Authorization": f"Bearer {self._destination.token}",
-                "Content-Type": "application/zip",
-            },
+            headers={"Authorization": f"Bearer {self._destination.token}"},
             timeout=httpx.Timeout(self._destination.timeout_s, read=_ANSWER_S),
             limits=httpx.Limits(max_connections=self._connections),
             verify=self._destination.tls_context(),

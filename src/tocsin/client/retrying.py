@@ -51,6 +51,11 @@ class Patience:
         self._vain_s = 0.0
         self.tries = 0
 
+    def advance(self) -> None:
+        """A try has brought what it need not bring again: count from here."""
+        self._vain_s = 0.0
+        self.tries = 0
+
     def move(self) -> None:
         """A try begins, or the server has taken some bytes."""
         self._moved_s = self._clock.monotonic_s()

@@ -48,6 +48,13 @@ class OffsetError(TocsinError):
     status = 409
 
 
+class SupersededError(TocsinError):
+    """Another request goes on with the upload; what this one brought before that was kept."""
+
+    code = "superseded"
+    status = 409
+
+
 class ChecksumError(TocsinError):
     """The piece is not what its checksum says; nothing of it was kept: send it again."""
 
@@ -373,7 +380,7 @@ async def _until(superseded: asyncio.Future[None], pieces: AsyncIterator[bytes])
         if not coming.done():
             coming.cancel()
             await asyncio.wait({coming})
-            raise ConflictError("Another request goes on with this upload.")
+            raise SupersededError("Another request goes on with this upload.")
         if (piece := coming.result()) is None:
             return
         yield piece

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import random
+import zipfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Final
 
 import httpx
@@ -15,6 +18,9 @@ from tests.dump_kit import good_archive
 from tests.http_kit import FOREIGN, NOW_MS, World
 from tests.integration.http.test_dumps import kept, logged
 from tocsin.access.principal import Role
+from tocsin.api.server import HttpServer
+from tocsin.client import Destination, DumpSender, find_dumps
+from tocsin.config.sections import HttpConfig
 from tocsin.services.uploads import Uploads
 
 pytestmark = pytest.mark.anyio
@@ -307,3 +313,22 @@ async def test_it_says_what_it_speaks(device: Device) -> None:
     await device.announce()
     headers = TUS | PIECE | {"Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH"}
     assert (await device.http.post(device.place, headers=headers, content=ARCHIVE)).status_code == 204
+
+
+def test_the_client_sends_large_dumps_in_pieces(world: World, tmp_path: Path) -> None:
+    """And hears the same outcomes as for small ones, once as a duplicate too."""
+    server = HttpServer(world.app, HttpConfig(port=0), world.services.stream, stop_s=1)
+    server.start()
+    try:
+        for number, members in ((1, 9), (2, 1)):
+            body = good_archive({"a.log": random.Random(number).randbytes(members << 20)}, zipfile.ZIP_STORED)
+            (tmp_path / f"{number}.zip").write_bytes(body if number == 1 else body[:-9].ljust(9 << 20, b"x"))
+        dumps = find_dumps(tmp_path, "pump-7")
+        destination = Destination(url=server.url, token=world.key(Role.DEVICE))
+        first = DumpSender(destination, application="presses").send(dumps)
+        again = DumpSender(destination).send(dumps)
+    finally:
+        server.stop()
+    assert (first["accepted"], first["quarantined"]) == (1, 1)
+    assert (again["duplicate"], again["quarantined"]) == (1, 1)
+    assert [record.application for record in logged(world)] == ["presses", "presses"]

@@ -1,0 +1,189 @@
+"""The life of anomalies: whatever becomes of episodes, in whatever order the inbox hears of it.
+
+The model is proof.model.inbox, which shares no code with the product. Besides: an anomaly keeps its id and
+an episode its anomaly, what was folded in before changes nothing, versions and changes go hand in hand, and
+an inbox that has folded everything at once shows the same.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from proof.compare import plain
+from proof.model.inbox import Inbox as Model
+from tests.contract.test_inbox import DAY_MS, MINUTE_MS, NOW_MS, WINDOWS, episode
+from tests.power_kit import memory_folder
+from tocsin.commit.abstract import OutboxRow
+from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Condition
+from tocsin.inbox.embedded import EmbeddedInbox
+from tocsin.model import Episode, Severity
+
+TENANTS = ("a", "b")
+GAPS_MIN = (0, 1, 9, 10, 11, 60, 24 * 60 - 1, 24 * 60, 24 * 60 + 1)
+HOME = ("tenant", "application", "device", "parameter")
+gaps = st.sampled_from([*GAPS_MIN, *(-gap for gap in GAPS_MIN)])
+
+
+class InboxLife(RuleBasedStateMachine):
+    """An outbox that grows, and an inbox that takes it in, falls behind, repeats and restarts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = memory_folder()
+        self.model = Model(WINDOWS.correlation_ms, WINDOWS.recurrence_ms)
+        self.outbox: list[OutboxRow] = []
+        self.newest: dict[str, Episode] = {}
+        self.folded = 0
+        self.homes: dict[str, str] = {}
+        self.before: dict[str, Anomaly] = {}
+        self.open()
+
+    def open(self) -> None:
+        self.inbox = EmbeddedInbox(Path(self.folder.name) / "inbox.db", WINDOWS)
+
+    def publish(self, state: Episode, skipped: int = 0) -> None:
+        """Sequences ascend over all partitions; some rows are none of this inbox's."""
+        last = self.outbox[-1].sequence if self.outbox else 0
+        self.outbox.append(OutboxRow(last + 1 + skipped, state))
+        self.newest[state.id] = state
+
+    @rule(
+        gap_min=gaps,
+        length_min=st.none() | st.sampled_from(GAPS_MIN),
+        device=st.sampled_from(["d0", "d0", "d1"]),
+        parameter=st.sampled_from(["t", "t", "p", ""]),
+        application=st.sampled_from(["hvac", "hvac", "lifts"]),
+        tenant=st.sampled_from(["a", "a", "a", "b"]),
+        severity=st.sampled_from(Severity),
+        score=st.integers(1, 3),
+        alike=st.booleans(),
+        skipped=st.integers(0, 1),
+    )
+    def begin(self, gap_min: int, length_min: int | None, alike: bool, skipped: int, **fields: Any) -> None:
+        """An episode, near the end or the start of an earlier one; or of long ago."""
+        known = list(self.newest.values())
+        base_ms = 0
+        if known:
+            other = known[-1]
+            if alike:
+                fields |= {name: getattr(other, name) for name in HOME}
+            base_ms = other.started_ms if gap_min < 0 or other.end_ms is None else other.end_ms
+        start_min = base_ms // MINUTE_MS + gap_min
+        end_min = None if length_min is None else start_min + length_min
+        fields["score"] = float(fields["score"])
+        self.publish(episode(f"e{len(known)}", start_min, end_min, **fields), skipped)
+
+    @precondition(lambda self: self.newest)
+    @rule(data=st.data(), end_min=st.sampled_from(GAPS_MIN), severity=st.sampled_from(Severity))
+    def go_on(self, data: st.DataObject, end_min: int, severity: Severity) -> None:
+        """An episode ends, or is worse than it was."""
+        state = self.draw(data)
+        end_ms = state.started_ms + end_min * MINUTE_MS
+        if end_min:
+            state = msgspec.structs.replace(state, end_ms=end_ms, last_abnormal_ms=end_ms)
+        self.publish(msgspec.structs.replace(state, severity=severity))
+
+    @precondition(lambda self: self.newest)
+    @rule(data=st.data(), moved_min=gaps, retracted=st.booleans(), lasts=st.booleans())
+    def revise(self, data: st.DataObject, moved_min: int, retracted: bool, lasts: bool) -> None:
+        """A correction moves it, makes it last again, takes it away or brings it back."""
+        state = self.draw(data)
+        started_ms = state.started_ms + moved_min * MINUTE_MS
+        ended_ms = max(started_ms, state.last_abnormal_ms)
+        revised = msgspec.structs.replace(
+            state,
+            started_ms=started_ms,
+            last_abnormal_ms=ended_ms,
+            end_ms=None if lasts else ended_ms,
+            revision=state.revision + 1,
+            retracted=retracted,
+        )
+        self.publish(revised)
+
+    def draw(self, data: st.DataObject) -> Episode:
+        return data.draw(st.sampled_from(list(self.newest.values())))
+
+    @rule(data=st.data(), again=st.integers(0, 5))
+    def fold(self, data: st.DataObject, again: int) -> None:
+        """Some of what waits; some rows that were folded before come once more."""
+        until = data.draw(st.integers(self.folded, len(self.outbox)))
+        rows = self.outbox[max(self.folded - again, 0) : until]
+        changed = self.inbox.fold(rows, NOW_MS)
+        self.model.fold(plain.episode(row.episode) for row in self.outbox[self.folded : until])
+        self.folded = max(self.folded, until)
+        assert {anomaly.id for anomaly in changed} == {
+            anomaly.id for anomaly in self.everything() if self.before.get(anomaly.id) != anomaly
+        }
+
+    @precondition(lambda self: self.folded)
+    @rule(data=st.data())
+    def repeat(self, data: st.DataObject) -> None:
+        """What was folded in before says nothing new."""
+        first = data.draw(st.integers(0, self.folded))
+        changes = self.inbox.changes(0)
+        assert self.inbox.fold(self.outbox[first : self.folded], NOW_MS + DAY_MS) == []
+        assert self.inbox.changes(0) == changes
+
+    @rule()
+    def restart(self) -> None:
+        self.inbox.close()
+        self.open()
+
+    def everything(self) -> list[Anomaly]:
+        return [
+            anomaly
+            for tenant in TENANTS
+            for anomaly in self.inbox.anomalies(AnomalyQuery(tenant, limit=10_000))
+        ]
+
+    @invariant()
+    def the_model_agrees(self) -> None:
+        found = sorted(map(plain.anomaly, self.everything()), key=lambda anomaly: anomaly.id)
+        assert found == self.model.anomalies()
+        assert self.inbox.position() == (self.outbox[self.folded - 1].sequence if self.folded else 0)
+
+    @invariant()
+    def nothing_is_lost_or_moves(self) -> None:
+        """Anomalies stay, their versions rise as their changes do, and no episode changes its anomaly."""
+        found = {anomaly.id: anomaly for anomaly in self.everything()}
+        changes = self.inbox.changes(0)
+        assert [change.sequence for change in changes] == list(range(1, len(changes) + 1))
+        told = Counter(change.anomaly_id for change in changes)
+        assert told == {name: anomaly.version for name, anomaly in found.items()}
+        for name, before in self.before.items():
+            now = found[name]
+            assert (now.tenant, now.application, now.device) == (
+                before.tenant,
+                before.application,
+                before.device,
+            )
+            assert now == before or now.version > before.version
+        for anomaly in found.values():
+            assert (anomaly.condition is Condition.CLEARED) == (anomaly.cleared_ms is not None)
+            for name in anomaly.episodes:
+                assert self.homes.setdefault(name, anomaly.id) == anomaly.id
+        self.before = found
+
+    def teardown(self) -> None:
+        try:
+            at_once = EmbeddedInbox(Path(self.folder.name) / "whole.db", WINDOWS)
+            at_once.fold(self.outbox[: self.folded], NOW_MS)
+            assert self.inbox.changes(0) == at_once.changes(0)
+            for anomaly in self.everything():
+                assert at_once.anomaly(anomaly.tenant, anomaly.id) == anomaly
+            assert self.inbox.verify() == []
+            at_once.close()
+        finally:
+            self.inbox.close()
+            self.folder.cleanup()
+
+
+TestInboxLife = InboxLife.TestCase
+TestInboxLife.settings = settings(max_examples=50, stateful_step_count=25, deadline=None)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.http_kit import World
-from tocsin.errors import BackpressureError
+from tocsin.errors import BackpressureError, RateLimitedError
 from tocsin.services.stream import ChangeStream
 
 
@@ -86,4 +86,20 @@ def test_closing_ends_all_listeners(world: World) -> None:
 
     assert asyncio.run(close_soon()) == [[], [], []]
     with pytest.raises(BackpressureError):
-        world.services.stream.enter()
+        world.services.stream.enter("default")
+
+
+def test_one_tenant_leaves_places_for_others(world: World) -> None:
+    """One tenant alone gets three quarters of the live views, then 429; others get in until all are taken."""
+    stream = ChangeStream(world.inbox, listeners_max=8)
+    for _ in range(6):
+        stream.enter("greedy")
+    with pytest.raises(RateLimitedError):
+        stream.enter("greedy")
+    for tenant in ("modest", "other"):
+        stream.enter(tenant)
+    with pytest.raises(BackpressureError):
+        stream.enter("late")
+    stream.leave("greedy")
+    stream.enter("late")
+    assert stream.listeners == 8

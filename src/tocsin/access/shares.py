@@ -4,28 +4,33 @@ from __future__ import annotations
 
 from typing import Final
 
+TENANT_RATIO: Final = 3
+"""Of tenants, which are many credentials: three greedy ones of a tenant leave room for a fourth."""
+
 
 class Shares:
     """`total` places, taken and given back by holders. Not thread-safe.
 
-    A holder may take more only while it then holds no more than was free before. So one alone gets half of
-    the places, n greedy ones get 1/(n+1) each, and as much stays free for whoever comes next: the dynamic
-    thresholds of Choudhury and Hahne (IEEE/ACM Transactions on Networking 6(2), 1998), with α = 1.
+    A holder may take more only while it then holds no more than `ratio` times what was free before. So with
+    1 one alone gets half of the places, n greedy ones get 1/(n+1) each, and as much stays free for whoever
+    comes next: the dynamic thresholds of Choudhury and Hahne (IEEE/ACM Transactions on Networking 6(2),
+    1998), where the ratio is called α. With 3 one alone gets three quarters, and n leave 1/(3n+1).
 
     >>> shares = Shares(4)
     >>> [shares.take("greedy") for _ in range(3)], shares.take("other"), shares.full()
     ([True, True, False], True, False)
     """
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, ratio: int = 1) -> None:
         self.total: Final = total
+        self._ratio: Final = ratio
         self.held = 0
         self._by_holder: dict[str, int] = {}
 
     def take(self, holder: str, amount: int = 1) -> bool:
         """Take `amount` more; False, and nothing is taken, if that is more than the holder's share."""
         held = self._by_holder.get(holder, 0) + amount
-        if held > self.total - self.held:
+        if held > self._ratio * (self.total - self.held) or self.full(amount):
             return False
         self._by_holder[holder] = held
         self.held += amount

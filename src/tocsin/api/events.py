@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from tocsin.api.dependencies import PrincipalOf, ServicesOf, principal_of
@@ -119,7 +121,7 @@ async def send_events(
     """
     if idempotency_key and (tocsin_producer or tocsin_sequence):
         raise InvalidInputError("Send Idempotency-Key or Tocsin-Producer, not both.", field="Idempotency-Key")
-    body = await request.body()
+    body = await _whole(request)
     if "content-length" not in request.headers:
         services.entrance.charge(principal, len(body))
     delivery = Delivery(
@@ -130,6 +132,13 @@ async def send_events(
         sequence=idempotency_key or tocsin_sequence,
     )
     return receipt_response(await services.ingest.deliver(principal, delivery))
+
+
+async def _whole(request: Request) -> bytes:
+    try:
+        return await request.body()
+    except ClientDisconnect as error:
+        raise HTTPException(408, "The body was cut off.") from error
 
 
 def receipt_response(receipt: Receipt) -> Response:

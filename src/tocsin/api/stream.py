@@ -58,22 +58,23 @@ async def follow_stream(
     """
     require(principal, Permission.READ)
     after = None if last_event_id is None else _sequence(last_event_id)
-    services.stream.enter()
-    return _Listening(services.stream, _events(services, principal, after))
+    services.stream.enter(principal.tenant)
+    return _Listening(services.stream, principal.tenant, _events(services, principal, after))
 
 
 class _Listening(StreamingResponse):
     """Gives its place back however it ends, also when the client has gone before the first byte."""
 
-    def __init__(self, stream: ChangeStream, events: AsyncIterator[bytes]) -> None:
+    def __init__(self, stream: ChangeStream, tenant: str, events: AsyncIterator[bytes]) -> None:
         super().__init__(events, media_type="text/event-stream", headers=_HEADERS)
         self._stream = stream
+        self._tenant = tenant
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._stream.leave()
+            self._stream.leave(self._tenant)
 
 
 def _sequence(text: str) -> int:

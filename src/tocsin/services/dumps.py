@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,9 +23,10 @@ from tocsin.log.abstract import Append, Log, Part, RecordKind
 from tocsin.observability.meters import Meters
 from tocsin.observability.metrics import DUMP_BYTES, DUMPS
 from tocsin.services.dump_claims import Kept, logged_claim, sequence_claim
+from tocsin.services.finishing import finished
 from tocsin.services.ingest import NAME_CHARACTERS_MAX
 from tocsin.sharding import partition_of, shard_of
-from tocsin.threads import pool, semaphore
+from tocsin.threads import Future, pool, semaphore
 
 WRITE_BYTES: Final = 1 << 20
 SEQUENCE_MAX: Final = 1 << 53
@@ -58,7 +58,10 @@ class DumpReceipt:
 
 
 class Dumps:
-    """At most `uploads_max` at a time, each with WRITE_BYTES in memory; above that refuses at once."""
+    """At most `uploads_max` at a time, each with WRITE_BYTES in memory; above that refuses at once.
+
+    A dump keeps its place until all work on it has ended, also when its sender has gone.
+    """
 
     def __init__(
         self,
@@ -91,16 +94,15 @@ class Dumps:
         """
         check_announced(principal, announced)
         with self.place():
-            upload = await self.run(self._blobs.begin)
+            begun = self._pool.submit(self._blobs.begin)
             try:
+                upload = await finished(begun)
                 async for piece in gathered(pieces):
                     await self.run(upload.write, piece)
             except BaseException:
-                self._pool.submit(upload.discard)
+                await self.run(_discard, begun)
                 raise
-            finishing = self._pool.submit(self._finish, principal, announced, upload)
-            # a client that goes away can't take back what is under way
-            return await asyncio.shield(asyncio.wrap_future(finishing))
+            return await self.run(self._finish, principal, announced, upload)
 
     def close(self) -> None:
         """Let the threads end; idempotent. Log and blobs are not closed."""
@@ -121,8 +123,8 @@ class Dumps:
     async def run(
         self, work: Callable[_Given, _Result], *given: _Given.args, **named: _Given.kwargs
     ) -> _Result:
-        """Do what blocks on one of the threads for dumps."""
-        return await asyncio.wrap_future(self._pool.submit(work, *given, **named))
+        """Do what blocks on one of the threads for dumps; who is cancelled ends when that has ended."""
+        return await finished(self._pool.submit(work, *given, **named))
 
     def _finish(self, principal: Principal, announced: Announced, upload: Upload) -> DumpReceipt:
         try:
@@ -212,6 +214,11 @@ class Dumps:
             fingerprint=bytes.fromhex(kept.sha256)[:16],
         )
         return self._log.submit(append).result().repeated
+
+
+def _discard(begun: Future[Upload]) -> None:
+    if begun.exception() is None:
+        begun.result().discard()
 
 
 async def gathered(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

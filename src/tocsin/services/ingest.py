@@ -33,6 +33,7 @@ from tocsin.observability.metrics import (
 )
 from tocsin.observability.tracing import SpanName, Tracing
 from tocsin.payloads import cut_events
+from tocsin.services.finishing import finished
 from tocsin.services.receipt import LINES_TOLD_MAX, Receipt, receipt_of, repeated_receipt, told_by
 from tocsin.threads import Future, future, pool, semaphore
 
@@ -92,14 +93,23 @@ class Ingest:
         self._pool = pool(threads, "ingest")
 
     async def deliver(self, principal: Principal, delivery: Delivery) -> Receipt:
-        """What to tell the sender, once every record is durable; doesn't block the event loop."""
+        """What to tell the sender, once every record is durable; doesn't block the event loop.
+
+        The body keeps its place until then, also when its sender has gone.
+        """
         with self._place():
             outcome: Future[tuple[_Handed, Appended | None]] = future()
             outcome.set_running_or_notify_cancel()  # a client that goes away can't take it back
             context = copy_context()  # the trace goes along
             handed = self._pool.submit(context.run, self._hand_over, principal, delivery)
             handed.add_done_callback(lambda done: context.run(self._follow, done, outcome))
-            return self._settle(*await asyncio.wrap_future(outcome))
+            try:
+                return self._settle(*await finished(outcome))
+            except asyncio.CancelledError:
+                # Its sender has gone. What it sent is in the log all the same, and has to be counted.
+                if outcome.done() and outcome.exception() is None:
+                    self._settle(*outcome.result())
+                raise
 
     def deliver_now(self, principal: Principal, delivery: Delivery) -> Receipt:
         """As `deliver`, in this thread; for callers without an event loop."""

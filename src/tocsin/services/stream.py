@@ -6,14 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
-from tocsin.errors import BackpressureError
+from tocsin.access.shares import TENANT_RATIO, Shares
+from tocsin.errors import BackpressureError, RateLimitedError
 from tocsin.inbox.abstract import AnomalyQuery, Change, Inbox
 
 _PAGE: Final = 100
+_RETRY_AFTER_S: Final = 5
 
 
 class ChangeStream:
-    """Follows the inbox's ordered log for up to `listeners_max` listeners.
+    """Follows the inbox's ordered log for up to `listeners_max` listeners, shared fairly between tenants.
 
     A listener keeps nothing but the sequence it has reached and reads the log a page at a time, so a
     slow one costs no memory and misses nothing. One look at the log per `poll_s` serves all listeners.
@@ -22,9 +24,8 @@ class ChangeStream:
 
     def __init__(self, inbox: Inbox, *, listeners_max: int, poll_s: float = 0.25) -> None:
         self._inbox = inbox
-        self._listeners_max = listeners_max
+        self._places = Shares(listeners_max, TENANT_RATIO)
         self._poll_s = poll_s
-        self._listeners = 0
         self._changed = asyncio.Event()
         self._watcher: asyncio.Task[None] | None = None
         self._closed = False
@@ -32,23 +33,28 @@ class ChangeStream:
     @property
     def listeners(self) -> int:
         """How many listen now."""
-        return self._listeners
+        return self._places.held
 
     def newest(self, tenant: str) -> int:
         """The sequence of the tenant's newest change, 0 if there is none; blocks."""
         newest = self._inbox.anomalies(AnomalyQuery(tenant, limit=1))
         return newest[0].updated_sequence if newest else 0
 
-    def enter(self) -> None:
-        """Take a listener's place; BackpressureError when all are taken."""
-        if self._closed or self._listeners >= self._listeners_max:
-            raise BackpressureError("All places for live views are taken.", retry_after_s=5)
-        self._listeners += 1
+    def enter(self, tenant: str) -> None:
+        """Take a listener's place.
 
-    def leave(self) -> None:
+        BackpressureError when none is left, RateLimitedError when one more is over the tenant's share.
+        """
+        if self._closed or self._places.full():
+            raise BackpressureError("All places for live views are taken.", retry_after_s=_RETRY_AFTER_S)
+        if not self._places.take(tenant):
+            detail = "Your live views have their share of the places: others need room too."
+            raise RateLimitedError(detail, retry_after_s=_RETRY_AFTER_S)
+
+    def leave(self, tenant: str) -> None:
         """Give the place back."""
-        self._listeners -= 1
-        if not self._listeners and self._watcher is not None:
+        self._places.give_back(tenant)
+        if not self._places.held and self._watcher is not None:
             self._watcher.cancel()
             self._watcher = None
 

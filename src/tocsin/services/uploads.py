@@ -341,8 +341,7 @@ class Uploads:
         size, length = upload.staged.size, upload.note.length
         if size < length:
             return UploadState(size, length, upload.note.until_ms)
-        # a client that goes away can't take back what is under way
-        return await asyncio.shield(asyncio.ensure_future(self._dumps.run(self._complete, upload)))
+        return await self._dumps.run(self._complete, upload)
 
     def _complete(self, upload: _Open) -> UploadState:
         try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -238,6 +240,32 @@ async def test_no_more_dumps_are_taken_than_there_are_places(make_world: Callabl
     answer = await put(world)
     assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
     assert "retry-after" in answer.headers
+
+
+async def test_a_sender_that_leaves_keeps_its_place_until_the_work_ends(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others are refused while its dump is proved; the dump itself is kept."""
+    world = make_world(uploads_max=1)
+    going_on, may_end = threading.Event(), threading.Event()
+    claimed = world.blobs.claimed
+
+    def slowly(name: str) -> bytes | None:
+        going_on.set()
+        may_end.wait(20)
+        return claimed(name)
+
+    monkeypatch.setattr(world.blobs, "claimed", slowly)
+    leaving = asyncio.create_task(put(world))
+    await asyncio.to_thread(going_on.wait, 20)
+    leaving.cancel()
+    await asyncio.sleep(0)
+    assert (await put(world, url="/v1/devices/pump-7/dumps/2")).status_code == 503
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    assert (await put(world, url="/v1/devices/pump-7/dumps/2")).status_code == 201
+    assert [record.sequence for record in logged(world)] == [1, 2]
 
 
 async def test_bytes_of_dumps_count_against_the_share(make_world: Callable[..., World]) -> None:

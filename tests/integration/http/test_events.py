@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 
 import httpx
 import pytest
@@ -15,6 +18,7 @@ from tests.http_kit import FOREIGN, NDJSON, NOW_MS, OWN, World, event, lines
 from tocsin.access.principal import Role
 from tocsin.api.limits import RequestLimits
 from tocsin.ingest.parsing.limits import ParseLimits
+from tocsin.log.abstract import Append, Appended
 from tocsin.observability.tracing import Tracing
 from tocsin.payloads import decode_events
 
@@ -263,6 +267,32 @@ async def test_too_many_bodies_are_refused_at_once(make_world: Callable[..., Wor
         answer = await send(world, lines(event()))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert stored(world) == []
+
+
+async def test_a_sender_that_leaves_keeps_its_place_until_the_work_ends(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others are refused while its body is worked on, and what it sent is counted as accepted in the end."""
+    world = make_world(bodies_max=1)
+    going_on, may_end = threading.Event(), threading.Event()
+    submit = world.log.submit
+
+    def slowly(append: Append) -> Future[Appended]:
+        going_on.set()
+        may_end.wait(20)
+        return submit(append)
+
+    monkeypatch.setattr(world.log, "submit", slowly)
+    leaving = asyncio.create_task(send(world, lines(event())))
+    await asyncio.to_thread(going_on.wait, 20)
+    leaving.cancel()
+    await asyncio.sleep(0)
+    assert (await send(world, lines(event(minute=1)))).status_code == 503
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    assert (await send(world, lines(event(minute=2)))).status_code == 200
+    assert 'tocsin_ingest_lines_total{outcome="accepted"} 2.0' in world.meters.render_prometheus().decode()
 
 
 async def test_conservation_on_the_metrics(world: World) -> None:

@@ -100,15 +100,21 @@ def test_stream_is_of_one_tenant(world: World) -> None:
 
 
 def test_listeners_are_bounded_and_give_their_place_back(world: World) -> None:
-    """One listener too many gets 503; when others have gone, their places are free again."""
+    """A tenant's listener too many gets 429, one too many of all 503; places are free again when left."""
     with serving(world) as server:
-        clients = [httpx.Client(base_url=server.url, headers=bearer(world)) for _ in range(5)]
-        opened = [client.stream("GET", "/v1/stream") for client in clients[:4]]
-        responses = [stream.__enter__() for stream in opened]
+        tenants = ["default", "default", "default", "other", "default", "other"]
+        clients = [httpx.Client(base_url=server.url, headers=bearer(world, tenant=name)) for name in tenants]
+        opened = [client.stream("GET", "/v1/stream") for client in clients]
+        responses = [stream.__enter__() for stream in opened[:3]]
+        over_share = clients[4].get("/v1/stream")
+        responses.append(opened[3].__enter__())
         assert [response.status_code for response in responses] == [200] * 4
-        refused = clients[4].get("/v1/stream")
-        assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
-        for stream in opened:
+        full = clients[5].get("/v1/stream")
+        assert [(each.status_code, "retry-after" in each.headers) for each in (over_share, full)] == [
+            (429, True),
+            (503, True),
+        ]
+        for stream in opened[:4]:
             stream.__exit__(None, None, None)
         for client in clients:
             client.close()
@@ -116,6 +122,28 @@ def test_listeners_are_bounded_and_give_their_place_back(world: World) -> None:
         while world.services.stream.listeners and time.monotonic() < deadline_s:
             time.sleep(0.02)
         assert world.services.stream.listeners == 0
+
+
+def test_a_body_of_events_that_breaks_off_is_no_fault_of_the_server(world: World) -> None:
+    """Its sender goes away in the middle: it counts as a 408, nothing is kept, and no error is logged."""
+    with serving(world) as server:
+        head = (
+            f"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {world.key(Role.OPERATOR)}\r\n"
+            "Content-Type: application/x-ndjson\r\nContent-Length: 1000\r\n\r\n"
+        )
+        with socket.create_connection((server.host, server.port)) as sender:
+            sender.sendall(head.encode() + lines(event()))
+            time.sleep(0.2)
+        deadline_s = time.monotonic() + 20
+        while "/v1/events" not in (told := metrics_of(world)) and time.monotonic() < deadline_s:
+            time.sleep(0.02)
+    assert 'status="408"' in told
+    assert 'status="500"' not in told
+    assert not any(world.log.end(partition) for partition in range(world.log.partitions))
+
+
+def metrics_of(world: World) -> str:
+    return world.meters.render_prometheus().decode()
 
 
 def test_chunked_body_is_taken(world: World) -> None:

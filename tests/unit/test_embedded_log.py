@@ -25,6 +25,7 @@ from tocsin.log.reading import LogFolder
 from tocsin.log.segment import segment_path
 from tocsin.log.settling import Settler
 from tocsin.storage.database import Tuning
+from tocsin.storage.readers import Readers
 
 NOW_MS = 1_700_000_000_000
 
@@ -299,10 +300,10 @@ def test_a_segment_that_could_not_be_opened_hides_nothing(
     """A segment that has its name but can't be opened goes; the one before it takes and keeps what comes."""
     describe = segment._describe
 
-    def no_room(path: Path, tuning: Tuning) -> tuple[int, tuple[int, ...], int]:
+    def no_room(path: Path, tuning: Tuning, readers: Readers) -> tuple[int, tuple[int, ...], int]:
         if path == segment_path(tmp_path, 2):
             raise StorageUnavailableError("too many open files")
-        return describe(path, tuning)
+        return describe(path, tuning, readers)
 
     log = open_log(tmp_path, segment_bytes_max=1)
     add(log, b"first")
@@ -314,6 +315,30 @@ def test_a_segment_that_could_not_be_opened_hides_nothing(
     add(log, b"third")
     assert [record.payload for record in log.read(0, 0)] == [b"first", b"second", b"third"]
     assert log.end(0) == 30
+    log.close()
+
+
+@pytest.mark.parametrize("pages", ["first", "all but the first"])
+def test_a_merge_that_was_cut_off_loses_nothing(pages: str, tmp_path: Path) -> None:
+    """Some pages of the main file are new then, others old; only the write-ahead log makes them whole."""
+    log = open_log(tmp_path, segment_bytes_max=1 << 20)
+    for _ in range(5):
+        add(log, bytes(20_000))
+    log.close()
+    (path,) = tmp_path.glob("segment-*.db")
+    merged = tmp_path / "merged" / path.name
+    merged.parent.mkdir()
+    for file in (path, wal_of(path)):
+        (merged.parent / file.name).write_bytes(file.read_bytes())
+    merge(merged)
+    old, new = path.read_bytes(), merged.read_bytes()
+    page_bytes = 16384
+    if pages == "first":
+        path.write_bytes(new[:page_bytes] + old[page_bytes:])
+    else:
+        path.write_bytes(old[:page_bytes] + new[page_bytes:])
+    log = open_log(tmp_path, segment_bytes_max=1 << 20)
+    assert [len(record.payload) for record in log.read(0, 0)] == [20_000] * 5
     log.close()
 
 

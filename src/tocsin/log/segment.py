@@ -66,7 +66,7 @@ class Segment:
         self._readers = Readers(path, tuning)
         self._writer: Writer | None = None
         self._unmerged_bytes = 0
-        self.number, self.begins, self.first_dead_letter = _describe(path, tuning)
+        self.number, self.begins, self.first_dead_letter = _describe(path, tuning, self._readers)
 
     @property
     def partitions(self) -> int:
@@ -251,22 +251,37 @@ def remove_database(path: Path, *, but_main: bool = False) -> None:
         remove(path.with_name(path.name + suffix))
 
 
-def _describe(path: Path, tuning: Tuning) -> tuple[int, tuple[int, ...], int]:
-    """Number, begins and first dead letter, read from the main file alone.
+def _describe(path: Path, tuning: Tuning, readers: Readers) -> tuple[int, tuple[int, ...], int]:
+    """Number, begins and first dead letter, as a rule from the main file alone.
 
     They were there before the segment got its name, so the write-ahead log, which a new process has to
-    read through at its first use, is left alone.
+    read through at its first use, is left alone; unless a merge into the main file was cut off: then some
+    pages of that are old and some new, and only both files together are whole.
     """
-    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-    with storage_faults(str(path)):
-        connection = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=flags, vfs=tuning.vfs)
-        try:
-            row = connection.execute(_SQL["description"]).get
-        except apsw.SQLError as error:
-            raise CorruptError(f"{path.name} is damaged: its schema is altered: {error}") from error
-        finally:
-            connection.close()
+    try:
+        return _description(path, _row_of_main(path, tuning))
+    except CorruptError:
+        if not path.with_name(f"{path.name}-wal").exists():
+            raise
+    with readers.lend() as reader:
+        return _description(path, reader.execute(_SQL["description"]).get)
+
+
+def _description(path: Path, row: Row | None) -> tuple[int, tuple[int, ...], int]:
     if row is None:
         raise CorruptError(f"{path.name} does not say which segment it is")
     number, begins, first_dead_letter, _ = check_row(row, f"{path.name}: its description")
     return number, unpack_offsets(begins), first_dead_letter
+
+
+def _row_of_main(path: Path, tuning: Tuning) -> Row | None:
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    with storage_faults(str(path)):
+        connection = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=flags, vfs=tuning.vfs)
+        try:
+            row: Row | None = connection.execute(_SQL["description"]).get
+        except apsw.SQLError as error:
+            raise CorruptError(f"{path.name} is damaged: its schema is altered: {error}") from error
+        finally:
+            connection.close()
+    return row

@@ -86,8 +86,11 @@ class World:
             lives.die(crash.kind)
 
     def _stop(self) -> None:
-        if self.lives.in_node("stop", Node.stop):
-            self.lives.die("stop")
+        node = self.lives.node
+        if node is not None and node.server is not None:
+            self.lives.in_node("stop", Node.stop)
+            if self.lives.node is node:  # also when it failed: then its error is looked at
+                self.lives.die("stop")
 
     def _wait_until(self, until_s: float, ready: Callable[[], bool] = lambda: False) -> None:
         """Wait, and start the system again whenever it has died."""

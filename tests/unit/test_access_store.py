@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -14,9 +14,16 @@ from tocsin.access.principal import Role
 from tocsin.access.store import AccessStore
 from tocsin.access.token import Token
 from tocsin.clock import ManualClock
-from tocsin.errors import ConflictError, InvalidInputError, NotFoundError, UnauthenticatedError
+from tocsin.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    StorageFullError,
+    UnauthenticatedError,
+)
 from tocsin.events import Strings
 from tocsin.storage.scripts import load_scripts
+from tocsin.storage.writer import Writer
 
 DEVICES = Strings.of(["pump-7", "pump-8", "fan-1"])
 
@@ -179,6 +186,32 @@ def test_last_use_is_remembered(store: AccessStore, clock: ManualClock) -> None:
     clock.sleep(5)
     store.authenticate(token)
     assert listed(store, "a")[0].last_used_ms == clock.now_ms()
+
+
+def test_a_full_disk_does_not_keep_it_from_closing(
+    tmp_path: Path, store: AccessStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written once there is room; only at the end it is left out."""
+    _, token = made(store)
+    clock.sleep(5)
+    store.authenticate(token)
+    with monkeypatch.context() as full:
+        full.setattr(Writer, "transaction", no_room)
+        with pytest.raises(StorageFullError):
+            store.write_last_used()
+    store.write_last_used()
+    clock.sleep(5)
+    store.authenticate(token)
+    with monkeypatch.context() as full:
+        full.setattr(Writer, "transaction", no_room)
+        store.close()
+    again = AccessStore(tmp_path / "credentials.db", clock)
+    assert listed(again, "a")[0].last_used_ms == clock.now_ms() - 5000
+    again.close()
+
+
+def no_room(_: Writer) -> NoReturn:
+    raise StorageFullError("no room")
 
 
 def test_no_secret_is_stored_or_shown(tmp_path: Path, store: AccessStore) -> None:

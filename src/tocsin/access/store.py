@@ -16,7 +16,15 @@ from tocsin.access.device_scope import DeviceScope
 from tocsin.access.principal import Principal, Role
 from tocsin.access.token import Token
 from tocsin.clock import Clock
-from tocsin.errors import ConflictError, NotFoundError, UnauthenticatedError
+from tocsin.errors import (
+    ConflictError,
+    NotFoundError,
+    StorageFullError,
+    StorageUnavailableError,
+    TocsinError,
+    UnauthenticatedError,
+)
+from tocsin.observability.logging import get_logger
 from tocsin.storage.database import Tuning
 from tocsin.storage.hashing import check_row
 from tocsin.storage.readers import Readers
@@ -26,6 +34,7 @@ from tocsin.storage.writer import Writer
 
 DEFAULT_TENANT: Final = "default"
 REVOCATION_S: Final = 1.0
+_log: Final = get_logger("access")
 _SCRIPTS: Final = load_scripts("tocsin.access", "credentials")
 _QUERIES: Final = _SCRIPTS.queries
 _LISTS: Final = ("roles", "devices", "patterns")
@@ -150,15 +159,24 @@ class AccessStore:
         """Store when credentials were last used; for a timer, since requests must not wait for it."""
         with self._lock:
             used, self._used = self._used, {}
-        if used:
+        if not used:
+            return
+        try:
             with self._writer.transaction() as writer:
                 writer.executemany(_QUERIES["used"], ({"key_id": key, "ms": ms} for key, ms in used.items()))
+        except TocsinError:
+            with self._lock:
+                self._used = used | self._used
+            raise
 
     def close(self) -> None:
-        """Close; idempotent."""
+        """Close; idempotent. When the disk is full, it is not stored who was seen in the last minute."""
         if not self._closed:
             self._closed = True
-            self.write_last_used()
+            try:
+                self.write_last_used()
+            except (StorageFullError, StorageUnavailableError) as error:
+                _log.warning("last_used_lost", error=error.detail)
             self._readers.close()
             self._writer.close()
 

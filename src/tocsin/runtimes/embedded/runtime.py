@@ -151,8 +151,8 @@ class Runtime:
             if not thread.is_current():
                 thread.join()
         if self._threads and self.failure is None and not self._ahead:
-            self._last_part()
-            self._checkpoint()
+            self._if_room(partial(self._lake_writer.run_once, self._clock.now_ms(), force=True))
+            self._if_room(self._checkpoint)
         self._threads.clear()
 
     def caught_up(self) -> bool:
@@ -260,12 +260,12 @@ class Runtime:
             self._meters.record(metrics.LAKE_FLUSH_DURATION, self._clock.monotonic_s() - started_s)
             started_s = self._clock.monotonic_s()
 
-    def _last_part(self) -> None:
-        """What a full disk keeps from the lake now stays in the log."""
+    def _if_room(self, last: Callable[[], object]) -> None:
+        """What a full disk keeps from the lake or the checkpoints at the end stays in the log."""
         try:
-            self._lake_writer.run_once(self._clock.now_ms(), force=True)
+            last()
         except STORAGE_ERRORS as error:
-            _log.warning("lake_stays_behind", error=error.detail)
+            _log.warning("left_in_the_log", error=error.detail)
 
     def _checkpoint(self) -> None:
         started_s = self._clock.monotonic_s()

@@ -11,7 +11,7 @@ from tocsin.commit.abstract import CheckpointStore, Chunk
 from tocsin.errors import TocsinError
 from tocsin.events import I64
 from tocsin.processing.snapshots import occupied, snapshot_header, snapshot_shards
-from tocsin.runtimes.embedded.worker import Worker
+from tocsin.runtimes.embedded.worker import UnstoredError, Worker
 
 WRITE_BYTES: Final = 4 << 20
 SNAPSHOT_BYTES: Final = 1 << 20
@@ -30,11 +30,17 @@ class Checkpointing:
         return sum(self._round_of(worker) for worker in self._workers)
 
     def _round_of(self, worker: Worker) -> int:
-        with worker.lock:
-            position = worker.state.position
+        try:
+            return self._keep(worker)
+        except UnstoredError:
+            return 0
+
+    def _keep(self, worker: Worker) -> int:
+        with worker.stored() as state:
+            position = state.position
             # new settings touch every shard, but few may have devices, and none of another partition has
-            shards = np.flatnonzero(worker.state.touched & occupied(worker.state))
-            worker.state.touched[:] = False
+            shards = np.flatnonzero(state.touched & occupied(state))
+            state.touched[:] = False
         if position == self.complete.get(worker.partition):
             return 0
         try:
@@ -56,8 +62,8 @@ class Checkpointing:
             if size >= WRITE_BYTES:
                 self._store.write(pending)
                 pending, size = [], 0
-        with worker.lock:
-            header = snapshot_header(worker.state, position)
+        with worker.stored() as state:
+            header = snapshot_header(state, position)
         self._store.write([*pending, header])
         return written + 1
 
@@ -66,8 +72,8 @@ def _some_at_a_time(worker: Worker, shards: I64) -> Iterator[list[Chunk]]:
     """Chunks of these shards, so many at a time that the worker's lock is held for about a millisecond."""
     done, some = 0, 1
     while done < len(shards):
-        with worker.lock:
-            chunks = snapshot_shards(worker.state, shards[done : done + some])
+        with worker.stored() as state:
+            chunks = snapshot_shards(state, shards[done : done + some])
         done += some
         some = some * 2 if _size_bytes(chunks) < SNAPSHOT_BYTES // 2 else max(some // 2, 1)
         yield chunks

@@ -107,7 +107,6 @@ class Runtime:
         self._episodes = threads.event()
         self._threads: list[threads.Running] = []
         self._steps = threads.semaphore(max(1, self._pace.steps_at_once))
-        self._ahead = False  # a state has what no commit has: it must not be written
         self.failure: BaseException | None = None
         self.on_failure: Callable[[], None] = lambda: None
         self.workers: Final = [
@@ -150,7 +149,7 @@ class Runtime:
         for thread in self._threads:
             if not thread.is_current():
                 thread.join()
-        if self._threads and self.failure is None and not self._ahead:
+        if self._threads and self.failure is None:
             self._if_room(partial(self._lake_writer.run_once, self._clock.now_ms(), force=True))
             self._if_room(self._checkpoint)
         self._threads.clear()
@@ -209,8 +208,10 @@ class Runtime:
             if not self._until_stored(partial(self._stores.commits.commit, [commit])):
                 return
             worker.committed(commit)
-            if findings := findings_of(worker.partition, commit.position, output, self._keep_scores):
-                self._until_stored(partial(self._stores.findings.append, [findings]))
+            findings = findings_of(worker.partition, commit.position, output, self._keep_scores)
+            if findings and not self._until_stored(partial(self._stores.findings.append, [findings])):
+                return
+            worker.keep()
         if output.episodes:
             self._episodes.set()
         self._meters.record(metrics.PROCESSOR_DURATION, processed_s - started_s)
@@ -225,7 +226,6 @@ class Runtime:
             except STORAGE_ERRORS as error:
                 _log.warning("storing_waits", error=error.detail)
                 if self._stopping.wait(self._pace.idle_s):
-                    self._ahead = True
                     return False
             else:
                 return True

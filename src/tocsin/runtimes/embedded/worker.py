@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -21,15 +22,21 @@ STEP_BYTES_MAX: Final = 8 << 20
 LAKE_STEP_OFFSETS: Final = 200_000
 
 
+class UnstoredError(Exception):
+    """What a step gave was not stored, and won't be: a restart takes that step again, from what was."""
+
+
 class Worker:
     """Owns the state of one partition. `lock` is held while the state changes and until that is committed.
 
-    So whoever holds the lock sees a state that equals what is committed.
+    So whoever holds the lock sees a state that equals what is committed, unless a stop or an error came
+    between: see `stored`.
     """
 
     def __init__(self, partition: int, log: Log, lake: Lake, commits: CommitStore, history: History) -> None:
         self.partition = partition
         self.lock = threads.lock()
+        self._unstored = False
         self.state = PartitionState(partition)
         self._log = log
         self._lake = lake
@@ -71,12 +78,13 @@ class Worker:
     def step(self) -> tuple[Commit, Output] | None:
         """Process what the log has beyond the position, None if there is nothing; the caller commits it.
 
-        Must be called with the lock held, and the lock be kept until `committed`.
+        Must be called with the lock held, and the lock be kept until `keep`.
         """
         records = self._log.read(self.partition, self.state.position, bytes_max=STEP_BYTES_MAX)
         if not records:
             return None
         previous = self.state.position
+        self._unstored = True
         output = process(records, self.state, self._history)
         commit = Commit(
             partition=self.partition,
@@ -87,6 +95,18 @@ class Worker:
             episodes=tuple(output.episodes),
         )
         return commit, output
+
+    def keep(self) -> None:
+        """All that the last step gave is stored; called with the lock held since that step."""
+        self._unstored = False
+
+    @contextmanager
+    def stored(self) -> Iterator[PartitionState]:
+        """The lock, with the state that a checkpoint may have; UnstoredError if there is none any more."""
+        with self.lock:
+            if self._unstored:
+                raise UnstoredError
+            yield self.state
 
     def committed(self, commit: Commit) -> None:
         """Note that the commit is durable."""

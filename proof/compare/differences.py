@@ -50,7 +50,7 @@ class Found:
         """Add counts and digests as the last records have left them."""
         sums: dict[str, list[tuple[SeriesKey, int]]] = {"raw": [], "scored": [], "final": []}
         for state in states:
-            self.pending += state.pending_corrections()
+            self.pending += state.pending_corrections
             for tenant in state.tenants.values():
                 self.counts.setdefault(tenant.tenant, Counter()).update(tenant.counts)
                 for name, found in digest_sums(tenant).items():

@@ -37,7 +37,7 @@ def settled(records: Sequence[Record], *, everybody: bool = False) -> dict[str, 
         wanted = tenant.names.names().tolist() if everybody else tenant.dirty_devices()
         record = record_of(Correct(tenant=name, devices=tuple(wanted)), state.position)
         process([record], state, LogHistory(records))
-    assert state.pending_corrections() == 0
+    assert state.pending_corrections == 0
     sums = [digest_sums(tenant) for tenant in state.tenants.values()]
     return {name: sorted(item for found in sums for item in found[name]) for name in ("raw", "final")}
 

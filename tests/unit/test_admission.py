@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tocsin.errors import ConflictError, StorageUnavailableError
+from tocsin.errors import StorageUnavailableError
 from tocsin.ingest.admission import Catalogue
 from tocsin.ingest.catalogue_store import CatalogueStore
 from tocsin.ingest.parsing.body import parse_body
@@ -149,16 +149,6 @@ def test_many_small_additions_are_folded_when_opening(opener: Opener, tmp_path: 
     again.close()
     store.close()
     assert len(list(CatalogueStore(tmp_path / "catalogue.sqlite").read())) == 1
-
-
-def test_export_loads_elsewhere(opener: Opener) -> None:
-    """What one catalogue exports makes another the same, once."""
-    first, second = opener("first"), opener("second")
-    first.admit("t", parsed({"x": 1}, {"device": "ü", "y": "on"}))
-    second.load(first.export())
-    assert second.export() == first.export()
-    with pytest.raises(ConflictError, match="already knows"):
-        second.load(first.export())
 
 
 def test_new_series_that_cannot_be_stored_is_not_admitted(opener: Opener) -> None:

@@ -135,7 +135,7 @@ def test_late_records_end_where_ordered_ones_do(seed: int, share: float) -> None
     ordered, _ = run(log_of(split(rows, 37)))
     correction = Correct(tenant="t", devices=("pump-0", "pump-1", "pump-2"))
     disordered, _ = run(log_of([*split(late(rows, seed, share), 37), correction]))
-    assert disordered.pending_corrections() == 0
+    assert disordered.pending_corrections == 0
     assert digests(disordered, "raw") == digests(ordered, "raw")
     assert digests(disordered, "final") == digests(ordered, "final")
     assert disordered.totals().final == ordered.totals().final

@@ -294,18 +294,18 @@ def test_a_live_fleet_has_a_fault_in_its_last_minutes_and_goes_on() -> None:
     history = list(live.until(clock.now_ms()))
     assert sum(map(len, history)) == pytest.approx(3 * 1440, abs=6)
     assert live.fault.from_ms < START_MS < live.fault.to_ms
-    present = list(live.present(clock, START_MS + 5 * MINUTE_MS))
+    present = [piece for minute in range(1, 6) for piece in live.until(START_MS + minute * MINUTE_MS)]
     assert sum(map(len, present)) == pytest.approx(15, abs=3)
     assert all(piece.arrival_ms.max() < START_MS + 5 * MINUTE_MS for piece in present)
 
 
 def test_a_live_fleet_made_again_goes_on_where_it_stopped() -> None:
     """The same fleet and first moment give the same events, so a restart continues the same story."""
-    clock = ManualClock(START_MS)
+    stops_ms = range(START_MS, START_MS + 3 * DAY_MS, 40_000_000)
     first = LiveFleet(FLEET, START_MS, days=0.1)
-    values = [piece.batch.value for piece in first.present(clock, START_MS + 3 * DAY_MS, step_s=40_000.0)]
+    values = [piece.batch.value for stop_ms in stops_ms for piece in first.until(stop_ms)]
     again = LiveFleet(FLEET, START_MS, days=0.1)
-    repeated = [piece.batch.value for piece in again.until(clock.now_ms() - 40_000_000)]
+    repeated = [piece.batch.value for piece in again.until(stops_ms[-2])]
     whole = np.concatenate(values)
     np.testing.assert_array_equal(np.concatenate(repeated), whole[: sum(map(len, repeated))])
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from tocsin import threads
-from tocsin.errors import ConflictError
 from tocsin.events import I32
 from tocsin.ingest.catalogue_entries import Entries
 from tocsin.ingest.catalogue_store import CatalogueStore
@@ -82,20 +80,6 @@ class Catalogue:
             with guarded.lock:
                 found.append(guarded.known.entries())
         return found
-
-    def load(self, exported: Iterable[Entries]) -> None:
-        """Take over what another catalogue exported, durably; only for tenants that are not known here.
-
-        Raises ConflictError for a tenant that is.
-        """
-        items = list(exported)
-        with self._lock:
-            known = [entries.tenant for entries in items if entries.tenant in self._tenants]
-        if known:
-            raise ConflictError(f"The catalogue already knows the tenant {known[0]!r}.")
-        for entries in items:
-            self._tenant(entries.tenant).known.add(entries)
-        self._store.add(items)
 
     def close(self) -> None:
         """Close the store; idempotent."""

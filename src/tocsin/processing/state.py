@@ -264,6 +264,11 @@ class TenantState:
             series = int(self.series.rows[series]["next"])
         return found
 
+    @property
+    def pending_corrections(self) -> int:
+        """Devices with late readings that no correction has taken in."""
+        return int(self.devices.used["dirty"].sum())
+
     def dirty_devices(self) -> list[str]:
         """Devices with late readings that no correction has taken in."""
         return [self.names.name(int(d)) for d in np.flatnonzero(self.devices.used["dirty"])]
@@ -333,9 +338,10 @@ class PartitionState:
             counts={name: dict(sorted(state.counts.items())) for name, state in sorted(self.tenants.items())},
         )
 
+    @property
     def pending_corrections(self) -> int:
-        """Devices with late readings that no correction has taken in."""
-        return sum(int(state.devices.used["dirty"].sum()) for state in self.tenants.values())
+        """As of all tenants."""
+        return sum(state.pending_corrections for state in self.tenants.values())
 
 
 def _sum(rows: npt.NDArray[Any], name: str) -> int:

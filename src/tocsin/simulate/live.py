@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from tocsin.clock import Clock
 from tocsin.simulate.faults import Fault, FaultKind, plan_faults
 from tocsin.simulate.fleet import DAY_MS, Fleet
 from tocsin.simulate.simulator import Arrivals, Simulator
@@ -51,17 +50,6 @@ class LiveFleet:
         while self._planned_ms < until_ms + self.fleet.interval_ms + _MINUTE_MS:
             self._plan_day()
         yield from self._simulator.chunks(until_ms, events=events)
-
-    def present(
-        self, clock: Clock, until_ms: int | None = None, *, step_s: float = 1.0
-    ) -> Iterator[Arrivals]:
-        """What arrives by the clock, looked at every `step_s`, until `until_ms` or for ever.
-
-        Begins with all that was missed since the last piece, as after a stop or a sleep of the machine.
-        """
-        while until_ms is None or clock.now_ms() < until_ms:
-            yield from self.until(clock.now_ms())
-            clock.sleep(step_s)
 
     def _plan_day(self) -> None:
         self._days_planned += 1

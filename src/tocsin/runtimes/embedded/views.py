@@ -67,7 +67,7 @@ class Views:
                 state = worker.state.tenants.get(tenant)
                 if state is not None:
                     counts.update(state.counts)
-                    pending += int(state.devices.used["dirty"].sum())
+                    pending += state.pending_corrections
                     for name, found in digest_sums(state).items():
                         sums[name] += found
         return Digest(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ def main() -> int:
         "--coverage", action="store_true", help="measure branches of the parsers too: a minute"
     )
     given = parser.parse_args()
+    if find_spec("atheris") is None:
+        parser.error("atheris is not installed: `make proof` installs it, from requirements/proof.txt")
     names = [name for name in given.only.split(",") if name] or list(TARGETS)
     share_s = max(1, given.seconds // len(names))
     sessions = [_session(name, share_s, given.seed) for name in names]

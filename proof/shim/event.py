@@ -27,6 +27,7 @@ class Kind(IntEnum):
     SYNC_ALL = 12
     ALARM = 13
     OPEN = 14
+    ASK = 15
 
 
 @dataclass(frozen=True, slots=True)

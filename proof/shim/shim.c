@@ -26,7 +26,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum kind { CREATE = 1, WRITE, TRUNCATE, SYNC, RENAME, UNLINK, MKDIR, RMDIR, LINK, SYNC_DIRECTORY, MARK, SYNC_ALL, ALARM, OPEN };
+enum kind { CREATE = 1, WRITE, TRUNCATE, SYNC, RENAME, UNLINK, MKDIR, RMDIR, LINK, SYNC_DIRECTORY, MARK, SYNC_ALL, ALARM, OPEN, ASK };
 
 /* Shared with the test through a file; proof/shim/control.py has the same fields in the same order. */
 struct control {
@@ -425,6 +425,22 @@ int renameat(int from, const char *path, int to, const char *target) { return mo
 int renameat2(int from, const char *path, int to, const char *target, unsigned flags) { return move_below(from, path, to, target, flags, RENAME); }
 int link(const char *path, const char *target) { return move_below(AT_FDCWD, path, AT_FDCWD, target, 0, LINK); }
 int linkat(int from, const char *path, int to, const char *target, int flags) { return move_below(from, path, to, target, flags, LINK); }
+
+static int ask_below(int at, const char *path, int mode, int flags) {
+    char space[PATH_MAX];
+    if (mode & W_OK && below_folder(at, path, space)) {
+        pthread_mutex_lock(&lock);
+        int refused = fails(ASK); /* asking changes nothing */
+        int kept = errno;
+        pthread_mutex_unlock(&lock);
+        errno = kept;
+        if (refused) return -1;
+    }
+    return flags ? syscall(SYS_faccessat2, at, path, mode, flags) : syscall(SYS_faccessat, at, path, mode);
+}
+
+int access(const char *path, int mode) { return ask_below(AT_FDCWD, path, mode, 0); }
+int faccessat(int at, const char *path, int mode, int flags) { return ask_below(at, path, mode, flags); }
 
 static int remove_below(int at, const char *path, int flags) {
     char space[PATH_MAX];

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -9,10 +10,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
+from proof.shim.event import Kind
 from proof.subject.client import Client, Sending
 from proof.subject.expected import expected_of
 from proof.subject.life import config_of
@@ -21,6 +23,11 @@ from proof.subject.server import ROOT, RecordedServer
 from proof.subject.traffic import bodies
 
 pytestmark = [pytest.mark.services, pytest.mark.long]
+
+READ_ONLY: Final = (
+    *(Kind.CREATE, Kind.WRITE, Kind.TRUNCATE, Kind.RENAME, Kind.UNLINK, Kind.MKDIR, Kind.RMDIR, Kind.LINK),
+    Kind.ASK,
+)
 
 
 def run(*words: str) -> tuple[int, dict[str, Any], str]:
@@ -53,6 +60,35 @@ def test_flipped_bits_are_harmless_or_named() -> None:
     code, figures, words = run("proof.corruption", "--seconds", "90", "--seed", "7")
     assert code == 0, words
     assert figures["corruption_named"] > 5
+
+
+def test_a_disk_that_turns_read_only_acknowledges_nothing(tmp_path: Path) -> None:
+    """Not ready, and each body is refused; once the disk is well again all goes on, nothing is missing."""
+    sent = list(bodies("north", 5, steps=24, devices=3))
+    server = RecordedServer(tmp_path)
+    server.start()
+    client = Client(server.url, lambda: server.key, Notary(server.trace))
+    for body in sent[:4]:
+        client.deliver(body)
+    server.control.fail(READ_ONLY, errno.EROFS)
+    refused = [
+        client.ask("POST", "/v1/events", body.payload, {"Content-Type": "application/x-ndjson"})
+        for body in sent[4:]
+    ]
+    assert [(status, json.loads(answer)["code"]) for status, answer in refused] == [
+        (503, "storage_unavailable")
+    ] * len(sent[4:])
+    status, answer = client.ask("GET", "/readyz", b"", {})
+    assert (status, "can't be written" in answer) == (503, True)
+    assert server.alive()
+    server.control.heal()
+    for body in sent[4:]:
+        client.deliver(body)
+    found = server.digest(60)
+    assert server.stop() == 0
+    digests, accepted = expected_of(sent, tmp_path, config_of(tmp_path / "none"))
+    assert (found["digest_raw"], found["digest_final"]) == (digests["raw"], digests["final"])
+    assert found["counts"]["accepted"] == accepted
 
 
 def test_a_process_that_stood_still_goes_on_and_nobody_takes_its_place(tmp_path: Path) -> None:

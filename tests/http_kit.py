@@ -57,6 +57,7 @@ from tocsin.services.ingest import Ingest
 from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
 from tocsin.services.proofs import Proofs
+from tocsin.services.quarantines import Quarantines
 from tocsin.services.query import Queries
 from tocsin.services.replays import Replays
 from tocsin.services.series import Band, SeriesCharts
@@ -257,6 +258,7 @@ class World:
             episodes=Episodes(self.commits),
             dead_letters=DeadLetters(self.log, ingest, self.replays, audit, self.clock),
             devices=Devices(self.fleet, self.inbox, lasting),
+            quarantines=Quarantines(self.log, self.fleet, audit, self.clock),
             lasting=lasting,
             series=SeriesCharts(self.fleet, self.fleet),
             short=ShortQuestions(self.abnormal, self.clock),

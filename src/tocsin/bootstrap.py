@@ -64,6 +64,7 @@ from tocsin.services.ingest import Ingest
 from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
 from tocsin.services.proofs import Proofs
+from tocsin.services.quarantines import Quarantines
 from tocsin.services.query import Queries
 from tocsin.services.replays import Replays
 from tocsin.services.series import SeriesCharts
@@ -268,6 +269,7 @@ class Application:
             episodes=Episodes(stores.commits),
             dead_letters=DeadLetters(stores.log, ingest, replays, audit, clock),
             devices=Devices(views, stores.inbox, lasting),
+            quarantines=Quarantines(stores.log, views, audit, clock),
             lasting=lasting,
             series=SeriesCharts(views, views, config.unit_of),
             short=ShortQuestions(stores.findings, clock),

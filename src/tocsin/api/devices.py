@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from tocsin.api.anomalies import AnomalyView, anomaly_view
 from tocsin.api.cursor import decode_text, encode_cursor
@@ -21,7 +21,10 @@ router = APIRouter(prefix="/v1/devices", tags=["devices"])
 
 
 class DeviceView(BaseModel):
-    """A device: the software that spoke for it last, its parameters, its newest time stamp."""
+    """A device: the software that spoke for it last, its parameters, its newest time stamp.
+
+    What comes while it is `quarantined` is kept and not scored.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -32,6 +35,7 @@ class DeviceView(BaseModel):
                     "version": "2.1",
                     "parameters": ["humidity", "temperature"],
                     "last_at": "2026-11-22T14:10:00.000Z",
+                    "quarantined": False,
                 }
             ]
         }
@@ -42,6 +46,24 @@ class DeviceView(BaseModel):
     version: str
     parameters: list[str]
     last_at: str
+    quarantined: bool
+
+
+class QuarantineRequest(BaseModel):
+    """Why the device is not to be scored; kept in the log with the decision."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"reason": "sensor is being replaced"}]}
+    )
+
+    reason: str = Field(min_length=1, max_length=500)
+
+
+class QuarantineView(BaseModel):
+    """What was decided; the list of devices shows it once it has taken effect, a moment later."""
+
+    device: str
+    quarantined: bool
 
 
 class DevicePage(BaseModel):
@@ -94,6 +116,7 @@ def device_view(device: Device) -> DeviceView:
         version=device.version,
         parameters=list(device.parameters),
         last_at=iso(device.last_ms),
+        quarantined=device.quarantined,
     )
 
 
@@ -144,6 +167,22 @@ def read_device(services: ServicesOf, principal: PrincipalOf, device: Name) -> D
     known = device_view(services.devices.one(principal, device))
     anomalies = services.devices.active_anomalies(principal, device)
     return DeviceDetail(**known.model_dump(), anomalies=[anomaly_view(anomaly) for anomaly in anomalies])
+
+
+@router.post("/{device}/quarantine", summary="Stop scoring a device", responses=answers(404))
+def begin_quarantine(
+    services: ServicesOf, principal: PrincipalOf, device: Name, wanted: QuarantineRequest
+) -> QuarantineView:
+    """Keeps what the device sends from now on, and does not score it, until it is released."""
+    services.quarantines.begin(principal, device, wanted.reason)
+    return QuarantineView(device=device, quarantined=True)
+
+
+@router.delete("/{device}/quarantine", summary="Score a device again", responses=answers(404))
+def end_quarantine(services: ServicesOf, principal: PrincipalOf, device: Name) -> QuarantineView:
+    """What came meanwhile stays unscored, also in corrections."""
+    services.quarantines.end(principal, device)
+    return QuarantineView(device=device, quarantined=False)
 
 
 @router.get("/{device}/series", summary="List a device's series", responses=answers(404))

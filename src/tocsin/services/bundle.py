@@ -21,6 +21,7 @@ from tocsin.services.ingest import Ingest
 from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
 from tocsin.services.proofs import Proofs
+from tocsin.services.quarantines import Quarantines
 from tocsin.services.query import Queries
 from tocsin.services.series import SeriesCharts
 from tocsin.services.sessions import Sessions
@@ -48,6 +49,7 @@ class Services:
     episodes: Episodes
     dead_letters: DeadLetters
     devices: Devices
+    quarantines: Quarantines
     lasting: Lasting
     series: SeriesCharts
     short: ShortQuestions

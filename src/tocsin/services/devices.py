@@ -18,13 +18,17 @@ _ANOMALIES_MAX: Final = 50
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    """One device: the software that last spoke for it, its parameters, its newest time stamp."""
+    """One device: the software that last spoke for it, its parameters, its newest time stamp.
+
+    What comes while it is `quarantined` is kept and not scored.
+    """
 
     device: str
     application: str
     version: str
     parameters: tuple[str, ...]
     last_ms: int
+    quarantined: bool = False
 
 
 class Fleet(Protocol):

@@ -36,6 +36,8 @@ NEEDS: Final = {
     ("GET", "/v1/devices/{device}"): Permission.READ,
     ("GET", "/v1/devices/{device}/series"): Permission.READ,
     ("GET", "/v1/devices/{device}/series/{parameter}"): Permission.READ,
+    ("POST", "/v1/devices/{device}/quarantine"): Permission.OPERATE,
+    ("DELETE", "/v1/devices/{device}/quarantine"): Permission.OPERATE,
     ("PUT", "/v1/devices/{device}/dumps/{sequence}"): Permission.INGEST,
     ("GET", "/v1/devices/{device}/dumps/{sequence}"): Permission.READ,
     ("GET", "/v1/devices/{device}/dumps/{sequence}/archive"): Permission.OPERATE,
@@ -78,6 +80,7 @@ class Populated:
 def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Populated]:
     world = World(Path(tmp_path_factory.mktemp("permissions")))
     anomaly = world.find_anomaly(DEVICE)
+    world.fleet.add(OWN, "pump-7")
     yield Populated(
         world,
         {
@@ -114,6 +117,7 @@ async def ask(populated: Populated, operation: tuple[str, str], token: str | Non
     """The operation with valid arguments that name what the first tenant has."""
     method, template = operation
     path = template.replace("{device}/dumps", "pump-7/dumps")  # a device token speaks for it
+    path = path.replace("{device}/quarantine", "pump-7/quarantine")  # refusals are in the asker's audit log
     path = UPLOAD if path.startswith("/v1/dumps/") else path
     for name, value in populated.ids.items():
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
@@ -121,6 +125,7 @@ async def ask(populated: Populated, operation: tuple[str, str], token: str | Non
         "/v1/events": {"content": lines(event()), "headers": NDJSON},
         "/api/outliers_count": {"params": {"time_range": "4h"}},
         "/v1/query": {"json": {"sql": "SELECT * FROM readings"}},
+        "/v1/devices/{device}/quarantine": {"json": {"reason": MARKER}},
         "/v1/tenants": {"json": {"name": f"t{hash(token) % 10**6}"}},
         "/v1/credentials": {"json": {"kind": "api_key", "name": "new", "roles": ["viewer"]}},
     }

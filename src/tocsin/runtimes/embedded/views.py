@@ -160,6 +160,7 @@ def _device(state: TenantState, number: int) -> Device:
         version=version,
         parameters=tuple(parameters),
         last_ms=max(int(row["newest_ms"]), 0),
+        quarantined=bool(row["quarantined"]),
     )
 
 

@@ -80,10 +80,22 @@ class KnownFleet:
         self.known: dict[str, dict[str, Device]] = {}
         self.standing: dict[str, Episode] = {}  # episodes that go on, by id, as they are now
 
-    def add(self, tenant: str, device: str, parameters: Sequence[str] = ("temperature",)) -> None:
+    def add(
+        self,
+        tenant: str,
+        device: str,
+        parameters: Sequence[str] = ("temperature",),
+        *,
+        quarantined: bool = False,
+    ) -> None:
         """Make a device known."""
         self.known.setdefault(tenant, {})[device] = Device(
-            device=device, application="pumps", version="1.0", parameters=tuple(parameters), last_ms=NOW_MS
+            device=device,
+            application="pumps",
+            version="1.0",
+            parameters=tuple(parameters),
+            last_ms=NOW_MS,
+            quarantined=quarantined,
         )
 
     def devices(self, tenant: str, *, after: str = "", limit: int = 100) -> Sequence[Device]:

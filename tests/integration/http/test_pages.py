@@ -133,6 +133,15 @@ async def test_empty_fleet_says_what_to_do_next(world: World) -> None:
     assert "http://tocsin.test/v1/events" in page
 
 
+@pytest.mark.parametrize("quarantined", [False, True])
+async def test_a_device_says_that_it_is_not_scored(world: World, quarantined: bool) -> None:
+    """Whoever wonders why a device raises no alarm finds the reason on its page."""
+    world.fleet.add("default", "pump-7", quarantined=quarantined)
+    async with signed_in(world) as client:
+        page = (await client.get("/devices/pump-7")).text
+    assert ("in quarantine" in page) == quarantined
+
+
 async def test_fleet_shows_anomalies_and_devices(world: World) -> None:
     """An active anomaly is on the page with its reason and severity, and in the part that is reloaded."""
     anomaly = world.find_anomaly("pump-7")

@@ -38,7 +38,7 @@ from tocsin.lake.query import room_of
 from tocsin.lake.query_processes import QueryProcesses
 from tocsin.lake.room import QueryLimits, Room, Rows, open_rows
 from tocsin.lake.writer import FlushPolicy
-from tocsin.log.bounds import DeadLetterBounds
+from tocsin.log.bounds import AnswerBounds, DeadLetterBounds
 from tocsin.log.embedded import EmbeddedLog
 from tocsin.memory import Returning
 from tocsin.observability import metrics
@@ -425,6 +425,7 @@ def _stores(
         dead_letters=DeadLetterBounds(
             letters_max=config.log.dead_letters_max, bytes_max=config.log.dead_letters_bytes
         ),
+        answers=AnswerBounds(bytes_max=config.log.answers_bytes),
         on_group=on_group,
     )
     opened.callback(log.close)

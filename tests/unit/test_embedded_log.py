@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -14,12 +15,13 @@ from tocsin.errors import (
     CorruptError,
     InvalidInputError,
     NotFoundError,
+    RateLimitedError,
     StorageFullError,
     StorageUnavailableError,
 )
 from tocsin.log import kept, segment
 from tocsin.log.abstract import Append, DeadLetter, Part, RecordKind
-from tocsin.log.bounds import DeadLetterBounds
+from tocsin.log.bounds import AnswerBounds, DeadLetterBounds
 from tocsin.log.embedded import EmbeddedLog
 from tocsin.log.reading import LogFolder
 from tocsin.log.segment import segment_path
@@ -447,4 +449,71 @@ def test_a_full_disk_refuses_and_the_log_goes_on_when_there_is_room(disk: Disk, 
     log = open_log(tmp_path)
     assert log.end(0) == 30
     assert log.verify() == []
+    log.close()
+
+
+def keyed(log: EmbeddedLog, sequence: str, *, tenant: str = "t") -> bool:
+    """Append under a key of its own; whether it was a repetition."""
+    parts = [Part(0, RecordKind.EVENTS, 1, b"payload")]
+    now_ms = log._clock.now_ms()
+    return log.submit(Append(tenant, now_ms, parts, (), "p", sequence, b"f", b"a" * 1000)).result(20).repeated
+
+
+def fill(log: EmbeddedLog) -> int:
+    """Append under one new key after another until one is refused; how many were not."""
+    for number in range(100):
+        try:
+            keyed(log, f"k{number}")
+        except RateLimitedError:
+            return number
+    raise AssertionError("keys without end were taken")
+
+
+@pytest.mark.parametrize("segment_bytes_max", [1, 1 << 20])
+def test_a_new_key_is_refused_once_a_tenant_has_no_room_and_no_answer_is_forgotten(
+    segment_bytes_max: int, tmp_path: Path
+) -> None:
+    """Keys without end take no disk without end, every retry still gets its answer, also after a restart."""
+
+    def opened() -> EmbeddedLog:
+        bounds = AnswerBounds(bytes_max=10_000)
+        return EmbeddedLog(tmp_path, 2, clock, segment_bytes_max=segment_bytes_max, answers=bounds)
+
+    clock = ManualClock(NOW_MS)
+    log = opened()
+    taken = fill(log)
+    assert 5 <= taken < 10
+    for _ in range(2):
+        end = log.end(0)
+        with pytest.raises(RateLimitedError) as refused:
+            keyed(log, "another")
+        assert refused.value.retry_after_s
+        assert all(keyed(log, f"k{number}") for number in range(taken))
+        assert log.end(0) == end
+        add(log)  # what asks for no answer needs no room for one
+        log.trim({0: log.end(0), 1: log.end(1)})
+        assert all(keyed(log, f"k{number}") for number in range(taken))
+        log.close()
+        log = opened()
+    assert not keyed(log, "another", tenant="u")
+    assert log.verify() == []
+    log.close()
+
+
+def test_room_for_answers_comes_back_after_a_day(tmp_path: Path) -> None:
+    """Whoever was refused gets on once his oldest keys have expired, though nothing else was sent."""
+    clock = ManualClock(NOW_MS)
+    log = EmbeddedLog(tmp_path, 2, clock, segment_bytes_max=1, answers=AnswerBounds(bytes_max=10_000))
+    taken = fill(log)
+    add(log)
+    clock.sleep(24 * 3600 + 1)
+    with pytest.raises(RateLimitedError):
+        keyed(log, "another")
+    while True:  # the refusal has woken whoever forgets
+        with suppress(RateLimitedError):
+            assert not keyed(log, "another")
+            break
+    assert not keyed(log, "k0")
+    assert log.verify() == []
+    assert fill(log) >= taken - 2
     log.close()

@@ -226,6 +226,20 @@ class LogConfig(Section):
     dead_letters_bytes: Bytes = Field(
         default=256 * MIB, description="Bytes of one tenant's dead letters that are kept then; the oldest go."
     )
+    answers_bytes: Bytes = Field(
+        default=16 * GIB,
+        description="Bytes of one tenant's answers that are kept for 24 hours, so that a repeated request "
+        "hears them again; above it a new `Idempotency-Key` or sequence gets 429. At least two segments.",
+    )
+
+    @model_validator(mode="after")
+    def _room_for_answers(self) -> Self:
+        if self.answers_bytes < 2 * self.segment_bytes:
+            raise ValueError(
+                f"answers_bytes ({self.answers_bytes}) must be at least twice "
+                f"segment_bytes ({self.segment_bytes})"
+            )
+        return self
 
 
 class LakeConfig(Section):

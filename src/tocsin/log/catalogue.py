@@ -15,7 +15,7 @@ from tocsin.clock import Clock
 from tocsin.errors import CorruptError, InvalidInputError, StorageUnavailableError
 from tocsin.log.abstract import Record, StoredDeadLetter
 from tocsin.log.answers import AnswerBook
-from tocsin.log.bounds import DeadLetterBounds
+from tocsin.log.bounds import Bounds
 from tocsin.log.kept import KeptStore
 from tocsin.log.reading import check_kept, read_across
 from tocsin.log.segment import Group, Segment, remove_database, segment_path
@@ -42,9 +42,7 @@ class SegmentInfo:
 class Catalogue:
     """All segments; the last one, the active, takes the groups. One thread appends, any may read."""
 
-    def __init__(
-        self, folder: Path, partitions: int, clock: Clock, tuning: Tuning, bounds: DeadLetterBounds
-    ) -> None:
+    def __init__(self, folder: Path, partitions: int, clock: Clock, tuning: Tuning, bounds: Bounds) -> None:
         self._folder = folder
         self._clock = clock
         self._tuning = tuning
@@ -54,8 +52,8 @@ class Catalogue:
         self._open_sealed: list[Segment] = []
         self._folder_lock = FolderLock(folder)
         try:
-            self._kept = KeptStore(folder / "kept.db", Tuning(vfs=tuning.vfs), bounds)
-            self.book = AnswerBook(self._kept, clock)
+            self._kept = KeptStore(folder / "kept.db", Tuning(vfs=tuning.vfs), bounds.dead_letters)
+            self.book = AnswerBook(self._kept, clock, bounds.answers)
             self._segments = self._open(partitions)
         except BaseException:
             self._folder_lock.close()
@@ -142,6 +140,10 @@ class Catalogue:
         for other in idle:
             other.release()
 
+    def make_room(self) -> None:
+        """Have expired answers forgotten soon, in the background."""
+        self._settler.wake()
+
     def settle(self) -> bool:
         """Copy answers and dead letters of sealed segments to where they outlive them.
 
@@ -149,7 +151,9 @@ class Catalogue:
         """
         with self._settling:
             unsettled = (segment for segment in self._segments[:-1] if segment.number > self._kept.settled)
-            return all(self.book.settle(segment, self._settler.closing) for segment in unsettled)
+            done = all(self.book.settle(segment, self._settler.closing) for segment in unsettled)
+            self.book.forget(self._settler.closing)
+            return done
 
     def trim(self, safe: Mapping[int, int]) -> int:
         """As Log.trim."""

@@ -12,7 +12,7 @@ from tocsin import threads
 from tocsin.clock import Clock
 from tocsin.errors import BackpressureError, TocsinError
 from tocsin.log.abstract import Append, Appended, Log, Record, StoredDeadLetter
-from tocsin.log.bounds import DeadLetterBounds
+from tocsin.log.bounds import AnswerBounds, Bounds, DeadLetterBounds
 from tocsin.log.catalogue import Catalogue, SegmentInfo
 from tocsin.log.group_commit import GroupQueue, Pending
 from tocsin.log.planning import Plan
@@ -36,6 +36,7 @@ class EmbeddedLog(Log):
         group_bytes_max: int = 8 * _MIB,
         tail_bytes_max: int = 64 * _MIB,
         dead_letters: DeadLetterBounds | None = None,
+        answers: AnswerBounds | None = None,
         vfs: str | None = None,
         on_group: Callable[[int, float], None] = lambda _appends, _seconds: None,
     ) -> None:
@@ -44,7 +45,7 @@ class EmbeddedLog(Log):
         self._clock = clock
         self._on_group = on_group
         self._segment_bytes_max = segment_bytes_max
-        bounds = dead_letters or DeadLetterBounds()
+        bounds = Bounds(dead_letters or DeadLetterBounds(), answers or AnswerBounds())
         self._catalogue = Catalogue(folder, partitions, clock, replace(TUNING, vfs=vfs), bounds)
         self._ends = self._catalogue.active.ends()
         self._segment_bytes = self._catalogue.active.size_bytes()
@@ -161,6 +162,8 @@ class EmbeddedLog(Log):
         except TocsinError as error:
             self._fail(group, error)
             return
+        if plan.crowded:
+            self._catalogue.make_room()
         took_s = self._clock.monotonic_s() - started_s
         self._publish(plan)
         for pending, outcome in plan.outcomes:

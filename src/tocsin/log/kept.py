@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+from tocsin.errors import CorruptError
 from tocsin.log.abstract import StoredDeadLetter
 from tocsin.log.bounds import DeadLetterBounds
 from tocsin.log.rows import Answer, Row, answer_of, dead_letter_of
@@ -50,7 +52,7 @@ class KeptStore:
         their hashes, which are checked when somebody reads them.
         """
         left_out = self._copy(segment, expired_ms, stopping)
-        self._forget(expired_ms, stopping)
+        self.forget(expired_ms, stopping)
         for tenant in segment.dead_letter_tenants():
             self._drop(tenant, stopping)
         if stopping():
@@ -80,7 +82,8 @@ class KeptStore:
                 writer.execute(_SQL[query], first)
                 writer.executemany(_SQL[query], islice(rows, _CHUNK_ROWS))
 
-    def _forget(self, expired_ms: int, stopping: Stopping) -> None:
+    def forget(self, expired_ms: int, stopping: Stopping) -> None:
+        """Let answers to what arrived before `expired_ms` go, in small transactions."""
         gone = True
         while gone and not stopping():
             with self._writer.transaction() as writer:
@@ -110,6 +113,10 @@ class KeptStore:
         rows = self._rows("find_answer", (tenant, producer, sequence))
         return answer_of(rows[0], self._path.name) if rows else None
 
+    def answer_bytes(self) -> Counter[str]:
+        """What the answers in here weigh, by tenant."""
+        return Counter(dict(self._rows("answer_bytes", ())))
+
     def dead_letters(self, tenant: str, after_id: int, limit: int) -> list[StoredDeadLetter]:
         """As Log.dead_letters, of settled segments."""
         rows = self._rows("dead_letters", (tenant, after_id, limit))
@@ -120,7 +127,11 @@ class KeptStore:
         return verify_rows(
             self._readers,
             self._path.name,
-            {"all_answers": answer_of, "all_dead_letters": dead_letter_of},
+            {
+                "all_answers": answer_of,
+                "all_dead_letters": dead_letter_of,
+                "answer_bytes_counted": _check_answer_bytes,
+            },
             _SQL,
         )
 
@@ -132,3 +143,9 @@ class KeptStore:
     def _rows(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         with self._readers.lend() as reader:
             return list(reader.execute(_SQL[query], values))
+
+
+def _check_answer_bytes(row: Row, place: str) -> None:
+    tenant, kept, counted = row
+    if kept != counted:
+        raise CorruptError(f"{place}: the answers of tenant {tenant!r} weigh {counted} bytes, not {kept}")

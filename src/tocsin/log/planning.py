@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
-from tocsin.errors import TocsinError
+from tocsin.errors import RateLimitedError, TocsinError
 from tocsin.log.abstract import Append, Appended, Record, StoredDeadLetter
 from tocsin.log.answers import AnswerBook
 from tocsin.log.group_commit import Pending
-from tocsin.log.rows import Answer
+from tocsin.log.rows import Answer, answer_bytes
 from tocsin.log.segment import Group
 
 
@@ -22,6 +23,8 @@ class Plan:
         self.records: list[Record] = []
         self.size_bytes = 0
         self.dead_letters: list[StoredDeadLetter] = []
+        self.crowded = False  # somebody had no room for another answer
+        self._answer_bytes: Counter[str] = Counter()
         self._answers: dict[tuple[str, str, str], Answer] = {}
         self._book = book
 
@@ -50,6 +53,8 @@ class Plan:
 
     def _accept(self, pending: Pending) -> Appended:
         append = pending.append
+        if append.producer or append.sequence:
+            self._require_room(append)
         offsets = tuple(self._place(append))
         self.size_bytes += pending.size_bytes
         for letter in append.dead_letters:
@@ -59,6 +64,16 @@ class Plan:
             key = (append.tenant, append.producer, append.sequence)
             self._answers[key] = Answer.to(append, offsets)
         return Appended(append.answer, False, offsets)
+
+    def _require_room(self, append: Append) -> None:
+        """RateLimitedError, before anything is placed, if the tenant has no room for another answer."""
+        size = answer_bytes(Answer.to(append, tuple(range(len(append.parts)))))
+        try:
+            self._book.require_room(append.tenant, self._answer_bytes[append.tenant] + size)
+        except RateLimitedError:
+            self.crowded = True
+            raise
+        self._answer_bytes[append.tenant] += size
 
     def _place(self, append: Append) -> list[int]:
         offsets = []

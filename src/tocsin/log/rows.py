@@ -18,6 +18,7 @@ Row = tuple[Any, ...]
 """A row as it is stored, its hash included."""
 
 _HEAD: Final = struct.Struct("<IQQIqI")
+_ANSWER_ROW_BYTES: Final = 128  # hash, moment and indexes
 _ANSWER_COLUMNS: Final = attrgetter("tenant", "producer", "sequence", "arrival_ms", "fingerprint")
 _LETTER_COLUMNS: Final = attrgetter(
     "tenant", "arrival_ms", "source", "line", "code", "field", "detail", "body"
@@ -109,6 +110,13 @@ def answer_row(answer: Answer) -> tuple[Any, ...]:
     """The answer as the columns of table `answer`."""
     row = (*_ANSWER_COLUMNS(answer), pack_offsets(answer.offsets), answer.answer)
     return (*row, row_hash(row))
+
+
+def answer_bytes(answer: Answer) -> int:
+    """What the answer weighs, as the queries `answer_bytes` reckon it."""
+    names = sum(len(name.encode()) for name in (answer.tenant, answer.producer, answer.sequence))
+    offsets = len(pack_offsets(answer.offsets))
+    return names + len(answer.fingerprint) + offsets + len(answer.answer) + _ANSWER_ROW_BYTES
 
 
 def answer_of(row: tuple[Any, ...], place: str) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,6 +182,10 @@ class Segment:
     def answer_keys(self) -> set[int]:
         """Keys of all answers in here."""
         return {answer_key(*row) for row in self._rows("answer_keys")}
+
+    def answer_bytes(self) -> Counter[str]:
+        """What the answers in here weigh, by tenant."""
+        return Counter(dict(self._rows("answer_bytes")))
 
     def answer_rows(self, since_ms: int) -> Iterator[Row]:
         """Answers to what arrived at `since_ms` or later, as they are stored: hashes are not checked."""

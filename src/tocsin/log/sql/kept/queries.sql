@@ -11,8 +11,11 @@ UPDATE dropped SET letters = letters + ?
 UPDATE settled SET trimmed = ?
 
 -- name: add_answer
-INSERT OR REPLACE INTO answer (tenant, producer, sequence, arrival_ms, fingerprint, offsets, answer, hash)
+INSERT INTO answer (tenant, producer, sequence, arrival_ms, fingerprint, offsets, answer, hash)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+  arrival_ms = excluded.arrival_ms, fingerprint = excluded.fingerprint,
+  offsets = excluded.offsets, answer = excluded.answer, hash = excluded.hash
 
 -- name: forget_answers
 DELETE FROM answer WHERE (tenant, producer, sequence) IN (
@@ -21,6 +24,16 @@ DELETE FROM answer WHERE (tenant, producer, sequence) IN (
 
 -- name: find_answer
 SELECT tenant, producer, sequence, arrival_ms, fingerprint, offsets, answer, hash FROM answer WHERE tenant = ? AND producer = ? AND sequence = ?
+
+-- name: answer_bytes
+SELECT tenant, bytes FROM answer_room
+
+-- name: answer_bytes_counted
+SELECT tenant, bytes, (
+  SELECT coalesce(sum(octet_length(tenant) + octet_length(producer) + octet_length(sequence)
+    + length(fingerprint) + length(offsets) + length(answer) + 128), 0)
+  FROM answer WHERE answer.tenant = answer_room.tenant
+) FROM answer_room
 
 -- name: add_dead_letter
 INSERT OR REPLACE INTO dead_letter (id, tenant, arrival_ms, source, line, code, field, detail, body, hash)

@@ -39,6 +39,11 @@ SELECT tenant, producer, sequence, arrival_ms, fingerprint, offsets, answer, has
 -- name: answer_keys
 SELECT tenant, producer, sequence FROM answer
 
+-- name: answer_bytes
+SELECT tenant, sum(octet_length(tenant) + octet_length(producer) + octet_length(sequence)
+  + length(fingerprint) + length(offsets) + length(answer) + 128)
+FROM answer GROUP BY tenant
+
 -- name: answers_since
 SELECT tenant, producer, sequence, arrival_ms, fingerprint, offsets, answer, hash FROM answer WHERE arrival_ms >= ?
 

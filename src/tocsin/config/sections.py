@@ -31,6 +31,7 @@ GIB = 1 << 30
 Bytes = Annotated[int, Field(ge=4 * KIB, le=64 * GIB)]
 Keep = Literal["abnormal", "all"]
 Seconds = Annotated[float, Field(ge=0.01, le=86_400, allow_inf_nan=False)]
+LongSeconds = Annotated[float, Field(ge=0.01, le=366 * 86_400, allow_inf_nan=False)]
 
 
 class Section(BaseModel):
@@ -172,7 +173,7 @@ class DumpsConfig(Section):
     uploads_max: int = Field(
         default=16, ge=1, le=4_096, description="Dumps on their way at the same time; above it: 503."
     )
-    unfinished_s: Seconds = Field(
+    unfinished_s: LongSeconds = Field(
         default=604_800, description="Seconds that an upload which is not finished is kept after it began."
     )
     unfinished_per_device_max: int = Field(

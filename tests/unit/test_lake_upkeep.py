@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from tests.lake_kit import HOUR_MS, NOW_MS, events, record, steady
 from tocsin.clock import ManualClock
 from tocsin.errors import CorruptError
-from tocsin.lake import compaction
+from tocsin.lake import compaction, verifying
 from tocsin.lake.compaction import CompactionPolicy, compact
 from tocsin.lake.delta import DeltaLake
 from tocsin.lake.files import FRESH, FileWriter
@@ -116,6 +117,23 @@ def test_check_names_damaged_files(lake: DeltaLake, damage: str) -> None:
     found = [step.damage for step in check(lake.snapshot()) if step.damage]
     assert [(item.table, item.path) for item in found] == [("events", entry.path)]
     assert write_down(lake.store) == quarantined(lake.store.folder) == found
+
+
+def test_what_is_known_of_files_does_not_grow_with_the_years(
+    lake: DeltaLake, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that merges have replaced are forgotten, damaged ones never."""
+    monkeypatch.setattr(verifying, "_PRUNED_FROM", 4)
+    verified = verifying.Verified(clock)
+    folder, entry = lake.store.folder / "events", lake.snapshot().files["events"][0]
+    whole = (folder / entry.path).read_bytes()
+    for day in range(100):
+        copy = replace(entry, path=entry.path.replace("part-", f"part-{day}-"))
+        (folder / copy.path).write_bytes(whole if day else whole[:-1])
+        assert bool(verified.problem(folder, copy)) == (day == 0)
+        clock.sleep(86_400)
+    assert len(verified._compared) <= 4
+    assert verified.damaged == 1
 
 
 def test_inspecting_finds_damage_bit_by_bit(lake: DeltaLake, clock: ManualClock) -> None:

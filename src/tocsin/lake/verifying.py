@@ -19,7 +19,7 @@ TRUSTED_MS: Final = 24 * 3_600_000
 
 REMEDY: Final = "stop the server and run `tocsin lake repair`"
 
-_FILES_MAX: Final = 100_000
+_PRUNED_FROM: Final = 10_000
 _PIECE_BYTES: Final = 1 << 20
 _NAMED_MAX: Final = 3
 
@@ -48,11 +48,15 @@ class _Compared:
 
 
 class Verified:
-    """Remembers how each file compared with its hash; a process reads each once a day for it. Thread-safe."""
+    """Remembers how each file compared with its hash; a process reads each once a day for it. Thread-safe.
+
+    What it holds is bounded by the files that a lake has within a day, some 300 bytes each.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock: Final = clock
         self._compared: dict[Path, _Compared] = {}
+        self._pruned_from = _PRUNED_FROM
 
     def require(self, folder: Path, entries: Sequence[LakeFile]) -> None:
         """CorruptError names the files below `folder` that are not as they were written, and the remedy."""
@@ -77,8 +81,8 @@ class Verified:
             found = _Compared(_problem(path, entry), state, now_ms)
         except OSError as error:
             found = _Compared(f"can't be read: {error.strerror}", _UNKNOWN, now_ms)
-        if len(self._compared) >= _FILES_MAX:
-            self._compared = {path: known for path, known in self._compared.items() if known.problem}
+        if len(self._compared) >= self._pruned_from:
+            self._prune()
         self._compared[path] = found
         if found.problem and (known is None or known.problem != found.problem):
             _log.error("lake_file_damaged", path=str(path), problem=found.problem, remedy=REMEDY)
@@ -102,6 +106,17 @@ class Verified:
     def suspect(self, path: Path, problem: str) -> None:
         """Say that a file was damaged when somebody looked before; it is compared when it is asked for."""
         self._compared[path] = _Compared(problem, _UNKNOWN, self._clock.now_ms())
+
+    def _prune(self) -> None:
+        """Forget files that were in order and would be compared again anyway, as those that were merged."""
+        kept = {
+            path: known for path, known in list(self._compared.items()) if not self._is_forgettable(known)
+        }
+        self._compared = kept
+        self._pruned_from = max(_PRUNED_FROM, 2 * len(kept))
+
+    def _is_forgettable(self, known: _Compared) -> bool:
+        return not known.problem and self._is_old(known)
 
     def _is_old(self, known: _Compared) -> bool:
         return not 0 <= self._clock.now_ms() - known.at_ms < TRUSTED_MS

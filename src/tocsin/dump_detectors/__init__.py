@@ -1,0 +1,1 @@
+"""Detectors of other teams: classes that read a device's dumps in order, in worker processes."""

@@ -52,6 +52,7 @@ from tocsin.scores.embedded import EmbeddedAbnormalReadings
 from tocsin.services.anomalies import Anomalies
 from tocsin.services.audit import AuditTrail
 from tocsin.services.bundle import Services
+from tocsin.services.clock_watch import ClockWatch
 from tocsin.services.credentials import Credentials, Tenants
 from tocsin.services.dead_letters import DeadLetters
 from tocsin.services.devices import Devices
@@ -106,6 +107,7 @@ class Application:
         self._open_lake: Final = open_lake
         self._pace: Final = pace or _pace(config)
         self._ended = threads.event()
+        self.clock_watch: Final = ClockWatch(self._clock_drift_ms)
         with ExitStack() as opened:
             self._build(config, opened)
             self._opened: Final = opened.pop_all()
@@ -200,6 +202,7 @@ class Application:
     def _chores(self) -> list[Chore]:
         chores = [
             Chore("last-used", MINUTE_S, self.access.write_last_used),
+            Chore("clock", MINUTE_S, self.clock_watch.look),
             Chore("dump-uploads", HOUR_S, self._expire_uploads),
         ]
         if self.lake_chores is not None:
@@ -281,7 +284,11 @@ class Application:
                 commits=stores.commits,
                 lake=stores.lake,
                 inbox=stores.inbox,
-                probes={"disk": disk_probe(config.data), "runtime": self._runtime_works},
+                probes={
+                    "disk": disk_probe(config.data),
+                    "runtime": self._runtime_works,
+                    "clock": self.clock_watch.tell,
+                },
             ),
             sessions=Sessions(clock),
             stream=stream,
@@ -401,9 +408,11 @@ class Application:
         if isinstance(self.lake, DeltaLake):
             verified = self.lake.store.verified
             self.meters.observe(metrics.LAKE_DAMAGED, lambda: verified.damaged)
-        if isinstance(self.clock, SystemClock):
-            clock = self.clock
-            self.meters.observe(metrics.CLOCK_JUMP, lambda: clock.drift_ms() / 1000)
+        self.meters.observe(metrics.CLOCK_JUMP, lambda: self._clock_drift_ms() / 1000)
+
+    def _clock_drift_ms(self) -> int:
+        """A clock that a test moves is the machine's own."""
+        return self.clock.drift_ms() if isinstance(self.clock, SystemClock) else 0
 
 
 def _stores(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
+
+_COUNTS_SLEEP: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 class Clock(Protocol):
@@ -22,19 +25,34 @@ class Clock(Protocol):
         ...
 
 
+def steady_ns() -> int:
+    """Nanoseconds since the machine was started, sleep included where the system can count it.
+
+    Linux stops its monotonic clock while the machine is suspended: afterwards every device would seem to be
+    ahead by as long as it slept. The clocks of macOS and Windows that Python calls monotonic have no
+    counterpart to choose.
+    """
+    return time.monotonic_ns() if _COUNTS_SLEEP is None else time.clock_gettime_ns(_COUNTS_SLEEP)
+
+
 class SystemClock:
-    """Wall time taken once at the start and advanced by the monotonic clock.
+    """Wall time taken once at the start and advanced by a clock that never jumps, but counts sleep.
 
     A jump of the machine's clock therefore never changes the order of what is stamped here;
-    `drift_ms` tells how far the machine's clock has moved away, so that it can raise an alarm.
+    `drift_ms` tells how far the machine's clock has moved away, so that it can raise an alarm. `wall_ns`
+    and `steady` can be given by tests.
     """
 
-    def __init__(self) -> None:
-        self._wall_start_ms = time.time_ns() // 1_000_000
-        self._mono_start_ns = time.monotonic_ns()
+    def __init__(
+        self, wall_ns: Callable[[], int] = time.time_ns, steady: Callable[[], int] = steady_ns
+    ) -> None:
+        self._wall_ns = wall_ns
+        self._steady_ns = steady
+        self._wall_start_ms = wall_ns() // 1_000_000
+        self._steady_start_ns = steady()
 
     def now_ms(self) -> int:
-        return self._wall_start_ms + (time.monotonic_ns() - self._mono_start_ns) // 1_000_000
+        return self._wall_start_ms + (self._steady_ns() - self._steady_start_ns) // 1_000_000
 
     def monotonic_s(self) -> float:
         return time.monotonic()
@@ -44,7 +62,7 @@ class SystemClock:
 
     def drift_ms(self) -> int:
         """Machine's wall clock minus this clock: how far it jumped since the start."""
-        return time.time_ns() // 1_000_000 - self.now_ms()
+        return self._wall_ns() // 1_000_000 - self.now_ms()
 
 
 class ManualClock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,15 @@ import pytest
 
 from tocsin.access.audit import AuditLog
 from tocsin.access.audit_entry import AuditEntry, Outcome, chain_hash
+from tocsin.access.credential import CredentialKind, NewCredential
+from tocsin.access.device_scope import DeviceScope
+from tocsin.access.principal import Principal, Role
+from tocsin.access.store import DEFAULT_TENANT, AccessStore
 from tocsin.clock import ManualClock
 from tocsin.errors import StorageUnavailableError
+from tocsin.observability.meters import Meters
+from tocsin.services.audit import AuditTrail
+from tocsin.services.credentials import Credentials, Tenants
 
 DAY_MS = 86_400_000
 Opener = Callable[..., AuditLog]
@@ -226,3 +234,48 @@ def test_closing_does_not_wait_for_a_broken_store(opener: Opener, monkeypatch: p
         log.flush()
     log.close()
     assert lost == [{"entries": 1}]
+
+
+def test_nothing_is_made_that_cannot_be_recorded(
+    tmp_path: Path, opener: Opener, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token is shown once: without its entry there is none, and the entry written later says so."""
+    log = opener()
+    trail = AuditTrail(log, clock, Meters())
+    access = AccessStore(tmp_path / "credentials.db", clock)
+    access.bootstrap_admin()
+    (first,) = access.credentials(DEFAULT_TENANT)
+    admin = Principal(DEFAULT_TENANT, frozenset({Role.ADMIN}), first.key_id, "", DeviceScope())
+    credentials, tenants = Credentials(access, trail), Tenants(access, trail)
+    new = NewCredential(tenant="", kind=CredentialKind.API_KEY, name="new", roles=(Role.VIEWER,))
+    with monkeypatch.context() as broken:
+        broken.setattr(log, "_append", _no_room)
+        with pytest.raises(StorageUnavailableError):
+            credentials.create(admin, new)
+        with pytest.raises(StorageUnavailableError):
+            tenants.create(admin, "acme")
+    assert access.credentials(DEFAULT_TENANT) == [first]
+    assert access.tenants() == [DEFAULT_TENANT]
+    _wait_until_written(log)
+    token = tenants.create(admin, "acme").token
+    assert access.authenticate(token).tenant == "acme"
+    told = [(stored.entry.action, stored.entry.outcome) for stored in log.entries(DEFAULT_TENANT)]
+    assert told == [
+        ("tenant.create", Outcome.ALLOWED),
+        ("tenant.create", Outcome.FAILED),
+        ("tenant.create", Outcome.ALLOWED),
+        ("credential.create", Outcome.FAILED),
+        ("credential.create", Outcome.ALLOWED),
+    ]
+    access.close()
+
+
+def _wait_until_written(log: AuditLog) -> None:
+    while True:
+        with suppress(StorageUnavailableError):
+            return log.flush()
+        time.sleep(0.02)
+
+
+def _no_room(_: object) -> None:
+    raise StorageUnavailableError("the disk is away")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -58,6 +59,10 @@ class _Known:
         return len(self.principal.devices.devices)
 
 
+def _nobody(_: Credential) -> None:
+    """Nobody is to hear of it."""
+
+
 class AccessStore:
     """Thread-safe. At most `known_max` credentials, naming at most `devices_max` devices together, are
     kept in memory; the least recently used go first.
@@ -101,13 +106,20 @@ class AccessStore:
             self._used[known.principal.key_id] = self._clock.now_ms()
         return known.principal
 
-    def create(self, new: NewCredential, *, created_by: str) -> tuple[Credential, str]:
-        """A new credential and its token, which can't be read again later."""
+    def create(
+        self, new: NewCredential, *, created_by: str, tell: Callable[[Credential], None] = _nobody
+    ) -> tuple[Credential, str]:
+        """A new credential and its token, which can't be read again later.
+
+        `tell` hears of it before it is there; if it raises, nothing was made.
+        """
         new = check_new(new, self._clock.now_ms())
         with self._writer.transaction() as writer:
             if not writer.execute(_QUERIES["tenant"], {"name": new.tenant}).fetchone():
                 raise NotFoundError(f"there is no tenant {new.tenant}")
-            return self._insert(writer, new, created_by)
+            made = self._insert(writer, new, created_by)
+            tell(made[0])
+        return made
 
     def revoke(self, tenant: str, key_id: str) -> None:
         """End a credential for good; idempotent. NotFoundError if the tenant has none of this id."""
@@ -126,15 +138,20 @@ class AccessStore:
             rows: list[Any] = reader.execute(_QUERIES["list"], wanted).fetchall()
         return [_credential(row) for row in rows]
 
-    def create_tenant(self, name: str, *, created_by: str) -> tuple[Credential, str]:
+    def create_tenant(
+        self, name: str, *, created_by: str, tell: Callable[[Credential], None] = _nobody
+    ) -> tuple[Credential, str]:
         """Add a tenant and its first admin key, or neither; ConflictError if it exists.
 
+        `tell` as in `create`.
         A tenant without a key could never get one: only its own admins make its credentials.
         """
         check_tenant(name)
         with self._writer.transaction() as writer:
             self._add_tenant(writer, name)
-            return self._insert_admin(writer, name, created_by)
+            made = self._insert_admin(writer, name, created_by)
+            tell(made[0])
+        return made
 
     def tenants(self) -> list[str]:
         """All tenants by name."""

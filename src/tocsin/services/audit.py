@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from tocsin.access.audit import AuditLog
@@ -32,6 +33,24 @@ class AuditTrail:
         """What an operator or admin has done; durable on return."""
         self._record(principal, action, object_, Outcome.ALLOWED, "", "")
         self._log.flush()
+
+    @contextmanager
+    def before(self, principal: Principal, action: str) -> Iterator[Callable[[str], None]]:
+        """For what can't be given twice, such as a token: call what this yields, with the object, before
+        it is done for good; it is `did`. If that or the deed fails, a second entry says so.
+        """
+        told: list[str] = []
+
+        def did(object_: str) -> None:
+            told.append(object_)
+            self.did(principal, action, object_)
+
+        try:
+            yield did
+        except BaseException:
+            if told:
+                self._record(principal, action, told[0], Outcome.FAILED, "", "nothing was made")
+            raise
 
     def page(
         self, principal: Principal, *, before: int | None, limit: int

@@ -46,9 +46,11 @@ class Credentials:
         """A credential of the principal's tenant, whatever tenant `new` names."""
         require(principal, Permission.ADMINISTER)
         own = msgspec.structs.replace(new, tenant=principal.tenant)
-        made = NewToken(*self._access.create(own, created_by=principal.key_id))
-        self._audit.did(principal, "credential.create", made.credential.key_id)
-        return made
+        with self._audit.before(principal, "credential.create") as did:
+            made = self._access.create(
+                own, created_by=principal.key_id, tell=lambda credential: did(credential.key_id)
+            )
+        return NewToken(*made)
 
     def revoke(self, principal: Principal, key_id: str) -> None:
         """End a credential for good; idempotent. NotFoundError if the tenant has none of this id.
@@ -79,6 +81,6 @@ class Tenants:
         require(principal, Permission.ADMINISTER)
         if principal.tenant != DEFAULT_TENANT:
             raise ForbiddenError(f"Tenants are made by admins of the tenant {DEFAULT_TENANT}.")
-        made = NewToken(*self._access.create_tenant(name, created_by=principal.key_id))
-        self._audit.did(principal, "tenant.create", name)
-        return made
+        with self._audit.before(principal, "tenant.create") as did:
+            made = self._access.create_tenant(name, created_by=principal.key_id, tell=lambda _: did(name))
+        return NewToken(*made)

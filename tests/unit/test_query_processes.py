@@ -56,7 +56,7 @@ def test_a_confined_process_can_not(tmp_path: Path, attempt: str) -> None:
     (tmp_path / "old").write_text("kept")
     code = (
         "import os, socket, threading\n"
-        "from tocsin.lake.confinement import confine\n"
+        "from tocsin.confinement import confine\n"
         "confine(256 << 20)\n"
         f"assert open({str(tmp_path / 'old')!r}).read() == 'kept'\n"
         "threading.Thread(target=print, args=('threads work',)).start()\n"

@@ -16,8 +16,8 @@ from typing import BinaryIO, Final
 import msgspec
 import pyarrow as pa
 
+from tocsin.confinement import allow_cpu, confine
 from tocsin.errors import TocsinError, TooLargeError
-from tocsin.lake.confinement import allow_cpu, confine
 from tocsin.lake.json_rows import json_rows
 from tocsin.lake.query_wire import READY, Failure, Form, Question, receive_question, send
 from tocsin.lake.room import QueryLimits, Room, answer, empty_room

@@ -270,6 +270,21 @@ def test_nothing_is_made_that_cannot_be_recorded(
     access.close()
 
 
+def test_who_runs_the_installation_sees_requests_without_a_credential(
+    opener: Opener, clock: ManualClock
+) -> None:
+    """They concern no tenant, so no other tenant's admin sees them."""
+    log = opener()
+    trail = AuditTrail(log, clock, Meters())
+    trail.refused(None, "GET", "/v1/devices", "192.0.2.1", "unauthenticated")
+    log.flush()
+    seen = {}
+    for tenant in (DEFAULT_TENANT, "acme"):
+        admin = Principal(tenant, frozenset({Role.ADMIN}), "k1", "", DeviceScope())
+        seen[tenant] = [stored.entry.object for stored in trail.page(admin, before=None, limit=10)[0]]
+    assert seen == {DEFAULT_TENANT: ["/v1/devices"], "acme": []}
+
+
 def _wait_until_written(log: AuditLog) -> None:
     while True:
         with suppress(StorageUnavailableError):

@@ -29,6 +29,8 @@ from tests.parsing_kit import (
     parse,
 )
 from tocsin.errors import InvalidInputError, TooLargeError, UnsupportedMediaError
+from tocsin.ingest.parsing.csv_rows import parse_csv
+from tocsin.ingest.parsing.limits import ParseLimits
 
 STAMP = "2026-11-22T10:00:00Z"
 EVENTS: list[dict[str, Any]] = [
@@ -347,3 +349,11 @@ def test_other_types_and_encodings_are_unsupported(content_type: str, encoding: 
     """The answer names what is read."""
     with pytest.raises(UnsupportedMediaError, match="use one of"):
         parse(b"", content_type, encoding)
+
+
+@pytest.mark.parametrize(("cell", "value"), [("+5", 5.0), ("-5", -5.0), ("+-5", None), ("--5", None)])
+def test_a_csv_number_has_one_sign(cell: str, value: float | None) -> None:
+    """Two signs make text, which is kept and not scored."""
+    parsed = parse_csv(f"device,ts,a\nd,1700000000000,{cell}\n".encode(), ParseLimits())
+    assert parsed.batch.value.tolist() == ([] if value is None else [value])
+    assert parsed.batch.text_count.tolist() == [int(value is None)]

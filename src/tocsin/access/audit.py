@@ -94,9 +94,15 @@ class AuditLog:
             if self._failure is not None:
                 raise self._failure
 
-    def entries(self, tenant: str, *, before: int | None = None, limit: int = 100) -> list[StoredEntry]:
-        """Entries of a tenant, newest first, with sequences below `before`."""
-        wanted = {"tenant": tenant, "before": 1 << 62 if before is None else before, "limit": limit}
+    def entries(
+        self, tenant: str, *, nobodys: bool = False, before: int | None = None, limit: int = 100
+    ) -> list[StoredEntry]:
+        """Entries of a tenant, newest first, with sequences below `before`; `nobodys`: also those without
+        a tenant, such as of requests without a credential.
+        """
+        also = "" if nobodys else tenant
+        before = 1 << 62 if before is None else before
+        wanted = {"tenant": tenant, "also": also, "before": before, "limit": limit}
         with self._readers.lend() as reader:
             rows: list[Any] = reader.execute(_QUERIES["list"], wanted).fetchall()
         return [_stored(row) for row in rows]

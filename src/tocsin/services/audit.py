@@ -10,6 +10,7 @@ from tocsin.access.audit import AuditLog
 from tocsin.access.audit_entry import AuditEntry, Outcome, StoredEntry
 from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
+from tocsin.access.store import DEFAULT_TENANT
 from tocsin.clock import Clock
 from tocsin.observability.meters import Meters
 from tocsin.observability.metrics import AUDIT_ENTRIES
@@ -55,10 +56,15 @@ class AuditTrail:
     def page(
         self, principal: Principal, *, before: int | None, limit: int
     ) -> tuple[Sequence[StoredEntry], int | None]:
-        """Entries of the principal's tenant, newest first, and the sequence to go on before."""
+        """Entries of the principal's tenant, newest first, and the sequence to go on before.
+
+        Those who run the installation also see what concerns no tenant: requests without a known credential.
+        """
         require(principal, Permission.ADMINISTER)
         limit = min(limit, PAGE_MAX)
-        found = self._log.entries(principal.tenant, before=before, limit=limit + 1)
+        found = self._log.entries(
+            principal.tenant, nobodys=principal.tenant == DEFAULT_TENANT, before=before, limit=limit + 1
+        )
         return (found, None) if len(found) <= limit else (found[:limit], found[limit - 1].sequence)
 
     def _record(

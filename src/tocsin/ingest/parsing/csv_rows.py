@@ -21,7 +21,7 @@ from tocsin.ingest.parsing.line_code import LineCode
 from tocsin.ingest.parsing.line_error import LineError, LineFault
 from tocsin.ingest.parsing.parsed_body import ParsedBody
 
-_NUMBER: Final = re.compile(r"\+?(-?)(?=\.?[0-9])0*([0-9]*)(\.[0-9]*)?([eE][+-]?[0-9]+)?")
+_NUMBER: Final = re.compile(r"(?:\+|(-))?(?=\.?[0-9])0*([0-9]*)(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 _NOT_FINITE: Final = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _INTEGER: Final = re.compile(r"-?[0-9]+")
 _Cells = list[str] | csv.Error
@@ -131,4 +131,4 @@ def _value(name: str, cell: str) -> JsonValue:
     if match is None:
         return _BOOLEANS.get(cell.lower(), cell)
     sign, integer, fraction, exponent = match.groups()
-    return number(f"{sign}{integer or 0}", fraction, exponent, name)
+    return number(f"{sign or ''}{integer or 0}", fraction, exponent, name)

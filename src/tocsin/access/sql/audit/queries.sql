@@ -7,7 +7,7 @@ INSERT INTO entry (sequence, tenant, at_ms, actor, action, object, outcome, addr
 VALUES (:sequence, :tenant, :at_ms, :actor, :action, :object, :outcome, :address, :detail, :chain)
 -- name: list
 SELECT sequence, tenant, at_ms, actor, action, object, outcome, address, detail, chain FROM entry
-WHERE tenant = :tenant AND sequence < :before ORDER BY sequence DESC LIMIT :limit
+WHERE tenant IN (:tenant, :also) AND sequence < :before ORDER BY sequence DESC LIMIT :limit
 -- name: walk
 SELECT sequence, tenant, at_ms, actor, action, object, outcome, address, detail, chain FROM entry
 ORDER BY sequence

@@ -1,0 +1,244 @@
+"""What every dump detector must keep, as functions that raise AssertionError: for your own tests too.
+
+`check(kind, samples)` runs all of them. Samples are dumps of one device in order: your own, or those of
+`made_samples`, which hold what devices really send: empty logs, bytes that are no text, lines without end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import random
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from tocsin.dump_detectors.abstract import Device, DumpDetector
+from tocsin.dump_detectors.limits import StepLimits
+from tocsin.dump_detectors.reading import ArchiveDump
+from tocsin.dump_detectors.registry import check_words
+from tocsin.dump_detectors.stepping import judged, saved
+from tocsin.dump_detectors.steps import DumpFacts
+from tocsin.dumps.archive import Archive
+from tocsin.dumps.source import BytesSource, Source
+
+_DEVICE: Final = Device(tenant="conformance", device="device-1")
+_OTHER: Final = Device(tenant="conformance", device="device-2")
+_ROUNDS: Final = 8
+_SPARE_BYTES: Final = 128  # counters get a digit more
+_START_MS: Final = 1_790_000_000_000
+_PERIOD_MS: Final = 1_800_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One dump: what is said of it, and its archive."""
+
+    facts: DumpFacts
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one step gave, as bytes that can be compared."""
+
+    findings: bytes
+    state: bytes
+
+
+def check(
+    kind: type[DumpDetector], samples: Sequence[Sample], config: Mapping[str, Any] | None = None
+) -> None:
+    """All checks; about fifteen times the cost of showing all samples once."""
+    for one in CHECKS.values():
+        one(kind, samples, config or {})
+
+
+def check_declaration(kind: type[DumpDetector], samples: Sequence[Sample], config: Mapping[str, Any]) -> None:
+    """Its name and version can be used, and a mistyped configuration is refused with a ValueError."""
+    del samples
+    check_words(kind)
+    refusal = ""
+    try:
+        kind().setup({**config, "no such key": 1})
+    except ValueError as error:
+        refusal = str(error)
+    assert "no such key" in refusal, "setup takes an unknown key, or its ValueError does not name it"
+
+
+def check_determinism(kind: type[DumpDetector], samples: Sequence[Sample], config: Mapping[str, Any]) -> None:
+    """Equal dumps give equal findings and equal bytes."""
+    _equal(_straight(kind, samples, config), _straight(kind, samples, config), "a second run gives")
+
+
+def check_saving(kind: type[DumpDetector], samples: Sequence[Sample], config: Mapping[str, Any]) -> None:
+    """Whoever goes on from the saved bytes before any dump finds and saves the same."""
+    expected = _straight(kind, samples, config)
+    state: bytes | None = None
+    resumed = []
+    for sample in samples:
+        outcome = _shown(_instance(kind, config, state), sample)
+        resumed.append(outcome)
+        state = outcome.state
+    _equal(expected, resumed, "going on from saved bytes gives")
+
+
+def check_repeated_saving(
+    kind: type[DumpDetector], samples: Sequence[Sample], config: Mapping[str, Any]
+) -> None:
+    """Saving changes nothing: twice in a row gives the same bytes, so does loading and saving."""
+    instance = _instance(kind, config)
+    for sample in samples:
+        state = _shown(instance, sample).state
+        assert saved(instance, StepLimits()) == state, "saving twice gives other bytes"
+        again = saved(_instance(kind, config, state), StepLimits())
+        assert again == state, f"loading and saving gives other bytes after dump {sample.facts.sequence}"
+
+
+def check_neighbours(kind: type[DumpDetector], samples: Sequence[Sample], config: Mapping[str, Any]) -> None:
+    """Another device's dumps in between change nothing: no state outside the instance."""
+    expected = _straight(kind, samples, config)
+    instance, other = _instance(kind, config), _instance(kind, config, device=_OTHER)
+    mixed = []
+    for sample, foreign in zip(samples, reversed(samples), strict=True):
+        _shown(other, foreign)
+        mixed.append(_shown(instance, sample))
+    _equal(expected, mixed, "with another device beside it, it gives")
+
+
+def check_order(kind: type[DumpDetector], samples: Sequence[Sample], config: Mapping[str, Any]) -> None:
+    """Gaps in the sequence and a new epoch are no errors: a dump that never came was given up."""
+    instance = _instance(kind, config)
+    for number, sample in enumerate(samples):
+        facts = msgspec.structs.replace(sample.facts, epoch=number // 3, sequence=1 + 7 * (number % 3))
+        _shown(instance, Sample(facts, sample.source))
+
+
+def check_growth(kind: type[DumpDetector], samples: Sequence[Sample], config: Mapping[str, Any]) -> None:
+    """Dumps that hold nothing new make the state no larger, however many come."""
+    instance = _instance(kind, config)
+    sizes = [len(_shown(instance, sample).state) for sample in _repeated(samples, 2 * _ROUNDS)]
+    half, end = max(sizes[: len(sizes) // 2]), sizes[-1]
+    assert end <= half * 1.1 + _SPARE_BYTES, (
+        f"the state grows without bound: {half} bytes after {len(sizes) // 2} dumps, {end} after {len(sizes)}"
+    )
+
+
+def check_foreign_state(
+    kind: type[DumpDetector], samples: Sequence[Sample], config: Mapping[str, Any]
+) -> None:
+    """Bytes that it can't have saved are a ValueError; of a version unheard of it says that it can't tell."""
+    del samples
+    try:
+        _instance(kind, config, b"\xffno state of any detector\x00")
+    except ValueError:
+        pass
+    else:
+        raise AssertionError("load takes bytes that save never gave")
+    try:
+        _instance(kind, config).migrate(b"", "unheard-of")
+    except NotImplementedError:
+        return
+    raise AssertionError("migrate takes a version that never was: raise NotImplementedError")
+
+
+CHECKS: Final = {
+    "declaration": check_declaration,
+    "determinism": check_determinism,
+    "saving": check_saving,
+    "repeated saving": check_repeated_saving,
+    "neighbours": check_neighbours,
+    "order": check_order,
+    "growth": check_growth,
+    "foreign state": check_foreign_state,
+}
+"""By name, in the order in which they are worth mending."""
+
+
+def made_samples(count: int = 16, seed: int = 1) -> list[Sample]:
+    """Dumps of two components with a few faults, and among them what no one would expect in a log."""
+    rng = random.Random(seed)
+    samples = []
+    for number in range(count):
+        start_ms = _START_MS + number * _PERIOD_MS
+        members = {"engine/engine.log": _log(rng, start_ms), "door.log": _log(rng, start_ms)}
+        if number % 4 == 3:
+            members |= {"empty.log": b"", "core.bin": rng.randbytes(5000), "long.log": b"x" * 600_000}
+        archive = _zipped(members)
+        facts = DumpFacts(
+            sequence=number + 1,
+            sha256=hashlib.sha256(archive).hexdigest(),
+            collected_from_ms=start_ms,
+            collected_to_ms=start_ms + _PERIOD_MS,
+            application="conformance",
+            version="1.0",
+        )
+        samples.append(Sample(facts, BytesSource(archive)))
+    return samples
+
+
+def _log(rng: random.Random, start_ms: int) -> bytes:
+    stamps = (start_ms + n * 9000 for n in range(200))
+    rows = (
+        f"{_rfc3339(stamp)} {rng.choice(('INFO', 'INFO', 'WARN'))} valve {rng.randrange(8)} "
+        f"moved in {rng.gauss(12, 1):.2f} ms, pressure={rng.gauss(3, 0.1):.3f}"
+        for stamp in stamps
+    )
+    return "\n".join(rows).encode()
+
+
+def _rfc3339(stamp_ms: int) -> str:
+    return datetime.fromtimestamp(stamp_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _zipped(members: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            # a fixed time, or the archive's hash would change from run to run
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def _instance(
+    kind: type[DumpDetector],
+    config: Mapping[str, Any],
+    state: bytes | None = None,
+    device: Device = _DEVICE,
+) -> DumpDetector:
+    instance = kind()
+    instance.setup(config)
+    instance.start(device)
+    if state is not None:
+        instance.load(state, kind.version)
+    return instance
+
+
+def _shown(instance: DumpDetector, sample: Sample) -> Outcome:
+    findings = judged(instance, ArchiveDump(sample.facts, Archive(sample.source)), StepLimits())
+    return Outcome(msgspec.json.encode(findings, order="deterministic"), saved(instance, StepLimits()))
+
+
+def _straight(
+    kind: type[DumpDetector], samples: Iterable[Sample], config: Mapping[str, Any]
+) -> list[Outcome]:
+    instance = _instance(kind, config)
+    return [_shown(instance, sample) for sample in samples]
+
+
+def _repeated(samples: Sequence[Sample], rounds: int) -> Iterator[Sample]:
+    for number in range(rounds):
+        for place, sample in enumerate(samples):
+            facts = msgspec.structs.replace(sample.facts, sequence=number * len(samples) + place + 1)
+            yield Sample(facts, sample.source)
+
+
+def _equal(expected: Sequence[Outcome], found: Sequence[Outcome], what: str) -> None:
+    for number, (one, other) in enumerate(zip(expected, found, strict=True), 1):
+        both = f"{one.findings.decode()}\n{other.findings.decode()}"
+        assert one.findings == other.findings, f"{what} other findings at the {number}. dump:\n{both}"
+        assert one.state == other.state, f"{what} another state after the {number}. dump"

@@ -73,6 +73,12 @@ GOALS: Final = (
         0.5,
         at_least=True,
     ),
+    Goal(
+        "custom_overhead_us",
+        "a task to a worker and its result back, around another team's detector that does nothing",
+        1000,
+        at_least=False,
+    ),
 )
 
 

@@ -2,7 +2,8 @@
 
 The archive is read in this thread, so its own seconds count. The upload and `dd` take turns on the same disk;
 each ratio compares neighbours in time, and the median of the ratios is given. The upload's seconds hold what
-the server adds on its own: proving every member and syncing name, claim and record.
+the server adds on its own: proving every member and syncing name, claim and record. What a worker adds around
+another team's detector is the time from a task to its result, for a detector that does nothing.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import numpy as np
 
 from benchmarks.serving import serving
+from tocsin.dump_detectors.pool import WorkerPool
+from tocsin.dump_detectors.steps import DumpFacts, StepFailed, Task
 from tocsin.dumps.archive import Archive
 from tocsin.dumps.source import BytesSource
 from tocsin.testing import Server
@@ -32,6 +36,20 @@ LINES = 400_000
 UPLOAD_BYTES = 128 << 20
 PIECE_BYTES = 1 << 20
 ROUNDS = 5
+STEPS = 2_000
+IDLE = """
+from tocsin.dump_detectors.abstract import DumpDetector
+
+class Idle(DumpDetector):
+    name = "idle"
+    version = "1"
+
+    def setup(self, config): ...
+    def start(self, device): ...
+    def process(self, dump): return ()
+    def save(self): return bytes(4096)
+    def load(self, state, version): ...
+"""
 
 
 def log_lines() -> bytes:
@@ -113,6 +131,46 @@ def upload_over_dd() -> float:
     return float(np.median(ratios[1:]))  # the first one loads code
 
 
+@contextmanager
+def installed() -> Iterator[None]:
+    """A detector that does nothing, found as an installed one is."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "bench_idle.py").write_text(IDLE)
+        about = Path(folder, "bench_idle-1.dist-info")
+        about.mkdir()
+        about.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: bench-idle\nVersion: 1\n")
+        about.joinpath("entry_points.txt").write_text("[tocsin.dump_detectors]\nidle = bench_idle:Idle\n")
+        before = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = folder if before is None else f"{folder}{os.pathsep}{before}"
+        try:
+            yield
+        finally:
+            del os.environ["PYTHONPATH"]
+            if before is not None:
+                os.environ["PYTHONPATH"] = before
+
+
+def custom_overhead_us() -> float:
+    """From a task to its result, median: an archive opened, a state of 4 KiB there and back."""
+    spent_s = []
+    with installed(), tempfile.TemporaryDirectory() as folder, WorkerPool(1) as pool:
+        path = Path(folder) / "dump.zip"
+        path.write_bytes(zipped(b"a line\n", zipfile.ZIP_DEFLATED))
+        state: bytes | None = None
+        for number in range(STEPS):
+            task = Task(
+                tenant="bench", device="bench", detector="idle", archive=path, state=state,
+                state_version="1", dump=DumpFacts(sequence=number + 1, sha256=""),
+            )  # fmt: skip
+            began_s = time.perf_counter()
+            result = pool.run(task).result()
+            spent_s.append(time.perf_counter() - began_s)
+            if isinstance(result, StepFailed):
+                raise AssertionError(result.detail)
+            state = result.state
+    return float(np.median(spent_s[STEPS // 10 :])) * 1e6
+
+
 def main() -> None:
     """Print the figures."""
     data = log_lines()
@@ -120,6 +178,7 @@ def main() -> None:
     spent_s = float(np.median([read_s(archive) for _ in range(ROUNDS)]))
     figures = {
         "archive_mib_per_s_per_core": round(len(data) / (1 << 20) / spent_s, 1),
+        "custom_overhead_us": round(custom_overhead_us(), 1),
         "upload_over_dd": round(upload_over_dd(), 3),
     }
     print(json.dumps(figures))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,7 @@ def test_state_of_an_older_version_is_migrated_or_refused(pool: WorkerPool, tmp_
         ({"detector": "unheard-of"}, "there is no dump detector 'unheard-of' (known: "),
         ({"version": "3"}, "counting 3 is in force, and 2 is installed"),
         ({"config": {"colour": 1}}, "the configuration is refused: unknown: ['colour']"),
+        ({"config": {"at": 1 << 80}}, "the task can't be sent to a worker"),
         ({"state": b"no state", "state_version": "2"}, "the state is refused"),
     ],
 )
@@ -165,6 +167,19 @@ def test_a_blob_that_can_not_be_read_is_not_the_detectors_fault(pool: WorkerPool
         failed = pool.run(task(tmp_path, archive=path)).result(60)
         assert isinstance(failed, StepFailed)
         assert failed.kind is FailureKind.ARCHIVE, failed
+
+
+def test_a_worker_that_can_not_be_started_is_an_answer(
+    pool: WorkerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more processes or files: the step fails, and once there are some again, the next one is done."""
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", str(tmp_path / "no such program"))
+        for _ in range(2):
+            failed = pool.run(task(tmp_path, config={"do": "os._exit(3)", "at": 1})).result(60)
+        assert isinstance(failed, StepFailed)
+        assert "no worker can be started" in failed.detail
+    assert _done(pool.run(task(tmp_path)).result(60)).state == b"1 1"
 
 
 def test_closing_fails_what_is_under_way_and_leaves_no_process(tmp_path: Path) -> None:

@@ -69,26 +69,33 @@ class _Lane:
         self._thread.join()
 
     def _serve(self) -> None:
-        while (worker := self._ready_worker()) is not None:
+        while True:
+            self._start_worker()
             with self._changed:
                 self._changed.wait_for(lambda: self._closed or bool(self._waiting))
                 if self._closed:
                     break
                 task, future = self._waiting.popleft()
             if future.set_running_or_notify_cancel():
-                future.set_result(self._stepped(worker, task))
+                future.set_result(self._stepped(task))
         self._finish()
 
-    def _ready_worker(self) -> Worker | None:
-        """The worker, started anew if the one before is used up; None once closed."""
+    def _start_worker(self) -> str:
+        """Have a worker ready ahead of its first task; what keeps it from starting, if anything does."""
         with self._changed:
-            if self._closed:
-                return None
-            if self._worker is None:
+            if self._closed or self._worker is not None:
+                return ""
+            try:
                 self._worker = Worker(self._limits)
-            return self._worker
+            except OSError as error:
+                return f"no worker can be started: {error}"
+            return ""
 
-    def _stepped(self, worker: Worker, task: Task) -> StepDone | StepFailed:
+    def _stepped(self, task: Task) -> StepDone | StepFailed:
+        why = self._start_worker()
+        worker = self._worker
+        if worker is None:
+            return StepFailed(kind=FailureKind.CRASH, detail=why or _CLOSED.detail)
         result = worker.step(task)
         if isinstance(result, StepFailed):
             _logger.warning(

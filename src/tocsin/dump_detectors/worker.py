@@ -61,9 +61,14 @@ class Worker:
         """Have a step done. After a crash, a hang or an end of memory the process is of no more use."""
         began_s = time.monotonic()
         try:
+            payload = encode(task)
+        except (TypeError, NotImplementedError, OverflowError, RecursionError) as error:
+            detail = f"the task can't be sent to a worker: {error}"
+            return StepFailed(kind=FailureKind.REFUSED, detail=detail)
+        try:
             self._wait_until_ready()
             deadline_s = time.monotonic() + self._limits.wall_s
-            send(self._channel, encode(task), deadline_s)
+            send(self._channel, payload, deadline_s)
             reply = decode_reply(receive(self._channel, reply_bytes_max(self._limits), deadline_s))
             if isinstance(reply, Ready):
                 return self._broken("a second greeting", began_s)

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,11 +50,18 @@ def ending(done: subprocess.CompletedProcess[str]) -> tuple[int, int]:
 
 
 def until_line(data: Path, word: str) -> tuple[int, int]:
-    """Start the demo, press Ctrl-C at the first line on stderr with `word`; what its last line says."""
+    """Start the demo, press Ctrl-C at the first line on stderr with `word`; what its last line says.
+
+    The demo is ended after four minutes without such a line: it would go on for ever.
+    """
     command = [*TOCSIN, "demo", "--data", str(data), *FLEET]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert running.stderr is not None
-    assert any(word in line for line in running.stderr)
+    patience = threading.Timer(240, running.kill)
+    patience.start()
+    said = any(word in line for line in running.stderr)
+    patience.cancel()
+    assert said, f"no line with {word!r}"
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=60)
     return ending(subprocess.CompletedProcess([], running.returncode, out, err))

@@ -299,6 +299,20 @@ def test_a_live_fleet_has_a_fault_in_its_last_minutes_and_goes_on() -> None:
     assert all(piece.arrival_ms.max() < START_MS + 5 * MINUTE_MS for piece in present)
 
 
+@pytest.mark.parametrize("hour", range(24))
+def test_the_shift_of_a_live_fleet_stands_out_at_every_hour_of_the_day(hour: int) -> None:
+    """It leaves the range of the days before, night and day, by far more than the noise."""
+    fleet = Fleet(stations=3)
+    now_ms = START_MS + hour * 60 * MINUTE_MS
+    live = LiveFleet(fleet, now_ms, days=2.0)
+    station = live.fault.station
+    ts, values, _ = of_station(next(live.until(now_ms)), station, fleet)
+    temperature, shifted = values[:, 0], ts >= live.fault.from_ms
+    before = temperature[~shifted]
+    beyond = np.maximum(temperature - before.max(), before.min() - temperature)
+    assert (beyond[shifted] > 6 * fleet.quantities[0].deviation).all()
+
+
 def test_a_live_fleet_made_again_goes_on_where_it_stopped() -> None:
     """The same fleet and first moment give the same events, so a restart continues the same story."""
     stops_ms = range(START_MS, START_MS + 3 * DAY_MS, 40_000_000)

@@ -65,7 +65,7 @@ def _decision(partition: int, item: Decision) -> Iterator[Record]:
             yield Correct(partition, offset, decision.tenant, decision.devices)
         case control.Quarantine():
             yield Quarantine(partition, offset, decision.tenant, decision.devices, decision.released)
-        case control.DumpReceived():
+        case control.DumpReceived() | control.GapGivenUp():
             pass  # no verdict on a reading hangs on it
 
 

@@ -12,6 +12,7 @@ from tocsin.control import (
     Correct,
     DumpOutcome,
     DumpReceived,
+    GapGivenUp,
     Quarantine,
     Settings,
     SettingsChanged,
@@ -36,6 +37,7 @@ _CONTROLS: Final = [
         DumpReceived(
             tenant="t", device="a", sequence=1, sha256="0" * 64, size_bytes=9, outcome=DumpOutcome.ACCEPTED
         ),
+        GapGivenUp(tenant="t", device="a", epoch=0, from_sequence=2, to_sequence=3),
     )
 ]
 _ENTRIES: Final = [

@@ -100,7 +100,8 @@ class DumpReceived(msgspec.Struct, frozen=True, kw_only=True, tag="dump"):
     """A dump of a device's logs lies in the blob store, durably, under its SHA-256; what was decided.
 
     `collected_from_ms` and `collected_to_ms` are the device's own words. The same dump may be logged again
-    when its sender repeats it after more than a day: that changes nothing.
+    when its sender repeats it after more than a day: that changes nothing. `epoch` counts how often the
+    device began its numbering anew.
     """
 
     tenant: str
@@ -115,9 +116,23 @@ class DumpReceived(msgspec.Struct, frozen=True, kw_only=True, tag="dump"):
     version: str = ""
     collected_from_ms: int | None = None
     collected_to_ms: int | None = None
+    epoch: int = 0
 
 
-Control = SettingsChanged | Tick | Correct | Quarantine | DumpReceived
+class GapGivenUp(msgspec.Struct, frozen=True, kw_only=True, tag="gap"):
+    """A device's dumps from one number to another, both within, are waited for no longer.
+
+    What of them came before this record in the log is not given up.
+    """
+
+    tenant: str
+    device: str
+    epoch: int
+    from_sequence: int
+    to_sequence: int
+
+
+Control = SettingsChanged | Tick | Correct | Quarantine | DumpReceived | GapGivenUp
 
 _DECODER: Final = msgspec.json.Decoder(Control)
 

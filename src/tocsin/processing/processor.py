@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tocsin.control import Correct, DumpReceived, Quarantine, SettingsChanged, Tick
+from tocsin.control import Correct, DumpReceived, GapGivenUp, Quarantine, SettingsChanged, Tick
 from tocsin.log.abstract import Record
 from tocsin.model import Episode, Status
 from tocsin.processing import controls
@@ -131,7 +131,7 @@ def _decide(
         case Quarantine():
             _touch(state, control.tenant, control.devices)
             controls.quarantine(control, offset, state.tenant(control.tenant), applied)
-        case DumpReceived():
+        case DumpReceived() | GapGivenUp():
             pass  # nothing about readings hangs on it
         case Correct():
             _touch(state, control.tenant, control.devices)

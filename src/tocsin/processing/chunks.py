@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from tocsin.control import Settings
+from tocsin.processing.dump_orders import Orders
 from tocsin.sharding import partition_of
 
 Spans = list[tuple[int, int | None]]
@@ -60,6 +61,7 @@ class Shard(msgspec.Struct, array_like=True):
 class Content(msgspec.Struct, array_like=True):
     state_version: int
     tenants: list[Shard]
+    dumps: Orders
 
 
 def header_shard(partition: int) -> int:

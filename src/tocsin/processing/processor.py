@@ -20,6 +20,7 @@ from tocsin.processing import controls
 from tocsin.processing.batching import Decision, Events, batches
 from tocsin.processing.controls import Applied
 from tocsin.processing.corrections import Correction, correct
+from tocsin.processing.dump_order import Moved
 from tocsin.processing.judging import Judged, judge
 from tocsin.processing.ordering import Ordered
 from tocsin.processing.state import PartitionState, TenantState
@@ -48,6 +49,7 @@ class Output:
     episodes: list[Episode] = field(default_factory=list)
     judged: list[Judged] = field(default_factory=list)
     corrections: list[Correction] = field(default_factory=list)
+    dumps: list[Moved] = field(default_factory=list)
     counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
 
@@ -128,11 +130,14 @@ def _decide(
             for episode in found:
                 _touch(state, episode.tenant, (episode.device,))
             output.episodes += found
+            below = None if applied is None else applied.below
+            state.touched[state.dumps.tick(control.now_ms, offset, below)] = True
         case Quarantine():
             _touch(state, control.tenant, control.devices)
             controls.quarantine(control, offset, state.tenant(control.tenant), applied)
         case DumpReceived() | GapGivenUp():
-            pass  # nothing about readings hangs on it
+            if applied is None or not applied.has_device(offset, control.tenant, control.device):
+                output.dumps.append(_order_dumps(control, state))
         case Correct():
             _touch(state, control.tenant, control.devices)
             tenant = state.tenant(control.tenant)
@@ -147,6 +152,11 @@ def _decide(
                 output.counts[control.tenant].update(correction.counts)
                 output.corrections.append(correction)
                 output.episodes += correction.episodes
+
+
+def _order_dumps(control: DumpReceived | GapGivenUp, state: PartitionState) -> Moved:
+    _touch(state, control.tenant, (control.device,))
+    return state.dumps.receive(control) if isinstance(control, DumpReceived) else state.dumps.give_up(control)
 
 
 def _touch(state: PartitionState, tenant: str, devices: Iterable[str]) -> None:

@@ -66,6 +66,7 @@ def _restore_shard(chunk: Chunk, state: PartitionState) -> None:
     _check_version(content.state_version, chunk.shard)
     for part in content.tenants:
         _restore_tenant(part, state.tenant(part.tenant), chunk.shard)
+    state.dumps.restore(chunk.shard, content.dumps)
 
 
 def _restore_tenant(part: Shard, tenant: TenantState, shard: int) -> None:

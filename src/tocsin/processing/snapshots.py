@@ -19,6 +19,7 @@ import numpy.typing as npt
 from tocsin.commit.abstract import Chunk
 from tocsin.events import I32, I64
 from tocsin.processing.chunks import Content, Header, KnownRow, Shard, SlotRows, Version, header_shard
+from tocsin.processing.dump_orders import Orders
 from tocsin.processing.packing import pack_rows
 from tocsin.processing.rows import STATE_VERSION
 from tocsin.processing.state import Known, PartitionState, Slot, TenantState
@@ -45,19 +46,24 @@ def occupied(state: PartitionState) -> npt.NDArray[np.bool_]:
     found = np.zeros(SHARDS, np.bool_)
     for tenant in state.tenants.values():
         found |= np.diff(tenant.devices_by_shard()[1]) > 0
+    found[list(state.dumps.shards)] = True
     return found
 
 
 def snapshot_shards(state: PartitionState, shards: I64) -> list[Chunk]:
     """The state of these shards, ascending, as it is now; none for a shard without devices."""
-    parts: dict[int, list[Shard]] = {}
+    parts: dict[int, list[Shard]] = {shard: [] for shard in shards.tolist() if state.dumps.of_shard(shard)}
     for tenant in state.tenants.values():
         for shard, part in _snapshot_tenant(tenant, shards):
             parts.setdefault(shard, []).append(part)
     return [
-        Chunk(shard, state.position, msgspec.msgpack.encode(Content(STATE_VERSION, found)))
+        Chunk(shard, state.position, _content(found, state.dumps.of_shard(shard)))
         for shard, found in sorted(parts.items())
     ]
+
+
+def _content(tenants: list[Shard], dumps: Orders) -> bytes:
+    return msgspec.msgpack.encode(Content(STATE_VERSION, tenants, dumps))
 
 
 _T = TypeVar("_T")

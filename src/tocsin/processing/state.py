@@ -16,6 +16,7 @@ from tocsin.detectors.registry import detector
 from tocsin.events import I32, I64, EventBatch, Strings
 from tocsin.interning import Interner
 from tocsin.model import SeriesKey
+from tocsin.processing.dump_orders import DumpOrders
 from tocsin.processing.hashing import join, names_hash, split
 from tocsin.processing.rows import DEVICE, IDLE, PARAMETER_KEY, POLICY, SERIES, start_devices
 from tocsin.processing.tables import PairIndex, Table, grow
@@ -316,6 +317,7 @@ class PartitionState:
         self.partition: Final = partition
         self.position = position
         self.tenants: dict[str, TenantState] = {}
+        self.dumps = DumpOrders()
         self.touched: npt.NDArray[np.bool_] = np.zeros(SHARDS, np.bool_)  # since they were last snapshot
 
     def tenant(self, name: str) -> TenantState:

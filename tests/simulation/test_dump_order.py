@@ -98,6 +98,7 @@ def run(steps: Sequence[Step], *, restarts: bool = False) -> Both:
 
 @given(STEPS)
 @example([("accepted", 0, 3), ("give up", 0, 1), ("give up", 0, 2), ("accepted", 0, 2)])
+@example([("accepted", 0, 3), ("give up", 0, 1), ("accepted", 0, 1), ("give up", 0, 2)])
 def test_order_is_that_of_the_model(steps: list[Step]) -> None:
     """Whatever comes, the same dumps are ready, too late and waiting as in the plain model."""
     both = run(steps)

@@ -62,8 +62,8 @@ class Moved(msgspec.Struct, kw_only=True):
 class DumpOrder(msgspec.Struct, kw_only=True):
     """Where a device stands. Changed in place; its encoding is what a checkpoint holds.
 
-    `joined`: whether a dump was taken in its order. `waiting` is sorted by epoch and number. `older` holds
-    the numbers of epochs that are over.
+    `joined`: whether there was a dump before those that wait. `waiting` is sorted by epoch and number.
+    `older` holds the numbers of epochs that are over.
     """
 
     epoch: int | None = None
@@ -82,6 +82,7 @@ class DumpOrder(msgspec.Struct, kw_only=True):
             self._count(DumpPlace.DUPLICATE)
         elif self._too_late(dump):
             self._numbers_of(dump.epoch).take(dump.sequence)
+            self.joined |= dump.epoch == self.epoch
             self._place(dump, DumpPlace.AFTER_GAP, moved.after_gap)
         else:
             self._wait(dump)

@@ -47,11 +47,15 @@ class DumpModel:
             self.since_ms.setdefault(number, now_ms)
 
     def overdue(self, now_ms: int, wait_ms: int) -> tuple[int, int, int] | None:
-        """The gap to be given up: epoch, first and last number."""
+        """What is to be given up: epoch, first and last missing number."""
         held = self.waiting()
-        if self.epoch is None or not any(self.since_ms.get(n, now_ms) + wait_ms <= now_ms for n in held):
+        waited = [number for number in held if self.since_ms.get(number, now_ms) + wait_ms <= now_ms]
+        if self.epoch is None or not waited:
             return None
-        return self.epoch, self._next(), min(held)[1] - 1
+        last = max(number[1] for number in held if number[0] == self.epoch)
+        every = [(self.epoch, sequence) for sequence in range(self._next(), last)]
+        lost = [number for number in every if number not in held and number < max(waited)]
+        return self.epoch, lost[0][1], lost[-1][1]
 
     def give_up(self, epoch: int, last: int) -> None:
         """Wait no longer for what is missing up to `last`."""

@@ -37,6 +37,12 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
     unit: str = ""
 
 
+class DumpRules(msgspec.Struct, frozen=True, kw_only=True):
+    """How dumps are ordered: how long a missing one is waited for."""
+
+    gap_wait_s: int = 25_200
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All that a tenant sets and that changes verdicts. The defaults need no tuning.
 
@@ -56,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Range] = {}
     silence_intervals: float = 20.0
     silence_min_s: int = 900
+    dumps: DumpRules = DumpRules()
 
 
 class SettingsChanged(msgspec.Struct, frozen=True, kw_only=True, tag="settings"):

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tocsin.commit.abstract import Commit, CommitStore, Totals
+from tocsin.commit.abstract import Commit, CommitStore, DumpKind, FreedDump, Totals
 from tocsin.commit.embedded import EmbeddedCommitStore
+from tocsin.control import DumpOutcome, DumpReceived
 from tocsin.errors import FencedError
 from tocsin.model import Episode, Evidence, Severity
 
@@ -94,6 +95,20 @@ EPISODE = Episode(
 
 def episode(**changes: object) -> Episode:
     return msgspec.structs.replace(EPISODE, **changes)
+
+
+def freed(sequence: int = 1, kind: DumpKind = DumpKind.READY) -> FreedDump:
+    """A dump that its order has set free."""
+    dump = DumpReceived(
+        tenant="acme",
+        device="press-3",
+        sequence=sequence,
+        sha256=f"{sequence:064x}",
+        size_bytes=1_000 + sequence,
+        outcome=DumpOutcome.ACCEPTED,
+        collected_from_ms=1_000,
+    )
+    return FreedDump(kind, dump)
 
 
 def plain(found: Episode) -> Episode:
@@ -183,6 +198,40 @@ def test_a_commit_whose_episode_cannot_be_kept_moves_nothing(store: CommitStore)
     assert store.outbox(0) == []
     store.commit([Commit(0, lease.epoch, 0, 7, Totals(), [EPISODE])])
     assert [row.episode.id for row in store.outbox(0)] == ["e1"]
+
+
+def test_dumps_set_free_are_there_after_reopening_in_their_order(maker: Maker) -> None:
+    """Numbers ascend over all partitions; each partition is read by itself, in pages."""
+    first = maker.open()
+    leases = [first.acquire(partition) for partition in range(2)]
+    sent = [freed(1), freed(3), freed(2, DumpKind.AFTER_GAP)]
+    first.commit([Commit(0, leases[0].epoch, 0, 5, Totals(), (), sent)])
+    first.commit([Commit(1, leases[1].epoch, 0, 5, Totals(), (), [freed(9)])])
+    first.close()
+    second = maker.open()
+    found = second.ready_dumps(0)
+    assert [item.freed for item in found] == sent
+    assert [item.partition for item in found] == [0, 0, 0]
+    (other,) = second.ready_dumps(1)
+    assert other.freed == freed(9)
+    assert [item.number for item in (*found, other)] == sorted(item.number for item in (*found, other))
+    assert second.ready_dumps(0, limit=2) == found[:2]
+    assert second.ready_dumps(0, found[0].number) == found[1:]
+    second.close()
+
+
+def test_a_dump_is_set_free_with_the_position_or_not_at_all(store: CommitStore) -> None:
+    """A commit that is fenced off or fails in the middle leaves no dump behind."""
+    old, new = store.acquire(0), store.acquire(0)
+    with pytest.raises(FencedError):
+        store.commit([Commit(0, old.epoch, 0, 5, Totals(), (), [freed()])])
+    broken = FreedDump(DumpKind.READY, msgspec.structs.replace(freed().dump, device="no text: \ud800"))
+    with pytest.raises(UnicodeEncodeError):
+        store.commit([Commit(0, new.epoch, 0, 5, Totals(), [EPISODE], [freed(), broken])])
+    assert store.ready_dumps(0) == []
+    assert store.positions() == {0: 0}
+    store.commit([Commit(0, new.epoch, 0, 5, Totals(), [EPISODE], [freed()])])
+    assert [item.freed for item in store.ready_dumps(0)] == [freed()]
 
 
 def test_the_outbox_gives_every_state_in_order_once(store: CommitStore) -> None:

@@ -10,9 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.contract.test_commit import EPISODE, episode, plain
+from tests.contract.test_commit import EPISODE, episode, freed, plain
 from tests.power_kit import memory_folder
-from tocsin.commit.abstract import Chunk, Commit, Lease, Totals
+from tocsin.commit.abstract import Chunk, Commit, DumpKind, FreedDump, Lease, Totals
 from tocsin.commit.checkpoints import EmbeddedCheckpointStore
 from tocsin.commit.embedded import EmbeddedCommitStore
 from tocsin.errors import FencedError
@@ -33,6 +33,9 @@ episodes = st.builds(
 totals = st.builds(Totals, counts=st.dictionaries(st.sampled_from(TENANTS), st.just({"scored": 1})))
 
 
+dumps = st.builds(freed, st.integers(1, 5), st.sampled_from(DumpKind))
+
+
 class CommitModel(RuleBasedStateMachine):
     """The model: a lease per partition, one list of published states, a dict of chunks."""
 
@@ -44,6 +47,7 @@ class CommitModel(RuleBasedStateMachine):
         self.published: list[Episode] = []
         self.sequences: list[int] = []
         self.pruned = 0
+        self.freed: dict[int, list[FreedDump]] = {}
         self.chunks: dict[int, Chunk] = {}
         self.reading: Iterator[Chunk] | None = None
         self.unread: list[int] = []
@@ -73,18 +77,27 @@ class CommitModel(RuleBasedStateMachine):
     @rule(
         data=st.data(),
         steps=st.lists(
-            st.tuples(st.integers(0, 9), totals, st.lists(episodes, max_size=3)), min_size=1, max_size=3
+            st.tuples(st.integers(0, 9), totals, st.lists(episodes, max_size=3), st.lists(dumps, max_size=3)),
+            min_size=1,
+            max_size=3,
         ),
         off=st.sampled_from([0, 0, 0, -1, 1]),
     )
-    def commit(self, data: st.DataObject, steps: list[tuple[int, Totals, list[Episode]]], off: int) -> None:
+    def commit(
+        self,
+        data: st.DataObject,
+        steps: list[tuple[int, Totals, list[Episode], list[FreedDump]]],
+        off: int,
+    ) -> None:
         """By one holder or several, current or fenced off, from its position or another."""
         after, commits, fenced = dict(self.current), [], False
-        for step, sums, states in steps:
+        for step, sums, states, free in steps:
             holder = data.draw(st.sampled_from(self.held))
             lease = after[holder.partition]
             previous = lease.position + off
-            commits.append(Commit(holder.partition, holder.epoch, previous, previous + step, sums, states))
+            commits.append(
+                Commit(holder.partition, holder.epoch, previous, previous + step, sums, states, free)
+            )
             fenced = fenced or off != 0 or holder.epoch != lease.epoch
             after[holder.partition] = Lease(lease.partition, lease.epoch, previous + step, sums)
         if fenced:
@@ -94,6 +107,8 @@ class CommitModel(RuleBasedStateMachine):
         self.store.commit(commits)
         self.current = after
         self.published += [state for commit in commits for state in commit.episodes]
+        for commit in commits:
+            self.freed.setdefault(commit.partition, []).extend(commit.dumps)
         self.sequences += [row.sequence for row in self.store.outbox(max(self.sequences, default=0))]
         assert len(self.sequences) == len(self.published)
 
@@ -155,6 +170,12 @@ class CommitModel(RuleBasedStateMachine):
     @invariant()
     def positions_agree(self) -> None:
         assert self.store.positions() == {number: lease.position for number, lease in self.current.items()}
+
+    @invariant()
+    def ready_dumps_agree(self) -> None:
+        for partition in (0, 1):
+            found = self.store.ready_dumps(partition)
+            assert [item.freed for item in found] == self.freed.get(partition, [])
 
     @invariant()
     def the_outbox_agrees(self) -> None:

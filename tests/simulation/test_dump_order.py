@@ -149,6 +149,17 @@ def test_a_gap_is_given_up_after_its_time() -> None:
     assert both.moved[-1].missing == [(2, 3)]
 
 
+def test_all_that_was_waited_for_long_enough_is_given_up_at_once() -> None:
+    """Every gap below a dump that waited its time goes at one tick; one above it is waited for further."""
+    order = DumpOrder()
+    for number in (1, 3, 5):
+        order.receive(dump((0, number)))
+    order.tick(60_000)
+    order.receive(dump((0, 7)))
+    assert order.overdue(60_000 + WAIT_MS - 1, WAIT_MS) is None
+    assert order.overdue(60_000 + WAIT_MS, WAIT_MS) == (0, 2, 4)
+
+
 def test_a_device_that_joins_late_misses_nothing() -> None:
     """The first dump of a device may have any number; lower ones that come in time are taken first."""
     both = run([("accepted", 0, 7), ("tick", 0, 0), ("accepted", 0, 6), *[("tick", 0, 0)] * 3])

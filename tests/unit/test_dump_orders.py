@@ -87,6 +87,8 @@ def test_replay_behind_checkpoints_gives_the_same_order(records: list[Record], d
     again, below = restoration.finish()
     process(records, again, LogHistory(records), Applied(below))
     assert orders(again) == orders(whole)
+    for now_ms in (0, 10**6, 2 * 10**6):
+        assert again.dumps.overdue(now_ms, lambda _: 10**6) == whole.dumps.overdue(now_ms, lambda _: 10**6)
 
 
 def test_what_changes_is_checkpointed() -> None:

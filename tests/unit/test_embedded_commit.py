@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.test_commit import freed
 from tocsin.commit.abstract import Chunk, Commit, Totals
 from tocsin.commit.checkpoints import EmbeddedCheckpointStore
 from tocsin.commit.embedded import EmbeddedCommitStore
@@ -60,7 +61,8 @@ def committed(path: Path) -> None:
     """A store with one episode, in its main file alone."""
     store = EmbeddedCommitStore(path)
     lease = store.acquire(0)
-    store.commit([Commit(0, lease.epoch, 0, 10, Totals(counts={"t": {"scored": 12_345}}), [EPISODE])])
+    totals = Totals(counts={"t": {"scored": 12_345}})
+    store.commit([Commit(0, lease.epoch, 0, 10, totals, [EPISODE], [freed()])])
     store.close()
 
 
@@ -105,6 +107,18 @@ def test_an_altered_position_stops_the_partition(tmp_path: Path) -> None:
         store.acquire(0)
     with pytest.raises(CorruptError, match="partition 0"):
         store.positions()
+    store.close()
+
+
+def test_an_altered_ready_dump_is_not_given_to_anybody(tmp_path: Path) -> None:
+    """Whoever asks for dumps to process hears which one is damaged; so does the check."""
+    path = tmp_path / "commit.db"
+    committed(path)
+    flip(path, b"collected_from_ms")
+    store = EmbeddedCommitStore(path)
+    with pytest.raises(CorruptError, match="ready dump 1"):
+        store.ready_dumps(0)
+    assert store.verify() == ["commit store: ready dump 1 does not match its hash"]
     store.close()
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import msgspec
 
+from tocsin.control import DumpReceived
 from tocsin.model import Episode
 
 
@@ -37,12 +39,36 @@ class Lease:
     totals: Totals
 
 
+class DumpKind(StrEnum):
+    """How a dump became ready."""
+
+    READY = "ready"  # in its turn
+    AFTER_GAP = "after_gap"  # it had been given up: the device's dumps are to be corrected
+
+
+@dataclass(frozen=True, slots=True)
+class FreedDump:
+    """A dump that the order of its device's dumps has set free for detectors."""
+
+    kind: DumpKind
+    dump: DumpReceived
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyDump:
+    """A freed dump as stored; numbers ascend over all partitions in the order of freeing, without reuse."""
+
+    number: int
+    partition: int
+    freed: FreedDump
+
+
 @dataclass(frozen=True, slots=True)
 class Commit:
     """What a partition's processor decided between its last position and this one.
 
-    `episodes` are new revisions or states of episodes, in order. `first` and `next` offsets: the commit
-    is refused with FencedError unless the stored position equals `previous`.
+    `episodes` are new revisions or states of episodes, `dumps` those set free, both in order. `first` and
+    `next` offsets: the commit is refused with FencedError unless the stored position equals `previous`.
     """
 
     partition: int
@@ -51,6 +77,7 @@ class Commit:
     position: int
     totals: Totals
     episodes: Sequence[Episode] = ()
+    dumps: Sequence[FreedDump] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +135,10 @@ class CommitStore(ABC):
         limit: int = 100,
     ) -> list[Episode]:
         """Newest revisions that overlap the span, ordered by id, ids above `after_id`, without evidence."""
+
+    @abstractmethod
+    def ready_dumps(self, partition: int, after_number: int = 0, *, limit: int = 1000) -> list[ReadyDump]:
+        """Dumps of the partition with a number above `after_number`, ascending."""
 
     @abstractmethod
     def close(self) -> None:

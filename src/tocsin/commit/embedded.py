@@ -9,8 +9,16 @@ from typing import Any, Final
 
 import apsw
 
-from tocsin.commit.abstract import Commit, CommitStore, Lease, OutboxRow, Totals
-from tocsin.commit.rows import episode_of, episode_row, lease_of, lease_row, proved_episode_of
+from tocsin.commit.abstract import Commit, CommitStore, Lease, OutboxRow, ReadyDump, Totals
+from tocsin.commit.rows import (
+    dump_of,
+    dump_row,
+    episode_of,
+    episode_row,
+    lease_of,
+    lease_row,
+    proved_episode_of,
+)
 from tocsin.errors import FencedError
 from tocsin.model import Episode
 from tocsin.storage.database import Tuning
@@ -45,6 +53,8 @@ class EmbeddedCommitStore(CommitStore):
                 _advance(writer, commit)
                 for episode in commit.episodes:
                     _add_episode(writer, episode)
+                for freed in commit.dumps:
+                    writer.execute(_SQL["add_ready_dump"], dump_row(commit.partition, freed))
 
     def positions(self) -> Mapping[int, int]:
         leases = [lease_of(row) for row in self._rows("partitions", ())]
@@ -84,11 +94,15 @@ class EmbeddedCommitStore(CommitStore):
             rows = self._rows("episodes_of_device", {"tenant": tenant, "device": device, **span})
         return [episode_of(row) for row in rows]
 
+    def ready_dumps(self, partition: int, after_number: int = 0, *, limit: int = 1000) -> list[ReadyDump]:
+        return [dump_of(row) for row in self._rows("ready_dumps", (partition, after_number, limit))]
+
     def verify(self) -> list[str]:
         """What is wrong with the stored bytes, in words; reads all of them."""
         reads: RowReads = {
             "partitions": lambda row, _: lease_of(row),
             "all_episodes": lambda row, _: proved_episode_of(row),
+            "all_ready_dumps": lambda row, _: dump_of(row),
         }
         return verify_rows(self._readers, self._name, reads, _SQL)
 

@@ -6,13 +6,15 @@ from typing import Any, Final
 
 import msgspec
 
-from tocsin.commit.abstract import Lease, Totals
+from tocsin.commit.abstract import DumpKind, FreedDump, Lease, ReadyDump, Totals
+from tocsin.control import DumpReceived
 from tocsin.errors import CorruptError
 from tocsin.model import Episode, Evidence
 from tocsin.storage.hashing import check_row, row_hash
 
 _EPISODE: Final = msgspec.msgpack.Decoder(Episode)
 _EVIDENCE: Final = msgspec.msgpack.Decoder(Evidence)
+_DUMP: Final = msgspec.msgpack.Decoder(DumpReceived)
 
 
 def lease_row(lease: Lease) -> tuple[Any, ...]:
@@ -60,3 +62,25 @@ def proved_episode_of(row: tuple[Any, ...]) -> Episode:
     key = (episode.tenant, episode.id, episode.revision)
     check_row((*key, evidence, evidence_hash), f"commit store: evidence of episode {episode.id}")
     return msgspec.structs.replace(episode, evidence=_EVIDENCE.decode(evidence))
+
+
+def dump_row(partition: int, freed: FreedDump) -> tuple[Any, ...]:
+    """The dump as the columns of table `ready_dumps`, its number left out."""
+    dump = freed.dump
+    key = (partition, dump.tenant, dump.device, dump.epoch, dump.sequence, dump.sha256, freed.kind.value)
+    row = (*key, msgspec.msgpack.encode(dump))
+    return (*row, row_hash(row))
+
+
+def dump_of(row: tuple[Any, ...]) -> ReadyDump:
+    """The dump in a row; CorruptError if it was altered."""
+    place = f"commit store: ready dump {row[0]}"
+    partition, tenant, device, epoch, sequence, sha256, kind, payload = check_row(row[1:], place)
+    try:
+        dump = _DUMP.decode(payload)
+    except msgspec.MsgspecError as error:
+        raise CorruptError(f"{place} can't be read: {error}") from error
+    named = (dump.tenant, dump.device, dump.epoch, dump.sequence, dump.sha256)
+    if named != (tenant, device, epoch, sequence, sha256):
+        raise CorruptError(f"{place} is stored under another's name")
+    return ReadyDump(row[0], partition, FreedDump(DumpKind(kind), dump))

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from tocsin.control import Policy, Range, Settings
+from tocsin.control import DumpRules, Policy, Range, Settings
 
 
 @cache
@@ -95,6 +95,18 @@ class RangeConfig(_Part):
         return self
 
 
+class DumpRulesConfig(_Part):
+    """How the dumps of a device are put in order."""
+
+    gap_wait_s: int = Field(
+        default=25_200,
+        ge=60,
+        le=2_592_000,
+        description="Seconds that a missing dump is waited for while later ones are there. Longer than the "
+        "longest time between two dumps.",
+    )
+
+
 class WatchConfig(_Part):
     """How devices are watched. A change becomes a control record, and replays see it in its place."""
 
@@ -119,6 +131,7 @@ class WatchConfig(_Part):
         le=2_592_000,
         description="Seconds that any device may be silent, however often it sends.",
     )
+    dumps: DumpRulesConfig = DumpRulesConfig()
 
     def settings(self) -> Settings:
         """The same as a control record carries it, with the version of the zone data in force."""
@@ -131,4 +144,5 @@ class WatchConfig(_Part):
             parameters={name: Range(**part.model_dump()) for name, part in self.parameters.items()},
             silence_intervals=self.silence_intervals,
             silence_min_s=self.silence_min_s,
+            dumps=DumpRules(**self.dumps.model_dump()),
         )

@@ -7,6 +7,7 @@ with the dumps that came, only with those that wait and with the spans that are 
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Final
@@ -97,17 +98,23 @@ class DumpOrder(msgspec.Struct, kw_only=True):
         ]
 
     def overdue(self, now_ms: int, wait_ms: int) -> tuple[int, int, int] | None:
-        """The first gap as (epoch, first and last missing number) if it is to be given up.
+        """What is to be given up as (epoch, first and last missing number), None if nothing is.
 
-        That is when a dump behind it was found waiting `wait_ms` ago, or when more than WAITING_MAX wait.
+        All that is missing below a dump that was found waiting `wait_ms` ago, or the first gap when more
+        than WAITING_MAX wait.
         """
         if not self.waiting or self.epoch is None:
             return None
-        stamps = [item.since_ms for item in self.waiting if item.since_ms is not None]
-        late = bool(stamps) and min(stamps) + wait_ms <= now_ms
-        if not late and len(self.waiting) <= WAITING_MAX:
+        waited = [
+            item.place
+            for item in self.waiting
+            if item.since_ms is not None and item.since_ms + wait_ms <= now_ms
+        ]
+        if not waited and len(self.waiting) <= WAITING_MAX:
             return None
-        return self.epoch, self.numbers.next, self.waiting[0].dump.sequence - 1
+        limit = waited[-1] if waited else self.waiting[0].place
+        spans = [span for span in self.missing() if (self.epoch, span[1]) < limit]
+        return self.epoch, spans[0][0], spans[-1][1]
 
     def give_up(self, gap: GapGivenUp) -> Moved:
         """Stop waiting for what is still missing up to the end of the gap; nothing if it has been filled.
@@ -135,7 +142,9 @@ class DumpOrder(msgspec.Struct, kw_only=True):
             expected = item.dump.sequence + 1
 
     def _known(self, dump: DumpReceived) -> bool:
-        if any(item.place == (dump.epoch, dump.sequence) for item in self.waiting):
+        place = (dump.epoch, dump.sequence)
+        found = bisect.bisect_left(self.waiting, place, key=_place_of)
+        if found < len(self.waiting) and self.waiting[found].place == place:
             return True
         return self._is_of_now_or_before(dump) and self._numbers_of(dump.epoch).has(dump.sequence)
 
@@ -158,7 +167,7 @@ class DumpOrder(msgspec.Struct, kw_only=True):
             self._count(DumpPlace.QUARANTINED)
         else:
             self._count(DumpPlace.WAITING)
-        self.waiting = sorted([*self.waiting, Waiting(dump=dump)], key=lambda item: item.place)
+        bisect.insort(self.waiting, Waiting(dump=dump), key=_place_of)
 
     def _drain(self, moved: Moved) -> None:
         """Set free what waits for nothing any more; a newer epoch begins when nothing waits in this one."""
@@ -186,3 +195,7 @@ class DumpOrder(msgspec.Struct, kw_only=True):
 
     def _count(self, place: DumpPlace, number: int = 1) -> None:
         self.counts[place] = self.counts.get(place, 0) + number
+
+
+def _place_of(item: Waiting) -> tuple[int, int]:
+    return item.place

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tocsin.control import DumpReceived, GapGivenUp
 from tocsin.events import I64
@@ -19,6 +19,7 @@ class DumpOrders:
     def __init__(self) -> None:
         self._shards: dict[int, Orders] = {}
         self._unstamped: set[tuple[int, str, str]] = set()
+        self._waiting: set[tuple[int, str, str]] = set()
 
     @property
     def shards(self) -> Iterable[int]:
@@ -33,12 +34,9 @@ class DumpOrders:
         """Take over what a checkpoint held."""
         if orders:
             self._shards[shard] = orders
-        self._unstamped.update(
-            (shard, tenant, device)
-            for tenant, devices in orders.items()
-            for device, order in devices.items()
-            if any(item.since_ms is None for item in order.waiting)
-        )
+        for tenant, devices in orders.items():
+            for device, order in devices.items():
+                self._note(shard, tenant, device, order)
 
     def find(self, tenant: str, device: str) -> DumpOrder | None:
         """Where a device stands, None if it sent no dump."""
@@ -57,14 +55,33 @@ class DumpOrders:
         devices = self._shards.setdefault(shard, {}).setdefault(dump.tenant, {})
         order = devices.setdefault(dump.device, DumpOrder())
         moved = order.receive(dump)
-        if order.waiting:
-            self._unstamped.add((shard, dump.tenant, dump.device))
+        self._note(shard, dump.tenant, dump.device, order)
         return moved
 
     def give_up(self, gap: GapGivenUp) -> Moved:
         """Stop waiting for what is missing; nothing for a device that sent no dump."""
         order = self.find(gap.tenant, gap.device)
-        return Moved() if order is None else order.give_up(gap)
+        if order is None:
+            return Moved()
+        moved = order.give_up(gap)
+        self._note(shard_of(gap.tenant, gap.device), gap.tenant, gap.device, order)
+        return moved
+
+    def overdue(self, now_ms: int, wait_ms: Callable[[str], int]) -> list[GapGivenUp]:
+        """The first gap of each device that is to be given up; `wait_ms` is the tenant's.
+
+        Costs something only for devices that wait for a dump.
+        """
+        waits = {tenant: wait_ms(tenant) for tenant in {item[1] for item in self._waiting}}
+        found = []
+        for shard, tenant, device in self._waiting:
+            gap = self._shards[shard][tenant][device].overdue(now_ms, waits[tenant])
+            if gap is not None:
+                found.append((shard, tenant, device, gap))
+        return [
+            GapGivenUp(tenant=tenant, device=device, epoch=epoch, from_sequence=first, to_sequence=last)
+            for _, tenant, device, (epoch, first, last) in sorted(found)
+        ]
 
     def tick(self, now_ms: int, offset: int, below: I64 | None) -> list[int]:
         """Stamp what is found waiting for the first time; the shards that changed.
@@ -77,3 +94,10 @@ class DumpOrders:
             self._shards[shard][tenant][device].tick(now_ms)
             self._unstamped.discard(item)
         return [shard for shard, _, _ in found]
+
+    def _note(self, shard: int, tenant: str, device: str, order: DumpOrder) -> None:
+        """Remember whether the device waits, and whether a tick has to stamp what does."""
+        item = (shard, tenant, device)
+        (self._waiting.add if order.waiting else self._waiting.discard)(item)
+        unstamped = any(waiting.since_ms is None for waiting in order.waiting)
+        (self._unstamped.add if unstamped else self._unstamped.discard)(item)

@@ -1,8 +1,9 @@
-"""Control records that the runtime itself decides: settings at the start, ticks, corrections."""
+"""Control records that the runtime itself decides: settings at the start, ticks, corrections, gaps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Final
 
 from tocsin.clock import Clock
@@ -17,6 +18,9 @@ _log = get_logger("decisions")
 
 DEVICES_PER_RECORD: Final = 100
 DEVICES_PER_ROUND: Final = 500
+GAPS_PER_ROUND: Final = 1_000
+AFTER_START_S: Final = 1_800
+"""No dump is given up sooner: while nothing ran, nobody could send what was missing."""
 
 
 class Decisions:
@@ -38,6 +42,8 @@ class Decisions:
         self._tenants = tenants
         self._clock = clock
         self._asked: dict[int, int] = {}  # partition → end of the log after its last corrections
+        self._given_up: dict[int, int] = {}  # the same after gaps
+        self._started_ms = clock.now_ms()
         self._logged: dict[str, Settings] = {}
 
     def settings(self) -> None:
@@ -59,6 +65,7 @@ class Decisions:
         record = Tick(now_ms=self._clock.now_ms())
         for worker in self._workers:
             self._append("", worker.partition, record)
+            self._give_up_gaps(worker, record.now_ms)
 
     def corrections(self) -> None:
         """Ask for corrections of devices with late readings, a bounded number at a time.
@@ -77,6 +84,23 @@ class Decisions:
                         continue
                     self._append(tenant, worker.partition, Correct(tenant=tenant, devices=named))
                     self._asked[worker.partition] = self._log.end(worker.partition)
+
+    def _give_up_gaps(self, worker: Worker, now_ms: int) -> None:
+        """Wait no longer for dumps whose time is over, a bounded number at a time."""
+        if worker.lease.position < self._given_up.get(worker.partition, 0):
+            return
+        with worker.lock:
+            found = worker.state.dumps.overdue(now_ms, lambda tenant: self._gap_wait_ms(tenant, now_ms))
+        for tenant, gaps in groupby(found[:GAPS_PER_ROUND], key=lambda gap: gap.tenant):
+            if self._append(tenant, worker.partition, *gaps):
+                self._given_up[worker.partition] = self._log.end(worker.partition)
+
+    def _gap_wait_ms(self, tenant: str, now_ms: int) -> int:
+        """How long before now a dump must have been found waiting, so that what it waits for is given up."""
+        wait_ms = self._settings_of(tenant).dumps.gap_wait_s * 1000
+        if now_ms - self._started_ms < min(wait_ms, AFTER_START_S * 1000):
+            return now_ms + 1  # longer than anything has waited
+        return wait_ms
 
     def _readable(self, partition: int, tenant: str, devices: Sequence[str]) -> bool:
         in_lake = self._lake.positions().get(partition, 0)
@@ -109,12 +133,12 @@ class Decisions:
                 return None
             return state.timeline.settings[-1]
 
-    def _append(self, tenant: str, partition: int, control: Control) -> bool:
-        """Log one decision, durable on return; False where the log refuses it: the next round asks again."""
-        part = Part(partition, RecordKind.CONTROL, 1, encode_control(control))
+    def _append(self, tenant: str, partition: int, *controls: Control) -> bool:
+        """Log decisions, durable on return; False where the log refuses them: the next round asks again."""
+        parts = tuple(Part(partition, RecordKind.CONTROL, 1, encode_control(each)) for each in controls)
         try:
-            self._log.submit(Append(tenant=tenant, arrival_ms=self._clock.now_ms(), parts=(part,))).result()
+            self._log.submit(Append(tenant=tenant, arrival_ms=self._clock.now_ms(), parts=parts)).result()
         except TocsinError as error:
-            _log.warning("decision_not_logged", kind=type(control).__name__, error=error.detail)
+            _log.warning("decision_not_logged", kind=type(controls[0]).__name__, error=error.detail)
             return False
         return True

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from tocsin import threads
-from tocsin.commit.abstract import Commit, CommitStore, Lease
+from tocsin.commit.abstract import Commit, CommitStore, DumpKind, FreedDump, Lease
 from tocsin.errors import CorruptError
 from tocsin.lake.abstract import Lake
 from tocsin.log.abstract import Log, Record
@@ -93,6 +93,7 @@ class Worker:
             position=self.state.position,
             totals=self.state.totals(),
             episodes=tuple(output.episodes),
+            dumps=tuple(_freed(output)),
         )
         return commit, output
 
@@ -111,6 +112,13 @@ class Worker:
     def committed(self, commit: Commit) -> None:
         """Note that the commit is durable."""
         self.lease = replace(self.lease, position=commit.position, totals=commit.totals)
+
+
+def _freed(output: Output) -> Iterator[FreedDump]:
+    """The dumps that these records have set free, in order."""
+    for moved in output.dumps:
+        yield from (FreedDump(DumpKind.READY, dump) for dump in moved.ready)
+        yield from (FreedDump(DumpKind.AFTER_GAP, dump) for dump in moved.after_gap)
 
 
 def _check(state: PartitionState, lease: Lease) -> None:

@@ -58,3 +58,14 @@ ORDER BY n.id LIMIT :limit
 
 -- name: all_episodes
 SELECT sequence, tenant, id, revision, payload, hash, evidence, evidence_hash FROM episode
+
+-- name: add_ready_dump
+INSERT INTO ready_dumps (partition, tenant, device, epoch, sequence, sha256, kind, dump, hash)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: ready_dumps
+SELECT number, partition, tenant, device, epoch, sequence, sha256, kind, dump, hash FROM ready_dumps
+WHERE partition = ? AND number > ? ORDER BY number LIMIT ?
+
+-- name: all_ready_dumps
+SELECT number, partition, tenant, device, epoch, sequence, sha256, kind, dump, hash FROM ready_dumps

@@ -1,0 +1,156 @@
+"""From the log to ready dumps in the running runtime; gaps are given up by a record in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.integration.test_recovery import NEVER, PARTITIONS, running, stores_in
+from tocsin.clock import ManualClock, SystemClock
+from tocsin.commit.abstract import DumpKind
+from tocsin.control import (
+    Control,
+    DumpOutcome,
+    DumpReceived,
+    DumpRules,
+    GapGivenUp,
+    Settings,
+    decode_control,
+    encode_control,
+)
+from tocsin.log.abstract import Append, Part, RecordKind
+from tocsin.runtimes.embedded.decisions import AFTER_START_S, Decisions
+from tocsin.runtimes.embedded.runtime import Runtime, Stores
+from tocsin.sharding import partition_of, shard_of
+
+WAIT_S = 2 * AFTER_START_S
+DEVICE = "press-3"
+PARTITION = partition_of(shard_of("t", DEVICE), PARTITIONS)
+
+
+class Site:
+    """A runtime whose ticks come when the test says so, by a clock that the test moves."""
+
+    def __init__(self, stores: Stores, runtime: Runtime, clock: ManualClock) -> None:
+        self.stores, self.runtime, self.clock = stores, runtime, clock
+        self.decisions = Decisions(
+            stores.log,
+            stores.lake,
+            runtime.workers,
+            lambda _: Settings(dumps=DumpRules(gap_wait_s=WAIT_S)),
+            lambda: ["t"],
+            clock,
+        )
+
+    def receive(self, *sequences: int, device: str = DEVICE) -> None:
+        """Log that these dumps came."""
+        for sequence in sequences:
+            record = DumpReceived(
+                tenant="t",
+                device=device,
+                sequence=sequence,
+                sha256=f"{sequence:064x}",
+                size_bytes=1,
+                outcome=DumpOutcome.ACCEPTED,
+            )
+            partition = partition_of(shard_of("t", device), PARTITIONS)
+            part = Part(partition, RecordKind.CONTROL, 1, encode_control(record))
+            self.stores.log.submit(Append(tenant="t", arrival_ms=0, parts=(part,))).result()
+        self.settle()
+
+    def tick_after(self, *pauses_s: int) -> None:
+        """Let time pass and tick, again and again."""
+        for pause_s in pauses_s:
+            self.clock.sleep(pause_s)
+            self.decisions.tick()
+            self.settle()
+
+    def settle(self) -> None:
+        """Wait until all that is logged is committed."""
+        while not self.runtime.caught_up():
+            assert self.runtime.failure is None
+            SystemClock().sleep(0.01)
+
+    def ready(self) -> list[tuple[int, DumpKind]]:
+        """The device's dumps in the order in which they became ready."""
+        found = self.stores.commits.ready_dumps(PARTITION)
+        return [(item.freed.dump.sequence, item.freed.kind) for item in found]
+
+    def logged(self) -> list[Control]:
+        """Every decision in the device's partition, in order, but for ticks and settings."""
+        records = self.stores.log.read(PARTITION, 0)
+        found = [decode_control(record.payload) for record in records if record.kind is RecordKind.CONTROL]
+        return [item for item in found if isinstance(item, DumpReceived | GapGivenUp)]
+
+
+@contextmanager
+def site(folder: Path, clock: ManualClock) -> Iterator[Site]:
+    with stores_in(folder) as stores, running(stores, NEVER) as runtime:
+        yield Site(stores, runtime, clock)
+
+
+READY, AFTER_GAP = DumpKind.READY, DumpKind.AFTER_GAP
+
+
+def test_a_gap_is_waited_for_then_given_up_by_a_record(tmp_path: Path) -> None:
+    """Dumps behind it become ready when its time is over, and one that comes still later is told apart."""
+    with site(tmp_path, ManualClock()) as at:
+        at.receive(1, 2, 4, 5)
+        at.tick_after(60, WAIT_S - 60)
+        assert at.ready() == [(1, READY), (2, READY)]
+        at.tick_after(60, 60)
+        assert at.ready() == [(1, READY), (2, READY), (4, READY), (5, READY)]
+        at.receive(3, 6)
+        assert at.ready()[-2:] == [(3, AFTER_GAP), (6, READY)]
+        gaps = [record for record in at.logged() if isinstance(record, GapGivenUp)]
+        assert gaps == [GapGivenUp(tenant="t", device=DEVICE, epoch=0, from_sequence=3, to_sequence=3)]
+
+
+def test_ready_dumps_outlive_the_process_and_none_is_ready_twice(tmp_path: Path) -> None:
+    """A restart, with a checkpoint or with the log alone, goes on behind what was committed."""
+    clock = ManualClock()
+    with site(tmp_path, clock) as at:
+        at.receive(1, 3)
+    with site(tmp_path, clock) as at:
+        assert at.ready() == [(1, READY)]
+        at.receive(2)
+    for path in tmp_path.glob("checkpoints.db*"):
+        path.unlink()
+    with site(tmp_path, clock) as at:
+        assert at.ready() == [(1, READY), (2, READY), (3, READY)]
+        at.receive(3, 4)
+        assert at.ready() == [(1, READY), (2, READY), (3, READY), (4, READY)]
+
+
+def test_time_in_which_nothing_ran_is_not_waited(tmp_path: Path) -> None:
+    """After an outage devices get time to send what they could not, before anything is given up."""
+    clock = ManualClock()
+    with site(tmp_path, clock) as at:
+        at.receive(1, 3)
+        at.tick_after(60)
+    clock.sleep(10 * WAIT_S)
+    with site(tmp_path, clock) as at:
+        at.tick_after(60, AFTER_START_S - 120)
+        assert at.ready() == [(1, READY)]
+        at.tick_after(120)
+        assert at.ready() == [(1, READY), (3, READY)]
+
+
+def test_many_devices_give_up_at_one_tick(tmp_path: Path) -> None:
+    """Each in a record of its own; a device that waits for nothing gets none."""
+    names = [f"d{number:02}" for number in range(40)]
+    with site(tmp_path, ManualClock()) as at:
+        for name in names:
+            at.receive(1, 3, device=name)
+        at.receive(1, 2)
+        at.tick_after(60, WAIT_S, 60)
+        freed = [
+            item.freed.dump for number in range(PARTITIONS) for item in at.stores.commits.ready_dumps(number)
+        ]
+        assert sorted(dump.device for dump in freed if dump.sequence == 3) == names
+        workers = at.runtime.workers
+        assert not any(worker.state.dumps.overdue(2**50, lambda _: 0) for worker in workers)
+        before = [at.stores.log.end(number) for number in range(PARTITIONS)]
+        at.tick_after(60)
+        assert [at.stores.log.end(number) for number in range(PARTITIONS)] == [end + 1 for end in before]

@@ -20,7 +20,7 @@ from tocsin.cli.output import Exit, exit_code_of, note, print_error
 from tocsin.cli.query import query
 from tocsin.cli.replay import replay
 from tocsin.cli.serve import serve
-from tocsin.cli.simulate import simulate
+from tocsin.cli.simulate import simulate_app
 from tocsin.cli.upload import upload
 from tocsin.cli.version import version
 from tocsin.errors import TocsinError
@@ -38,7 +38,6 @@ for _command in (
     serve,
     ingest,
     upload,
-    simulate,
     backtest,
     replay,
     explain,
@@ -49,6 +48,7 @@ for _command in (
     version,
 ):
     app.command()(_command)
+app.add_typer(simulate_app, name="simulate")
 
 
 def _say_version(wanted: bool) -> None:

@@ -41,11 +41,18 @@ def render_reference() -> str:
     return "\n".join([_HEAD.format(summary=summary), *sections])
 
 
-def _commands(group: TyperGroup) -> list[tuple[str, TyperCommand]]:
-    return sorted((name, cast("TyperCommand", command)) for name, command in group.commands.items())
+def _commands(group: TyperGroup, before: str = "") -> Iterator[tuple[str, TyperCommand | TyperGroup]]:
+    """All commands by name; one that has commands of its own comes before them."""
+    for name, command in sorted(group.commands.items()):
+        if isinstance(command, TyperGroup):
+            if command.invoke_without_command:
+                yield f"{before}{name}", command
+            yield from _commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", cast("TyperCommand", command)
 
 
-def _section(name: str, command: TyperCommand) -> str:
+def _section(name: str, command: TyperCommand | TyperGroup) -> str:
     arguments = [each for each in command.params if isinstance(each, TyperArgument)]
     options = [each for each in command.params if isinstance(each, TyperOption) and each.name not in _COMMON]
     words = ["tocsin", name, *(_placeholder(each) for each in arguments), *(["[OPTIONS]"] if options else [])]

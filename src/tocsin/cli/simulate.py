@@ -11,16 +11,21 @@ import typer
 
 from tocsin.cli.options import Token
 from tocsin.cli.output import JsonFlag, finish, lines_of, note, note_once, progress
+from tocsin.cli.simulate_dumps import dumps
+from tocsin.cli.span import DEFAULT_START, span_of
 
 if TYPE_CHECKING:
     from tocsin.simulate.faults import Fault
     from tocsin.simulate.fleet import Fleet
     from tocsin.simulate.simulator import Arrivals, Simulator
 
-_DEFAULT_START = "2026-01-05T00:00:00Z"
+simulate_app = typer.Typer(rich_markup_mode=None)
+simulate_app.command()(dumps)
 
 
+@simulate_app.callback(invoke_without_command=True)
 def simulate(
+    context: typer.Context,
     stations: Annotated[int, typer.Option(help="Number of stations.")] = 25,
     days: Annotated[float, typer.Option(help="Days of data.")] = 14.0,
     interval_s: Annotated[float, typer.Option(help="Seconds between two events of a station.")] = 60.0,
@@ -39,7 +44,7 @@ def simulate(
     start: Annotated[
         str | None,
         typer.Option(
-            help=f"First moment (RFC 3339). Default: {_DEFAULT_START}; with --url so that it ends now."
+            help=f"First moment (RFC 3339). Default: {DEFAULT_START}; with --url so that it ends now."
         ),
     ] = None,
     fleet: Annotated[
@@ -62,13 +67,16 @@ def simulate(
 ) -> None:
     """Make the data of a fleet, with labelled faults if wanted.
 
-    To a file, or to a server with --url.
+    To a file, or to a server with --url. `tocsin simulate dumps` makes the log dumps of machines instead.
     """
+    if context.invoked_subcommand is not None:
+        _refuse_options(context)
+        return
     if (out is None) == (url is None):
         raise typer.BadParameter("say either --out FILE or --url URL")
     began = time.perf_counter()
     described = _fleet(fleet, stations, interval_s, seed)
-    start_ms, end_ms = _span(start, days, ends_now=url is not None)
+    start_ms, end_ms = span_of(start, days, ends_now=url is not None)
     planned = _plan(
         described, faults, start_ms + round(fault_free_days * 86_400_000), end_ms, faults_per_month
     )
@@ -82,6 +90,15 @@ def simulate(
     result |= _write_labels(described, planned, out, labels)
     result["seconds"] = round(time.perf_counter() - began, 3)
     finish(result, lines_of(result), json)
+
+
+def _refuse_options(context: typer.Context) -> None:
+    """Options before the word `dumps` would be read and have no effect."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    if given:
+        option = "--" + given[0].replace("_", "-")
+        raise typer.BadParameter(f"{option} stands before the command: options follow it")
 
 
 def _fleet(description: Path | None, stations: int, interval_s: float, seed: int) -> Fleet:
@@ -100,26 +117,6 @@ def _fleet(description: Path | None, stations: int, interval_s: float, seed: int
         return msgspec.yaml.decode(description.read_bytes(), type=Fleet)
     except (OSError, msgspec.MsgspecError) as error:
         raise InvalidInputError(f"{description}: {error}", field="fleet") from error
-
-
-def _span(start: str | None, days: float, *, ends_now: bool) -> tuple[int, int]:
-    from datetime import UTC, datetime
-
-    from tocsin.errors import InvalidInputError
-
-    length_ms = round(days * 86_400_000)
-    if length_ms <= 0:
-        raise InvalidInputError("--days must be more than 0", field="days")
-    if start is None and ends_now:
-        now_ms = time.time_ns() // 1_000_000
-        return now_ms - length_ms, now_ms
-    try:
-        moment = datetime.fromisoformat(start or _DEFAULT_START)
-    except ValueError as error:
-        raise InvalidInputError(f"--start: {error}; write it like {_DEFAULT_START}", field="start") from error
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    start_ms = round(moment.timestamp() * 1000)
-    return start_ms, start_ms + length_ms
 
 
 def _plan(fleet: Fleet, faults: str, from_ms: int, to_ms: int, per_month: float) -> list[Fault]:

@@ -1,0 +1,82 @@
+"""One machine: its components write, and at its times all that they wrote becomes a dump."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tocsin.simulate.dumps.archive import Style, pack
+from tocsin.simulate.dumps.component_log import ComponentLog
+from tocsin.simulate.dumps.components import GRAMMARS
+from tocsin.simulate.dumps.faults import DumpFault, startups_ms
+from tocsin.simulate.dumps.fleet import DumpFleet
+from tocsin.simulate.dumps.recorded import PER_HOUR, RecordedLines
+from tocsin.simulate.dumps.schedule import HOUR_MS, offset_ms
+from tocsin.simulate.dumps.work import work_at
+
+_STYLES: Final = {Style.DEFLATE: 6, Style.STREAMED: 1, Style.ZSTD: 1, Style.STORED: 1, Style.ROTATED: 1}
+
+
+@dataclass(frozen=True, slots=True)
+class MadeDump:
+    """A dump as its machine sends it at `to_ms`, with the lines of [from, to)."""
+
+    device: str
+    sequence: int
+    from_ms: int
+    to_ms: int
+    lines: int
+    archive: bytes
+
+
+class Machine:
+    """Device `number` of the fleet with its faults."""
+
+    def __init__(
+        self,
+        fleet: DumpFleet,
+        number: int,
+        faults: Sequence[DumpFault] = (),
+        recorded: RecordedLines | None = None,
+    ) -> None:
+        own = [fault for fault in faults if fault.device == number]
+        self._fleet: Final = fleet
+        self._number: Final = number
+        self._logs: Final = {
+            grammar.member: ComponentLog(
+                fleet, number, grammar, [fault for fault in own if fault.component == grammar.component]
+            )
+            for grammar in GRAMMARS
+        }
+        self._recorded: Final = recorded
+        self._rng: Final = fleet.rng("machine", number)
+        self.style: Final = self._rng.choices(list(_STYLES), list(_STYLES.values()))[0]
+        self._line = self._rng.randrange(1 << 30)
+
+    def dumps(self, from_ms: int, to_ms: int, first: int = 1) -> Iterator[MadeDump]:
+        """All dumps that are sent within [from, to), numbered from `first`, made one by one."""
+        begin_ms = from_ms
+        for sequence, at_ms in enumerate(self._fleet.sent_ms(self._number, from_ms, to_ms), first):
+            members = [(name, text.encode()) for name, text in self._written(begin_ms, at_ms)]
+            members.extend(self._real(begin_ms, at_ms))
+            yield MadeDump(
+                device=self._fleet.device(self._number), sequence=sequence, from_ms=begin_ms, to_ms=at_ms,
+                lines=sum(data.count(b"\n") for _, data in members), archive=pack(members, self.style),
+            )  # fmt: skip
+            begin_ms = at_ms
+
+    def _written(self, from_ms: int, to_ms: int) -> Iterator[tuple[str, str]]:
+        startups = startups_ms(self._fleet, self._number, from_ms, to_ms)
+        for name, log in self._logs.items():
+            yield name, "".join(f"{line}\n" for line in log.advance(from_ms, to_ms, startups))
+
+    def _real(self, from_ms: int, to_ms: int) -> Iterator[tuple[str, bytes]]:
+        if self._recorded is None:
+            return
+        zone = self._fleet.zone(self._fleet.location(self._number))
+        work = work_at(from_ms + offset_ms(zone, from_ms))
+        mean = PER_HOUR * self._fleet.scale * work * (to_ms - from_ms) / HOUR_MS
+        count = max(0, round(self._rng.gauss(mean, mean**0.5)))
+        yield self._recorded.member(self._number), self._recorded.take(self._number, self._line, count)
+        self._line += count

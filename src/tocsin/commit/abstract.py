@@ -44,6 +44,7 @@ class DumpKind(StrEnum):
 
     READY = "ready"  # in its turn
     AFTER_GAP = "after_gap"  # it had been given up: the device's dumps are to be corrected
+    RESUME = "resume"  # a detector stopped at it, and its device was released
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,9 @@ class ReadyDump:
 class Commit:
     """What a partition's processor decided between its last position and this one.
 
-    `episodes` are new revisions or states of episodes, `dumps` those set free, both in order. `first` and
-    `next` offsets: the commit is refused with FencedError unless the stored position equals `previous`.
+    `episodes` are new revisions or states of episodes, `dumps` those set free, both in order; `released`
+    names (tenant, device) whose detectors may go on where they have stopped. `first` and `next` offsets: the
+    commit is refused with FencedError unless the stored position equals `previous`.
     """
 
     partition: int
@@ -78,6 +80,7 @@ class Commit:
     totals: Totals
     episodes: Sequence[Episode] = ()
     dumps: Sequence[FreedDump] = ()
+    released: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ from tocsin.commit.rows import (
     lease_row,
     proved_episode_of,
 )
+from tocsin.commit.step_rows import dealt_of, judged_of, standing_of
+from tocsin.commit.step_store import EmbeddedDumpSteps
 from tocsin.errors import FencedError
 from tocsin.model import Episode
 from tocsin.storage.database import Tuning
@@ -39,6 +41,8 @@ class EmbeddedCommitStore(CommitStore):
         self._name = path.name
         self._writer = Writer(path, SCRIPTS, tuning)
         self._readers = Readers(path, tuning)
+        self.steps: Final = EmbeddedDumpSteps(self._writer, self._readers, _SQL, _add_episode)
+        """The dump steps, in the same file."""
 
     def acquire(self, partition: int) -> Lease:
         with self._writer.transaction() as writer:
@@ -55,6 +59,8 @@ class EmbeddedCommitStore(CommitStore):
                     _add_episode(writer, episode)
                 for freed in commit.dumps:
                     writer.execute(_SQL["add_ready_dump"], dump_row(commit.partition, freed))
+                for tenant, device in commit.released:
+                    self.steps.resume(writer, commit.partition, tenant, device)
 
     def positions(self) -> Mapping[int, int]:
         leases = [lease_of(row) for row in self._rows("partitions", ())]
@@ -103,6 +109,9 @@ class EmbeddedCommitStore(CommitStore):
             "partitions": lambda row, _: lease_of(row),
             "all_episodes": lambda row, _: proved_episode_of(row),
             "all_ready_dumps": lambda row, _: dump_of(row),
+            "all_dealt": lambda row, _: dealt_of(row),
+            "all_steps": lambda row, _: standing_of(row),
+            "all_findings": lambda row, _: judged_of(row),
         }
         return verify_rows(self._readers, self._name, reads, _SQL)
 

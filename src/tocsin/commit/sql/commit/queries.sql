@@ -69,3 +69,80 @@ WHERE partition = ? AND number > ? ORDER BY number LIMIT ?
 
 -- name: all_ready_dumps
 SELECT number, partition, tenant, device, epoch, sequence, sha256, kind, dump, hash FROM ready_dumps
+
+-- name: deal
+INSERT OR IGNORE INTO dealt_dumps (tenant, device, epoch, sequence, dump, hash)
+SELECT tenant, device, epoch, sequence, dump, row_hash(tenant, device, epoch, sequence, dump)
+FROM ready_dumps WHERE number = :number AND partition = :partition AND kind <> 'resume'
+
+-- name: remove_ready
+DELETE FROM ready_dumps WHERE number = :number AND partition = :partition RETURNING number
+
+-- name: step_revision
+SELECT revision FROM dump_steps WHERE tenant = ? AND device = ? AND detector = ?
+
+-- name: put_step
+INSERT INTO dump_steps (tenant, device, detector, revision, digest, facts, state_sha256, hash, state)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (tenant, device, detector) DO UPDATE SET
+  revision = excluded.revision, digest = excluded.digest, facts = excluded.facts,
+  state_sha256 = excluded.state_sha256, hash = excluded.hash, state = excluded.state
+
+-- name: steps
+SELECT tenant, device, detector, revision, digest, facts, state_sha256, hash, state FROM dump_steps
+WHERE tenant = ? AND device = ? ORDER BY detector
+
+-- name: step_facts
+SELECT tenant, device, detector, revision, digest, facts, state_sha256, hash FROM dump_steps
+WHERE tenant = ? ORDER BY device, detector
+
+-- name: all_steps
+SELECT tenant, device, detector, revision, digest, facts, state_sha256, hash, state FROM dump_steps
+
+-- name: add_findings
+INSERT INTO findings (tenant, device, detector, epoch, sequence, revision, judged, hash)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: findings
+SELECT tenant, device, detector, epoch, sequence, max(revision), judged, hash FROM findings
+WHERE tenant = ? AND device = ? AND detector = ? AND (epoch, sequence) > (?, ?)
+GROUP BY epoch, sequence ORDER BY epoch, sequence LIMIT ?
+
+-- name: findings_of_dump
+SELECT tenant, device, detector, epoch, sequence, revision, judged, hash FROM findings
+WHERE tenant = ? AND device = ? AND detector = ? AND epoch = ? AND sequence = ? ORDER BY revision
+
+-- name: all_findings
+SELECT tenant, device, detector, epoch, sequence, revision, judged, hash FROM findings
+
+-- name: next_tenant
+SELECT min(tenant) FROM ready_dumps WHERE tenant > ?
+
+-- name: ready_heads
+WITH RECURSIVE found(device) AS (
+  SELECT min(device) FROM ready_dumps WHERE tenant = :tenant AND device > :after
+  UNION ALL
+  SELECT (SELECT min(device) FROM ready_dumps WHERE tenant = :tenant AND device > found.device)
+  FROM found WHERE found.device IS NOT NULL
+  LIMIT :limit
+)
+SELECT r.number, r.partition, r.tenant, r.device, r.epoch, r.sequence, r.sha256, r.kind, r.dump, r.hash
+FROM found CROSS JOIN ready_dumps AS r
+ON r.number = (SELECT min(number) FROM ready_dumps WHERE tenant = :tenant AND device = found.device)
+
+-- name: ready_of_device
+SELECT number, partition, tenant, device, epoch, sequence, sha256, kind, dump, hash FROM ready_dumps
+WHERE tenant = ? AND device = ? ORDER BY number LIMIT ?
+
+-- name: ready_count
+SELECT count(*) FROM ready_dumps
+
+-- name: ready_count_of_tenant
+SELECT count(*) FROM ready_dumps WHERE tenant = ?
+
+-- name: dealt
+SELECT tenant, device, epoch, sequence, dump, hash FROM dealt_dumps
+WHERE tenant = ? AND device = ? AND (epoch, sequence) > (?, ?) ORDER BY epoch, sequence LIMIT ?
+
+-- name: all_dealt
+SELECT tenant, device, epoch, sequence, dump, hash FROM dealt_dumps

@@ -11,6 +11,7 @@ import typer
 from tocsin import __version__
 from tocsin.cli.backtest import backtest
 from tocsin.cli.demo import demo
+from tocsin.cli.detector import detector
 from tocsin.cli.digest import digest
 from tocsin.cli.doctor import doctor
 from tocsin.cli.explain import explain
@@ -49,6 +50,7 @@ for _command in (
 ):
     app.command()(_command)
 app.add_typer(simulate_app, name="simulate")
+app.add_typer(detector)
 
 
 def _say_version(wanted: bool) -> None:

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import io
 import random
+import tracemalloc
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tocsin.dump_detectors.abstract import Device, DumpDetector
+from tocsin.dump_detectors.abstract import Device, DumpDetector, Finding
 from tocsin.dump_detectors.limits import StepLimits
 from tocsin.dump_detectors.reading import ArchiveDump
 from tocsin.dump_detectors.registry import check_words
@@ -28,8 +30,10 @@ from tocsin.dumps.source import BytesSource, Source
 
 _DEVICE: Final = Device(tenant="conformance", device="device-1")
 _OTHER: Final = Device(tenant="conformance", device="device-2")
-_ROUNDS: Final = 8
+_REPEATED: Final = 256  # dumps; a window of the last hundred is full at half of them
 _SPARE_BYTES: Final = 128  # counters get a digit more
+_SPARE_MEMORY_BYTES: Final = 256 << 10  # caches of compiled patterns and the like
+_FINDINGS: Final = msgspec.json.Decoder(tuple[Finding, ...])
 _START_MS: Final = 1_790_000_000_000
 _PERIOD_MS: Final = 1_800_000
 
@@ -53,7 +57,7 @@ class Outcome:
 def check(
     kind: type[DumpDetector], samples: Sequence[Sample], config: Mapping[str, Any] | None = None
 ) -> None:
-    """All checks; about fifteen times the cost of showing all samples once."""
+    """All checks; about as long as showing 600 dumps takes, and twice that with many small lines."""
     for one in CHECKS.values():
         one(kind, samples, config or {})
 
@@ -72,12 +76,12 @@ def check_declaration(kind: type[DumpDetector], samples: Sequence[Sample], confi
 
 def check_determinism(kind: type[DumpDetector], samples: Sequence[Sample], config: Mapping[str, Any]) -> None:
     """Equal dumps give equal findings and equal bytes."""
-    _equal(_straight(kind, samples, config), _straight(kind, samples, config), "a second run gives")
+    _equal(outcomes(kind, samples, config), outcomes(kind, samples, config), "a second run gives")
 
 
 def check_saving(kind: type[DumpDetector], samples: Sequence[Sample], config: Mapping[str, Any]) -> None:
     """Whoever goes on from the saved bytes before any dump finds and saves the same."""
-    expected = _straight(kind, samples, config)
+    expected = outcomes(kind, samples, config)
     state: bytes | None = None
     resumed = []
     for sample in samples:
@@ -101,7 +105,7 @@ def check_repeated_saving(
 
 def check_neighbours(kind: type[DumpDetector], samples: Sequence[Sample], config: Mapping[str, Any]) -> None:
     """Another device's dumps in between change nothing: no state outside the instance."""
-    expected = _straight(kind, samples, config)
+    expected = outcomes(kind, samples, config)
     instance, other = _instance(kind, config), _instance(kind, config, device=_OTHER)
     mixed = []
     for sample, foreign in zip(samples, reversed(samples), strict=True):
@@ -119,12 +123,28 @@ def check_order(kind: type[DumpDetector], samples: Sequence[Sample], config: Map
 
 
 def check_growth(kind: type[DumpDetector], samples: Sequence[Sample], config: Mapping[str, Any]) -> None:
-    """Dumps that hold nothing new make the state no larger, however many come."""
-    instance = _instance(kind, config)
-    sizes = [len(_shown(instance, sample).state) for sample in _repeated(samples, 2 * _ROUNDS)]
-    half, end = max(sizes[: len(sizes) // 2]), sizes[-1]
-    assert end <= half * 1.1 + _SPARE_BYTES, (
-        f"the state grows without bound: {half} bytes after {len(sizes) // 2} dumps, {end} after {len(sizes)}"
+    """Dumps that hold nothing new make neither the state nor the memory larger, however many come."""
+    rounds = max(_REPEATED // len(samples), 2)
+    half = rounds // 2 * len(samples)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        instance = _instance(kind, config)
+        sizes, memory = [], []
+        for number, sample in enumerate(_repeated(samples, rounds), 1):
+            sizes.append(len(_shown(instance, sample).state))
+            if number in {half, rounds * len(samples)}:
+                gc.collect()
+                memory.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    _not_larger("the state", (max(sizes[:half]), sizes[-1]), _SPARE_BYTES, (half, len(sizes)))
+    _not_larger("memory", (memory[0], memory[1]), _SPARE_MEMORY_BYTES, (half, len(sizes)))
+
+
+def _not_larger(what: str, found: tuple[int, int], spare_bytes: int, dumps: tuple[int, int]) -> None:
+    assert found[1] <= found[0] * 1.1 + spare_bytes, (
+        f"{what} grows without bound: {found[0]} bytes after {dumps[0]} dumps, {found[1]} after {dumps[1]}"
     )
 
 
@@ -168,17 +188,32 @@ def made_samples(count: int = 16, seed: int = 1) -> list[Sample]:
         members = {"engine/engine.log": _log(rng, start_ms), "door.log": _log(rng, start_ms)}
         if number % 4 == 3:
             members |= {"empty.log": b"", "core.bin": rng.randbytes(5000), "long.log": b"x" * 600_000}
-        archive = _zipped(members)
-        facts = DumpFacts(
-            sequence=number + 1,
-            sha256=hashlib.sha256(archive).hexdigest(),
-            collected_from_ms=start_ms,
-            collected_to_ms=start_ms + _PERIOD_MS,
-            application="conformance",
-            version="1.0",
-        )
-        samples.append(Sample(facts, BytesSource(archive)))
+        samples.append(made_sample(number + 1, members, start_ms, start_ms + _PERIOD_MS))
     return samples
+
+
+def made_sample(
+    sequence: int, members: Mapping[str, bytes], from_ms: int | None = None, to_ms: int | None = None
+) -> Sample:
+    """A dump with these files, collected in that time: for tests of what a detector finds."""
+    archive = _zipped(members)
+    facts = DumpFacts(
+        sequence=sequence,
+        sha256=hashlib.sha256(archive).hexdigest(),
+        collected_from_ms=from_ms,
+        collected_to_ms=to_ms,
+        application="conformance",
+        version="1.0",
+    )
+    return Sample(facts, BytesSource(archive))
+
+
+def shown(
+    kind: type[DumpDetector], samples: Iterable[Sample], config: Mapping[str, Any] | None = None
+) -> list[tuple[Finding, ...]]:
+    """What the detector finds in each, shown in order to one instance."""
+    given = outcomes(kind, samples, config or {})
+    return [_FINDINGS.decode(each.findings) for each in given]
 
 
 def _log(rng: random.Random, start_ms: int) -> bytes:
@@ -223,9 +258,8 @@ def _shown(instance: DumpDetector, sample: Sample) -> Outcome:
     return Outcome(msgspec.json.encode(findings, order="deterministic"), saved(instance, StepLimits()))
 
 
-def _straight(
-    kind: type[DumpDetector], samples: Iterable[Sample], config: Mapping[str, Any]
-) -> list[Outcome]:
+def outcomes(kind: type[DumpDetector], samples: Iterable[Sample], config: Mapping[str, Any]) -> list[Outcome]:
+    """What it gives for each, shown in order to one instance."""
     instance = _instance(kind, config)
     return [_shown(instance, sample) for sample in samples]
 

@@ -29,6 +29,11 @@ def dump_detector(name: str) -> type[DumpDetector]:
     return load(_entry(name))
 
 
+def is_name(text: str) -> bool:
+    """Whether a detector can be called so."""
+    return _NAME.fullmatch(text) is not None
+
+
 def load(entry: EntryPoint) -> type[DumpDetector]:
     """The class behind an entry point, checked."""
     try:

@@ -1,0 +1,64 @@
+"""What a detector knows of devices, kept in a file between runs over folders."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tocsin.errors import ConflictError, InvalidInputError
+
+_MAGIC: Final = b"tocsin detector state 1\n"
+_HASH_BYTES: Final = 32
+
+
+class DeviceState(msgspec.Struct, kw_only=True):
+    """How far a device has come, and the bytes from which its detector goes on."""
+
+    sequence: int = 0
+    state: bytes | None = None
+    state_version: str = ""
+
+
+class KeptStates(msgspec.Struct, kw_only=True):
+    """All devices of one detector. `out_bytes`: the length of the file of findings that belongs to them."""
+
+    detector: str
+    out_bytes: int = 0
+    devices: dict[str, DeviceState] = {}
+
+
+def load_states(path: Path, detector: str) -> KeptStates:
+    """What the file holds, nothing if it is not there; another detector's file is a ConflictError."""
+    if not path.exists():
+        return KeptStates(detector=detector)
+    raw = path.read_bytes()
+    head, body = raw[: len(_MAGIC)], raw[len(_MAGIC) + _HASH_BYTES :]
+    whole = raw[len(_MAGIC) : len(_MAGIC) + _HASH_BYTES] == hashlib.sha256(body).digest()
+    if head != _MAGIC or not whole:
+        raise InvalidInputError(
+            f"{path} is no file of states, or is damaged: name another one", field="state"
+        )
+    kept = msgspec.msgpack.decode(body, type=KeptStates)
+    if kept.detector != detector:
+        raise ConflictError(f"{path} holds the states of {kept.detector!r}, not of {detector!r}")
+    return kept
+
+
+def save_states(path: Path, kept: KeptStates) -> None:
+    """Put it in the place of the file; after a kill or a power cut the file is the old or the new one."""
+    body = msgspec.msgpack.encode(kept)
+    draft = path.with_name(path.name + ".draft")
+    with draft.open("wb") as stream:
+        stream.write(_MAGIC + hashlib.sha256(body).digest() + body)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(path)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

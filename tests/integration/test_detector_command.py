@@ -1,0 +1,212 @@
+"""`tocsin detector`: what a team types while it writes a detector of dumps."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.dump_detector_kit import MODULE, install
+from tests.dump_kit import good_archive
+from tocsin.cli import main
+
+
+def dumps(folder: Path, devices: dict[str, int]) -> Path:
+    """So many dumps of each device; dump n has n lines."""
+    for device, count in devices.items():
+        (folder / device).mkdir(parents=True)
+        for number in range(1, count + 1):
+            archive = good_archive({"engine/engine.log": b"x\n" * number})
+            (folder / device / f"{number}.zip").write_bytes(archive)
+    return folder
+
+
+def reasons(path: Path) -> list[tuple[str, int, str]]:
+    """Device, sequence and reason of each finding in the file."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return [(row["device"], row["sequence"], row["reason"]) for row in rows]
+
+
+def last_json(capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], str]:
+    """The JSON object that a command ended with, and what it noted."""
+    said = capsys.readouterr()
+    return json.loads(said.out.splitlines()[-1]), said.err
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The kit's detector is installed, a folder with dumps of two devices is there."""
+    install(tmp_path, monkeypatch)
+    return dumps(tmp_path / "dumps", {"pump-1": 3, "pump-2": 4})
+
+
+def test_findings_come_in_the_order_of_dumps(installed: Path, tmp_path: Path) -> None:
+    """One dump of each device, then the next: whatever the number of workers."""
+    one, two = tmp_path / "one.ndjson", tmp_path / "two.ndjson"
+    for out, workers in ((one, "1"), (two, "3")):
+        command = ["detector", "run", "counting", str(installed), "--out", str(out), "--workers", workers]
+        assert main(command) == 0
+    order = [(sequence, device) for device, sequence, _ in reasons(one)]
+    assert order == [*sorted(order)]
+    assert len(order) == 7
+    assert reasons(one)[-1][2] == "dump 4 of pump-2 makes 10 lines"
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_dump_that_cant_be_read_is_passed_over(
+    installed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its name and why are said, the device goes on from what was known before, and the exit code is 1."""
+    (installed / "pump-1" / "2.zip").write_bytes(b"PK no archive")
+    out = tmp_path / "out.ndjson"
+    assert main(["detector", "run", "counting", str(installed), "--out", str(out), "--json"]) == 1
+    result, noted = last_json(capsys)
+    assert (result["dumps"], result["failed"]) == (6, 1)
+    assert "pump-1/2.zip: archive: " in noted
+    assert ("pump-1", 3, "dump 3 of pump-1 makes 4 lines") in reasons(out)
+
+
+def test_a_run_goes_on_from_the_kept_state(installed: Path, tmp_path: Path) -> None:
+    """One that ended with findings of the next dump half written gives what a calm one does."""
+    calm, cut, state = tmp_path / "calm.ndjson", tmp_path / "cut.ndjson", tmp_path / "state"
+    command = ["detector", "run", "counting", str(installed)]
+    assert main([*command, "--out", str(calm)]) == 0
+    late = installed / "pump-2" / "4.zip"
+    body = late.read_bytes()
+    late.unlink()
+    with_state = [*command, "--out", str(cut), "--state", str(state)]
+    assert main(with_state) == 0
+    with cut.open("ab") as stream:
+        stream.write(b'{"half":')
+    late.write_bytes(body)
+    assert main(with_state) == 0
+    assert cut.read_bytes() == calm.read_bytes()
+    assert main(with_state) == 0
+    assert cut.read_bytes() == calm.read_bytes()
+
+
+def test_a_state_that_a_version_cant_read_is_refused_until_replay(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A version without a way from the old bytes says so; --replay gives what it finds from the first."""
+    out, state = tmp_path / "out.ndjson", tmp_path / "state"
+    command = ["detector", "run", "counting", str(installed), "--out", str(out), "--state", str(state)]
+    assert main(command) == 0
+    before = out.read_bytes()
+    module = tmp_path / "installed" / "counting_kit.py"
+    module.write_text(MODULE.replace('version = "2"', 'version = "33"'))
+    (installed / "pump-2" / "5.zip").write_bytes((installed / "pump-2" / "4.zip").read_bytes())
+    assert main(command) == 2
+    assert "can't go on from the state of version 2" in (said := capsys.readouterr().err)
+    assert "--replay" in said
+    assert main([*command, "--replay"]) == 0
+    assert out.read_bytes().replace(b'"33"', b'"2"').startswith(before)
+
+
+def test_a_damaged_state_is_refused(installed: Path, tmp_path: Path) -> None:
+    """A flipped bit never becomes knowledge."""
+    state = tmp_path / "state"
+    command = [
+        "detector",
+        "run",
+        "counting",
+        str(installed),
+        "--out",
+        str(tmp_path / "o"),
+        "--state",
+        str(state),
+    ]
+    assert main(command) == 0
+    raw = bytearray(state.read_bytes())
+    raw[-5] ^= 1
+    state.write_bytes(raw)
+    assert main(command) == 2
+
+
+def test_one_device_alone_can_be_shown(installed: Path, tmp_path: Path) -> None:
+    """Of a folder of many, or of a folder that is one device's; a device that is not there is an error."""
+    out = tmp_path / "out.ndjson"
+    common = ["--out", str(out), "--device", "pump-2"]
+    assert main(["detector", "run", "counting", str(installed), *common]) == 0
+    among_others = out.read_bytes()
+    assert {device for device, _, _ in reasons(out)} == {"pump-2"}
+    assert main(["detector", "run", "counting", str(installed / "pump-2"), *common]) == 0
+    assert out.read_bytes() == among_others
+    assert main(["detector", "run", "counting", str(installed), "--device", "pump-9"]) == 2
+
+
+def test_the_list_of_a_folder_says_when_dumps_were_collected(tmp_path: Path) -> None:
+    """What `tocsin simulate dumps` writes beside its dumps reaches the detector."""
+    from tocsin.dump_detectors.folder import folder_dumps
+
+    folder = dumps(tmp_path / "dumps", {"pump-1": 2})
+    row = {"device": "pump-1", "sequence": 2, "collected_from_ms": 5, "collected_to_ms": 9, "lines": 2}
+    (folder / "dumps.ndjson").write_text(json.dumps(row) + "\n")
+    facts = [dump.facts() for dump in folder_dumps(folder)["pump-1"]]
+    assert [(each.collected_from_ms, each.collected_to_ms) for each in facts] == [(None, None), (5, 9)]
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "told"),
+    [
+        (("self.lines += count", "self.lines += hash(str(count)) % 100"), "processes", "another process"),
+        (("self.dumps += 1\n", "self.dumps += 1\n        if self.dumps == 9: os._exit(3)\n"),
+         "determinism", "ended with 3"),
+        (("import ctypes", "import no_such_module, ctypes"), "import", "no_such_module"),
+        (("self.dumps += 1\n", "self.dumps += 1\n        socket.create_connection(('127.0.0.1', 9), 1)\n"),
+         "worker", "PermissionError"),
+    ],
+)  # fmt: skip
+def test_the_suite_says_what_does_not_hold_and_what_to_do(
+    change: tuple[str, str],
+    check: str,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What only shows between processes, in a worker or as the end of a process is found too."""
+    install(tmp_path, monkeypatch, MODULE.replace(*change))
+    folder = dumps(tmp_path / "dumps", {"pump-1": 12})
+    assert main(["detector", "test", "counting", "--dumps", str(folder), "--json"]) == 1
+    result, _ = last_json(capsys)
+    failed = {each["check"]: each for each in result["checks"] if not each["held"]}
+    assert told in failed[check]["detail"]
+    assert failed[check]["remedy"]
+
+
+@pytest.mark.long
+def test_a_new_package_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It passes its own tests, ruff, mypy --strict and the suite, as it is."""
+    folder = tmp_path / "door-watch"
+    assert main(["detector", "new", "door-watch", "--out", str(folder)]) == 0
+    for command in (
+        ["pytest", "-q", "-p", "no:cacheprovider"],
+        ["ruff", "check", "--no-cache"],
+        ["ruff", "format", "--check", "--no-cache"],
+        ["mypy", "--strict", "--cache-dir", str(tmp_path / "mypy")],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert main(["detector", "test", str(folder)]) == 0
+    assert "10 of 10 checks hold on 16 dumps" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["Door", "door watch", "json", "class", "", "x" * 65])
+def test_a_name_that_cant_be_a_module_is_refused(name: str, tmp_path: Path) -> None:
+    """Before anything is written."""
+    assert main(["detector", "new", name, "--out", str(tmp_path / "made")]) == 2
+    assert not (tmp_path / "made").exists()
+
+
+def test_nothing_is_written_over(tmp_path: Path) -> None:
+    """A folder with something in it stays as it is."""
+    (tmp_path / "mine.txt").write_text("mine")
+    assert main(["detector", "new", "door-watch", "--out", str(tmp_path)]) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

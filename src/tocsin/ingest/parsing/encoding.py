@@ -33,7 +33,8 @@ def decoded(body: bytes, content_encoding: str, bytes_max: int) -> bytes:
 def _unpacked(body: bytes, encoding: str, bytes_max: int) -> bytes:
     try:
         with pa.CompressedInputStream(pa.BufferReader(body), encoding) as stream:
-            plain: bytes = stream.read(bytes_max + 1)
+            # `read` would lose its buffer of `bytes_max` whenever it fails: a leak for each bad body.
+            plain: bytes = stream.read_buffer(bytes_max + 1).to_pybytes()
     except OSError as error:
         raise InvalidInputError(
             f"The body is no whole {encoding} stream ({error}); send it again.", field="Content-Encoding"

@@ -14,7 +14,7 @@ def ndjson(_context: Any, value: Any) -> bytes:
     return value.encode("utf-8", "replace") if isinstance(value, str) else json.dumps(value).encode() + b"\n"
 
 
-@schemathesis.serializer("application/zip")
+@schemathesis.serializer("application/zip", "application/offset+octet-stream")
 def archive(_context: Any, value: Any) -> bytes:
     """Bytes as they are, anything else as text."""
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")

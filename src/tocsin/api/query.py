@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from starlette.responses import Response
 
 from tocsin.api.dependencies import PrincipalOf, ServicesOf
@@ -23,7 +23,7 @@ class QueryRequest(BaseModel):
     )
 
     sql: str = Field(min_length=1, max_length=100_000)
-    skip_damaged: bool = Field(
+    skip_damaged: StrictBool = Field(
         default=False,
         description="Leave out files of the lake that are known to be damaged, instead of failing.",
     )

@@ -18,6 +18,7 @@ from tocsin.api.tus import (
     CAPABILITIES,
     PIECE_TYPE,
     UPLOADS_PATH,
+    VERSION,
     PieceChecksum,
     check_piece,
     check_version,
@@ -45,6 +46,18 @@ _HEADERS: Final[dict[str, Any]] = {
     },
 }
 _TUS: Final = Depends(check_version)
+_VERSION: Final[dict[str, Any]] = {
+    "parameters": [
+        {
+            "name": "Tus-Resumable",
+            "in": "header",
+            "required": True,
+            "description": "The version of tus that is spoken; 412 for any other, and for none.",
+            "schema": {"type": "string", "const": VERSION},
+        }
+    ]
+}
+"""Described by hand: the framework would answer 400 to a request without it, where tus wants 412."""
 
 
 async def _upload(
@@ -79,7 +92,8 @@ async def read_capabilities(services: ServicesOf, principal: PrincipalOf) -> Res
     dependencies=[_TUS],
     responses=answers(408, 409, 412, 413, 415, 422, 507)
     | {201: {"description": "Announced; go on at Upload-Offset.", "headers": _HEADERS}},
-    openapi_extra={"requestBody": _PIECE | {"description": "The first bytes, if any are sent at once."}},
+    openapi_extra=_VERSION
+    | {"requestBody": _PIECE | {"description": "The first bytes, if any are sent at once."}},
 )
 async def announce_dump(
     request: Request,
@@ -119,6 +133,7 @@ async def announce_dump(
     response_class=Response,
     dependencies=[_TUS],
     responses=answers(404, 412) | {200: {"description": "Known.", "headers": _HEADERS}},
+    openapi_extra=_VERSION,
 )
 async def read_upload(services: ServicesOf, principal: PrincipalOf, upload: UploadOf) -> Response:
     """What has come and is durable: another request that still sends to this upload is ended."""
@@ -135,7 +150,8 @@ async def read_upload(services: ServicesOf, principal: PrincipalOf, upload: Uplo
     dependencies=[_TUS],
     responses=answers(404, 408, 409, 412, 413, 415, 422, 460, 507)
     | {204: {"description": "Durable.", "headers": _HEADERS}},
-    openapi_extra={"requestBody": _PIECE | {"required": True, "description": "The bytes from there on."}},
+    openapi_extra=_VERSION
+    | {"requestBody": _PIECE | {"required": True, "description": "The bytes from there on."}},
 )
 async def send_piece(
     request: Request,
@@ -166,6 +182,7 @@ async def send_piece(
     response_class=Response,
     dependencies=[_TUS],
     responses=answers(404, 409, 412),
+    openapi_extra=_VERSION,
 )
 async def end_upload(services: ServicesOf, principal: PrincipalOf, upload: UploadOf) -> Response:
     """What came is forgotten. A complete dump is kept: 409."""

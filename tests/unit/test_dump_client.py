@@ -27,6 +27,7 @@ from tocsin.client import (
     RefusedError,
     UnavailableError,
     find_dumps,
+    read_delivery,
 )
 from tocsin.client.retrying import Patience
 from tocsin.clock import ManualClock
@@ -253,6 +254,56 @@ def test_what_the_device_runs_is_sent_along(server: Server, tmp_path: Path) -> N
     """Application and version, encoded."""
     sender(server, application="a&b", version="2.1").send(make(tmp_path, {("a", 1): b"x"}))
     assert server.queries == {"application=a%26b&version=2.1"}
+
+
+def test_a_file_beside_the_dump_says_what_is_known_of_it(server: Server, tmp_path: Path) -> None:
+    """It goes before what is given for all; a key that the server has no name for is told."""
+    (dump,) = make(tmp_path, {("a", 1): b"x"})
+    beside = dump.path.with_suffix(".json")
+    beside.write_text('{"version": "3", "collected_from": "2026-01-05T06:00:00Z"}')
+    sender(server, application="press", version="2").send([dump])
+    assert server.queries == {"application=press&version=3&collected_from=2026-01-05T06%3A00%3A00Z"}
+    for text, told in (
+        ('{"vresion": "3"}', "vresion.*there are application"),
+        ("[]", "object"),
+        ("{", "can't be read"),
+    ):
+        beside.write_text(text)
+        with pytest.raises(InvalidInputError, match=told):
+            sender(server).send([dump])
+
+
+def test_a_plan_decides_order_repeats_and_cuts(server: Server, tmp_path: Path) -> None:
+    """Each cut reaches the server as a connection that breaks; at 1, it has all and its answer is lost."""
+    (one, two) = make(tmp_path, {("a", 1): b"one" * 100, ("a", 2): b"two" * 100})
+    plan = tmp_path / "plan"
+    rows: list[dict[str, object]] = [
+        {"sequence": 2, "cuts": [0.0, 0.5, 1.0]},
+        {"sequence": 1},
+        {"sequence": 2},
+    ]
+    plan.write_text("".join(json.dumps({"device": "a"} | row) + "\n" for row in rows))
+    sent = sender(server).deliver(read_delivery(plan, [one, two]))
+    assert server.order == [("a", 2), ("a", 1)]
+    assert server.dumps == {("a", 1): b"one" * 100, ("a", 2): b"two" * 100}
+    assert (sent["dumps"], sent["cuts"], sent["retries"]) == (3, 3, 0)
+    assert sent["accepted"] + sent["duplicate"] == 3
+    assert server.requests >= 5
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"device": "a", "sequence": 3}', "line 1: there is no dump 3 of 'a'"),
+        ('{"device": "a", "sequence": 1, "cuts": [2]}', "cuts are shares"),
+        ("nonsense", "line 1"),
+    ],
+)
+def test_a_plan_that_makes_no_sense_is_told_by_line(tmp_path: Path, text: str, told: str) -> None:
+    """Before anything is sent."""
+    (tmp_path / "plan").write_text(text)
+    with pytest.raises(InvalidInputError, match=told):
+        read_delivery(tmp_path / "plan", make(tmp_path, {("a", 1): b"x"}))
 
 
 def test_dumps_are_found_by_their_names(tmp_path: Path) -> None:

@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.cli.app import main
-from tocsin.client import find_dumps
+from tocsin.client import find_dumps, read_delivery
 from tocsin.dumps.archive import Archive
 from tocsin.dumps.source import BytesSource, FileSource
 from tocsin.errors import InvalidInputError
 from tocsin.simulate.dumps.archive import Style, pack
 from tocsin.simulate.dumps.component_log import ComponentLog
 from tocsin.simulate.dumps.components import GRAMMARS
+from tocsin.simulate.dumps.delivery import Disorder, plan_delivery
 from tocsin.simulate.dumps.faults import (
     SIGHTS,
     DumpFault,
@@ -274,6 +275,39 @@ def test_a_fleet_of_two_days_has_a_fault_of_every_kind_and_a_label_for_each() ->
     assert set(SIGHTS) == set(DumpFaultKind)
 
 
+@given(shares=st.tuples(*[st.floats(0, 1)] * 4), seed=st.integers(0, 1000))
+@settings(max_examples=50, deadline=None)
+def test_a_delivery_sends_every_dump_that_is_not_lost(
+    shares: tuple[float, float, float, float], seed: int
+) -> None:
+    """Lost ones never, the others at least once and at most twice, cut as often as three times."""
+    reorder, repeat, cut, lose = shares
+    dumps = [(f"cell-{device}", sequence) for device in range(3) for sequence in range(1, 30)]
+    disorder = Disorder(reorder=reorder, repeat=repeat, cut=cut, lose=lose)
+    plan, lost = plan_delivery(DumpFleet(seed=seed), dumps, disorder)
+    times = Counter((each.device, each.sequence) for each in plan)
+    assert set(times) | set(lost) == set(dumps)
+    assert set(times) & set(lost) == set()
+    assert all(count <= 2 for count in times.values())
+    assert all(len(each.cuts) <= 3 and all(0 <= share <= 1 for share in each.cuts) for each in plan)
+
+
+def test_an_orderly_delivery_is_in_order_and_each_disorder_shows() -> None:
+    """Half of the dumps held back, repeated, cut and lost, one after the other."""
+    dumps = [("cell-0", sequence) for sequence in range(1, 101)]
+    orderly, _ = plan_delivery(DumpFleet(), dumps, Disorder())
+    assert [(each.device, each.sequence, each.cuts) for each in orderly] == [(*dump, ()) for dump in dumps]
+    mixed, _ = plan_delivery(DumpFleet(), dumps, Disorder(reorder=0.5))
+    sequences = [each.sequence for each in mixed]
+    assert sequences != sorted(sequences)
+    assert sorted(sequences) == list(range(1, 101))
+    assert 130 < len(plan_delivery(DumpFleet(), dumps, Disorder(repeat=0.5))[0]) < 170
+    assert 30 < sum(bool(each.cuts) for each in plan_delivery(DumpFleet(), dumps, Disorder(cut=0.5))[0]) < 70
+    assert 30 < len(plan_delivery(DumpFleet(), dumps, Disorder(lose=0.5))[1]) < 70
+    with pytest.raises(InvalidInputError, match="cut is a share"):
+        Disorder(cut=1.5)
+
+
 def test_real_lines_are_mixed_in_as_they_are(tmp_path: Path) -> None:
     """In their own order and bytes, in a log of their own."""
     path = tmp_path / "real app.log"
@@ -301,6 +335,11 @@ def test_the_command_writes_a_folder_and_says_what_is_in_it(
     assert main([*words, "--out", str(tmp_path / "d"), "--json"]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result["dumps"] == len(find_dumps(tmp_path / "d"))
+    plan = [*words, "--reorder", "0.5", "--lose", "0.2", "--out", str(tmp_path / "p")]
+    assert main(plan) == 0
+    lost = json.loads((tmp_path / "p/manifest.json").read_text())["lost"]
+    dumps = find_dumps(tmp_path / "p")
+    assert len(read_delivery(tmp_path / "p/delivery.ndjson", dumps)) == len(dumps) - len(lost)
     assert main(["simulate", "--seed", "2", "dumps", "--out", str(tmp_path / "e")]) == 2
     assert "--seed stands before the command" in capsys.readouterr().err
     assert main([*words, "--out", str(tmp_path / "d")]) == 2

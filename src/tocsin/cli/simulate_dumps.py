@@ -42,14 +42,20 @@ def dumps(
         Path | None,
         typer.Option(help="Log file, or folder of them: their lines are written among those made up."),
     ] = None,
+    reorder: Annotated[float, typer.Option(help="Share of the dumps that are sent behind later ones.")] = 0.0,
+    repeat: Annotated[float, typer.Option(help="Share that is sent again.")] = 0.0,
+    cut: Annotated[float, typer.Option(help="Share whose connections break on the way.")] = 0.0,
+    lose: Annotated[float, typer.Option(help="Share that is never sent.")] = 0.0,
     json: JsonFlag = False,
 ) -> None:
     """Make the log dumps of machines, with labelled faults.
 
     Each machine's components write in formats of their own; by day a dump is sent every 30 minutes, by night
-    every 6 hours, by the clock where it stands.
+    every 6 hours, by the clock where it stands. With --reorder, --repeat, --cut or --lose, a plan is written
+    too, by which `tocsin upload --delivery` sends.
     """
     from tocsin.errors import InvalidInputError
+    from tocsin.simulate.dumps.delivery import Disorder
     from tocsin.simulate.dumps.fleet import DumpFleet
     from tocsin.simulate.dumps.folder import write_dumps
     from tocsin.simulate.dumps.recorded import RecordedLines
@@ -62,8 +68,11 @@ def dumps(
     free_ms = round((hours / 2 if fault_free_hours is None else fault_free_hours) * _HOUR_MS)
     planned = _plan(fleet, faults, from_ms + free_ms, to_ms, faults_per_device)
     recorded = None if lines is None else RecordedLines(lines)
+    disorder = Disorder(reorder=reorder, repeat=repeat, cut=cut, lose=lose)
     with progress("simulating", None) as advance:
-        rows = write_dumps(out, fleet, planned, from_ms, to_ms, recorded=recorded, on_written=advance)
+        rows = write_dumps(
+            out, fleet, planned, from_ms, to_ms, recorded=recorded, disorder=disorder, on_written=advance
+        )
     result: dict[str, Any] = {
         "from_ms": from_ms,
         "to_ms": to_ms,

@@ -34,22 +34,32 @@ def upload(
         Path | None,
         typer.Option(help="Remember here what was answered; run again with it, only the rest is sent."),
     ] = None,
+    delivery: Annotated[
+        Path | None,
+        typer.Option(
+            help="Plan of `simulate dumps`: send in its order and break connections, to test a server."
+        ),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Send log dumps to a server.
 
     In order per device, and tried again until the server has decided about each. The exit code is 1 if it
-    found a conflict or a bad archive.
+    found a conflict or a bad archive. A file SEQUENCE.json beside a dump may say application, version,
+    collected_from and collected_to.
     """
-    from tocsin.client import Destination, DumpJournal, DumpSender, find_dumps
+    from tocsin.client import Delivery, Destination, DumpJournal, DumpSender, find_dumps, read_delivery
     from tocsin.visible import visible
 
     began = time.perf_counter()
     destination = Destination(url=url, token=token, ca_file=ca_file)
+    if delivery is not None and resume is not None:
+        raise typer.BadParameter("--delivery sends some dumps twice, which --resume would leave out")
     dumps = find_dumps(folder, device)
+    plan = [Delivery(dump) for dump in dumps] if delivery is None else read_delivery(delivery, dumps)
     note(f"{len(dumps)} dumps of {len({dump.device for dump in dumps})} devices")
     journal = None if resume is None else DumpJournal(resume)
-    with progress("uploading", len(dumps)) as advance:
+    with progress("uploading", len(plan)) as advance:
 
         def decided(dump: DumpFile, outcome: str, reason: str) -> None:
             if reason:
@@ -66,10 +76,12 @@ def upload(
             on_retry=note_once("{}; trying again, for up to ten minutes a dump"),
         )
         try:
-            sent = sender.send(dumps)
+            sent = sender.deliver(plan)
         finally:
             if journal is not None:
                 journal.close()
+    if delivery is None:
+        del sent["cuts"]
     result = sent | {"seconds": round(time.perf_counter() - began, 3)}
-    problem = bool(sent["conflict"] or sent["quarantined"])
+    problem = sent["conflict"] or sent["quarantined"]
     finish(result, lines_of(result), json, Exit.PROBLEM if problem else Exit.OK)

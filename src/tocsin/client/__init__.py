@@ -2,6 +2,7 @@
 
 from tocsin.client.connection import Sent
 from tocsin.client.destination import Backoff, Destination, RefusedError, UnavailableError
+from tocsin.client.dump_delivery import Delivery, read_delivery
 from tocsin.client.dump_folder import DumpFile, find_dumps
 from tocsin.client.dump_journal import DumpJournal
 from tocsin.client.dump_sender import DumpSender
@@ -10,6 +11,7 @@ from tocsin.client.sender import EventSender, send
 
 __all__ = [
     "Backoff",
+    "Delivery",
     "Destination",
     "DumpFile",
     "DumpJournal",
@@ -20,5 +22,6 @@ __all__ = [
     "Sent",
     "UnavailableError",
     "find_dumps",
+    "read_delivery",
     "send",
 ]

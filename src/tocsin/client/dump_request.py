@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from tocsin.client.destination import RefusedError
+from tocsin.client.dump_facts import DumpFacts
 from tocsin.client.dump_folder import DumpFile
 from tocsin.client.retrying import TRY_AGAIN, refusal_of, retry_after_s
 
@@ -35,16 +36,18 @@ class Answer:
 class DumpRequest:
     """A dump that is to be sent. `moved` is called whenever the server takes bytes, and may raise.
 
-    `offset` is what the server had, in bytes, when it was asked last.
+    `offset` is what the server had, in bytes, when it was asked last. With `cut_at`, the connection is broken
+    on purpose once so many of the dump's bytes were given to it.
     """
 
     dump: DumpFile
     sha256: bytes
     size: int
-    application: str
-    version: str
+    facts: DumpFacts
     moved: Callable[[], None]
+    cut_at: int | None = None
     offset: int = 0
+    was_cut: bool = False
 
     def send(self, http: httpx.Client) -> Answer:
         """Try once; blocks. RefusedError for what would be refused again."""
@@ -59,7 +62,7 @@ class DumpRequest:
         digest = base64.b64encode(self.sha256).decode()
         response = http.put(
             f"/v1/devices/{quote(self.dump.device, safe='')}/dumps/{self.dump.sequence}",
-            params={"application": self.application, "version": self.version},
+            params=self.facts.said(),
             content=self._bytes_from(0),
             headers={
                 "Content-Type": "application/zip",
@@ -89,16 +92,20 @@ class DumpRequest:
             "device": self.dump.device,
             "sequence": str(self.dump.sequence),
             "sha256": self.sha256.hex(),
-            "application": self.application,
-            "version": self.version,
-        }
-        pairs = (f"{key} {base64.b64encode(text.encode()).decode()}" for key, text in said.items() if text)
+        } | self.facts.said()
+        pairs = (f"{key} {base64.b64encode(text.encode()).decode()}" for key, text in said.items())
         return {"Upload-Length": str(self.size), "Upload-Metadata": ",".join(pairs)}
 
     def _bytes_from(self, offset: int) -> Iterator[bytes]:
         with self.dump.path.open("rb", buffering=0) as file:
             file.seek(offset)
             while piece := file.read(_READ_BYTES):
+                offset += len(piece)
+                if self.cut_at is not None and offset >= self.cut_at:
+                    if rest := piece[: max(0, len(piece) - (offset - self.cut_at))]:
+                        yield rest
+                    self.was_cut = True
+                    raise httpx.WriteError("cut on purpose")
                 yield piece
                 self.moved()
 

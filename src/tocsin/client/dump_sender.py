@@ -17,6 +17,8 @@ import httpx
 
 from tocsin.client.connection import Fate
 from tocsin.client.destination import Backoff, Destination
+from tocsin.client.dump_delivery import Delivery
+from tocsin.client.dump_facts import facts_of
 from tocsin.client.dump_folder import DumpFile
 from tocsin.client.dump_journal import DumpJournal
 from tocsin.client.dump_request import DumpRequest
@@ -73,8 +75,16 @@ class DumpSender:
 
         Raises UnavailableError or RefusedError as soon as one dump can't be brought to an answer.
         """
-        devices: queue.SimpleQueue[list[DumpFile]] = queue.SimpleQueue()
-        for _, own in groupby(sorted(dumps), key=lambda dump: dump.device):
+        counted = self.deliver([Delivery(dump) for dump in sorted(dumps)])
+        return {name: count for name, count in counted.items() if name != "cuts"}
+
+    def deliver(self, plan: Sequence[Delivery]) -> dict[str, int]:
+        """The same in the order given, within each device, and with the cuts of the plan, which are counted.
+
+        `dumps` counts a dump as often as it was sent.
+        """
+        devices: queue.SimpleQueue[list[Delivery]] = queue.SimpleQueue()
+        for _, own in groupby(sorted(plan, key=_device), key=_device):
             devices.put(list(own))
         with self._client() as http:
             threads = [
@@ -89,22 +99,24 @@ class DumpSender:
             finally:  # Ctrl-C: what is under way ends at its next piece
                 self._fate.stop.set()
         self._fate.check()
-        counted = {name: self._counts[name] for name in (*OUTCOMES, "bytes", "retries")}
+        counted = {name: self._counts[name] for name in (*OUTCOMES, "bytes", "retries", "cuts")}
         return {"dumps": sum(counted[name] for name in OUTCOMES)} | counted
 
-    def _run(self, http: httpx.Client, devices: queue.SimpleQueue[list[DumpFile]]) -> None:
+    def _run(self, http: httpx.Client, devices: queue.SimpleQueue[list[Delivery]]) -> None:
         try:
             while not self._fate.stop.is_set():
-                for dump in devices.get_nowait():
+                for delivery in devices.get_nowait():
                     if self._fate.stop.is_set():
                         return
-                    self._deliver(http, dump)
+                    self._deliver(http, delivery.dump, delivery.cuts)
         except queue.Empty:
             return
         except Exception as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
             self._fate.fail(error)
 
-    def _deliver(self, http: httpx.Client, dump: DumpFile) -> None:
+    def _deliver(self, http: httpx.Client, dump: DumpFile, cuts: Sequence[float]) -> None:
+        facts = facts_of(dump.path, self._application, self._version)
+        breaks = iter(cuts)
         patience = Patience(self._destination.url, self._backoff, self._rng, self._clock)
         reached = 0
         while not self._fate.stop.is_set():
@@ -112,11 +124,15 @@ class DumpSender:
             sent = (self._destination.url, dump.device, dump.sequence, digest.hex())
             if self._journal is not None and self._journal.has(sent):
                 return self._count(dump, "skipped", "", 0)
-            request = DumpRequest(
-                dump, digest, size, self._application, self._version, partial(self._moved, patience)
-            )
+            share = next(breaks, None)
+            cut_at = None if share is None else round(share * size)
+            request = DumpRequest(dump, digest, size, facts, partial(self._moved, patience), cut_at)
             patience.move()
             answer = request.send(http)
+            if request.was_cut:
+                with self._lock:
+                    self._counts["cuts"] += 1
+                continue
             if answer.outcome:
                 if self._journal is not None:
                     self._journal.add(sent)
@@ -150,6 +166,10 @@ class DumpSender:
             limits=httpx.Limits(max_connections=self._connections),
             verify=self._destination.tls_context(),
         )
+
+
+def _device(delivery: Delivery) -> str:
+    return delivery.dump.device
 
 
 def _hash(path: Path) -> tuple[bytes, int]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from tocsin.errors import InvalidInputError
+from tocsin.simulate.dumps.delivery import Disorder, plan_delivery
 from tocsin.simulate.dumps.faults import DumpFault, dump_labels
 from tocsin.simulate.dumps.fleet import DumpFleet
 from tocsin.simulate.dumps.machine import Machine, MadeDump
@@ -19,7 +21,9 @@ from tocsin.simulate.dumps.recorded import RecordedLines
 
 LABELS: Final = "labels.ndjson"
 DUMPS: Final = "dumps.ndjson"
+DELIVERY: Final = "delivery.ndjson"
 MANIFEST: Final = "manifest.json"
+_SOFTWARE: Final = {"application": "cells", "version": "4.2.1"}
 
 
 class DumpRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,11 +48,13 @@ def write_dumps(
     to_ms: int,
     *,
     recorded: RecordedLines | None = None,
+    disorder: Disorder | None = None,
     on_written: Callable[[int], None] = lambda _: None,
 ) -> list[DumpRow]:
     """All dumps, `dumps.ndjson`, `labels.ndjson` and at last `manifest.json`, without which it is not whole.
 
-    The folder must be empty or absent. Holds one dump in memory.
+    With `disorder`, `delivery.ndjson` says in what order they are sent. The folder must be empty or absent.
+    Holds one dump in memory.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
@@ -62,6 +68,10 @@ def write_dumps(
     _lines(folder / DUMPS, rows)
     _lines(folder / LABELS, dump_labels(fleet, faults))
     manifest = _manifest(fleet, rows, from_ms, to_ms)
+    if disorder is not None and disorder.any:
+        plan, lost = plan_delivery(fleet, [(row.device, row.sequence) for row in rows], disorder)
+        _lines(folder / DELIVERY, plan)
+        manifest |= {"disorder": msgspec.to_builtins(disorder), "lost": lost}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return rows
 
@@ -70,6 +80,8 @@ def _write(folder: Path, dump: MadeDump) -> DumpRow:
     path = folder / quote(dump.device, safe="") / f"{dump.sequence:06d}.zip"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(dump.archive)
+    facts = {"collected_from": _rfc3339(dump.from_ms), "collected_to": _rfc3339(dump.to_ms)}
+    path.with_suffix(".json").write_text(json.dumps(facts | _SOFTWARE) + "\n", encoding="utf-8")
     return DumpRow(
         device=dump.device,
         sequence=dump.sequence,
@@ -83,11 +95,16 @@ def _write(folder: Path, dump: MadeDump) -> DumpRow:
     )
 
 
+def _rfc3339(ms: int) -> str:
+    moment = datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return moment.replace("+00:00", "Z")
+
+
 def _lines(path: Path, rows: Sequence[msgspec.Struct]) -> None:
     path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
 
 
-def _manifest(fleet: DumpFleet, rows: Sequence[DumpRow], from_ms: int, to_ms: int) -> Mapping[str, Any]:
+def _manifest(fleet: DumpFleet, rows: Sequence[DumpRow], from_ms: int, to_ms: int) -> dict[str, Any]:
     """What the folder was made of, and where each machine stands."""
     places = [(number, fleet.location(number)) for number in range(fleet.devices)]
     return {

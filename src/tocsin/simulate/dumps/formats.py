@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
-from tocsin.simulate.dumps.grammar import Level, Template
+from tocsin.simulate.dumps.grammar import Hex, Level, Template, Word
 
 Write = Callable[[int, int, Template, Sequence[str]], str]
 """UTC stamp in ms, the zone's offset in ms, the template and its values: the line, without its end."""
@@ -52,11 +52,14 @@ def bracketed(ts_ms: int, offset_ms: int, template: Template, values: Sequence[s
 
 
 def json_line(ts_ms: int, offset_ms: int, template: Template, values: Sequence[str]) -> str:
-    """`{"t":"2026-01-05T06:00:01.123Z","lvl":"info","msg":"…","name":value}`: values as fields, too."""
+    """`{"t":"2026-01-05T06:00:01.123Z","lvl":"info","msg":"…","score":0.961}`: values as fields, too."""
     second, ms = divmod(ts_ms, 1000)
     stamp = f"{_second(second, '%Y-%m-%dT%H:%M:%S')}.{ms:03d}Z"
     said = {"t": stamp, "lvl": template.level.lower(), "msg": template.text % tuple(values)}
-    fields = {name: value for (name, _), value in zip(template.parameters, values, strict=True)}
+    fields = {
+        name: value if isinstance(parameter, (Word, Hex)) else json.loads(value)
+        for (name, parameter), value in zip(template.parameters, values, strict=True)
+    }
     return json.dumps(said | fields, separators=(",", ":"))
 
 

@@ -102,6 +102,10 @@ class KnownFleet:
         names = sorted(name for name in self.known.get(tenant, {}) if name > after)
         return [self.known[tenant][name] for name in names[:limit]]
 
+    def sends_dumps(self, tenant: str, device: str) -> bool:
+        """None of these devices does."""
+        return False
+
     def device(self, tenant: str, device: str) -> Device | None:
         return self.known.get(tenant, {}).get(device)
 
@@ -121,7 +125,14 @@ class KnownFleet:
     def digest(self, tenant: str) -> Digest:
         text = tenant.encode().hex()
         return Digest(
-            digest_raw=text, digest_scored=text, digest_final=text, counts={}, pending=0, caught_up=True
+            digest_dumps="d",
+            dumps_waiting=0,
+            digest_raw=text,
+            digest_scored=text,
+            digest_final=text,
+            counts={},
+            pending=0,
+            caught_up=True,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -23,6 +24,9 @@ from tocsin.clock import Clock, SystemClock
 from tocsin.commit.checkpoints import EmbeddedCheckpointStore
 from tocsin.commit.embedded import EmbeddedCommitStore
 from tocsin.config import Config
+from tocsin.dump_detectors.in_force import InForce
+from tocsin.dump_detectors.limits import StepLimits
+from tocsin.dump_detectors.pool import WorkerPool
 from tocsin.dumps.limits import ArchiveLimits
 from tocsin.errors import NotFoundError, TocsinError
 from tocsin.inbox.embedded import EmbeddedInbox
@@ -46,6 +50,9 @@ from tocsin.observability.collector import collector_of
 from tocsin.observability.logging import get_logger
 from tocsin.observability.meters import Meters
 from tocsin.observability.tracing import Tracing
+from tocsin.runtimes.embedded.dump_archives import Archives
+from tocsin.runtimes.embedded.dump_crew import Crew
+from tocsin.runtimes.embedded.dump_running import DumpWork
 from tocsin.runtimes.embedded.models import models_of
 from tocsin.runtimes.embedded.runtime import STORAGE_ERRORS, Chore, Pace, Runtime, Stores
 from tocsin.scores.embedded import EmbeddedAbnormalReadings
@@ -167,6 +174,8 @@ class Application:
         self.access = AccessStore(config.data / "access.db", self.clock)
         opened.callback(self.access.close)
         self._decoding = threads.lock()
+        self.blobs = EmbeddedBlobStore(config.data / "blobs")
+        opened.callback(self.blobs.close)
         self.query_processes = QueryProcesses(config.query.memory_bytes)
         opened.callback(self.query_processes.close)
         self.lake_chores = (
@@ -176,7 +185,7 @@ class Application:
         )
         self.runtime = Runtime(
             self.stores,
-            config.settings_of,
+            InForce(config.settings_of),
             self.access.tenants,
             self.clock,
             self.meters,
@@ -184,6 +193,7 @@ class Application:
             chores=self._chores(),
             projected=self.lake_chores.projected if self.lake_chores else None,
             keep_scores=config.scores_of if self.lake_chores else None,
+            dumps=self._dump_work(config),
         )
         self.services = self._services(config, opened)
         self.app = create_app(
@@ -198,6 +208,22 @@ class Application:
             self.app, config.http, self.services.stream, idle_s=config.query.timeout_s + ANSWER_SPARE_S
         )
         opened.callback(self.server.stop)
+
+    def _dump_work(self, config: Config) -> DumpWork | None:
+        """None where no dump detector is configured, and no dump waits for one that was."""
+        steps = self.stores.steps
+        watches = (config.watch, *config.tenants.values())
+        if steps is None or not (steps.waiting() or any(watch.dump_detectors for watch in watches)):
+            return None
+        limits = StepLimits(wall_s=config.dumps.step_s, memory_bytes=config.dumps.step_memory_bytes)
+        crew = Crew(
+            partial(WorkerPool, 1, limits),
+            self.clock,
+            workers_min=config.dumps.workers_min,
+            workers_max=config.dumps.workers,
+        )
+        archives = Archives(self.blobs.path, _archive_limits(config))
+        return DumpWork(steps=steps, archives=archives, crew=crew, chance=random.random)
 
     def _chores(self) -> list[Chore]:
         chores = [
@@ -320,19 +346,12 @@ class Application:
         return ingest
 
     def _dumps(self, config: Config, opened: ExitStack) -> Dumps:
-        self.blobs = EmbeddedBlobStore(config.data / "blobs")
-        opened.callback(self.blobs.close)
         dumps = Dumps(
             log=self.stores.log,
             blobs=self.blobs,
             clock=self.clock,
             meters=self.meters,
-            limits=ArchiveLimits(
-                members_max=config.dumps.members_max,
-                bytes_max=config.dumps.unpacked_bytes_max,
-                member_bytes_max=config.dumps.member_bytes_max,
-                ratio_max=config.dumps.ratio_max,
-            ),
+            limits=_archive_limits(config),
             threads=config.dumps.threads,
             uploads_max=config.dumps.uploads_max,
         )
@@ -453,9 +472,24 @@ def _stores(
     lake = open_lake(data / "lake", clock)
     opened.callback(lake.close)
     stores = Stores(
-        log=log, commits=commits, checkpoints=checkpoints, inbox=inbox, findings=findings, lake=lake
+        log=log,
+        commits=commits,
+        checkpoints=checkpoints,
+        inbox=inbox,
+        findings=findings,
+        lake=lake,
+        steps=commits.steps,
     )
     return stores, log
+
+
+def _archive_limits(config: Config) -> ArchiveLimits:
+    return ArchiveLimits(
+        members_max=config.dumps.members_max,
+        bytes_max=config.dumps.unpacked_bytes_max,
+        member_bytes_max=config.dumps.member_bytes_max,
+        ratio_max=config.dumps.ratio_max,
+    )
 
 
 def _pace(config: Config) -> Pace:

@@ -6,7 +6,7 @@ Each is one record of the log. The processor reads nothing else, so a replay see
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -43,13 +43,22 @@ class DumpRules(msgspec.Struct, frozen=True, kw_only=True):
     gap_wait_s: int = 25_200
 
 
+class DumpDetectorRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A dump detector in force: its version, its configuration, and whose dumps it is shown (empty = all)."""
+
+    application: str = ""
+    version: str = ""
+    config: dict[str, Any] = {}
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All that a tenant sets and that changes verdicts. The defaults need no tuning.
 
     `detectors` names the detectors that run, with overrides of their declared parameters. `parameters`
     gives ranges and units by parameter name. `timezones` maps a device to its zone, `timezone` is that of
     all others. `tzdata` is the version of the zone data in force. `silence` sets how many typical
-    intervals a device may be silent, and at least how long.
+    intervals a device may be silent, and at least how long. `dump_detectors` names those that are shown the
+    tenant's dumps; none by default.
     """
 
     timezone: str = "UTC"
@@ -63,6 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     silence_intervals: float = 20.0
     silence_min_s: int = 900
     dumps: DumpRules = DumpRules()
+    dump_detectors: dict[str, DumpDetectorRule] = {}
 
 
 class SettingsChanged(msgspec.Struct, frozen=True, kw_only=True, tag="settings"):
@@ -139,7 +149,24 @@ class GapGivenUp(msgspec.Struct, frozen=True, kw_only=True, tag="gap"):
     to_sequence: int
 
 
-Control = SettingsChanged | Tick | Correct | Quarantine | DumpReceived | GapGivenUp
+class DumpDetectorFailed(msgspec.Struct, frozen=True, kw_only=True, tag="dump_detector_failed"):
+    """A detector could not judge a dump: it is shown no more of the device's until the device is released.
+
+    Or until another version of it is in force. `kind` is a dump_detectors.steps.FailureKind.
+    """
+
+    tenant: str
+    device: str
+    epoch: int
+    sequence: int
+    sha256: str
+    detector: str
+    version: str
+    kind: str
+    detail: str
+
+
+Control = SettingsChanged | Tick | Correct | Quarantine | DumpReceived | GapGivenUp | DumpDetectorFailed
 
 _DECODER: Final = msgspec.json.Decoder(Control)
 

@@ -57,6 +57,40 @@ class SeriesKey(msgspec.Struct, frozen=True, order=True):
     parameter: str
 
 
+class DumpName(msgspec.Struct, frozen=True, kw_only=True):
+    """A dump of the episode's device."""
+
+    epoch: int
+    sequence: int
+    sha256: str
+
+
+class EvidenceText(msgspec.Struct, frozen=True):
+    """A line of a member of a dump, numbered from 1."""
+
+    member: str
+    number: int
+    text: str
+
+
+class DumpEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What an episode rests on that a dump detector found: the dumps, and what the strongest finding shows.
+
+    `count` dumps from `first` to `last` show it. `sentence`, `facts` and `lines` are those of the finding in
+    `peak`; `version` is the detector's that judged `last`. `findings_sha256` chains all its findings.
+    """
+
+    first: DumpName
+    last: DumpName
+    peak: DumpName
+    count: int
+    version: str
+    sentence: str
+    facts: dict[str, str | int | float | bool] = {}
+    lines: tuple[EvidenceText, ...] = ()
+    findings_sha256: str
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """All that is needed to derive an episode again.
 
@@ -67,7 +101,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     consulted since, as (time in ms, bytes). `settings` are the limits in force, as (from
     when in ms, JSON). `rows_digest` is
     the sum of the verdict rows from the episode's start on; `seal` the xxh3_128 of everything else here.
-    Hashes are hex.
+    Hashes are hex. What was found in dumps has `dumps` instead of records.
     """
 
     from_ms: int
@@ -82,6 +116,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     settings: tuple[tuple[int, bytes], ...]
     rows_digest: str
     seal: str = ""
+    dumps: DumpEvidence | None = None
 
 
 class Episode(msgspec.Struct, frozen=True, kw_only=True):

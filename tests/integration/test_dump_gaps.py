@@ -9,8 +9,11 @@ from pathlib import Path
 from tests.integration.test_recovery import NEVER, PARTITIONS, running, stores_in
 from tocsin.clock import ManualClock, SystemClock
 from tocsin.commit.abstract import DumpKind
+from tocsin.commit.dump_steps import BEFORE_ALL
+from tocsin.commit.embedded import EmbeddedCommitStore
 from tocsin.control import (
     Control,
+    DumpDetectorRule,
     DumpOutcome,
     DumpReceived,
     DumpRules,
@@ -26,6 +29,9 @@ from tocsin.sharding import partition_of, shard_of
 
 WAIT_S = 2 * AFTER_START_S
 DEVICE = "press-3"
+WATCHED = Settings(
+    dumps=DumpRules(gap_wait_s=WAIT_S), dump_detectors={"counting": DumpDetectorRule(version="2")}
+)
 PARTITION = partition_of(shard_of("t", DEVICE), PARTITIONS)
 
 
@@ -38,7 +44,7 @@ class Site:
             stores.log,
             stores.lake,
             runtime.workers,
-            lambda _: Settings(dumps=DumpRules(gap_wait_s=WAIT_S)),
+            lambda _: WATCHED,
             lambda: ["t"],
             clock,
         )
@@ -86,8 +92,18 @@ class Site:
 
 @contextmanager
 def site(folder: Path, clock: ManualClock) -> Iterator[Site]:
-    with stores_in(folder) as stores, running(stores, NEVER) as runtime:
+    with stores_in(folder) as stores, running(stores, NEVER, settings=WATCHED) as runtime:
         yield Site(stores, runtime, clock)
+
+
+def test_dumps_that_no_detector_is_to_see_are_dealt_with_at_once(tmp_path: Path) -> None:
+    """They are ordered and kept for later, but the table of what waits for detectors stays empty."""
+    with stores_in(tmp_path) as stores, running(stores, NEVER) as runtime:
+        at = Site(stores, runtime, ManualClock())
+        at.receive(1, 3, 2)
+        assert at.ready() == []
+        assert isinstance(stores.commits, EmbeddedCommitStore)
+        assert [dump.sequence for dump in stores.commits.steps.dealt("t", DEVICE, BEFORE_ALL)] == [1, 2, 3]
 
 
 READY, AFTER_GAP = DumpKind.READY, DumpKind.AFTER_GAP

@@ -67,11 +67,12 @@ def running(
     projected: Callable[[], int] | None = None,
     keep_scores: KeepOf | None = None,
     fails: bool = False,
+    settings: Settings | None = None,
 ) -> Iterator[Runtime]:
     meters, clock = Meters(), SystemClock()
     runtime = Runtime(
         stores,
-        lambda _: Settings(),
+        lambda _: settings or Settings(),
         lambda: ["t"],
         clock,
         meters,

@@ -24,6 +24,7 @@ from tocsin.observability.metrics import (
     Counter,
     Gauge,
     Histogram,
+    UpDownCounter,
     all_metrics,
     prometheus_name,
     render_reference,
@@ -83,13 +84,16 @@ def test_prometheus_shows_every_metric_under_its_documented_name(meters: Meters)
         attributes = dict.fromkeys(metric.attributes, "x")
         if isinstance(metric, Counter):
             meters.add(metric, 1, **attributes)
+        elif isinstance(metric, UpDownCounter):
+            meters.change(metric, 1, **attributes)
         elif isinstance(metric, Histogram):
             meters.record(metric, 1, **attributes)
         elif isinstance(metric, Gauge):
             meters.set(metric, 1, **attributes)
     shown = meters.render_prometheus().decode()
     kinds = dict(line.split()[2:4] for line in shown.splitlines() if line.startswith("# TYPE"))
-    assert kinds == {prometheus_name(metric): metric.kind for metric in all_metrics()}
+    known = {prometheus_name(metric): metric.kind for metric in all_metrics()}
+    assert kinds == {name: kind.replace("updowncounter", "gauge") for name, kind in known.items()}
 
 
 def test_counters_add_up_by_attribute(meters: Meters) -> None:

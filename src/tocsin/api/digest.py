@@ -14,14 +14,17 @@ router = APIRouter(tags=["digest"])
 class DigestView(BaseModel):
     """Hex digests and counts as of everything committed.
 
-    `final` is final only when `pending` is 0; `caught_up` says that all that was acknowledged is in.
+    `final` is final only when `pending` is 0; `caught_up` says that all that was acknowledged is in, dumps
+    that wait for detectors included. `digest_dumps` is over what these found.
     """
 
     digest_raw: str
     digest_scored: str
     digest_final: str
+    digest_dumps: str
     counts: dict[str, int]
     pending: int
+    dumps_waiting: int
     caught_up: bool
 
 
@@ -33,7 +36,9 @@ def read_digest(services: ServicesOf, principal: PrincipalOf) -> DigestView:
         digest_raw=digest.digest_raw,
         digest_scored=digest.digest_scored,
         digest_final=digest.digest_final,
+        digest_dumps=digest.digest_dumps,
         counts=dict(digest.counts),
         pending=digest.pending,
+        dumps_waiting=digest.dumps_waiting,
         caught_up=digest.caught_up,
     )

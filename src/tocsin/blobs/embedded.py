@@ -101,6 +101,10 @@ class EmbeddedBlobStore(BlobStore):
     def verify(self) -> list[str]:
         return [*self._damaged_blobs(), *self._damaged_claims(), *self._staging.damaged()]
 
+    def path(self, sha256: str) -> Path:
+        """The file that holds a blob, or would; for processes that may read it and nothing else."""
+        return self._path(sha256)
+
     def close(self) -> None:
         """Nothing stays open between calls."""
 

@@ -33,7 +33,8 @@ def digest(
             result = _plain(application.runtime.views.digest(TENANT))
     pending = bool(result["pending"]) or not result["caught_up"]
     if pending:
-        note(f"not final: {result['pending']} corrections pending, caught up: {result['caught_up']}")
+        waiting = f"{result['pending']} corrections pending, {result['dumps_waiting']} dumps waiting"
+        note(f"not final: {waiting}, caught up: {result['caught_up']}")
     finish(result, lines_of(result), json, Exit.PROBLEM if pending else Exit.OK)
 
 

@@ -44,6 +44,7 @@ class DumpKind(StrEnum):
 
     READY = "ready"  # in its turn
     AFTER_GAP = "after_gap"  # it had been given up: the device's dumps are to be corrected
+    UNWATCHED = "unwatched"  # no detector was in force: it is dealt with as it becomes ready
     RESUME = "resume"  # a detector stopped at it, and its device was released
 
 

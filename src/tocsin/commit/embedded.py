@@ -12,7 +12,6 @@ import apsw
 from tocsin.commit.abstract import Commit, CommitStore, Lease, OutboxRow, ReadyDump, Totals
 from tocsin.commit.rows import (
     dump_of,
-    dump_row,
     episode_of,
     episode_row,
     lease_of,
@@ -58,7 +57,7 @@ class EmbeddedCommitStore(CommitStore):
                 for episode in commit.episodes:
                     _add_episode(writer, episode)
                 for freed in commit.dumps:
-                    writer.execute(_SQL["add_ready_dump"], dump_row(commit.partition, freed))
+                    self.steps.add(writer, commit.partition, freed)
                 for tenant, device in commit.released:
                     self.steps.resume(writer, commit.partition, tenant, device)
 

@@ -68,6 +68,12 @@ def judged_of(row: tuple[Any, ...]) -> JudgedDump:
     return judged
 
 
+def dealt_row(dump: DumpReceived) -> tuple[Any, ...]:
+    """The dump as the columns of table `dealt_dumps`."""
+    row = (dump.tenant, dump.device, dump.epoch, dump.sequence, msgspec.msgpack.encode(dump))
+    return (*row, row_hash(row))
+
+
 def dealt_of(row: tuple[Any, ...]) -> DumpReceived:
     """The dump in a row of `dealt_dumps`; CorruptError if it was altered."""
     place = f"commit store: dump {row[3]} of device {row[1]}"

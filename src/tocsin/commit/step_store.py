@@ -10,7 +10,15 @@ import apsw
 from tocsin.commit.abstract import DumpKind, FreedDump, Lease, ReadyDump
 from tocsin.commit.dump_steps import DumpPlace, DumpStepStore, JudgedDump, Standing, StepCommit
 from tocsin.commit.rows import dump_of, dump_row, lease_of
-from tocsin.commit.step_rows import dealt_of, facts_of, judged_of, judged_row, standing_of, standing_row
+from tocsin.commit.step_rows import (
+    dealt_of,
+    dealt_row,
+    facts_of,
+    judged_of,
+    judged_row,
+    standing_of,
+    standing_row,
+)
 from tocsin.control import DumpOutcome, DumpReceived
 from tocsin.errors import FencedError
 from tocsin.model import Episode
@@ -42,6 +50,13 @@ class EmbeddedDumpSteps(DumpStepStore):
                 self._add_episode(writer, episode)
             self._deal(writer, commit.partition, commit.done)
 
+    def add(self, writer: apsw.Connection, partition: int, freed: FreedDump) -> None:
+        """Within a commit of the partition: a dump that has become ready, or is dealt with at once."""
+        if freed.kind is DumpKind.UNWATCHED:
+            writer.execute(self._sql["add_dealt"], dealt_row(freed.dump))
+        else:
+            writer.execute(self._sql["add_ready_dump"], dump_row(partition, freed))
+
     def resume(self, writer: apsw.Connection, partition: int, tenant: str, device: str) -> None:
         """Within a commit of the partition: let the device's turn come, if a detector of it has stopped."""
         for stored in writer.execute(self._sql["steps"], (tenant, device)).fetchall():
@@ -56,8 +71,7 @@ class EmbeddedDumpSteps(DumpStepStore):
                     size_bytes=0,
                     outcome=DumpOutcome.ACCEPTED,
                 )
-                row = dump_row(partition, FreedDump(DumpKind.RESUME, stopped_at))
-                writer.execute(self._sql["add_ready_dump"], row)
+                self.add(writer, partition, FreedDump(DumpKind.RESUME, stopped_at))
                 return
 
     def settle(self, partition: int, lease_epoch: int, numbers: Sequence[int]) -> None:

@@ -185,6 +185,19 @@ class DumpsConfig(Section):
     threads: int = Field(
         default=2, ge=1, le=1_024, description="Threads that write dumps to the disk and prove archives."
     )
+    workers: int = Field(
+        default=2, ge=1, le=256, description="Greatest number of worker processes of dump detectors."
+    )
+    workers_min: int = Field(
+        default=0, ge=0, le=256, description="Workers that are kept ready while there is nothing to do."
+    )
+    step_s: Seconds = Field(
+        default=60,
+        description="Seconds that a dump detector may take for a dump; then its step has failed.",
+    )
+    step_memory_bytes: Annotated[int, Field(ge=64 * MIB, le=1024 * GIB)] = Field(
+        default=1 * GIB, description="Memory that a worker may use beyond what it holds at its start."
+    )
     members_max: int = Field(
         default=10_000, ge=1, le=1_000_000, description="Members of an archive; above it: `zip_limit`."
     )

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from tocsin.control import DumpRules, Policy, Range, Settings
+from tocsin.control import DumpDetectorRule, DumpRules, Policy, Range, Settings
 
 
 @cache
@@ -107,6 +107,20 @@ class DumpRulesConfig(_Part):
     )
 
 
+class DumpDetectorConfig(_Part):
+    """A dump detector in force."""
+
+    application: str = Field(
+        default="", max_length=256, description="Only dumps of this application are shown. Empty: all."
+    )
+    version: str = Field(
+        default="",
+        max_length=64,
+        description="Version that must be installed. Empty: the one that is, noted at the start.",
+    )
+    config: dict[str, Any] = Field(default={}, description="What the detector's `setup` is given.")
+
+
 class WatchConfig(_Part):
     """How devices are watched. A change becomes a control record, and replays see it in its place."""
 
@@ -132,6 +146,11 @@ class WatchConfig(_Part):
         description="Seconds that any device may be silent, however often it sends.",
     )
     dumps: DumpRulesConfig = DumpRulesConfig()
+    dump_detectors: dict[str, DumpDetectorConfig] = Field(
+        default={},
+        description="Dump detectors in force, by the name of their entry point: name → `application`, "
+        "`version`, `config`.",
+    )
 
     def settings(self) -> Settings:
         """The same as a control record carries it, with the version of the zone data in force."""
@@ -145,4 +164,7 @@ class WatchConfig(_Part):
             silence_intervals=self.silence_intervals,
             silence_min_s=self.silence_min_s,
             dumps=DumpRules(**self.dumps.model_dump()),
+            dump_detectors={
+                name: DumpDetectorRule(**part.model_dump()) for name, part in self.dump_detectors.items()
+            },
         )

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from tocsin import threads
 from tocsin.observability.collector import Collector
-from tocsin.observability.metrics import Counter, Gauge, Histogram, Metric, all_metrics
+from tocsin.observability.metrics import Counter, Gauge, Histogram, Metric, UpDownCounter, all_metrics
 
 PROMETHEUS_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -51,6 +51,11 @@ class Meters:
         _check(metric, attributes)
         self._counters[metric].add(amount, attributes)
 
+    def change(self, metric: UpDownCounter, amount: float, **attributes: str) -> None:
+        """Count `amount` more, or less where it is negative."""
+        _check(metric, attributes)
+        self._up_downs[metric].add(amount, attributes)
+
     def record(self, metric: Histogram, value: float, **attributes: str) -> None:
         """Enter one value, in the metric's unit."""
         _check(metric, attributes)
@@ -82,10 +87,13 @@ class Meters:
     def _make_instruments(self, meter: api.Meter) -> None:
         self._counters: dict[Counter, api.Counter] = {}
         self._histograms: dict[Histogram, api.Histogram] = {}
+        self._up_downs: dict[UpDownCounter, api.UpDownCounter] = {}
         for metric in all_metrics():
             named = {"name": metric.name, "unit": metric.unit, "description": metric.description}
             if isinstance(metric, Counter):
                 self._counters[metric] = meter.create_counter(**named)
+            elif isinstance(metric, UpDownCounter):
+                self._up_downs[metric] = meter.create_up_down_counter(**named)
             elif isinstance(metric, Histogram):
                 self._histograms[metric] = meter.create_histogram(
                     **named, explicit_bucket_boundaries_advisory=metric.buckets

@@ -29,13 +29,18 @@ class Metric:
 
     @property
     def kind(self) -> str:
-        """Counter, Gauge or Histogram."""
+        """Counter, UpDownCounter, Gauge or Histogram, in small letters."""
         return type(self).__name__.lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Counter(Metric):
     """Only grows; its rate is what matters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class UpDownCounter(Metric):
+    """A number of things that come and go, such as steps at work; Prometheus knows it as a gauge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -115,6 +120,41 @@ DUMP_BYTES: Final = Histogram(
     description="Packed size of dumps that were kept.",
     remedy="A rise: some component logs more than before; its dumps will be refused at `dumps.bytes_max`.",
     buckets=BYTES_LARGE,
+)
+DUMP_STEPS: Final = Counter(
+    name="tocsin.dumps.steps",
+    unit="{step}",
+    description="Dumps shown to dump detectors, by outcome: done, or why not (crash, hang, memory, error, "
+    "refused, archive).",
+    remedy="Look at this first. Anything but `done` that grows: the log names detector and device. A device "
+    "whose detector has stopped has an anomaly that says why; it goes on when it is released from "
+    "quarantine or another version is in force.",
+    attributes=("outcome",),
+)
+DUMP_STEPS_RUNNING: Final = UpDownCounter(
+    name="tocsin.dumps.steps_running",
+    unit="{step}",
+    description="Steps of dump detectors at work now.",
+    remedy="As many as `dumps.workers` for long while dumps wait: raise it, or look at the duration.",
+)
+DUMP_STEP_DURATION: Final = Histogram(
+    name="tocsin.dumps.step_duration",
+    unit="s",
+    description="Time that a worker took for a step, loading and saving included.",
+    remedy="Near 60 s steps are given up as hanging: show the detector's team the slowest dump.",
+    buckets=SECONDS_LONG,
+)
+DUMPS_READY: Final = Gauge(
+    name="tocsin.dumps.ready",
+    unit="{dump}",
+    description="Dumps in their order that wait for dump detectors.",
+    remedy="Grows for hours: there are too few workers (`dumps.workers`), or a detector has become slow.",
+)
+DUMP_WORKERS: Final = Gauge(
+    name="tocsin.dumps.workers",
+    unit="{process}",
+    description="Worker processes of dump detectors.",
+    remedy="Follows the load between `dumps.workers_min` and `dumps.workers`.",
 )
 INGEST_DEAD_LETTERS_LEFT_OUT: Final = Counter(
     name="tocsin.ingest.dead_letters_left_out",

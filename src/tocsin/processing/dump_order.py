@@ -58,6 +58,8 @@ class Moved(msgspec.Struct, kw_only=True):
     after_gap: list[DumpReceived] = []
     missing: list[tuple[int, int]] = []
     """Spans of numbers, both ends within, that were given up just now."""
+    watched: bool = True
+    """Whether a dump detector was in force at that record."""
 
 
 class DumpOrder(msgspec.Struct, kw_only=True):

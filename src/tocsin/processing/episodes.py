@@ -128,7 +128,10 @@ def publish(drafts: Sequence[Draft | Withdrawal], state: TenantState) -> list[Ep
 
 def seal(evidence: Evidence) -> str:
     """xxh3_128 over everything in the evidence but the seal itself, as hex."""
-    return xxhash.xxh3_128_hexdigest(msgspec.msgpack.encode(msgspec.structs.replace(evidence, seal="")))
+    sealed = msgspec.structs.asdict(evidence) | {"seal": ""}
+    if evidence.dumps is None:
+        del sealed["dumps"]  # so that what was sealed before there were dumps keeps its seal
+    return xxhash.xxh3_128_hexdigest(msgspec.msgpack.encode(sealed))
 
 
 def episode_digest(episode: Episode) -> int:

@@ -13,7 +13,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tocsin.control import Correct, DumpReceived, GapGivenUp, Quarantine, SettingsChanged, Tick
+from tocsin.control import (
+    Correct,
+    DumpDetectorFailed,
+    DumpReceived,
+    GapGivenUp,
+    Quarantine,
+    SettingsChanged,
+    Tick,
+)
 from tocsin.log.abstract import Record
 from tocsin.model import Episode, Status
 from tocsin.processing import controls
@@ -50,6 +58,7 @@ class Output:
     judged: list[Judged] = field(default_factory=list)
     corrections: list[Correction] = field(default_factory=list)
     dumps: list[Moved] = field(default_factory=list)
+    released: list[tuple[str, str]] = field(default_factory=list)
     counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
 
@@ -135,6 +144,10 @@ def _decide(
         case Quarantine():
             _touch(state, control.tenant, control.devices)
             controls.quarantine(control, offset, state.tenant(control.tenant), applied)
+            if control.released:
+                output.released += _released(control, offset, applied)
+        case DumpDetectorFailed():
+            pass  # whoever logged it acts on it; nothing about readings hangs on it
         case DumpReceived() | GapGivenUp():
             if applied is None or not applied.has_device(offset, control.tenant, control.device):
                 output.dumps.append(_order_dumps(control, state))
@@ -156,7 +169,20 @@ def _decide(
 
 def _order_dumps(control: DumpReceived | GapGivenUp, state: PartitionState) -> Moved:
     _touch(state, control.tenant, (control.device,))
-    return state.dumps.receive(control) if isinstance(control, DumpReceived) else state.dumps.give_up(control)
+    orders = state.dumps
+    moved = orders.receive(control) if isinstance(control, DumpReceived) else orders.give_up(control)
+    moved.watched = bool(state.settings_of(control.tenant).dump_detectors)
+    return moved
+
+
+def _released(control: Quarantine, offset: int, applied: Applied | None) -> list[tuple[str, str]]:
+    """Tenant and device of those that the record sets free for the first time."""
+    tenant = control.tenant
+    return [
+        (tenant, name)
+        for name in control.devices
+        if applied is None or not applied.has_device(offset, tenant, name)
+    ]
 
 
 def _touch(state: PartitionState, tenant: str, devices: Iterable[str]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tocsin.commit.abstract import Totals
+from tocsin.control import Settings
 from tocsin.detectors.abstract import Rows, SeriesDetector, SeriesState
 from tocsin.detectors.registry import detector
 from tocsin.events import I32, I64, EventBatch, Strings
@@ -325,6 +326,15 @@ class PartitionState:
         if name not in self.tenants:
             self.tenants[name] = TenantState(name)
         return self.tenants[name]
+
+    def settings(self) -> dict[str, Settings]:
+        """The newest settings of each tenant, whatever the time from which they act on readings."""
+        return {name: state.timeline.settings[-1] for name, state in self.tenants.items()}
+
+    def settings_of(self, tenant: str) -> Settings:
+        """The tenant's; the defaults where none were logged."""
+        state = self.tenants.get(tenant)
+        return Settings() if state is None else state.timeline.settings[-1]
 
     def totals(self) -> Totals:
         """Sums over all tenants since the beginning."""

@@ -39,7 +39,11 @@ class Fleet(Protocol):
         ...
 
     def device(self, tenant: str, device: str) -> Device | None:
-        """One device, None if it never sent anything."""
+        """One device, None if it never sent a reading."""
+        ...
+
+    def sends_dumps(self, tenant: str, device: str) -> bool:
+        """Whether the device ever sent a dump."""
         ...
 
 

@@ -13,14 +13,17 @@ from tocsin.access.principal import Principal
 class Digest(msgspec.Struct, frozen=True, kw_only=True):
     """Hex digests and the counts of the conservation law, as of everything committed.
 
-    `pending` counts corrections that have not run yet: `final` is final only at 0.
+    `digest_dumps` is over what dump detectors found, corrections included. `pending` counts corrections that
+    have not run yet: `final` is final only at 0. `dumps_waiting` have not been shown to all detectors yet.
     """
 
     digest_raw: str
     digest_scored: str
     digest_final: str
+    digest_dumps: str
     counts: dict[str, int]
     pending: int
+    dumps_waiting: int
     caught_up: bool
 
 

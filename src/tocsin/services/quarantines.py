@@ -32,13 +32,16 @@ class Quarantines:
         self._decide(principal, device, reason, released=False)
 
     def end(self, principal: Principal, device: str) -> None:
-        """Score the device again from here on; durable on return. Again changes nothing."""
+        """Score the device again from here on; durable on return. Again changes nothing.
+
+        Dump detectors that have stopped for it go on with the dump at which they did.
+        """
         self._decide(principal, device, "", released=True)
 
     def _decide(self, principal: Principal, device: str, reason: str, *, released: bool) -> None:
         require(principal, Permission.OPERATE)
         tenant = principal.tenant
-        if self._fleet.device(tenant, device) is None:
+        if self._fleet.device(tenant, device) is None and not self._fleet.sends_dumps(tenant, device):
             raise NotFoundError("This device has not sent anything yet.")
         decision = Quarantine(tenant=tenant, devices=(device,), reason=reason, released=released)
         partition = partition_of(shard_of(tenant, device), self._log.partitions)

@@ -10,6 +10,7 @@ from typing import Final
 from tocsin import threads
 from tocsin.clock import Clock
 from tocsin.commit.abstract import CheckpointStore, CommitStore
+from tocsin.commit.dump_steps import DumpStepStore
 from tocsin.control import Settings
 from tocsin.errors import StorageFullError, StorageUnavailableError
 from tocsin.inbox.abstract import Inbox
@@ -22,6 +23,7 @@ from tocsin.observability.meters import Meters
 from tocsin.runtimes.embedded.checkpointing import Checkpointing
 from tocsin.runtimes.embedded.counting import count_changes, count_step
 from tocsin.runtimes.embedded.decisions import Decisions
+from tocsin.runtimes.embedded.dump_running import DumpRunning, DumpWork
 from tocsin.runtimes.embedded.findings import findings_of
 from tocsin.runtimes.embedded.history import DeviceHistory
 from tocsin.runtimes.embedded.recovery import recover
@@ -47,6 +49,7 @@ class Stores:
     inbox: Inbox
     findings: AbnormalReadings
     lake: Lake
+    steps: DumpStepStore | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +94,12 @@ class Runtime:
         chores: Sequence[Chore] = (),
         projected: Callable[[], int] | None = None,
         keep_scores: KeepOf | None = None,
+        dumps: DumpWork | None = None,
     ) -> None:
         """`projected` tells up to which outbox row others have what they need, so that it may be pruned.
 
-        `keep_scores` tells which scores of a tenant to store for the lake; None = nobody takes them.
+        `keep_scores` tells which scores of a tenant to store for the lake; None = nobody takes them. With
+        `dumps`, dumps are shown to dump detectors.
         """
         self._stores: Final = stores
         self._clock: Final = clock
@@ -116,8 +121,11 @@ class Runtime:
         self._checkpointing: Final = Checkpointing(stores.checkpoints, self.workers)
         self._lake_writer: Final = LakeWriter(stores.lake, stores.log, self._pace.flush)
         self._decisions: Final = Decisions(stores.log, stores.lake, self.workers, settings_of, tenants, clock)
+        self._dumps: Final = dumps and DumpRunning(
+            dumps, stores.log, stores.commits, self.workers, clock, meters, self._episodes.set
+        )
         history = DeviceHistory(stores.log, stores.lake)
-        self.views: Final = Views(self.workers, stores.log, stores.commits, history)
+        self.views: Final = Views(self.workers, stores.log, stores.commits, history, stores.steps)
         self._observe()
 
     def start(self) -> None:
@@ -128,6 +136,8 @@ class Runtime:
         self._decisions.settings()
         for worker in self.workers:
             self._run(f"processor-{worker.partition}", partial(self._process, worker))
+        if self._dumps:
+            self._run("dump-steps", partial(self._dumps.run, self._stopping))
         self._run("inbox", self._fold)
         self._run("lake", lambda: self._every(self._pace.lake_s, self._flush))
         self._run(
@@ -146,6 +156,8 @@ class Runtime:
         """
         self._stopping.set()
         self._episodes.set()
+        if self._dumps:
+            self._dumps.wake()
         for thread in self._threads:
             if not thread.is_current():
                 thread.join()
@@ -157,6 +169,8 @@ class Runtime:
     def caught_up(self) -> bool:
         """Whether everything acknowledged is processed and folded into the inbox."""
         ends = (worker.lease.position == self._stores.log.end(worker.partition) for worker in self.workers)
+        if self._dumps and not self._dumps.idle():
+            return False
         return all(ends) and not self._stores.commits.outbox(self._stores.inbox.position(), limit=1)
 
     def _run(self, name: str, work: Callable[[], None]) -> None:
@@ -214,6 +228,8 @@ class Runtime:
             worker.keep()
         if output.episodes:
             self._episodes.set()
+        if self._dumps and (commit.dumps or commit.released):
+            self._dumps.wake()
         self._meters.record(metrics.PROCESSOR_DURATION, processed_s - started_s)
         self._meters.record(metrics.COMMIT_DURATION, self._clock.monotonic_s() - processed_s)
         count_step(self._meters, output)

@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from tocsin.commit.abstract import CommitStore
+from tocsin.commit.dump_steps import DumpStepStore
 from tocsin.errors import NotFoundError
 from tocsin.log.abstract import Log
 from tocsin.model import Episode, SeriesKey
@@ -33,12 +34,18 @@ class Views:
     """Implements the services' ports Fleet, Digests, Bands and Proofs over the workers' states."""
 
     def __init__(
-        self, workers: Sequence[Worker], log: Log, commits: CommitStore, history: DeviceHistory
+        self,
+        workers: Sequence[Worker],
+        log: Log,
+        commits: CommitStore,
+        history: DeviceHistory,
+        steps: DumpStepStore | None = None,
     ) -> None:
         self._workers = workers
         self._log = log
         self._commits = commits
         self._history = history
+        self._steps = steps
         self._names: dict[str, tuple[int, list[str]]] = {}
 
     def devices(self, tenant: str, *, after: str = "", limit: int = 100) -> Sequence[Device]:
@@ -49,12 +56,18 @@ class Views:
         return [device for device in found if device is not None]
 
     def device(self, tenant: str, device: str) -> Device | None:
-        """One device, None if it never sent anything."""
+        """One device, None if it never sent a reading."""
         worker = self._worker(tenant, device)
         with worker.lock:
             state = worker.state.tenants.get(tenant)
             number = state.device_number(device) if state else None
             return None if state is None or number is None else _device(state, number)
+
+    def sends_dumps(self, tenant: str, device: str) -> bool:
+        """Whether the device ever sent a dump."""
+        worker = self._worker(tenant, device)
+        with worker.lock:
+            return worker.state.dumps.find(tenant, device) is not None
 
     def digest(self, tenant: str) -> Digest:
         """The digests over all series of a tenant, as of everything committed; O(series)."""
@@ -70,14 +83,22 @@ class Views:
                     pending += state.pending_corrections
                     for name, found in digest_sums(state).items():
                         sums[name] += found
+        waiting = self._steps.waiting(tenant) if self._steps else 0
         return Digest(
             digest_raw=combine(sums["raw"]),
             digest_scored=combine(sums["scored"]),
             digest_final=combine(sums["final"]),
+            digest_dumps=combine(self._dump_sums(tenant)),
             counts=dict(sorted(counts.items())),
             pending=pending,
-            caught_up=caught_up,
+            dumps_waiting=waiting,
+            caught_up=caught_up and not waiting,
         )
+
+    def _dump_sums(self, tenant: str) -> list[tuple[SeriesKey, int]]:
+        """The sums of findings by device and detector, which takes a parameter's place in the key."""
+        found = self._steps.digests(tenant) if self._steps else []
+        return [(SeriesKey(tenant, "", device, detector), total) for device, detector, total in found]
 
     def band(self, tenant: str, device: str, parameter: str, from_ms: int, to_ms: int) -> Band:
         """The readings of a series with the band they were judged by, derived again from all its past."""

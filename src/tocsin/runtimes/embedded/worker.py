@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
 from tocsin import threads
 from tocsin.commit.abstract import Commit, CommitStore, DumpKind, FreedDump, Lease
+from tocsin.control import Settings
 from tocsin.errors import CorruptError
 from tocsin.lake.abstract import Lake
 from tocsin.log.abstract import Log, Record
@@ -43,6 +44,8 @@ class Worker:
         self._commits = commits
         self._history = history
         self.lease: Lease = commits.acquire(partition)
+        self.settings: Mapping[str, Settings] = {}
+        """Those in force, by tenant: never older than what is committed, and no lock is needed."""
 
     def recover(self, restoration: Restoration | None) -> Iterator[tuple[int, Output]]:
         """From the last checkpoint, replay the log behind it up to the committed position.
@@ -66,6 +69,7 @@ class Worker:
             state.tenant(name).counts = Counter(counts)
         _check(state, self.lease)
         self.state = state
+        self.settings = state.settings()
 
     def _records(self, position: int) -> list[Record]:
         """The next committed records, from the log, or from the lake where the log has been trimmed."""
@@ -86,6 +90,7 @@ class Worker:
         previous = self.state.position
         self._unstored = True
         output = process(records, self.state, self._history)
+        self.settings = self.state.settings()
         commit = Commit(
             partition=self.partition,
             epoch=self.lease.epoch,
@@ -94,6 +99,7 @@ class Worker:
             totals=self.state.totals(),
             episodes=tuple(output.episodes),
             dumps=tuple(_freed(output)),
+            released=tuple(output.released),
         )
         return commit, output
 
@@ -117,8 +123,10 @@ class Worker:
 def _freed(output: Output) -> Iterator[FreedDump]:
     """The dumps that these records have set free, in order."""
     for moved in output.dumps:
-        yield from (FreedDump(DumpKind.READY, dump) for dump in moved.ready)
-        yield from (FreedDump(DumpKind.AFTER_GAP, dump) for dump in moved.after_gap)
+        ready = DumpKind.READY if moved.watched else DumpKind.UNWATCHED
+        after_gap = DumpKind.AFTER_GAP if moved.watched else DumpKind.UNWATCHED
+        yield from (FreedDump(ready, dump) for dump in moved.ready)
+        yield from (FreedDump(after_gap, dump) for dump in moved.after_gap)
 
 
 def _check(state: PartitionState, lease: Lease) -> None:

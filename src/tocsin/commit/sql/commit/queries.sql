@@ -75,6 +75,9 @@ INSERT OR IGNORE INTO dealt_dumps (tenant, device, epoch, sequence, dump, hash)
 SELECT tenant, device, epoch, sequence, dump, row_hash(tenant, device, epoch, sequence, dump)
 FROM ready_dumps WHERE number = :number AND partition = :partition AND kind <> 'resume'
 
+-- name: add_dealt
+INSERT OR IGNORE INTO dealt_dumps (tenant, device, epoch, sequence, dump, hash) VALUES (?, ?, ?, ?, ?, ?)
+
 -- name: remove_ready
 DELETE FROM ready_dumps WHERE number = :number AND partition = :partition RETURNING number
 

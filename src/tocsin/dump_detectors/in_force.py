@@ -1,0 +1,42 @@
+"""Settings with the versions of dump detectors that are installed, as they go into control records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from tocsin.control import DumpDetectorRule, Settings
+from tocsin.dump_detectors.installed import installed_version
+from tocsin.errors import InvalidInputError
+
+
+class InForce:
+    """`settings_of` gives a tenant's settings as configured, with versions or without. Thread-safe."""
+
+    def __init__(self, settings_of: Callable[[str], Settings]) -> None:
+        self._settings_of: Final = settings_of
+        self._installed: dict[str, str] = {}
+
+    def __call__(self, tenant: str) -> Settings:
+        """The settings with every version named; asks each detector once, in a process of its own.
+
+        InvalidInputError where another version is installed than is configured, or none.
+        """
+        settings = self._settings_of(tenant)
+        if not settings.dump_detectors:
+            return settings
+        rules = {name: self._named(name, rule) for name, rule in settings.dump_detectors.items()}
+        return msgspec.structs.replace(settings, dump_detectors=rules)
+
+    def _named(self, name: str, rule: DumpDetectorRule) -> DumpDetectorRule:
+        if name not in self._installed:
+            self._installed[name] = installed_version(name)
+        version = self._installed[name]
+        if rule.version not in {"", version}:
+            raise InvalidInputError(
+                f"dump_detectors: {name}: version {rule.version} is configured, {version} is installed",
+                field="dump_detectors",
+            )
+        return msgspec.structs.replace(rule, version=version)

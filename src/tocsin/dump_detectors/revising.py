@@ -1,0 +1,90 @@
+"""What becomes of published episodes when a device's dumps are judged again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from tocsin.dump_detectors.episodes import OpenEpisodes
+from tocsin.model import Episode
+
+
+@dataclass(frozen=True, slots=True)
+class Revised:
+    """What goes on, under the ids that people know, and the revisions to be published."""
+
+    open: OpenEpisodes
+    changed: tuple[Episode, ...]
+
+
+def revise(published: Sequence[Episode], derived: Sequence[Episode], going_on: OpenEpisodes) -> Revised:
+    """Hold what was derived again against what was published, both of one device and detector.
+
+    An episode keeps the id of the one it was derived as before: the same id, else one of the same component
+    and code that overlaps it. What is derived no more is retracted. `going_on` are those of `derived` that
+    have not ended.
+    """
+    free = {episode.id: episode for episode in published if not episode.retracted}
+    pairs = [(episode, free.pop(episode.id, None)) for episode in derived]
+    changed: list[Episode] = []
+    named: dict[str, Episode] = {}
+    for episode, same in pairs:
+        known = same or _overlapping(episode, free)
+        if known is not None:
+            free.pop(known.id, None)
+        told = _told(episode, known)
+        named[episode.id] = told if told is not None else _as_known(episode, known)
+        if told is not None:
+            changed.append(told)
+    changed += [_retracted(episode) for episode in free.values()]
+    lasting = tuple((cause, named[episode.id]) for cause, episode in going_on.episodes)
+    return Revised(OpenEpisodes(episodes=lasting), tuple(sorted(changed, key=lambda episode: episode.id)))
+
+
+def _overlapping(episode: Episode, free: dict[str, Episode]) -> Episode | None:
+    """The earliest published one that may be the same."""
+    found = [
+        other
+        for other in free.values()
+        if (other.parameter, other.reason) == (episode.parameter, episode.reason)
+        and other.started_ms <= _end_ms(episode)
+        and episode.started_ms <= _end_ms(other)
+    ]
+    return min(found, key=lambda other: (other.started_ms, other.id), default=None)
+
+
+def _end_ms(episode: Episode) -> int:
+    return episode.last_abnormal_ms if episode.end_ms is None else episode.end_ms
+
+
+def _told(episode: Episode, known: Episode | None) -> Episode | None:
+    """The revision to publish; None if it says what is known."""
+    if known is None:
+        return episode
+    as_known = _as_known(episode, known)
+    plain = msgspec.structs.replace(known, evidence=None)
+    if msgspec.msgpack.encode(msgspec.structs.replace(as_known, evidence=None)) == msgspec.msgpack.encode(
+        plain
+    ):
+        return None
+    return msgspec.structs.replace(as_known, revision=known.revision + 1)
+
+
+def _plain(episode: Episode) -> bytes:
+    """What people see of it, as bytes: a limit that there is not (NaN) equals another."""
+    return msgspec.msgpack.encode(msgspec.structs.replace(episode, evidence=None))
+
+
+def _as_known(episode: Episode, known: Episode | None) -> Episode:
+    if known is None:
+        return episode
+    return msgspec.structs.replace(episode, id=known.id, revision=known.revision)
+
+
+def _retracted(episode: Episode) -> Episode:
+    end_ms = episode.last_abnormal_ms if episode.end_ms is None else episode.end_ms
+    return msgspec.structs.replace(
+        episode, end_ms=end_ms, retracted=True, revision=episode.revision + 1, evidence=None
+    )

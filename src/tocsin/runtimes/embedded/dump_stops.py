@@ -1,0 +1,99 @@
+"""The operational episode that tells that a dump detector has stopped for a device, and that it goes on."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tocsin.commit.dump_steps import StepFailure
+from tocsin.control import DumpDetectorFailed, DumpReceived
+from tocsin.dump_detectors.steps import FailureKind
+from tocsin.model import DumpEvidence, DumpName, Episode, Evidence, Severity
+from tocsin.processing.episodes import seal
+from tocsin.processing.hashing import names_hash
+
+DETECTOR = "dump_detectors"
+REASON = "stopped"
+_DETAIL_CHARACTERS = 300
+_WHY = {
+    FailureKind.CRASH: "its worker ended again and again",
+    FailureKind.HANG: "it took longer than its limit again and again",
+    FailureKind.MEMORY: "it wanted more memory than its limit again and again",
+    FailureKind.ERROR: "it raised an error",
+    FailureKind.REFUSED: "it was refused",
+    FailureKind.ARCHIVE: "the archive can't be read",
+}
+
+
+def stopped(
+    failed: DumpDetectorFailed, dump: DumpReceived, at_ms: int, *, partition: int, offset: int
+) -> Episode:
+    """What is published when the record at `offset` of the partition is logged."""
+    name = DumpName(epoch=dump.epoch, sequence=dump.sequence, sha256=dump.sha256)
+    where = f"{failed.epoch}.{failed.sequence}.{offset}"
+    low, high = names_hash(failed.tenant, failed.device, DETECTOR, failed.detector, where)
+    why = _WHY[FailureKind(failed.kind)]
+    sentence = (
+        f"{failed.detector} {failed.version} has stopped at dump {failed.sequence}: {why}: "
+        f"{failed.detail[:_DETAIL_CHARACTERS]}; later dumps of the device wait for its release"
+    )
+    return Episode(
+        id=f"ep_{high:016x}{low:016x}",
+        tenant=failed.tenant,
+        application=dump.application,
+        version=dump.version,
+        device=failed.device,
+        parameter="",
+        detector=DETECTOR,
+        reason=REASON,
+        severity=Severity.WARNING,
+        started_ms=at_ms,
+        opened_ms=at_ms,
+        end_ms=None,
+        last_abnormal_ms=at_ms,
+        peak_ms=at_ms,
+        readings=0,
+        value=0.0,
+        expected=0.0,
+        lower=0.0,
+        upper=0.0,
+        score=1.0,
+        explanation=sentence,
+        evidence=_evidence(failed, name, at_ms, partition, offset),
+    )
+
+
+def _evidence(
+    failed: DumpDetectorFailed, dump: DumpName, at_ms: int, partition: int, offset: int
+) -> Evidence:
+    """The decision, as the record just below `before_offset`."""
+    found = DumpEvidence(
+        first=dump,
+        last=dump,
+        peak=dump,
+        count=1,
+        version=failed.version,
+        sentence=failed.detail,
+        facts={"detector": failed.detector, "kind": failed.kind},
+        findings_sha256="",
+    )
+    evidence = Evidence(
+        from_ms=at_ms,
+        to_ms=at_ms,
+        partition=partition,
+        before_offset=offset + 1,
+        sorted_below=0,
+        state=b"",
+        state_version=0,
+        cells=(),
+        settings=(),
+        rows_digest="0" * 32,
+        dumps=found,
+    )
+    return msgspec.structs.replace(evidence, seal=seal(evidence))
+
+
+def goes_on(episode: Episode, failure: StepFailure, version: str, at_ms: int) -> Episode:
+    """The same once the device is released or another version is in force."""
+    end_ms = max(at_ms, episode.started_ms)
+    sentence = f"stopped at dump {failure.sequence}, and goes on with version {version}"
+    return msgspec.structs.replace(episode, end_ms=end_ms, last_abnormal_ms=end_ms, explanation=sentence)

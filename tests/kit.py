@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from tocsin.control import Control, encode_control
-from tocsin.events import EventBatch, Strings, empty_text
+from tocsin.events import EventBatch, Strings, empty_text, no_events
 from tocsin.log.abstract import Record, RecordKind
 from tocsin.payloads import encode_events
 from tocsin.processing.batching import Events, batches
@@ -68,6 +68,8 @@ class LogHistory(History):
             for record in self._records
             if record.kind is RecordKind.EVENTS and record.tenant == tenant and record.offset < before_offset
         ]
+        if not earlier:
+            return Events(tenant, np.zeros(0, np.int64), no_events())
         joined = next(iter(batches(earlier)))
         assert isinstance(joined, Events)
         rows = np.array(

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from tocsin.clock import Clock
+from tocsin.control import dump_decision
 from tocsin.errors import ConflictError, FencedError, StorageUnavailableError
 from tocsin.events import EventBatch, concat_events, empty_text
 from tocsin.lake.abstract import Lake, Slice
@@ -138,6 +139,15 @@ class SimulatedLake(Lake):
                 record = _join(found.pop(), record)
             found.append(record)
         return found
+
+    def dump_records(self, tenant: str, device: str, *, partition: int, before_offset: int) -> list[Record]:
+        return [
+            each
+            for each in self.records(partition, 0, before_offset)
+            if each.kind is RecordKind.CONTROL
+            and each.tenant == tenant
+            and dump_decision(each.payload, device) is not None
+        ]
 
     def close(self) -> None:
         self._readers.close()

@@ -139,7 +139,8 @@ class DumpReceived(msgspec.Struct, frozen=True, kw_only=True, tag="dump"):
 class GapGivenUp(msgspec.Struct, frozen=True, kw_only=True, tag="gap"):
     """A device's dumps from one number to another, both within, are waited for no longer.
 
-    What of them came before this record in the log is not given up.
+    What of them came before this record in the log is not given up. `at_ms` is when that was decided,
+    `waited_ms` how long later ones had waited by then.
     """
 
     tenant: str
@@ -147,6 +148,8 @@ class GapGivenUp(msgspec.Struct, frozen=True, kw_only=True, tag="gap"):
     epoch: int
     from_sequence: int
     to_sequence: int
+    at_ms: int = 0
+    waited_ms: int = 0
 
 
 class DumpDetectorFailed(msgspec.Struct, frozen=True, kw_only=True, tag="dump_detector_failed"):
@@ -166,7 +169,10 @@ class DumpDetectorFailed(msgspec.Struct, frozen=True, kw_only=True, tag="dump_de
     detail: str
 
 
-Control = SettingsChanged | Tick | Correct | Quarantine | DumpReceived | GapGivenUp | DumpDetectorFailed
+DumpDecision = DumpReceived | GapGivenUp
+"""What the order of a device's dumps follows from."""
+
+Control = SettingsChanged | Tick | Correct | Quarantine | DumpDecision | DumpDetectorFailed
 
 _DECODER: Final = msgspec.json.Decoder(Control)
 
@@ -191,3 +197,13 @@ def decode_control(payload: bytes) -> Control:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CorruptError(f"a control record is no decision: {error}") from error
     return control
+
+
+def dump_decision(payload: bytes, device: str) -> DumpDecision | None:
+    """The decision in `payload` if it is about the dumps of this device; CorruptError if it is none.
+
+    >>> dump_decision(b'{"type":"tick","now_ms":60000}', "press-3") is None
+    True
+    """
+    control = decode_control(payload)
+    return control if isinstance(control, DumpDecision) and control.device == device else None

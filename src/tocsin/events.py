@@ -168,3 +168,22 @@ def _take_lists(offsets: I32, rows: I64) -> tuple[I32, I64]:
             index[k] = j
             k += 1
     return out_offsets, index
+
+
+def no_events() -> EventBatch:
+    """A batch of none."""
+    none = Strings.of([])
+    return EventBatch(
+        device=none,
+        ts=np.zeros(0, np.int64),
+        flags=np.zeros(0, np.uint8),
+        stream=np.zeros(0, np.int32),
+        reading_offsets=np.zeros(1, np.int32),
+        parameter=np.zeros(0, np.int32),
+        value=np.zeros(0, np.float64),
+        text=none,
+        text_count=np.zeros(0, np.int32),
+        event_id=none,
+        names=(),
+        streams=(("", ""),),
+    )

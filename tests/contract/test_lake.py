@@ -11,7 +11,16 @@ import pytest
 from proof.simulation.lake import SimulatedLake
 from tests.lake_kit import NOW_MS, Row, events, open_lake, record, rows_of
 from tocsin.clock import ManualClock
-from tocsin.control import Tick, encode_control
+from tocsin.control import (
+    Control,
+    DumpOutcome,
+    DumpReceived,
+    GapGivenUp,
+    Quarantine,
+    Tick,
+    decode_control,
+    encode_control,
+)
 from tocsin.errors import ConflictError, FencedError
 from tocsin.lake.abstract import Lake, Slice
 from tocsin.lake.compaction import CompactionPolicy, compact
@@ -145,6 +154,43 @@ def test_records_come_back_as_they_were_appended(opener: Opener) -> None:
     assert rows_of(decode_events(found[3].payload)) == FIRST + SECOND
     assert [each.offset for each in lake.records(0, 3, 5)] == [3, 4]
     assert lake.records(1, 0, 11) == []
+
+
+def test_decisions_about_the_dumps_of_one_device_are_found(opener: Opener) -> None:
+    """Those of its dumps and gaps alone, however the name has to be written, below an offset."""
+    names = ['a "quoted" one', "a", "ab"]
+    decisions: list[Control] = [
+        DumpReceived(
+            tenant="acme",
+            device=name,
+            sequence=number,
+            sha256="0" * 64,
+            size_bytes=1,
+            outcome=DumpOutcome.ACCEPTED,
+        )
+        for number in (1, 3)
+        for name in names
+    ]
+    decisions += [GapGivenUp(tenant="acme", device="a", epoch=0, from_sequence=2, to_sequence=2)]
+    decisions += [Quarantine(tenant="acme", devices=("a",), reason="a test"), Tick(now_ms=1)]
+    lake = opener()
+    lake.append(
+        [
+            Record(0, offset, 1, RecordKind.CONTROL, "acme", NOW_MS, encode_control(decision))
+            for offset, decision in enumerate(decisions)
+        ]
+    )
+
+    def offsets(device: str, *, partition: int = 0, before_offset: int = 99) -> list[int]:
+        found = lake.dump_records("acme", device, partition=partition, before_offset=before_offset)
+        assert [decode_control(each.payload) for each in found] == [decisions[each.offset] for each in found]
+        return [each.offset for each in found]
+
+    assert offsets(names[0]) == [0, 3]
+    assert offsets("a") == [1, 4, 6]
+    assert offsets("a", before_offset=6) == [1, 4]
+    assert offsets("a", partition=1) == offsets("b") == []
+    assert lake.dump_records("other", "a", partition=0, before_offset=99) == []
 
 
 def test_device_events_stop_before_an_offset_and_keep_to_a_span(opener: Opener) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
 from tests.integration.test_recovery import NEVER, PARTITIONS, running, stores_in
 from tocsin.clock import ManualClock, SystemClock
 from tocsin.commit.abstract import DumpKind
@@ -22,8 +24,13 @@ from tocsin.control import (
     decode_control,
     encode_control,
 )
+from tocsin.inbox.abstract import AnomalyQuery
 from tocsin.log.abstract import Append, Part, RecordKind
+from tocsin.model import Episode
+from tocsin.processing.dump_gaps import prove_gap
+from tocsin.processing.proof import Proof
 from tocsin.runtimes.embedded.decisions import AFTER_START_S, Decisions
+from tocsin.runtimes.embedded.history import DeviceHistory
 from tocsin.runtimes.embedded.runtime import Runtime, Stores
 from tocsin.sharding import partition_of, shard_of
 
@@ -78,6 +85,12 @@ class Site:
             assert self.runtime.failure is None
             SystemClock().sleep(0.01)
 
+    def episodes(self) -> list[Episode]:
+        """All of the device, with evidence."""
+        commits = self.stores.commits
+        found = (commits.episode("t", each.id) for each in commits.episodes("t", device=DEVICE))
+        return [each for each in found if each is not None]
+
     def ready(self) -> list[tuple[int, DumpKind]]:
         """The device's dumps in the order in which they became ready."""
         found = self.stores.commits.ready_dumps(PARTITION)
@@ -120,7 +133,44 @@ def test_a_gap_is_waited_for_then_given_up_by_a_record(tmp_path: Path) -> None:
         at.receive(3, 6)
         assert at.ready()[-2:] == [(3, AFTER_GAP), (6, READY)]
         gaps = [record for record in at.logged() if isinstance(record, GapGivenUp)]
-        assert gaps == [GapGivenUp(tenant="t", device=DEVICE, epoch=0, from_sequence=3, to_sequence=3)]
+        gap = GapGivenUp(
+            tenant="t",
+            device=DEVICE,
+            epoch=0,
+            from_sequence=3,
+            to_sequence=3,
+            at_ms=WAIT_S * 1000 + 60_000,
+            waited_ms=WAIT_S * 1000,
+        )
+        assert gaps == [gap]
+        (episode,) = at.episodes()
+        assert (episode.started_ms, episode.end_ms) == (60_000, gap.at_ms)
+        assert episode.explanation.startswith("dump 3 is missing: it had not come after 1 hour,")
+        (anomaly,) = at.stores.inbox.anomalies(AnomalyQuery("t"))
+        assert anomaly.explanation.endswith(episode.explanation)
+        assert at.runtime.views.explain("t", episode.id)[1] == Proof(True, 4, ())
+
+
+def test_the_episode_of_a_gap_is_proved_from_log_and_lake(tmp_path: Path) -> None:
+    """Also once the log is trimmed; it is not proved when it says anything that the log does not."""
+    clock = ManualClock()
+    with site(tmp_path, clock) as at:
+        at.receive(1, 4, 6)
+        at.tick_after(60, WAIT_S, 60)
+    with site(tmp_path, clock) as at:
+        assert set(at.stores.lake.positions().values()) != {0}
+        (episode,) = at.episodes()
+        assert "dumps 2 to 3, 5 are missing" in episode.explanation
+        assert at.runtime.views.explain("t", episode.id)[1].matches
+        history = DeviceHistory(at.stores.log, at.stores.lake)
+        assert episode.evidence is not None
+        decisions = history.dumps("t", DEVICE, episode.evidence.before_offset)
+        other = msgspec.structs.replace(episode, explanation=episode.explanation.replace("5", "7"))
+        assert not prove_gap(other, decisions).matches
+        assert not prove_gap(episode, decisions[:-1]).matches
+        assert not prove_gap(episode, [*decisions[:1], *decisions[2:]]).matches
+        late = [(0, decision) for _, decision in decisions[-1:]]
+        assert not prove_gap(episode, late).matches
 
 
 def test_ready_dumps_outlive_the_process_and_none_is_ready_twice(tmp_path: Path) -> None:

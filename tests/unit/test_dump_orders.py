@@ -5,13 +5,22 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.kit import LogHistory, log_of
-from tocsin.control import Control, DumpOutcome, DumpReceived, GapGivenUp, Tick
+from tocsin.control import (
+    Control,
+    Correct,
+    DumpOutcome,
+    DumpReceived,
+    GapGivenUp,
+    Tick,
+    dump_decision,
+)
 from tocsin.log.abstract import Record
 from tocsin.processing.controls import Applied
+from tocsin.processing.dump_gaps import prove_gap
 from tocsin.processing.dump_order import DumpOrder, Moved
 from tocsin.processing.processor import process
 from tocsin.processing.restoring import Restoration
@@ -38,10 +47,32 @@ CONTROLS: st.SearchStrategy[Control] = st.one_of(
         epoch=st.integers(0, 1),
         from_sequence=st.just(1),
         to_sequence=st.integers(1, 5),
+        at_ms=st.integers(0, 10),
+        waited_ms=st.integers(0, 10),
     ),
+    st.builds(Correct, tenant=TENANTS, devices=st.just(("a", "b"))),
     st.builds(Tick, now_ms=st.integers(0, 10**6)),
 )
 LOGS = st.lists(CONTROLS, max_size=30).map(log_of)
+
+
+def came(sequence: int) -> DumpReceived:
+    return DumpReceived(
+        tenant="t", device="a", sequence=sequence, sha256="0" * 64, size_bytes=1, outcome=DumpOutcome.ACCEPTED
+    )
+
+
+CORRECTED_GAP = log_of(
+    [
+        came(1),
+        came(3),
+        GapGivenUp(tenant="t", device="a", epoch=0, from_sequence=2, to_sequence=2, at_ms=9),
+        Correct(tenant="t", devices=("a", "b")),
+        came(5),
+        GapGivenUp(tenant="t", device="a", epoch=0, from_sequence=4, to_sequence=4, at_ms=9),
+        came(4),
+    ]
+)
 
 
 def run(records: list[Record], cuts: list[int]) -> tuple[PartitionState, list[Moved]]:
@@ -50,6 +81,11 @@ def run(records: list[Record], cuts: list[int]) -> tuple[PartitionState, list[Mo
     for first, last in pairwise([0, *sorted(cuts), len(records)]):
         moved += process(records[first:last], state, LogHistory(records)).dumps
     return state, moved
+
+
+def sums(state: PartitionState) -> tuple[str, str]:
+    """The digests that episodes of gaps are part of."""
+    return state.totals().scored, state.totals().final
 
 
 def orders(state: PartitionState) -> dict[tuple[str, str], DumpOrder]:
@@ -65,6 +101,27 @@ def test_cutting_the_log_differently_changes_no_order(records: list[Record], dat
     often, moved_often = run(records, cuts)
     assert orders(once) == orders(often)
     assert moved == moved_often
+    assert sums(once) == sums(often)
+
+
+@settings(deadline=None)
+@given(LOGS)
+@example(CORRECTED_GAP)
+def test_every_gap_with_missing_dumps_is_one_proved_episode(records: list[Record]) -> None:
+    """Each is told once, by an id of its own, can be derived again, and no correction touches it."""
+    state = PartitionState(0)
+    output = process(records, state, LogHistory(records))
+    assert len(output.episodes) == sum(bool(moved.missing) for moved in output.dumps)
+    assert len({(each.tenant, each.id) for each in output.episodes}) == len(output.episodes)
+    for episode in output.episodes:
+        own = [
+            (record.offset, decision)
+            for record in records
+            if (decision := dump_decision(record.payload, episode.device)) is not None
+            and decision.tenant == episode.tenant
+        ]
+        assert prove_gap(episode, own).matches
+    assert state.totals().scored == state.totals().final
 
 
 @settings(deadline=None)
@@ -87,6 +144,7 @@ def test_replay_behind_checkpoints_gives_the_same_order(records: list[Record], d
     again, below = restoration.finish()
     process(records, again, LogHistory(records), Applied(below))
     assert orders(again) == orders(whole)
+    assert sums(again) == sums(whole)
     for now_ms in (0, 10**6, 2 * 10**6):
         assert again.dumps.overdue(now_ms, lambda _: 10**6) == whole.dumps.overdue(now_ms, lambda _: 10**6)
 
@@ -94,9 +152,7 @@ def test_replay_behind_checkpoints_gives_the_same_order(records: list[Record], d
 def test_what_changes_is_checkpointed() -> None:
     """A dump, a tick that stamps it and a gap given up each mark the device's shard as changed."""
     controls: list[Control] = [
-        DumpReceived(
-            tenant="t", device="a", sequence=2, sha256="0" * 64, size_bytes=1, outcome=DumpOutcome.ACCEPTED
-        ),
+        came(2),
         Tick(now_ms=1),
         GapGivenUp(tenant="t", device="a", epoch=0, from_sequence=1, to_sequence=1),
     ]

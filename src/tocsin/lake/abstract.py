@@ -77,5 +77,12 @@ class Lake(ABC):
         """
 
     @abstractmethod
+    def dump_records(self, tenant: str, device: str, *, partition: int, before_offset: int) -> list[Record]:
+        """The control records about a device's dumps below `before_offset`, in the order of the log.
+
+        Reads every decision of the tenant in the partition, about 10 million a second. Arrivals are 0.
+        """
+
+    @abstractmethod
     def close(self) -> None:
         """Close; idempotent."""

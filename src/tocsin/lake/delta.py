@@ -11,7 +11,7 @@ from tocsin.errors import ConflictError
 from tocsin.lake.abstract import Lake, Slice
 from tocsin.lake.intake import changes_of
 from tocsin.lake.reading import files_of_devices, open_reader, read_device, read_devices
-from tocsin.lake.replaying import read_records
+from tocsin.lake.replaying import read_dump_records, read_records
 from tocsin.lake.schemas import EVENTS
 from tocsin.lake.store import LakeStore, Snapshot
 from tocsin.log.abstract import Record
@@ -87,6 +87,11 @@ class DeltaLake(Lake):
 
     def records(self, partition: int, first: int, last: int) -> list[Record]:
         return read_records(self._reader, self.store.snapshot(), partition, (first, last))
+
+    def dump_records(self, tenant: str, device: str, *, partition: int, before_offset: int) -> list[Record]:
+        return read_dump_records(
+            self._reader, self.store.snapshot(), tenant, device, partition, (0, before_offset)
+        )
 
     def close(self) -> None:
         self._reader.close()

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import Final
 
 import duckdb
+import msgspec
 import numpy as np
 import pyarrow as pa
 
+from tocsin.control import dump_decision
 from tocsin.lake.files import LakeFile
 from tocsin.lake.reading import batch_of, strings_of
 from tocsin.lake.schemas import CONTROL, EVENTS
@@ -39,6 +41,21 @@ def read_records(
     return sorted(found, key=lambda record: record.offset)
 
 
+def read_dump_records(
+    engine: duckdb.DuckDBPyConnection,
+    snapshot: Snapshot,
+    tenant: str,
+    device: str,
+    partition: int,
+    offsets: Offsets,
+) -> list[Record]:
+    """The control records about a device's dumps with these offsets, in order; arrivals are 0."""
+    named = msgspec.json.encode({"device": device}).decode()[1:-1]
+    rows = _rows(engine, snapshot, CONTROL.name, "dump_records", tenant, partition, offsets, named=named)
+    found = _control_records(rows, tenant, partition)
+    return [record for record in found if dump_decision(record.payload, device) is not None]
+
+
 def _tenants(snapshot: Snapshot) -> list[str]:
     entries = (*snapshot.files[EVENTS.name], *snapshot.files[CONTROL.name])
     return sorted({entry.partition["tenant"] for entry in entries})
@@ -62,6 +79,10 @@ def _controls(
     engine: duckdb.DuckDBPyConnection, snapshot: Snapshot, tenant: str, partition: int, offsets: Offsets
 ) -> Iterator[Record]:
     rows = _rows(engine, snapshot, CONTROL.name, "controls_of_partition", tenant, partition, offsets)
+    yield from _control_records(rows, tenant, partition)
+
+
+def _control_records(rows: pa.Table | None, tenant: str, partition: int) -> Iterator[Record]:
     for row in [] if rows is None else rows.to_pylist():
         payload = row["payload"].encode()
         yield Record(partition, row["log_offset"], 1, RecordKind.CONTROL, tenant, 0, payload)
@@ -75,12 +96,13 @@ def _rows(
     tenant: str,
     partition: int,
     offsets: Offsets,
+    **more: str,
 ) -> pa.Table | None:
     chosen = [entry for entry in snapshot.of(table, tenant) if _may_hold(entry, partition, offsets)]
     if not chosen:
         return None
     files = snapshot.readable(table, chosen)
-    parameters = {"files": files, "partition": partition, "first": offsets[0], "last": offsets[1]}
+    parameters = {"files": files, "partition": partition, "first": offsets[0], "last": offsets[1], **more}
     with engine.cursor() as cursor:
         return cursor.sql(_SQL[query], params=parameters).to_arrow_table()
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from tocsin.events import Strings
 from tocsin.model import Episode, SeriesKey, Status
 from tocsin.processing.batching import Events
-from tocsin.processing.episodes import Source, drafts_of_notices, lasting, publish
+from tocsin.processing.episodes import Source, drafts_of_notices, is_underived, lasting, publish
 from tocsin.processing.hashing import join, raw_row, split
 from tocsin.processing.judging import Judged, judge
 from tocsin.processing.lateness import split_off
@@ -180,9 +180,9 @@ def _swap_digests(
         _add_total(state.raw_total, raw - join(row["raw_low"], row["raw_high"]))
         row["raw_low"], row["raw_high"] = split(raw)
         _set_delta(row, join(fresh["scored_low"], fresh["scored_high"]), state)
-    clocks = sum(item.digest for item in state.known.get(device, []) if item.reason == "clock")
+    underived = sum(item.digest for item in state.known.get(device, []) if is_underived(item))
     fresh = scratch.devices.rows[0]
-    _set_delta(state.devices.rows[device], join(fresh["scored_low"], fresh["scored_high"]) + clocks, state)
+    _set_delta(state.devices.rows[device], join(fresh["scored_low"], fresh["scored_high"]) + underived, state)
 
 
 def _set_delta(row: Any, final: int, state: TenantState) -> None:

@@ -118,6 +118,11 @@ class DumpOrder(msgspec.Struct, kw_only=True):
         spans = [span for span in self.missing() if (self.epoch, span[1]) < limit]
         return self.epoch, spans[0][0], spans[-1][1]
 
+    def waited_ms(self, now_ms: int) -> int:
+        """How long a tick has known that something waits."""
+        stamps = [item.since_ms for item in self.waiting if item.since_ms is not None]
+        return max(0, now_ms - min(stamps, default=now_ms))
+
     def give_up(self, gap: GapGivenUp) -> Moved:
         """Stop waiting for what is still missing up to the end of the gap; nothing if it has been filled.
 

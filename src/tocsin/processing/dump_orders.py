@@ -75,12 +75,21 @@ class DumpOrders:
         waits = {tenant: wait_ms(tenant) for tenant in {item[1] for item in self._waiting}}
         found = []
         for shard, tenant, device in self._waiting:
-            gap = self._shards[shard][tenant][device].overdue(now_ms, waits[tenant])
+            order = self._shards[shard][tenant][device]
+            gap = order.overdue(now_ms, waits[tenant])
             if gap is not None:
-                found.append((shard, tenant, device, gap))
+                found.append((tenant, device, gap, order.waited_ms(now_ms)))
         return [
-            GapGivenUp(tenant=tenant, device=device, epoch=epoch, from_sequence=first, to_sequence=last)
-            for _, tenant, device, (epoch, first, last) in sorted(found)
+            GapGivenUp(
+                tenant=tenant,
+                device=device,
+                epoch=epoch,
+                from_sequence=first,
+                to_sequence=last,
+                at_ms=now_ms,
+                waited_ms=waited_ms,
+            )
+            for tenant, device, (epoch, first, last), waited_ms in sorted(found)
         ]
 
     def tick(self, now_ms: int, offset: int, below: I64 | None) -> list[int]:

@@ -28,6 +28,7 @@ KNOWN_MAX: Final = 1000
 """Episodes remembered per device for corrections; older ones are no longer revised."""
 
 DEVICE_DETECTOR: Final = "health"
+DUMP_DETECTOR: Final = "dumps"
 DEVICE_REASONS: Final = ("silent", "missing", "clock")
 _NOTICE_REASONS: Final = ("silent", "silent", "silent", "missing", "missing", "missing", "clock", "clock")
 NOTICE_STATE: Final = struct.Struct("<qddq")
@@ -200,7 +201,8 @@ def _numbers(episode: Episode) -> tuple[float, ...]:
     return (episode.value, episode.expected, episode.lower, episode.upper, episode.score)
 
 
-def _identity(key: SeriesKey, detector: str, start: str) -> str:
+def identity(key: SeriesKey, detector: str, start: str) -> str:
+    """The id of an episode: the same in every run, whatever came between."""
     low, high = names_hash(key.tenant, key.application, key.device, key.parameter, detector, start)
     return f"ep_{high:016x}{low:016x}"
 
@@ -211,7 +213,7 @@ def _another_id(episode: Episode, number: int) -> str:
     key = SeriesKey(episode.tenant, application, episode.device, episode.parameter)
     notice = episode.detector == DEVICE_DETECTOR and episode.reason in DEVICE_REASONS
     detector = f"{DEVICE_DETECTOR}.{episode.reason}" if notice else episode.detector
-    return _identity(key, detector, f"{episode.started_ms}.{number}")
+    return identity(key, detector, f"{episode.started_ms}.{number}")
 
 
 def _withdraw(draft: Withdrawal, state: TenantState) -> list[Episode]:
@@ -241,7 +243,7 @@ def _publish(episode: Episode, device: int, series: int, state: TenantState) -> 
     fresh = known_as(episode, series, row)
     if fresh.reason == "clock":
         fresh = replace(
-            fresh, digest=(_clock_rows(same) + (row if episode.end_ms is not None else 0)) & MASK_128
+            fresh, digest=(_rows_of(same) + (row if episode.end_ms is not None else 0)) & MASK_128
         )
     state.known[device] = _bounded([*(item for item in known if not _is(item, fresh)), fresh])
     return episode
@@ -272,7 +274,14 @@ def forget(episode: Episode, state: TenantState, device: int) -> Episode:
 
 def cause(item: Known) -> tuple[str, int, str]:
     """What two states of one episode have in common; the reason of a run may change with its peak."""
+    if item.detector == DUMP_DETECTOR:
+        return item.detector, item.series, item.id
     return item.detector, item.series, item.reason if item.reason in DEVICE_REASONS else ""
+
+
+def is_underived(item: Known) -> bool:
+    """Whether no correction derives it: what it rests on are not the readings in order of time."""
+    return item.reason == "clock" or item.detector == DUMP_DETECTOR
 
 
 def _is(item: Known, other: Known) -> bool:
@@ -281,14 +290,14 @@ def _is(item: Known, other: Known) -> bool:
 
 
 def _bounded(known: list[Known]) -> list[Known]:
-    """The newest; of what is forgotten, the rows of wrong clocks stay, as no correction derives them."""
+    """The newest; of what is forgotten, the rows stay that no correction derives."""
     forgotten, kept = known[:-KNOWN_MAX], known[-KNOWN_MAX:]
-    clocks = [item for item in forgotten if item.reason == "clock"]
-    return [replace(clocks[-1], digest=_clock_rows(clocks)), *kept] if clocks else kept
+    apart = [item for item in forgotten if is_underived(item)]
+    return [replace(apart[-1], digest=_rows_of(apart)), *kept] if apart else kept
 
 
-def _clock_rows(items: list[Known]) -> int:
-    """The sum of the rows that episodes of a wrong clock have in the digest."""
+def _rows_of(items: list[Known]) -> int:
+    """The sum of the rows that these episodes have in the digest."""
     return sum(item.digest for item in items) & MASK_128
 
 
@@ -315,7 +324,7 @@ def _of_turn(turn: Any, slot: Slot, state: TenantState, version: str, seen: Seen
     closed = int(turn["kind"]) == policies.CLOSED
     facts = facts_of(run, key.parameter, reason, settings)
     return Episode(
-        id=_identity(key, info.name, str(facts.started_ms)),
+        id=identity(key, info.name, str(facts.started_ms)),
         tenant=key.tenant,
         application=key.application,
         version=version,
@@ -405,7 +414,7 @@ def _of_notice(notice: Any, state: TenantState, stream: tuple[str, str], seen: S
     ended_ms = None if notice["ended_ms"] == NEVER_MS else int(notice["ended_ms"])
     at_ms, limit_ms = int(notice["at_ms"]), float(notice["limit_ms"])
     return Episode(
-        id=_identity(key, f"{DEVICE_DETECTOR}.{reason}", str(started_ms)),
+        id=identity(key, f"{DEVICE_DETECTOR}.{reason}", str(started_ms)),
         tenant=state.tenant,
         application=key.application if series >= 0 else stream[0],
         version=stream[1],

@@ -15,6 +15,7 @@ import numpy as np
 
 from tocsin.control import (
     Correct,
+    DumpDecision,
     DumpDetectorFailed,
     DumpReceived,
     GapGivenUp,
@@ -28,6 +29,7 @@ from tocsin.processing import controls
 from tocsin.processing.batching import Decision, Events, batches
 from tocsin.processing.controls import Applied
 from tocsin.processing.corrections import Correction, correct
+from tocsin.processing.dump_gaps import publish_gap
 from tocsin.processing.dump_order import Moved
 from tocsin.processing.judging import Judged, judge
 from tocsin.processing.ordering import Ordered
@@ -150,7 +152,7 @@ def _decide(
             pass  # whoever logged it acts on it; nothing about readings hangs on it
         case DumpReceived() | GapGivenUp():
             if applied is None or not applied.has_device(offset, control.tenant, control.device):
-                output.dumps.append(_order_dumps(control, state))
+                _order_dumps(control, offset, state, output)
         case Correct():
             _touch(state, control.tenant, control.devices)
             tenant = state.tenant(control.tenant)
@@ -167,12 +169,16 @@ def _decide(
                 output.episodes += correction.episodes
 
 
-def _order_dumps(control: DumpReceived | GapGivenUp, state: PartitionState) -> Moved:
+def _order_dumps(control: DumpDecision, offset: int, state: PartitionState, output: Output) -> None:
     _touch(state, control.tenant, (control.device,))
-    orders = state.dumps
-    moved = orders.receive(control) if isinstance(control, DumpReceived) else orders.give_up(control)
-    moved.watched = bool(state.settings_of(control.tenant).dump_detectors)
-    return moved
+    watched = bool(state.settings_of(control.tenant).dump_detectors)
+    if isinstance(control, DumpReceived):
+        moved = state.dumps.receive(control)
+    else:
+        moved = state.dumps.give_up(control)
+        output.episodes += publish_gap(control, moved, state.tenant(control.tenant), state.partition, offset)
+    moved.watched = watched
+    output.dumps.append(moved)
 
 
 def _released(control: Quarantine, offset: int, applied: Applied | None) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import msgspec
 
 from tocsin.model import Episode
-from tocsin.processing.episodes import cause, forget, known_as, named
+from tocsin.processing.episodes import cause, forget, is_underived, known_as, named
 from tocsin.processing.retractions import retracted
 from tocsin.processing.state import Known, TenantState
 
@@ -27,8 +27,8 @@ def revise(
     newest = {episode.id: episode for episode in derived}
     fresh = [replace(item, series=numbers.get(item.series, -1)) for item in scratch.known.get(0, [])]
     before = state.known.get(device, [])
-    kept = [item for item in before if item.reason == "clock"]
-    candidates = [item for item in before if item.reason != "clock"]
+    kept = [item for item in before if is_underived(item)]
+    candidates = [item for item in before if not is_underived(item)]
     found: list[Episode] = []
     for item in fresh:
         match = next((old for old in candidates if _overlap(old, item)), None)
@@ -46,7 +46,8 @@ def revise(
         )
         kept.append(known_as(episode, item.series, item.digest))
         found.append(episode)
-    _, version = state.streams[int(state.devices.rows[device]["stream"])]
+    number = int(state.devices.rows[device]["stream"])
+    version = state.streams[number][1] if state.streams else ""
     found += [forget(retracted(item, state, device, version), state, device) for item in candidates]
     state.known[device] = kept
     return found

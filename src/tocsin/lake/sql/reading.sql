@@ -39,3 +39,10 @@ SELECT log_offset, payload
 FROM read_parquet($files, hive_partitioning = false)
 WHERE log_partition = $partition AND log_offset >= $first AND log_offset < $last
 ORDER BY log_offset
+
+-- name: dump_records
+SELECT log_offset, payload
+FROM read_parquet($files, hive_partitioning = false)
+WHERE log_partition = $partition AND log_offset >= $first AND log_offset < $last
+  AND type IN ('dump', 'gap') AND contains(payload, $named)
+ORDER BY log_offset

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tocsin.events import I64, Strings, concat_events
+from tocsin.events import I64, Strings, concat_events, no_events
 from tocsin.interning import Interner
 from tocsin.processing.batching import Events
 from tocsin.processing.judging import Judged
@@ -36,10 +36,14 @@ class Past(History):
         self._index = None
 
     def __call__(self, tenant: str, device: str, before_offset: int) -> Events:
+        if not self._judged:
+            return Events(tenant, np.zeros(0, np.int64), no_events())
         if self._index is None:
             self._index = self._build(tenant)
         index = self._index
         number = int(index.names.find(Strings.of([device]))[0])
+        if number < 0:  # known by its dumps alone
+            return Events(tenant, np.zeros(0, np.int64), no_events())
         rows = index.rows[index.first[number] : index.first[number + 1]]
         rows = rows[index.events.offsets[rows] < before_offset]
         return Events(tenant, index.events.offsets[rows], index.events.batch.take(rows))

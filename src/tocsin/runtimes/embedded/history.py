@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tocsin.events import I64, EventBatch, Strings, concat_events
+from tocsin.control import DumpDecision, dump_decision
+from tocsin.events import I64, EventBatch, concat_events, no_events
 from tocsin.lake.abstract import Lake, Slice
-from tocsin.log.abstract import Log, RecordKind
+from tocsin.log.abstract import Log, Record, RecordKind
 from tocsin.processing.batching import Events, joined
 from tocsin.processing.processor import History
 from tocsin.sharding import partition_of, shard_of
@@ -71,6 +72,24 @@ class DeviceHistory(History):
                 parts.append(Events(tenant, events.offsets[rows], events.batch.take(rows)))
         return _together(tenant, parts)
 
+    def dumps(self, tenant: str, device: str, before_offset: int) -> list[tuple[int, DumpDecision]]:
+        """What was decided about a device's dumps below `before_offset`, with offsets, in order."""
+        partition = partition_of(shard_of(tenant, device), self._log.partitions)
+        start = min(self._lake.positions().get(partition, 0), before_offset)
+        records = self._lake.dump_records(tenant, device, partition=partition, before_offset=start)
+        found = list(_decisions(records, device))
+        while start < before_offset and (records := self._log.read(partition, start)):
+            own = [
+                record
+                for record in records
+                if record.kind is RecordKind.CONTROL
+                and record.tenant == tenant
+                and start <= record.offset < before_offset
+            ]
+            found += _decisions(own, device)
+            start = records[-1].next_offset
+        return found
+
     def _tail_events(self, tenant: str, partition: int, start: int, end: int) -> list[Events]:
         wanted = (tenant, partition, start, end)
         stretch, found = self._kept  # both at once: another thread may put another tenant's there
@@ -98,6 +117,13 @@ class DeviceHistory(History):
         return found
 
 
+def _decisions(records: Sequence[Record], device: str) -> Iterator[tuple[int, DumpDecision]]:
+    for record in records:
+        decision = dump_decision(record.payload, device)
+        if decision is not None:
+            yield record.offset, decision
+
+
 def _stored(tenant: str, found: Slice) -> list[Events]:
     """What the lake gave, if anything."""
     return [Events(tenant, np.asarray(found.offsets, np.int64), found.batch)] if found.offsets else []
@@ -115,27 +141,9 @@ def _rows_of(batch: EventBatch, device: str) -> I64:
 
 def _together(tenant: str, parts: list[Events]) -> Events:
     if not parts:
-        return Events(tenant, np.zeros(0, np.int64), _nothing())
+        return Events(tenant, np.zeros(0, np.int64), no_events())
     return Events(
         tenant,
         np.concatenate([part.offsets for part in parts]),
         concat_events([part.batch for part in parts]),
-    )
-
-
-def _nothing() -> EventBatch:
-    none = Strings.of([])
-    return EventBatch(
-        device=none,
-        ts=np.zeros(0, np.int64),
-        flags=np.zeros(0, np.uint8),
-        stream=np.zeros(0, np.int32),
-        reading_offsets=np.zeros(1, np.int32),
-        parameter=np.zeros(0, np.int32),
-        value=np.zeros(0, np.float64),
-        text=none,
-        text_count=np.zeros(0, np.int32),
-        event_id=none,
-        names=(),
-        streams=(("", ""),),
     )

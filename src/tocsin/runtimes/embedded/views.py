@@ -17,6 +17,8 @@ from tocsin.errors import NotFoundError
 from tocsin.log.abstract import Log
 from tocsin.model import Episode, SeriesKey
 from tocsin.processing.corrections import derive, scratch_of
+from tocsin.processing.dump_gaps import prove_gap
+from tocsin.processing.episodes import DUMP_DETECTOR
 from tocsin.processing.hashing import combine
 from tocsin.processing.judging import Judged
 from tocsin.processing.proof import Proof, prove, span
@@ -119,6 +121,9 @@ class Views:
         evidence = episode.evidence
         if episode.retracted or evidence is None:
             return episode, Proof(False, 0, ("the episode was retracted: nothing was abnormal",))
+        if episode.detector == DUMP_DETECTOR:
+            decisions = self._history.dumps(tenant, episode.device, evidence.before_offset)
+            return episode, prove_gap(episode, decisions)
         from_ms, to_ms = span(episode, evidence)
         events = self._history.between(tenant, episode.device, evidence.before_offset, from_ms, to_ms)
         return episode, prove(episode, events)

@@ -121,7 +121,7 @@ class Views:
         evidence = episode.evidence
         if episode.retracted or evidence is None:
             return episode, Proof(False, 0, ("the episode was retracted: nothing was abnormal",))
-        if episode.detector == DUMP_DETECTOR:
+        if episode.detector == DUMP_DETECTOR and evidence.dumps is None:
             decisions = self._history.dumps(tenant, episode.device, evidence.before_offset)
             return episode, prove_gap(episode, decisions)
         from_ms, to_ms = span(episode, evidence)

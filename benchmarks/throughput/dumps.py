@@ -132,14 +132,15 @@ def upload_over_dd() -> float:
 
 
 @contextmanager
-def installed() -> Iterator[None]:
-    """A detector that does nothing, found as an installed one is."""
+def installed(code: str = IDLE, name: str = "idle", kind: str = "Idle") -> Iterator[None]:
+    """A detector, the class `kind` of the code, found as an installed one is."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "bench_idle.py").write_text(IDLE)
-        about = Path(folder, "bench_idle-1.dist-info")
+        Path(folder, "bench_detector.py").write_text(code)
+        about = Path(folder, "bench_detector-1.dist-info")
         about.mkdir()
-        about.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: bench-idle\nVersion: 1\n")
-        about.joinpath("entry_points.txt").write_text("[tocsin.dump_detectors]\nidle = bench_idle:Idle\n")
+        about.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: bench-detector\nVersion: 1\n")
+        announced = f"[tocsin.dump_detectors]\n{name} = bench_detector:{kind}\n"
+        about.joinpath("entry_points.txt").write_text(announced)
         before = os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = folder if before is None else f"{folder}{os.pathsep}{before}"
         try:

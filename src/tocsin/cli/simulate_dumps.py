@@ -12,26 +12,40 @@ from tocsin.cli.output import JsonFlag, finish, lines_of, note, progress
 from tocsin.cli.span import DEFAULT_START, span_of
 
 if TYPE_CHECKING:
+    from tocsin.simulate.dumps.delivery import Disorder
     from tocsin.simulate.dumps.faults import DumpFault
     from tocsin.simulate.dumps.fleet import DumpFleet
 
 _HOUR_MS = 3_600_000
 
 
+Faults = Annotated[
+    str,
+    typer.Option(
+        help="Faults to inject, with commas, `all` or `none`: new_template, vanished_template, "
+        "rate_burst, startup_order, parameter_drift, component_silent, level_shift, restart_loop, "
+        "unlogged."
+    ),
+]
+Spread = Annotated[
+    int,
+    typer.Option(help="Each machine sends late by a time of its own, up to this."),
+]
+Assume = Annotated[
+    Path | None, typer.Option(help="--simulated: sizes, lines, costs of steps, prices (YAML).")
+]
+
+
 def dumps(
-    out: Annotated[Path, typer.Option(help="Folder to write, empty or absent; `tocsin upload` sends it.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write, empty or absent; `tocsin upload` sends it.")
+    ] = None,
     devices: Annotated[int, typer.Option(help="Number of machines.")] = 20,
     hours: Annotated[float, typer.Option(help="Hours that they work.")] = 48.0,
+    days: Annotated[float | None, typer.Option(help="The same in days, instead of --hours.")] = None,
     seed: Annotated[int, typer.Option(help="Decides every random number.")] = 1,
     scale: Annotated[float, typer.Option(help="Times as many lines; at 1, 1,000 in half an hour.")] = 1.0,
-    faults: Annotated[
-        str,
-        typer.Option(
-            help="Faults to inject, with commas, `all` or `none`: new_template, vanished_template, "
-            "rate_burst, startup_order, parameter_drift, component_silent, level_shift, restart_loop, "
-            "unlogged."
-        ),
-    ] = "all",
+    faults: Faults = "all",
     faults_per_device: Annotated[float, typer.Option(help="Faults a machine, on average.")] = 0.5,
     fault_free_hours: Annotated[
         float | None,
@@ -46,45 +60,89 @@ def dumps(
     repeat: Annotated[float, typer.Option(help="Share that is sent again.")] = 0.0,
     cut: Annotated[float, typer.Option(help="Share whose connections break on the way.")] = 0.0,
     lose: Annotated[float, typer.Option(help="Share that is never sent.")] = 0.0,
+    spread_s: Spread = 1500,
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="Write nothing: simulate what processing the dumps needs.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="--simulated: at most so many. Default: as the load needs.")
+    ] = None,
+    assume: Assume = None,
     json: JsonFlag = False,
 ) -> None:
     """Make the log dumps of machines, with labelled faults.
 
     Each machine's components write in formats of their own; by day a dump is sent every 30 minutes, by night
     every 6 hours, by the clock where it stands. With --reorder, --repeat, --cut or --lose, a plan is written
-    too, by which `tocsin upload --delivery` sends.
+    too, by which `tocsin upload --delivery` sends. --simulated says what processing them needs instead, for
+    fleets of any size.
     """
     from tocsin.errors import InvalidInputError
     from tocsin.simulate.dumps.delivery import Disorder
     from tocsin.simulate.dumps.fleet import DumpFleet
+    from tocsin.simulate.dumps.schedule import Schedule
+
+    began = time.perf_counter()
+    length = days if days is not None else hours / 24
+    if length <= 0:
+        raise InvalidInputError("--hours and --days must be more than 0", field="hours")
+    if simulated != (out is None):
+        raise typer.BadParameter("say either --out FOLDER or --simulated")
+    fleet = DumpFleet(devices=devices, seed=seed, scale=scale, schedule=Schedule(spread_s=spread_s))
+    span = span_of(start, length, ends_now=False)
+    if out is None:
+        result, text = _sized(fleet, span, assume, workers)
+    else:
+        free_hours = length * 12 if fault_free_hours is None else fault_free_hours
+        planned = _plan(fleet, faults, span[0] + round(free_hours * _HOUR_MS), span[1], faults_per_device)
+        disorder = Disorder(reorder=reorder, repeat=repeat, cut=cut, lose=lose)
+        result = _written(out, fleet, planned, span, lines, disorder)
+        text = lines_of(result)
+    seconds = round(time.perf_counter() - began, 3)
+    finish(result | {"seconds": seconds}, [*text, f"seconds: {seconds}"], json)
+
+
+def _sized(
+    fleet: DumpFleet, span: tuple[int, int], assume: Path | None, workers: int | None
+) -> tuple[dict[str, Any], list[str]]:
+    import msgspec
+
+    from tocsin.simulate.dumps.sizing.assumptions import read_assumptions
+    from tocsin.simulate.dumps.sizing.chart import sizing_lines
+    from tocsin.simulate.dumps.sizing.report import size_fleet
+
+    assumed = read_assumptions(assume)
+    sizing = size_fleet(fleet, assumed, *span, workers)
+    result: dict[str, Any] = msgspec.to_builtins(sizing)
+    return result | {"assumed": msgspec.to_builtins(assumed)}, sizing_lines(sizing)
+
+
+def _written(
+    out: Path,
+    fleet: DumpFleet,
+    faults: list[DumpFault],
+    span: tuple[int, int],
+    lines: Path | None,
+    disorder: Disorder,
+) -> dict[str, Any]:
     from tocsin.simulate.dumps.folder import write_dumps
     from tocsin.simulate.dumps.recorded import RecordedLines
 
-    began = time.perf_counter()
-    if hours <= 0:
-        raise InvalidInputError("--hours must be more than 0", field="hours")
-    fleet = DumpFleet(devices=devices, seed=seed, scale=scale)
-    from_ms, to_ms = span_of(start, hours / 24, ends_now=False)
-    free_ms = round((hours / 2 if fault_free_hours is None else fault_free_hours) * _HOUR_MS)
-    planned = _plan(fleet, faults, from_ms + free_ms, to_ms, faults_per_device)
     recorded = None if lines is None else RecordedLines(lines)
-    disorder = Disorder(reorder=reorder, repeat=repeat, cut=cut, lose=lose)
     with progress("simulating", None) as advance:
         rows = write_dumps(
-            out, fleet, planned, from_ms, to_ms, recorded=recorded, disorder=disorder, on_written=advance
+            out, fleet, faults, *span, recorded=recorded, disorder=disorder, on_written=advance
         )
-    result: dict[str, Any] = {
-        "from_ms": from_ms,
-        "to_ms": to_ms,
-        "devices": devices,
+    return {
+        "from_ms": span[0],
+        "to_ms": span[1],
+        "devices": fleet.devices,
         "dumps": len(rows),
         "lines": sum(row.lines for row in rows),
         "bytes": sum(row.size_bytes for row in rows),
-        "faults": len(planned),
+        "faults": len(faults),
         "out": str(out),
-        "seconds": round(time.perf_counter() - began, 3),
     }
-    finish(result, lines_of(result), json)
 
 
 def _plan(fleet: DumpFleet, faults: str, from_ms: int, to_ms: int, per_device: float) -> list[DumpFault]:

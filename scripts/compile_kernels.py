@@ -43,6 +43,7 @@ def main() -> None:
         step(1, "the simulator")
         span = ["--stations", "3", "--days", "3", "--fault-free-days", "1", "--interval-s", "300"]
         run("simulate", *span, "--faults", "all", "--faults-per-month", "100", "--out", file)
+        run("simulate", "dumps", "--simulated", "--devices", "3", "--days", "1")
         step(2, "detection")
         run("backtest", file, "--out", folder / "out")
         step(3, "ingest, log, lake")

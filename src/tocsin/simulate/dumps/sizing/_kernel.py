@@ -55,7 +55,7 @@ class _Crew(NamedTuple):
     ends_s: F64
     dumps: I64
     by: I64
-    count: I64
+    counts: I64
     alive_s: F64
 
 
@@ -72,12 +72,20 @@ class _Queues(NamedTuple):
 
 
 def _crew(workers: int) -> _Crew:
-    links = [np.full(workers + 1, -1, np.int64) for _ in range(2)]
-    for link in links:
-        link[workers] = workers
-    times = [np.zeros(workers) for _ in range(3)]
-    dumps, by = np.zeros(workers, np.int64), np.zeros(workers, np.int64)
-    return _Crew(*links, np.zeros(workers, np.bool_), *times, dumps, by, np.zeros(6, np.int64), np.zeros(1))
+    before, after = np.full(workers + 1, -1, np.int64), np.full(workers + 1, -1, np.int64)
+    before[workers] = after[workers] = workers
+    return _Crew(
+        before=before,
+        after=after,
+        lent=np.zeros(workers, np.bool_),
+        free_s=np.zeros(workers),
+        started_s=np.zeros(workers),
+        ends_s=np.zeros(workers),
+        dumps=np.zeros(workers, np.int64),
+        by=np.zeros(workers, np.int64),
+        counts=np.zeros(6, np.int64),
+        alive_s=np.zeros(1),
+    )
 
 
 def _queues(devices: int, tenants: int) -> _Queues:
@@ -99,7 +107,7 @@ def simulate(demand: Demand, rules: Rules, bin_s: float, bins: int) -> Outcome:
         demand.arrived_s, demand.device, demand.work_s, demand.long, demand.tenant, done_s, peaks
     )
     _simulate(columns, limits, crew, queue)
-    return Outcome(done_s, peaks, float(crew.alive_s[0]), int(crew.count[_STARTS]))
+    return Outcome(done_s, peaks, float(crew.alive_s[0]), int(crew.counts[_STARTS]))
 
 
 @nb.njit(cache=True, nogil=True)
@@ -174,14 +182,14 @@ def _end_idle(crew: _Crew, idle_s: float, now_s: float) -> None:
     while worker != ends and crew.free_s[worker] + idle_s <= now_s:
         _unlink(crew, worker)
         crew.alive_s[0] += crew.free_s[worker] + idle_s - crew.started_s[worker]
-        crew.count[_ALIVE] -= 1
+        crew.counts[_ALIVE] -= 1
         worker = crew.after[ends]
 
 
 @nb.njit(cache=True, nogil=True)
 def _note(crew: _Crew, peaks: I64, bin_s: float, now_s: float) -> None:
     """Have the peaks of the bins up to now know how many workers there are."""
-    count, last = crew.count, min(int(now_s / bin_s), len(peaks) - 1)
+    count, last = crew.counts, min(int(now_s / bin_s), len(peaks) - 1)
     while count[_BIN] < last:
         count[_BIN] += 1
         peaks[count[_BIN]] = count[_ALIVE]
@@ -199,15 +207,15 @@ def _begin(columns: _Columns, limits: _Limits, crew: _Crew, device: int, dump: i
         _unlink(crew, worker)
     else:
         if crew.lent[worker]:
-            worker = np.argmin(crew.lent)
+            worker = int(np.argmin(crew.lent))
         crew.started_s[worker], start_s = now_s, limits.start_s
-        crew.count[_STARTS] += 1
-        crew.count[_ALIVE] += 1
+        crew.counts[_STARTS] += 1
+        crew.counts[_ALIVE] += 1
     crew.lent[worker] = True
     _note(crew, columns.peaks, limits.bin_s, now_s)
     end_s = now_s + start_s + columns.work_s[dump]
-    _push(crew.ends_s, crew.dumps, crew.by, crew.count[_BUSY], end_s, dump, worker)
-    crew.count[_BUSY] += 1
+    _push(crew.ends_s, crew.dumps, crew.by, crew.counts[_BUSY], end_s, dump, worker)
+    crew.counts[_BUSY] += 1
 
 
 @nb.njit(cache=True, nogil=True)
@@ -244,7 +252,7 @@ def _turn(queue: _Queues, count: I64) -> int:
 @nb.njit(cache=True, nogil=True)
 def _hand_out(columns: _Columns, limits: _Limits, crew: _Crew, queue: _Queues, now_s: float) -> None:
     """Begin steps while there are workers: long ones first, as far as they may."""
-    count, longs = crew.count, len(queue.first) - 1
+    count, longs = crew.counts, len(queue.first) - 1
     while count[_BUSY] < limits.workers_max:
         if queue.first[longs] >= 0 and count[_LONG] < limits.long_max:
             device = _take(queue, longs)
@@ -263,9 +271,9 @@ def _hand_out(columns: _Columns, limits: _Limits, crew: _Crew, queue: _Queues, n
 def _finish(columns: _Columns, crew: _Crew, now_s: float) -> int:
     """The first of the steps under way is over and committed; its dump."""
     dump, worker = crew.dumps[0], crew.by[0]
-    _pop(crew.ends_s, crew.dumps, crew.by, crew.count[_BUSY])
-    crew.count[_BUSY] -= 1
-    crew.count[_LONG] -= columns.long[dump]
+    _pop(crew.ends_s, crew.dumps, crew.by, crew.counts[_BUSY])
+    crew.counts[_BUSY] -= 1
+    crew.counts[_LONG] -= columns.long[dump]
     columns.done_s[dump] = now_s
     _set_free(crew, worker, now_s)
     return int(dump)
@@ -276,8 +284,8 @@ def _simulate(columns: _Columns, limits: _Limits, crew: _Crew, queue: _Queues) -
     arrived_s, device = columns.arrived_s, columns.device
     following = _followers(device, len(columns.tenant))
     arrival, coordinator_s = 0, 0.0
-    while arrival < len(arrived_s) or crew.count[_BUSY] > 0:
-        if crew.count[_BUSY] == 0 or (arrival < len(arrived_s) and arrived_s[arrival] <= crew.ends_s[0]):
+    while arrival < len(arrived_s) or crew.counts[_BUSY] > 0:
+        if crew.counts[_BUSY] == 0 or (arrival < len(arrived_s) and arrived_s[arrival] <= crew.ends_s[0]):
             now_s, one, head = arrived_s[arrival], device[arrival], arrival
             waits = queue.head[one] >= 0
             arrival += 1

@@ -92,8 +92,7 @@ def size_fleet(
 def _by_hour(wanted: Demand, weights: Column, bins: int) -> F64:
     """Sums by the hour of arrival; what arrives after the end, over slow lines, counts in the last one."""
     number = np.minimum(wanted.arrived_s / _HOUR_S, bins - 1).astype(np.int64)
-    sums: F64 = np.bincount(number, weights, bins)
-    return sums
+    return np.bincount(number, weights, bins).astype(np.float64)
 
 
 def _hours(wanted: Demand, outcome: Outcome, busy: F64, from_ms: int) -> tuple[Hour, ...]:

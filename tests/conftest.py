@@ -10,8 +10,9 @@ nothing may be lacking, so a test that is skipped has failed.
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,16 @@ def pytest_configure(config: pytest.Config) -> None:
         for kernel in SOURCES.rglob("*.nb[ci]"):
             kernel.unlink(missing_ok=True)
         config.cache.set("tocsin/sources", digest)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command run within a test sends logs to a standard error that is closed after it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.hookimpl(wrapper=True)

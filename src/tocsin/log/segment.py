@@ -269,7 +269,7 @@ def _describe(path: Path, tuning: Tuning, readers: Readers) -> tuple[int, tuple[
         if not path.with_name(f"{path.name}-wal").exists():
             raise
     with readers.lend() as reader:
-        return _description(path, reader.execute(_SQL["description"]).get)
+        return _description(path, _row_of(path, reader))
 
 
 def _description(path: Path, row: Row | None) -> tuple[int, tuple[int, ...], int]:
@@ -284,9 +284,14 @@ def _row_of_main(path: Path, tuning: Tuning) -> Row | None:
     with storage_faults(str(path)):
         connection = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=flags, vfs=tuning.vfs)
         try:
-            row: Row | None = connection.execute(_SQL["description"]).get
-        except apsw.SQLError as error:
-            raise CorruptError(f"{path.name} is damaged: its schema is altered: {error}") from error
+            return _row_of(path, connection)
         finally:
             connection.close()
+
+
+def _row_of(path: Path, connection: apsw.Connection) -> Row | None:
+    try:
+        row: Row | None = connection.execute(_SQL["description"]).get
+    except apsw.SQLError as error:
+        raise CorruptError(f"{path.name} is damaged: its schema is altered: {error}") from error
     return row

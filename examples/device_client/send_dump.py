@@ -1,7 +1,8 @@
 """Sends one log dump to Tocsin, from where an earlier try had come. Needs Python alone.
 
-    TOCSIN_URL=https://tocsin.example TOCSIN_TOKEN=tcs_… python send_dump.py DEVICE SEQUENCE FILE
+    TOCSIN_URL=https://tocsin.example TOCSIN_TOKEN=tcs_… python send_dump.py DEVICE SEQUENCE FILE [EPOCH]
 
+EPOCH counts how often the device has begun its numbers anew, from 0.
 The exit code is 0 once the server has the dump, 2 if it has it and it is bad, 1 if it could not be sent.
 Take it as it is, or as the pattern for a client in another language.
 """
@@ -34,6 +35,7 @@ class Upload:
     device: str
     sequence: int
     file: Path
+    epoch: int = 0
     offset: int = 0
 
 
@@ -57,6 +59,7 @@ def _try(url: str, token: str, upload: Upload) -> str:
     """Announce the dump, hear how far it is, send the rest."""
     digest, size = _hash(upload.file)
     said = {"device": upload.device, "sequence": str(upload.sequence), "sha256": digest}
+    said["epoch"] = str(upload.epoch)
     metadata = ",".join(f"{key} {base64.b64encode(text.encode()).decode()}" for key, text in said.items())
     common = {"Authorization": f"Bearer {token}", "Tus-Resumable": "1.0.0"}
     announcement = {"Upload-Length": str(size), "Upload-Metadata": metadata, "Content-Length": "0"}
@@ -119,10 +122,11 @@ def _hash(file: Path) -> tuple[str, int]:
 
 def main() -> int:
     """The command line."""
-    if len(sys.argv) != 4:
+    if len(sys.argv) not in {4, 5}:
         sys.stderr.write(f"{__doc__}\n")
         return 1
-    upload = Upload(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
+    epoch = int(sys.argv[4]) if len(sys.argv) == 5 else 0
+    upload = Upload(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), epoch)
     try:
         outcome = send(os.environ["TOCSIN_URL"], os.environ["TOCSIN_TOKEN"], upload)
     except OSError as error:

@@ -317,6 +317,23 @@ def test_dumps_are_found_by_their_names(tmp_path: Path) -> None:
     assert [dump.device for dump in find_dumps(tmp_path / "c", "x")] == ["x"]
 
 
+def test_later_epochs_come_after_all_of_the_first(tmp_path: Path) -> None:
+    """EPOCH-SEQUENCE.zip; a journal keeps epochs apart, and one that is older than they are still holds."""
+    (tmp_path / "a").mkdir()
+    for name in ("1-1.zip", "3.zip", "2.zip", "0-4.zip", "10-1.zip", "1-02.zip"):
+        (tmp_path / "a" / name).write_bytes(b"")
+    found = [(dump.epoch, dump.sequence) for dump in find_dumps(tmp_path)]
+    assert found == [(0, 2), (0, 3), (0, 4), (1, 1), (1, 2), (10, 1)]
+    path = tmp_path / "journal"
+    path.write_text('{"tocsin": "dumps"}\n["u", "a", 1, "00"]\n')
+    journal = DumpJournal(path)
+    journal.add(("u", "a", 1, "00", 1))
+    journal.close()
+    again = DumpJournal(path)
+    assert [again.has(("u", "a", 1, "00", epoch)) for epoch in range(3)] == [True, True, False]
+    again.close()
+
+
 @pytest.mark.parametrize("name", ["a/one.zip", "a/0.zip", "1.zip", "a/b/1.zip", "a/-1.zip", "a/1e3.zip"])
 def test_a_zip_that_fits_no_form_is_named(tmp_path: Path, name: str) -> None:
     """Nothing that may be meant as a dump is passed over in silence."""

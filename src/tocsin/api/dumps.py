@@ -21,12 +21,20 @@ from tocsin.api.problems import problem_response
 from tocsin.blobs.abstract import Blob
 from tocsin.control import DumpOutcome
 from tocsin.errors import InvalidInputError, UnsupportedMediaError
-from tocsin.services.dump_claims import Kept
+from tocsin.services.dump_claims import DumpId, Kept
 from tocsin.services.dumps import SEQUENCE_MAX, Announced
 
 router = APIRouter(tags=["dumps"])
 
 Sequence = Annotated[int, Path(ge=1, le=SEQUENCE_MAX, description="The device's dumps count from 1.")]
+Epoch = Annotated[
+    int,
+    Query(
+        ge=0,
+        le=SEQUENCE_MAX,
+        description="How often the device has begun its numbers anew. A higher one than before begins at 1.",
+    ),
+]
 _PIECE_BYTES: Final = 1 << 20
 _DIGEST: Final = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]+):")
 _SHA256_BYTES: Final = 32
@@ -39,6 +47,7 @@ _BODY: dict[str, Any] = {
 }
 _EXAMPLE: Final[dict[str, Any]] = {
     "device": "press-3",
+    "epoch": 0,
     "sequence": 1207,
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "size_bytes": 104857,
@@ -53,6 +62,7 @@ class DumpView(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     device: str
+    epoch: int
     sequence: int
     sha256: str
     size_bytes: int
@@ -76,6 +86,7 @@ async def send_dump(
     device: Name,
     sequence: Sequence,
     content_digest: Annotated[str, Header(description="RFC 9530: `sha-256=:…base64…:`.")],
+    epoch: Epoch = 0,
     application: Annotated[str, Query(max_length=_NAME_MAX, description="Product line.")] = "",
     version: Annotated[str, Query(max_length=_NAME_MAX, description="Software version.")] = "",
     collected_from: Annotated[str | None, Query(max_length=64, description="First log line's time.")] = None,
@@ -94,6 +105,7 @@ async def send_dump(
         version=version,
         collected_from_ms=time_or_none(collected_from, "collected_from"),
         collected_to_ms=time_or_none(collected_to, "collected_to"),
+        epoch=epoch,
     )
     _check_type(request)
     body = CountedBody(request)
@@ -105,7 +117,7 @@ async def send_dump(
         return problem_response(_STATUS[kept.outcome], kept.code, kept.detail, headers=headers)
     response.status_code = 200 if receipt.repeated else 201
     response.headers.update(headers)
-    return DumpView(device=device, sequence=sequence, **_facts(kept))
+    return DumpView(device=device, epoch=epoch, sequence=sequence, **_facts(kept))
 
 
 class DumpState(DumpView):
@@ -125,11 +137,15 @@ class DumpState(DumpView):
     summary="Read what became of a log dump",
     responses=answers(404),
 )
-def read_dump(services: ServicesOf, principal: PrincipalOf, device: Name, sequence: Sequence) -> DumpState:
+def read_dump(
+    services: ServicesOf, principal: PrincipalOf, device: Name, sequence: Sequence, epoch: Epoch = 0
+) -> DumpState:
     """What was decided about the valid body of this sequence."""
-    kept = services.kept_dumps.one(principal, device, sequence)
+    dump = DumpId(device=device, sequence=sequence, epoch=epoch)
+    kept = services.kept_dumps.one(principal, dump)
     return DumpState(
         device=device,
+        epoch=epoch,
         sequence=sequence,
         outcome=kept.outcome.value,
         code=kept.code,
@@ -155,12 +171,14 @@ def download_dump(
     principal: PrincipalOf,
     device: Name,
     sequence: Sequence,
+    epoch: Epoch = 0,
     sha256: Annotated[
         str, Query(max_length=64, description="Hash of a body that lost against another; else the valid one.")
     ] = "",
 ) -> Response:
     """The archive, a quarantined one too: it may be hostile, so open it with care. It is in the audit log."""
-    blob, digest = services.kept_dumps.open(principal, device, sequence, sha256)
+    dump = DumpId(device=device, sequence=sequence, epoch=epoch)
+    blob, digest = services.kept_dumps.open(principal, dump, sha256)
     encoded = base64.b64encode(bytes.fromhex(digest)).decode()
     headers = {
         "Content-Disposition": f'attachment; filename="dump-{sequence}.zip"',

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Header, Path, Request, Response
 
 from tocsin.api.bodies import CountedBody
 from tocsin.api.dependencies import PrincipalOf, ServicesOf
+from tocsin.api.dumps import Epoch
 from tocsin.api.names import Name
 from tocsin.api.openapi import answers
 from tocsin.api.parameters import time_or_none
@@ -64,8 +65,9 @@ async def _upload(
     device: Name,
     sequence: Annotated[int, Path(ge=1, le=SEQUENCE_MAX, description="The device's dumps count from 1.")],
     sha256: Annotated[str, Path(pattern=_SHA256.pattern, max_length=64, description="Hash of the archive.")],
+    epoch: Epoch = 0,
 ) -> Announced:
-    return Announced(device=device, sequence=sequence, sha256=sha256)
+    return Announced(device=device, sequence=sequence, sha256=sha256, epoch=epoch)
 
 
 UploadOf = Annotated[Announced, Depends(_upload)]
@@ -104,8 +106,9 @@ async def announce_dump(
         str,
         Header(
             max_length=8192,
-            description="device, sequence, sha256 (hex), and if known application, version, collected_from, "
-            "collected_to: each with a space and its value in base64, with commas between.",
+            description="device, sequence, sha256 (hex), epoch if it is not 0, and if known application, "
+            "version, collected_from, collected_to: each with a space and its value in base64, with commas "
+            "between.",
         ),
     ],
 ) -> Response:
@@ -123,7 +126,8 @@ async def announce_dump(
     state = await services.uploads.announce(principal, announced, length, pieces)
     body.charge(services.entrance, principal)
     name = quote(announced.device, safe="")
-    place = {"Location": f"{UPLOADS_PATH}/{name}/{announced.sequence}/{announced.sha256}"}
+    address = f"{UPLOADS_PATH}/{name}/{announced.sequence}/{announced.sha256}"
+    place = {"Location": f"{address}?epoch={announced.epoch}" if announced.epoch else address}
     return _answer(201, state, place)
 
 
@@ -211,10 +215,13 @@ def _facts(state: UploadState) -> dict[str, str]:
 
 def _announced(metadata: dict[str, str]) -> Announced:
     sequence, sha256 = metadata.get("sequence", ""), metadata.get("sha256", "")
+    epoch = metadata.get("epoch", "0")
     if not metadata.get("device"):
         raise _missing("device", "the device's name")
-    if not (sequence.isascii() and sequence.isdigit() and len(sequence) <= 16):
+    if not _is_number(sequence):
         raise _missing("sequence", "the dump's number, from 1")
+    if not _is_number(epoch):
+        raise _missing("epoch", "how often the device has begun its numbers anew, from 0")
     if not _SHA256.fullmatch(sha256):
         raise _missing("sha256", "the archive's hash, as 64 hex digits in lower case")
     return Announced(
@@ -225,7 +232,12 @@ def _announced(metadata: dict[str, str]) -> Announced:
         version=metadata.get("version", ""),
         collected_from_ms=time_or_none(metadata.get("collected_from") or None, "collected_from"),
         collected_to_ms=time_or_none(metadata.get("collected_to") or None, "collected_to"),
+        epoch=int(epoch),
     )
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 16
 
 
 def _missing(key: str, meaning: str) -> InvalidInputError:

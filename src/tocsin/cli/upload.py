@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def upload(
     folder: Annotated[
-        Path, typer.Argument(help="Folder with DEVICE/SEQUENCE.zip; names of devices are percent-encoded.")
+        Path, typer.Argument(help="Folder with DEVICE/[EPOCH-]SEQUENCE.zip; devices are percent-encoded.")
     ],
     url: ServerUrl = "http://127.0.0.1:8765",
     token: Token = "",

@@ -26,6 +26,7 @@ class Delivery:
 class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device: str
     sequence: int
+    epoch: int = 0
     cuts: tuple[float, ...] = ()
 
 
@@ -34,7 +35,7 @@ def read_delivery(path: Path, dumps: Iterable[DumpFile]) -> Sequence[Delivery]:
 
     InvalidInputError names a line that is none, or a dump that is not there.
     """
-    found = {(dump.device, dump.sequence): dump for dump in dumps}
+    found = {(dump.device, dump.epoch, dump.sequence): dump for dump in dumps}
     plan = []
     try:
         lines = path.read_bytes().splitlines()
@@ -45,7 +46,7 @@ def read_delivery(path: Path, dumps: Iterable[DumpFile]) -> Sequence[Delivery]:
             row = msgspec.json.decode(line, type=_Row)
         except msgspec.MsgspecError as error:
             raise InvalidInputError(f"{path}, line {number}: {error}", field="delivery") from error
-        dump = found.get((row.device, row.sequence))
+        dump = found.get((row.device, row.epoch, row.sequence))
         if dump is None:
             raise InvalidInputError(
                 f"{path}, line {number}: there is no dump {row.sequence} of {row.device!r}", field="delivery"

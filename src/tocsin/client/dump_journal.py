@@ -11,8 +11,8 @@ from tocsin.errors import ConflictError
 
 _HEAD: Final = {"tocsin": "dumps"}
 
-Sent = tuple[str, str, int, str]
-"""Server, device, sequence and SHA-256."""
+Sent = tuple[str, str, int, str, int]
+"""Server, device, sequence, SHA-256 and epoch."""
 
 
 class DumpJournal:
@@ -56,9 +56,14 @@ class DumpJournal:
             self._path.write_text(whole + "\n" if whole else "", encoding="utf-8")
         try:
             head, *rows = (json.loads(line) for line in whole.splitlines()) if whole else (_HEAD,)
-            sent = {(str(row[0]), str(row[1]), int(row[2]), str(row[3])) for row in rows}
+            sent = {(str(row[0]), str(row[1]), int(row[2]), str(row[3]), _epoch_of(row)) for row in rows}
         except (ValueError, TypeError, IndexError, KeyError) as error:
             raise ConflictError(f"{self._path} is no resume file; name another one") from error
         if head != _HEAD:
             raise ConflictError(f"{self._path} is no resume file of dumps; name another one")
         return sent
+
+
+def _epoch_of(row: list[object]) -> int:
+    """Lines that are older than epochs have none."""
+    return int(str(row[4])) if len(row) > 4 else 0

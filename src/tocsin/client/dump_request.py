@@ -62,7 +62,7 @@ class DumpRequest:
         digest = base64.b64encode(self.sha256).decode()
         response = http.put(
             f"/v1/devices/{quote(self.dump.device, safe='')}/dumps/{self.dump.sequence}",
-            params=self.facts.said(),
+            params=self._epoch() | self.facts.said(),
             content=self._bytes_from(0),
             headers={
                 "Content-Type": "application/zip",
@@ -92,9 +92,13 @@ class DumpRequest:
             "device": self.dump.device,
             "sequence": str(self.dump.sequence),
             "sha256": self.sha256.hex(),
-        } | self.facts.said()
+        }
+        said |= self._epoch() | self.facts.said()
         pairs = (f"{key} {base64.b64encode(text.encode()).decode()}" for key, text in said.items())
         return {"Upload-Length": str(self.size), "Upload-Metadata": ",".join(pairs)}
+
+    def _epoch(self) -> dict[str, str]:
+        return {"epoch": str(self.dump.epoch)} if self.dump.epoch else {}
 
     def _bytes_from(self, offset: int) -> Iterator[bytes]:
         with self.dump.path.open("rb", buffering=0) as file:

@@ -121,7 +121,7 @@ class DumpSender:
         reached = 0
         while not self._fate.stop.is_set():
             digest, size = _hash(dump.path)  # again after a failure: the file may have changed meanwhile
-            sent = (self._destination.url, dump.device, dump.sequence, digest.hex())
+            sent = (self._destination.url, dump.device, dump.sequence, digest.hex(), dump.epoch)
             if self._journal is not None and self._journal.has(sent):
                 return self._count(dump, "skipped", "", 0)
             share = next(breaks, None)

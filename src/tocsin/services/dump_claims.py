@@ -19,15 +19,34 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
-def sequence_claim(tenant: str, device: str, sequence: int) -> str:
+class DumpId(msgspec.Struct, frozen=True, kw_only=True):
+    """Which dump of which device; `epoch` counts how often the device began its numbers anew."""
+
+    device: str
+    sequence: int
+    epoch: int = 0
+
+    def __str__(self) -> str:
+        """For people and the audit log: `press-3/7`, in a later epoch `press-3/1.7`."""
+        return f"{self.device}/{f'{self.epoch}.' if self.epoch else ''}{self.sequence}"
+
+
+def sequence_claim(tenant: str, dump: DumpId) -> str:
     """The claim that stands for the first body of a sequence, as JSON of Kept.
 
-    >>> sequence_claim("t", "a/1", 1)
-    '["t","a/1",1]'
+    >>> sequence_claim("t", DumpId(device="a/1", sequence=7))
+    '["t","a/1",7]'
+    >>> sequence_claim("t", DumpId(device="a/1", sequence=7, epoch=2))
+    '["t","a/1",7,2]'
     """
-    return msgspec.json.encode((tenant, device, sequence)).decode()
+    return _name(tenant, dump.device, dump.sequence, epoch=dump.epoch)
 
 
-def logged_claim(tenant: str, device: str, sequence: int, sha256: str) -> str:
+def logged_claim(tenant: str, dump: DumpId, sha256: str) -> str:
     """The claim that says that this body of the sequence is in the log."""
-    return msgspec.json.encode((tenant, device, sequence, sha256)).decode()
+    return _name(tenant, dump.device, dump.sequence, sha256, epoch=dump.epoch)
+
+
+def _name(*parts: str | int, epoch: int) -> str:
+    """The first epoch has none in its names: they are older than epochs."""
+    return msgspec.json.encode((*parts, epoch) if epoch else parts).decode()

@@ -22,7 +22,7 @@ from tocsin.events import Strings
 from tocsin.log.abstract import Append, Log, Part, RecordKind
 from tocsin.observability.meters import Meters
 from tocsin.observability.metrics import DUMP_BYTES, DUMPS
-from tocsin.services.dump_claims import Kept, logged_claim, sequence_claim
+from tocsin.services.dump_claims import DumpId, Kept, logged_claim, sequence_claim
 from tocsin.services.finishing import finished
 from tocsin.services.ingest import NAME_CHARACTERS_MAX
 from tocsin.sharding import partition_of, shard_of
@@ -47,6 +47,12 @@ class Announced(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     collected_from_ms: int | None = None
     collected_to_ms: int | None = None
+    epoch: int = 0
+
+    @property
+    def id(self) -> DumpId:
+        """Which dump it is, whatever its body."""
+        return DumpId(device=self.device, sequence=self.sequence, epoch=self.epoch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +141,7 @@ class Dumps:
 
     def settle(self, tenant: str, announced: Announced, blob: BlobRef) -> DumpReceipt:
         """Decide about a dump whose bytes are durable, and log that; the same again if it was. Blocks."""
-        name = sequence_claim(tenant, announced.device, announced.sequence)
+        name = sequence_claim(tenant, announced.id)
         first = self._blobs.claimed(name)
         if first is None:
             first = self._blobs.claim(name, msgspec.json.encode(self._prove(blob)))
@@ -147,10 +153,10 @@ class Dumps:
 
     def settled(self, tenant: str, announced: Announced) -> Kept | None:
         """What was decided about this body of the sequence, None unless it is in the log. Blocks."""
-        mark = logged_claim(tenant, announced.device, announced.sequence, announced.sha256)
+        mark = logged_claim(tenant, announced.id, announced.sha256)
         if self._blobs.claimed(mark) is None:
             return None
-        first = self._blobs.claimed(sequence_claim(tenant, announced.device, announced.sequence))
+        first = self._blobs.claimed(sequence_claim(tenant, announced.id))
         if first is None:
             raise CorruptError(f"{mark} is in the log, but nothing has claimed its sequence")
         with self._blobs.open(announced.sha256) as blob:
@@ -182,7 +188,7 @@ class Dumps:
         A claimed sequence alone does not say so: its process may have been killed before it logged. A mark
         does; where it is missing, the log itself knows for a day.
         """
-        mark = logged_claim(tenant, announced.device, announced.sequence, kept.sha256)
+        mark = logged_claim(tenant, announced.id, kept.sha256)
         if self._blobs.claimed(mark) is not None:
             return True
         repeated = self._append(tenant, announced, kept)
@@ -203,6 +209,7 @@ class Dumps:
             version=announced.version,
             collected_from_ms=announced.collected_from_ms,
             collected_to_ms=announced.collected_to_ms,
+            epoch=announced.epoch,
         )
         partition = partition_of(shard_of(tenant, announced.device), self._log.partitions)
         append = Append(
@@ -210,10 +217,16 @@ class Dumps:
             arrival_ms=self._clock.now_ms(),
             parts=(Part(partition, RecordKind.CONTROL, 1, encode_control(record)),),
             producer=_PRODUCER,
-            sequence=f"{announced.device}/{announced.sequence}/{kept.sha256}",
+            sequence=_sequence_of(announced.id, kept.sha256),
             fingerprint=bytes.fromhex(kept.sha256)[:16],
         )
         return self._log.submit(append).result().repeated
+
+
+def _sequence_of(dump: DumpId, sha256: str) -> str:
+    """By which the log knows the dump again for a day."""
+    name = f"{dump.device}/{dump.sequence}/{sha256}"
+    return f"{name}/{dump.epoch}" if dump.epoch else name
 
 
 def _discard(begun: Future[Upload]) -> None:
@@ -264,5 +277,7 @@ def check_announced(principal: Principal, announced: Announced) -> None:
     for field in ("device", "application", "version"):
         if len(getattr(announced, field)) > NAME_CHARACTERS_MAX:
             raise InvalidInputError(f"At most {NAME_CHARACTERS_MAX} characters.", field=field)
+    if not 0 <= announced.epoch <= SEQUENCE_MAX:
+        raise InvalidInputError("Epochs are numbered from 0.", field="epoch")
     if not 1 <= announced.sequence <= SEQUENCE_MAX:
         raise InvalidInputError("Dumps of a device are numbered from 1.", field="sequence")

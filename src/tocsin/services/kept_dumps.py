@@ -9,7 +9,7 @@ from tocsin.access.principal import Principal
 from tocsin.blobs.abstract import Blob, BlobStore
 from tocsin.errors import NotFoundError
 from tocsin.services.audit import AuditTrail
-from tocsin.services.dump_claims import Kept, logged_claim, sequence_claim
+from tocsin.services.dump_claims import DumpId, Kept, logged_claim, sequence_claim
 
 
 class KeptDumps:
@@ -19,33 +19,33 @@ class KeptDumps:
         self._blobs = blobs
         self._audit = audit
 
-    def one(self, principal: Principal, device: str, sequence: int) -> Kept:
+    def one(self, principal: Principal, dump: DumpId) -> Kept:
         """What was decided about the valid body of a sequence; NotFoundError if none was acknowledged."""
         require(principal, Permission.READ)
-        return self._kept(principal.tenant, device, sequence)
+        return self._kept(principal.tenant, dump)
 
-    def open(self, principal: Principal, device: str, sequence: int, sha256: str = "") -> tuple[Blob, str]:
+    def open(self, principal: Principal, dump: DumpId, sha256: str = "") -> tuple[Blob, str]:
         """The bytes of the valid body, or of the one with this hash, and the hash; in the audit log.
 
         A bad archive and a body that lost against another are to be had as well. The caller closes.
         """
         require(principal, Permission.OPERATE)
-        wanted = sha256 or self._kept(principal.tenant, device, sequence).sha256
-        if self._blobs.claimed(logged_claim(principal.tenant, device, sequence, wanted)) is None:
+        wanted = sha256 or self._kept(principal.tenant, dump).sha256
+        if self._blobs.claimed(logged_claim(principal.tenant, dump, wanted)) is None:
             raise NotFoundError("There is no such dump.")
         blob = self._blobs.open(wanted)
         try:
-            self._audit.did(principal, "dump.download", f"{device}/{sequence}/{wanted}")
+            self._audit.did(principal, "dump.download", f"{dump}/{wanted}")
         except BaseException:
             blob.close()
             raise
         return blob, wanted
 
-    def _kept(self, tenant: str, device: str, sequence: int) -> Kept:
-        found = self._blobs.claimed(sequence_claim(tenant, device, sequence))
+    def _kept(self, tenant: str, dump: DumpId) -> Kept:
+        found = self._blobs.claimed(sequence_claim(tenant, dump))
         if found is None:
             raise NotFoundError("There is no such dump.")
         kept = msgspec.json.decode(found, type=Kept)
-        if self._blobs.claimed(logged_claim(tenant, device, sequence, kept.sha256)) is None:
+        if self._blobs.claimed(logged_claim(tenant, dump, kept.sha256)) is None:
             raise NotFoundError("There is no such dump.")  # it was on its way when its process ended
         return kept

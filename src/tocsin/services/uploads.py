@@ -355,7 +355,7 @@ class Uploads:
 
 
 def _name(tenant: str, announced: Announced) -> str:
-    return logged_claim(tenant, announced.device, announced.sequence, announced.sha256)
+    return logged_claim(tenant, announced.id, announced.sha256)
 
 
 def _owner(note: _Note) -> tuple[str, str]:

@@ -65,6 +65,7 @@ async def test_a_dump_is_kept_whole_and_logged_once(world: World) -> None:
         201,
         {
             "device": "pump-7",
+            "epoch": 0,
             "sequence": 1,
             "sha256": SHA256,
             "size_bytes": len(ARCHIVE),
@@ -217,6 +218,25 @@ async def test_sequences_and_devices_and_tenants_are_apart(world: World) -> None
         assert (await put(world, url=url)).status_code == 201
     assert (await put(world, token=world.key(Role.DEVICE, "other"))).status_code == 201
     assert len(logged(world)) == 4
+
+
+async def test_a_device_that_begins_its_numbers_anew_says_so_by_an_epoch(world: World) -> None:
+    """The same number in another epoch is another dump, with a body, a state and conflicts of its own."""
+    again = good_archive({"again.log": b"x"})
+    assert (await put(world)).status_code == 201
+    sent = await put(world, again, f"{URL}?epoch=1")
+    assert (sent.status_code, sent.json()["epoch"]) == (201, 1)
+    assert (await put(world, again, f"{URL}?epoch=1")).status_code == 200
+    assert (await put(world, url=f"{URL}?epoch=1")).status_code == 409
+    assert (await put(world, url=f"{URL}?epoch=2")).status_code == 201
+    assert (await read(world, "?epoch=1")).json()["sha256"] == hashlib.sha256(again).hexdigest()
+    assert (await read(world, "/archive?epoch=1")).content == again
+    assert (
+        (await read(world, "")).json()["sha256"] == (await read(world, "?epoch=2")).json()["sha256"] == SHA256
+    )
+    assert (await read(world, "?epoch=3")).status_code == 404
+    found = [(record.epoch, record.sequence, record.outcome) for record in logged(world)]
+    assert found == [(0, 1, "accepted"), (1, 1, "accepted"), (1, 1, "conflict"), (2, 1, "accepted")]
 
 
 async def test_a_dump_may_be_larger_than_what_is_held_in_memory(make_world: Callable[..., World]) -> None:

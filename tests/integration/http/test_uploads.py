@@ -98,6 +98,20 @@ async def test_a_dump_may_come_in_pieces(world: World, device: Device) -> None:
     assert world.blobs.notes() == {}
 
 
+async def test_an_epoch_is_part_of_the_address(world: World, device: Device) -> None:
+    """The same body with the same number in another epoch is another upload."""
+    await device.announce()
+    await device.send(0)
+    answer = await device.announce(epoch="3")
+    assert (answer.headers["location"], answer.headers["upload-offset"]) == (f"{PLACE}?epoch=3", "0")
+    device.place = answer.headers["location"]
+    await device.send(0, 50)
+    assert await device.offset() == 50
+    assert (await device.send(50)).headers["tocsin-outcome"] == "accepted"
+    assert [(record.epoch, record.sequence) for record in logged(world)] == [(0, 1), (3, 1)]
+    assert (await device.announce(epoch="none")).json()["field"] == "Upload-Metadata"
+
+
 async def test_bytes_may_come_with_the_announcement(world: World, device: Device) -> None:
     """All of them, or the first; a repeated announcement says how far it is, and ignores them."""
     first = await device.http.post("/v1/dumps", headers=announcement() | PIECE, content=ARCHIVE[:50])
@@ -327,8 +341,11 @@ def test_the_client_sends_large_dumps_in_pieces(world: World, tmp_path: Path) ->
         destination = Destination(url=server.url, token=world.key(Role.DEVICE))
         first = DumpSender(destination, application="presses").send(dumps)
         again = DumpSender(destination).send(dumps)
+        (tmp_path / "1.zip").rename(tmp_path / "7-1.zip")
+        anew = DumpSender(destination).send(find_dumps(tmp_path, "pump-7")[1:])
     finally:
         server.stop()
+    assert (anew["accepted"], logged(world)[-1].epoch) == (1, 7)
     assert (first["accepted"], first["quarantined"]) == (1, 1)
     assert (again["duplicate"], again["quarantined"]) == (1, 1)
-    assert [record.application for record in logged(world)] == ["presses", "presses"]
+    assert [record.application for record in logged(world)] == ["presses", "presses", ""]

@@ -79,6 +79,19 @@ GOALS: Final = (
         1000,
         at_least=False,
     ),
+    Goal(
+        "dump_to_finding_s_p99",
+        "first byte of a dump of 1 MiB → its finding in the API, at half load",
+        10,
+        at_least=False,
+    ),
+    Goal(
+        "big_dump_delay_ms_p99",
+        "delay of other devices' findings while a dump of 1 GiB unpacked is in its step",
+        1000,
+        at_least=False,
+    ),
+    Goal("rss_mib", "memory above idle meanwhile, workers included", 512, at_least=False),
 )
 
 

@@ -52,6 +52,7 @@ from tocsin.observability.meters import Meters
 from tocsin.observability.tracing import Tracing
 from tocsin.runtimes.embedded.dump_archives import Archives
 from tocsin.runtimes.embedded.dump_crew import Crew
+from tocsin.runtimes.embedded.dump_proofs import DumpProofs
 from tocsin.runtimes.embedded.dump_running import DumpWork
 from tocsin.runtimes.embedded.models import models_of
 from tocsin.runtimes.embedded.runtime import STORAGE_ERRORS, Chore, Pace, Runtime, Stores
@@ -194,6 +195,7 @@ class Application:
             projected=self.lake_chores.projected if self.lake_chores else None,
             keep_scores=config.scores_of if self.lake_chores else None,
             dumps=self._dump_work(config),
+            dump_proofs=self._dump_proofs(config),
         )
         self.services = self._services(config, opened)
         self.app = create_app(
@@ -215,15 +217,26 @@ class Application:
         watches = (config.watch, *config.tenants.values())
         if steps is None or not (steps.waiting() or any(watch.dump_detectors for watch in watches)):
             return None
-        limits = StepLimits(wall_s=config.dumps.step_s, memory_bytes=config.dumps.step_memory_bytes)
         crew = Crew(
-            partial(WorkerPool, 1, limits),
+            partial(WorkerPool, 1, _step_limits(config)),
             self.clock,
             workers_min=config.dumps.workers_min,
             workers_max=config.dumps.workers,
         )
         archives = Archives(self.blobs.path, _archive_limits(config))
         return DumpWork(steps=steps, archives=archives, crew=crew, chance=random.random)
+
+    def _dump_proofs(self, config: Config) -> DumpProofs | None:
+        if self.stores.steps is None:
+            return None
+        return DumpProofs(
+            self.stores.steps,
+            Archives(self.blobs.path, _archive_limits(config)),
+            partial(WorkerPool, 1, _step_limits(config)),
+            lambda tenant: config.settings_of(tenant).dump_detectors,
+            self.stores.log,
+            self.lake,
+        )
 
     def _chores(self) -> list[Chore]:
         chores = [
@@ -490,6 +503,10 @@ def _archive_limits(config: Config) -> ArchiveLimits:
         member_bytes_max=config.dumps.member_bytes_max,
         ratio_max=config.dumps.ratio_max,
     )
+
+
+def _step_limits(config: Config) -> StepLimits:
+    return StepLimits(wall_s=config.dumps.step_s, memory_bytes=config.dumps.step_memory_bytes)
 
 
 def _pace(config: Config) -> Pace:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import pytest
 from tests.dump_detector_kit import install
 from tests.dump_kit import content_digest, good_archive
 from tests.dump_steps_kit import module
-from tocsin.testing import Server
+from tocsin.testing import COMMAND, Server
 
 pytestmark = pytest.mark.services  # several starts of a server
 
@@ -127,6 +128,11 @@ def test_a_finding_becomes_an_anomaly_that_says_which_dump(tmp_path: Path) -> No
         (name,) = anomaly["episodes"]
         evidence = ask(server, f"/v1/episodes/{name}")["evidence"]["dumps"]
         assert (evidence["first"]["sequence"], evidence["last"]["sequence"]) == (2, 3)
+        proof = ask(server, f"/v1/episodes/{name}/proof")
+        assert proof == {"matches": True, "readings": 4, "differences": []}
+        with httpx.Client(base_url=server.url, timeout=60) as browser:
+            browser.post("/login", data={"key": server.key}, headers={"Origin": server.url})
+            assert "bearing after" in browser.get(f"/anomalies/{anomaly['id']}").text
         metrics = httpx.get(
             f"{server.url}/metrics", headers={"Authorization": f"Bearer {server.key}"}, timeout=60
         ).text
@@ -176,7 +182,30 @@ def test_a_hanging_and_a_poisonous_dump_stop_their_devices_alone(tmp_path: Path)
         assert "has stopped at dump 2: it took longer than its limit" in told["press-1"]
         assert "has stopped at dump 2: it raised an error: RuntimeError: told to" in told["press-2"]
         assert told["press-3"].startswith("engine: bearing")
+        for device in DEVICES:
+            (name,) = anomalies(server, device)[0]["episodes"]
+            assert ask(server, f"/v1/episodes/{name}/proof")["matches"]
         there.unlink()
         ask(server, "/v1/devices/press-1/quarantine", "DELETE")
         wait_until(lambda: "engine: bearing" in str(anomalies(server, "press-1")))
         settled(server)
+
+
+def test_explain_derives_a_finding_again_or_says_why_it_cannot(tmp_path: Path) -> None:
+    """From the folder of a stopped server; with a blob that was altered, the dump at fault is named."""
+    data = tmp_path / "data"
+    with serving(data) as server:
+        for sequence, text in enumerate(["", "fault bearing", ""], start=1):
+            send(server, "press-1", sequence, text)
+        settled(server)
+        wait_until(lambda: bool(anomalies(server, "press-1")))
+        environment = server.environment()
+    explain = [str(COMMAND), "explain", "all", "--data", str(data)]
+    told = subprocess.run(explain, env=environment, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "press-1 engine, 3 dumps derived again" in told.stdout
+    for blob in (data / "blobs").glob("[0-9a-f][0-9a-f]/*"):
+        blob.write_bytes(blob.read_bytes()[:-30])
+    told = subprocess.run(explain, env=environment, capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert "it can't be derived again: dump 1: archive:" in told.stdout

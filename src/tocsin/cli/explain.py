@@ -60,7 +60,9 @@ def _asked(url: str, token: str, episode: str) -> list[dict[str, Any]]:
         path = f"/v1/episodes/{quote(each, safe='')}"
         found = ask(url, token, "GET", path)
         proof = ask(url, token, "GET", f"{path}/proof")
-        results.append({name: found[name] for name in _SHOWN} | {name: proof[name] for name in _PROVED})
+        from_dumps = bool((found["evidence"] or {}).get("dumps"))
+        shown = {name: found[name] for name in _SHOWN} | {name: proof[name] for name in _PROVED}
+        results.append(shown | {"of": _of(from_dumps)})
     return results
 
 
@@ -104,11 +106,17 @@ def _result(episode: Episode, proof: Proof) -> dict[str, Any]:
         "matches": proof.matches,
         "readings": proof.readings,
         "differences": list(proof.differences),
+        "of": _of(episode.evidence is not None and episode.evidence.dumps is not None),
     }
+
+
+def _of(from_dumps: bool) -> str:
+    """What `readings` counts."""
+    return "dumps" if from_dumps else "readings"
 
 
 def _lines(result: dict[str, Any]) -> list[str]:
     verdict = "matches" if result["matches"] else "DIFFERS"
     where = f"{result['device']} {result['parameter']}".strip()
-    head = f"{result['id']} {verdict}: {where}, {result['readings']} readings derived again"
+    head = f"{result['id']} {verdict}: {where}, {result['readings']} {result['of']} derived again"
     return [head, f"  {result['explanation']}", *(f"  {difference}" for difference in result["differences"])]

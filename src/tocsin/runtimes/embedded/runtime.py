@@ -23,6 +23,7 @@ from tocsin.observability.meters import Meters
 from tocsin.runtimes.embedded.checkpointing import Checkpointing
 from tocsin.runtimes.embedded.counting import count_changes, count_step
 from tocsin.runtimes.embedded.decisions import Decisions
+from tocsin.runtimes.embedded.dump_proofs import DumpProofs
 from tocsin.runtimes.embedded.dump_running import DumpRunning, DumpWork
 from tocsin.runtimes.embedded.findings import findings_of
 from tocsin.runtimes.embedded.history import DeviceHistory
@@ -95,11 +96,12 @@ class Runtime:
         projected: Callable[[], int] | None = None,
         keep_scores: KeepOf | None = None,
         dumps: DumpWork | None = None,
+        dump_proofs: DumpProofs | None = None,
     ) -> None:
         """`projected` tells up to which outbox row others have what they need, so that it may be pruned.
 
         `keep_scores` tells which scores of a tenant to store for the lake; None = nobody takes them. With
-        `dumps`, dumps are shown to dump detectors.
+        `dumps`, dumps are shown to dump detectors; `dump_proofs` shows them again on request.
         """
         self._stores: Final = stores
         self._clock: Final = clock
@@ -125,7 +127,9 @@ class Runtime:
             dumps, stores.log, stores.commits, self.workers, clock, meters, self._episodes.set
         )
         history = DeviceHistory(stores.log, stores.lake)
-        self.views: Final = Views(self.workers, stores.log, stores.commits, history, stores.steps)
+        self.views: Final = Views(
+            self.workers, stores.log, stores.commits, history, stores.steps, dump_proofs
+        )
         self._observe()
 
     def start(self) -> None:

@@ -15,7 +15,7 @@ from tocsin.commit.abstract import CommitStore
 from tocsin.commit.dump_steps import DumpStepStore
 from tocsin.errors import NotFoundError
 from tocsin.log.abstract import Log
-from tocsin.model import Episode, SeriesKey
+from tocsin.model import DumpEvidence, Episode, Evidence, SeriesKey
 from tocsin.processing.corrections import derive, scratch_of
 from tocsin.processing.dump_gaps import prove_gap
 from tocsin.processing.episodes import DUMP_DETECTOR
@@ -24,6 +24,7 @@ from tocsin.processing.judging import Judged
 from tocsin.processing.proof import Proof, prove, span
 from tocsin.processing.standing import as_it_stands, lasting_ids
 from tocsin.processing.state import TenantState, digest_sums
+from tocsin.runtimes.embedded.dump_proofs import DumpProofs
 from tocsin.runtimes.embedded.history import DeviceHistory
 from tocsin.runtimes.embedded.worker import Worker
 from tocsin.services.devices import Device
@@ -42,12 +43,14 @@ class Views:
         commits: CommitStore,
         history: DeviceHistory,
         steps: DumpStepStore | None = None,
+        dump_proofs: DumpProofs | None = None,
     ) -> None:
         self._workers = workers
         self._log = log
         self._commits = commits
         self._history = history
         self._steps = steps
+        self._dump_proofs = dump_proofs
         self._names: dict[str, tuple[int, list[str]]] = {}
 
     def devices(self, tenant: str, *, after: str = "", limit: int = 100) -> Sequence[Device]:
@@ -124,9 +127,16 @@ class Views:
         if episode.detector == DUMP_DETECTOR and evidence.dumps is None:
             decisions = self._history.dumps(tenant, episode.device, evidence.before_offset)
             return episode, prove_gap(episode, decisions)
+        if evidence.dumps is not None:
+            return episode, self._dumps_again(episode, evidence, evidence.dumps)
         from_ms, to_ms = span(episode, evidence)
         events = self._history.between(tenant, episode.device, evidence.before_offset, from_ms, to_ms)
         return episode, prove(episode, events)
+
+    def _dumps_again(self, episode: Episode, evidence: Evidence, dumps: DumpEvidence) -> Proof:
+        if self._dump_proofs is None:
+            return Proof(False, 0, ("it can't be derived again: this runtime runs no dump detectors",))
+        return self._dump_proofs.prove(episode, evidence, dumps)
 
     def lasting(self, tenant: str, devices: Collection[str]) -> set[str]:
         """Ids of the episodes of these devices that have not ended."""

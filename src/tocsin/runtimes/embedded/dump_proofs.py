@@ -1,0 +1,196 @@
+"""Proof of episodes that came of dumps: the dumps are shown again, and what is found is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Final
+
+from tocsin import threads
+from tocsin.commit.dump_steps import BEFORE_ALL, DumpPlace, DumpStepStore, JudgedDump
+from tocsin.control import DumpDetectorFailed, DumpDetectorRule, DumpReceived, decode_control
+from tocsin.dump_detectors.digest import canonical
+from tocsin.dump_detectors.episodes import Judged, OpenEpisodes, fold
+from tocsin.dump_detectors.steps import StepFailed, Stepper, Task
+from tocsin.lake.abstract import Lake
+from tocsin.log.abstract import Log, Record, RecordKind
+from tocsin.model import DumpEvidence, Episode, Evidence
+from tocsin.processing.episodes import seal
+from tocsin.processing.proof import Proof
+from tocsin.runtimes.embedded import dump_stops
+from tocsin.runtimes.embedded.dump_archives import Archives, facts_of
+
+DUMPS_MAX: Final = 2_000
+_PAGE: Final = 200
+_FIELDS: Final = (
+    "started_ms", "end_ms", "last_abnormal_ms", "peak_ms", "readings", "score", "severity", "explanation",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """A dump that was judged, and what was published of it."""
+
+    dump: DumpReceived
+    judged: JudgedDump
+
+
+class DumpProofs:
+    """One proof at a time, by a worker of its own. `rules_of` are the tenant's detectors as configured."""
+
+    def __init__(
+        self,
+        steps: DumpStepStore,
+        archives: Archives,
+        make: Callable[[], Stepper],
+        rules_of: Callable[[str], Mapping[str, DumpDetectorRule]],
+        log: Log,
+        lake: Lake,
+    ) -> None:
+        self._steps: Final = steps
+        self._archives: Final = archives
+        self._make: Final = make
+        self._rules_of: Final = rules_of
+        self._log: Final = log
+        self._lake: Final = lake
+        self._lock = threads.lock()
+
+    def prove(self, episode: Episode, evidence: Evidence, dumps: DumpEvidence) -> Proof:
+        """Whether the episode comes out again, from how many dumps; blocks as long as they take.
+
+        A detector knows a device by all its dumps, so they are shown from the first one on.
+        """
+        if seal(evidence) != evidence.seal:
+            return Proof(False, 0, ("the evidence was altered: it does not match its seal",))
+        if episode.detector == dump_stops.DETECTOR:
+            return self._decision(episode, evidence, dumps)
+        again = self._dumps(episode, (dumps.last.epoch, dumps.last.sequence))
+        if len(again) > DUMPS_MAX:
+            return Proof(False, 0, (f"more than {DUMPS_MAX} dumps would have to be shown again",))
+        with self._lock:
+            return self._shown(episode, dumps, again)
+
+    def _dumps(self, episode: Episode, last: DumpPlace) -> list[_Again]:
+        """All judged dumps up to the last that shows it, and the one after it, which ended it."""
+        judged: list[JudgedDump] = []
+        after = BEFORE_ALL
+        key = (episode.tenant, episode.device, episode.detector)
+        while len(judged) <= DUMPS_MAX and (not judged or judged[-1].place <= last):
+            page = self._steps.judged(*key, after, limit=_PAGE)
+            if not page:
+                break
+            judged += page
+            after = page[-1].place
+        until = len(list(takewhile(lambda each: each.place <= last, judged)))
+        judged = judged[: until + (episode.end_ms is not None)]
+        known = self._received(episode, judged)
+        return [_Again(known[each.place], each) for each in judged if each.place in known]
+
+    def _received(self, episode: Episode, judged: list[JudgedDump]) -> dict[DumpPlace, DumpReceived]:
+        known: dict[DumpPlace, DumpReceived] = {}
+        after = BEFORE_ALL
+        while judged and after < judged[-1].place:
+            page = self._steps.dealt(episode.tenant, episode.device, after, limit=_PAGE)
+            if not page:
+                break
+            known |= {(dump.epoch, dump.sequence): dump for dump in page}
+            after = page[-1].epoch, page[-1].sequence
+        return known
+
+    def _shown(self, episode: Episode, dumps: DumpEvidence, again: list[_Again]) -> Proof:
+        rule = self._rules_of(episode.tenant).get(episode.detector, DumpDetectorRule())
+        state: bytes | None = None
+        version = ""
+        going_on = OpenEpisodes()
+        found: dict[DumpPlace, list[Episode]] = {}
+        differences: list[str] = []
+        with self._make() as stepper:
+            for each in again:
+                result = stepper.run(self._task(episode, each.dump, rule, state, version)).result()
+                if isinstance(result, StepFailed):
+                    return Proof(False, len(found), (_cannot(each.dump, result),))
+                state, version = result.state, result.state_version
+                if tuple(canonical(finding) for finding in result.findings) != each.judged.findings:
+                    differences.append(_other_findings(each.judged, version))
+                judged = Judged(
+                    dump=each.dump,
+                    detector=episode.detector,
+                    version=version,
+                    partition=0,
+                    findings=result.findings,
+                )
+                folded = fold(going_on, judged)
+                going_on = folded.open
+                found[each.judged.place] = list(folded.changed)
+        differences += _compared(episode, dumps, [each for page in found.values() for each in page])
+        return Proof(not differences, len(again), tuple(differences))
+
+    def _task(
+        self, episode: Episode, dump: DumpReceived, rule: DumpDetectorRule, state: bytes | None, version: str
+    ) -> Task:
+        return Task(
+            tenant=episode.tenant,
+            device=episode.device,
+            detector=episode.detector,
+            archive=self._archives.path(dump),
+            dump=facts_of(dump),
+            config=rule.config,
+            state=state,
+            state_version=version,
+        )
+
+    def _decision(self, episode: Episode, evidence: Evidence, dumps: DumpEvidence) -> Proof:
+        """A stop is no finding: the log has the decision."""
+        record = self._record(evidence.partition, evidence.before_offset - 1)
+        control = None
+        if record is not None and record.kind is RecordKind.CONTROL:
+            control = decode_control(record.payload)
+        stopped_at = (episode.tenant, episode.device, dumps.first.epoch, dumps.first.sequence)
+        if isinstance(control, DumpDetectorFailed):
+            said = (control.tenant, control.device, control.epoch, control.sequence)
+            if said == stopped_at and control.version == dumps.version:
+                return Proof(True, 1, ())
+        return Proof(False, 0, ("the log has no such decision",))
+
+    def _record(self, partition: int, offset: int) -> Record | None:
+        """The record at an offset, from the log or, where that has been trimmed, from the lake."""
+        if offset < self._log.begin(partition):
+            records = self._lake.records(partition, offset, offset + 1)
+        else:
+            records = self._log.read(partition, offset)
+        return next((record for record in records if record.offset == offset), None)
+
+
+def _cannot(dump: DumpReceived, failed: StepFailed) -> str:
+    return f"it can't be derived again: dump {dump.sequence}: {failed.kind.value}: {failed.detail}"
+
+
+def _other_findings(judged: JudgedDump, version: str) -> str:
+    if judged.version != version:
+        return (
+            f"dump {judged.sequence} was judged by version {judged.version}; {version}, which is installed, "
+            "finds something else"
+        )
+    return f"dump {judged.sequence}: other findings were derived than were published"
+
+
+def _compared(episode: Episode, dumps: DumpEvidence, found: list[Episode]) -> list[str]:
+    """What differs from the state of the episode that was derived last."""
+    own = [
+        each
+        for each in found
+        if (each.parameter, each.reason) == (episode.parameter, episode.reason)
+        and each.evidence is not None
+        and each.evidence.dumps is not None
+        and each.evidence.dumps.first == dumps.first
+        and each.evidence.dumps.findings_sha256 == dumps.findings_sha256
+    ]
+    if not own:
+        return ["the dumps give no such episode"]
+    derived = own[-1]
+    return [
+        f"{name}: {getattr(derived, name)} was derived, {getattr(episode, name)} was published"
+        for name in _FIELDS
+        if getattr(derived, name) != getattr(episode, name)
+    ]

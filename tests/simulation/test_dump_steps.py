@@ -1,0 +1,95 @@
+"""A law of dump steps: whatever fails, comes late or is restarted, the end is that of the calm run."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.dump_detector_kit import install
+from tests.dump_steps_kit import Bench, module
+from tocsin.commit.abstract import DumpKind
+from tocsin.dump_detectors.steps import FailureKind, StepFailed, Task
+
+TEXTS = ("", "fault door", "fault belt", "fault door\nfault belt", "info")
+DEVICES = ("a", "b")
+
+
+@pytest.fixture(autouse=True)
+def detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "counting_kit", raising=False)
+    install(tmp_path, monkeypatch, module())
+
+
+def standings(bench: Bench) -> dict[str, tuple[str, bytes | None, list[int]]]:
+    """Where the detector ends with each device: sum, state, and the dumps judged."""
+    return {
+        device: (bench.standing(device).digest, bench.standing(device).state, bench.judged(device))
+        for device in DEVICES
+    }
+
+
+def spans(bench: Bench) -> list[tuple[str, str, int, int | None, str]]:
+    """What people see of what was found, without ids."""
+    found = [
+        (each.device, each.parameter, each.started_ms, each.end_ms, each.explanation)
+        for device in DEVICES
+        for each in bench.episodes(device)
+        if each.detector == "counting" and not each.retracted
+    ]
+    return sorted(found, key=str)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    texts=st.lists(st.sampled_from(TEXTS), min_size=2, max_size=9),
+    late=st.sets(st.integers(2, 8), max_size=3),
+    seed=st.integers(0, 1 << 32),
+)
+def test_trouble_leaves_no_trace(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str], late: set[int], seed: int
+) -> None:
+    """Digest, state, judged dumps and episodes are those of the run in order without any failure."""
+    calm = Bench(tmp_path_factory.mktemp("calm"))
+    for device in DEVICES:
+        calm.free(*(calm.dump(number, text, device) for number, text in enumerate(texts, start=1)))
+    calm.settle()
+
+    rng = random.Random(seed)
+    bench = Bench(tmp_path_factory.mktemp("troubled"))
+    trouble = [rng.random() < 0.5]
+
+    def fails(task: Task) -> StepFailed | None:
+        if not trouble[0] or rng.random() < 0.7:
+            return None
+        return StepFailed(kind=rng.choice(list(FailureKind)), detail="trouble")
+
+    bench.fails = fails
+    late = {number for number in late if number < len(texts)}  # a gap ends with a dump behind it
+    for device in DEVICES:
+        for number, text in enumerate(texts, start=1):
+            if number not in late:
+                bench.free(bench.dump(number, text, device))
+            if rng.random() < 0.3:
+                bench.stepping.round()
+            if rng.random() < 0.2:
+                bench.begin()
+    bench.settle()
+    for device in DEVICES:
+        for number in rng.sample(sorted(late), len(late)):
+            bench.free(bench.dump(number, texts[number - 1], device), kind=DumpKind.AFTER_GAP)
+            if rng.random() < 0.5:
+                bench.settle()
+    bench.settle()
+    trouble[0] = False
+    for device in DEVICES:
+        bench.release(device)
+    bench.settle()
+    found, expected = (standings(bench), spans(bench)), (standings(calm), spans(calm))
+    bench.close()
+    calm.close()
+    assert found == expected

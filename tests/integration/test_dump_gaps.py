@@ -27,6 +27,7 @@ from tocsin.control import (
 from tocsin.inbox.abstract import AnomalyQuery
 from tocsin.log.abstract import Append, Part, RecordKind
 from tocsin.model import Episode
+from tocsin.observability.meters import Meters
 from tocsin.processing.dump_gaps import prove_gap
 from tocsin.processing.proof import Proof
 from tocsin.runtimes.embedded.decisions import AFTER_START_S, Decisions
@@ -56,7 +57,9 @@ class Site:
             clock,
         )
 
-    def receive(self, *sequences: int, device: str = DEVICE) -> None:
+    def receive(
+        self, *sequences: int, device: str = DEVICE, outcome: DumpOutcome = DumpOutcome.ACCEPTED
+    ) -> None:
         """Log that these dumps came."""
         for sequence in sequences:
             record = DumpReceived(
@@ -65,7 +68,7 @@ class Site:
                 sequence=sequence,
                 sha256=f"{sequence:064x}",
                 size_bytes=1,
-                outcome=DumpOutcome.ACCEPTED,
+                outcome=outcome,
             )
             partition = partition_of(shard_of("t", device), PARTITIONS)
             part = Part(partition, RecordKind.CONTROL, 1, encode_control(record))
@@ -104,8 +107,8 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path, clock: ManualClock) -> Iterator[Site]:
-    with stores_in(folder) as stores, running(stores, NEVER, settings=WATCHED) as runtime:
+def site(folder: Path, clock: ManualClock, meters: Meters | None = None) -> Iterator[Site]:
+    with stores_in(folder) as stores, running(stores, NEVER, settings=WATCHED, meters=meters) as runtime:
         yield Site(stores, runtime, clock)
 
 
@@ -149,6 +152,38 @@ def test_a_gap_is_waited_for_then_given_up_by_a_record(tmp_path: Path) -> None:
         (anomaly,) = at.stores.inbox.anomalies(AnomalyQuery("t"))
         assert anomaly.explanation.endswith(episode.explanation)
         assert at.runtime.views.explain("t", episode.id)[1] == Proof(True, 4, ())
+
+
+def places(meters: Meters) -> dict[str, int]:
+    """Dumps by place, as the metrics say."""
+    found = {}
+    for line in meters.render_prometheus().decode().splitlines():
+        if line.startswith("tocsin_dumps_places{"):
+            found[line.split('"')[1]] = int(float(line.rpartition(" ")[2]))
+    return found
+
+
+def test_every_dump_that_was_received_is_in_one_place(tmp_path: Path) -> None:
+    """The metrics add up to what was received, exactly, also after a restart without checkpoints."""
+    clock, meters = ManualClock(), Meters()
+    expected = {"ready": 4, "waiting": 1, "after_gap": 1, "duplicate": 1, "conflict": 1, "quarantined": 1}
+    with site(tmp_path, clock, meters) as at:
+        at.receive(1, 3)
+        at.tick_after(60, WAIT_S, 60)
+        at.receive(2, 1, 6)
+        at.receive(3, outcome=DumpOutcome.CONFLICT)
+        at.receive(4, outcome=DumpOutcome.QUARANTINED)
+        at.receive(5, 8)
+        received = len([record for record in at.logged() if isinstance(record, DumpReceived)])
+        assert places(meters) == expected
+        assert sum(places(meters).values()) == received == 9
+    for path in tmp_path.glob("checkpoints.db*"):
+        path.unlink()
+    meters = Meters()
+    with site(tmp_path, clock, meters) as at:
+        assert sum(places(meters).values()) == received
+        at.receive(7)
+        assert places(meters) == expected | {"ready": 6, "waiting": 0}
 
 
 def test_the_episode_of_a_gap_is_proved_from_log_and_lake(tmp_path: Path) -> None:

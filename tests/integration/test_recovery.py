@@ -68,8 +68,9 @@ def running(
     keep_scores: KeepOf | None = None,
     fails: bool = False,
     settings: Settings | None = None,
+    meters: Meters | None = None,
 ) -> Iterator[Runtime]:
-    meters, clock = Meters(), SystemClock()
+    meters, clock = meters or Meters(), SystemClock()
     runtime = Runtime(
         stores,
         lambda _: settings or Settings(),

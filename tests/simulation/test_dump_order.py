@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -117,6 +118,10 @@ def test_every_dump_is_counted_once(steps: list[Step]) -> None:
         both.step(step)
         counts = both.order.counts
         assert sum(counts.values()) == both.received
+        changed: Counter[str] = Counter()
+        for moved in both.moved:
+            changed.update(moved.counts)
+        assert +changed == +Counter(counts)
         held = [item for item in both.order.waiting if not item.quarantined]
         assert counts.get(DumpPlace.WAITING, 0) == len(held)
         assert counts.get(DumpPlace.READY, 0) == len(both.numbers("ready"))

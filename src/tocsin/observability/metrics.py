@@ -121,6 +121,16 @@ DUMP_BYTES: Final = Histogram(
     remedy="A rise: some component logs more than before; its dumps will be refused at `dumps.bytes_max`.",
     buckets=BYTES_LARGE,
 )
+DUMP_PLACES: Final = Gauge(
+    name="tocsin.dumps.places",
+    unit="{dump}",
+    description="Dumps in the log since the beginning by where their order has put them: ready, waiting, "
+    "after_gap, duplicate, conflict, quarantined. Their sum is the number received. Of the ready ones and "
+    "those after a gap, `tocsin.dumps.ready` are not yet processed.",
+    remedy="waiting: devices have not sent a dump that later ones wait for; it is given up after "
+    "`watch.dumps.gap_wait_s`. after_gap: raise that setting.",
+    attributes=("place",),
+)
 DUMP_STEPS: Final = Counter(
     name="tocsin.dumps.steps",
     unit="{step}",

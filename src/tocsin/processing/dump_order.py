@@ -58,6 +58,8 @@ class Moved(msgspec.Struct, kw_only=True):
     after_gap: list[DumpReceived] = []
     missing: list[tuple[int, int]] = []
     """Spans of numbers, both ends within, that were given up just now."""
+    counts: dict[DumpPlace, int] = {}
+    """By how many the number of dumps in each place has changed."""
     watched: bool = True
     """Whether a dump detector was in force at that record."""
 
@@ -78,7 +80,7 @@ class DumpOrder(msgspec.Struct, kw_only=True):
 
     def receive(self, dump: DumpReceived) -> Moved:
         """Take a dump in; at most as many become ready as waited behind it."""
-        moved = Moved()
+        moved, before = Moved(), dict(self.counts)
         if dump.outcome is DumpOutcome.CONFLICT:
             self._count(DumpPlace.CONFLICT)
         elif self._known(dump):
@@ -90,7 +92,7 @@ class DumpOrder(msgspec.Struct, kw_only=True):
         else:
             self._wait(dump)
             self._drain(moved)
-        return moved
+        return self._counted(moved, before)
 
     def tick(self, now_ms: int) -> None:
         """Stamp what waits and was not found waiting before."""
@@ -129,14 +131,14 @@ class DumpOrder(msgspec.Struct, kw_only=True):
         `missing` is empty for a device whose first dump this sets free: nothing says that there were
         earlier ones, it may have joined late.
         """
-        moved = Moved()
+        moved, before = Moved(), dict(self.counts)
         while self.waiting and self.epoch == gap.epoch and self.numbers.next <= gap.to_sequence:
             until = min(self.waiting[0].dump.sequence - 1, gap.to_sequence)
             missing = self.numbers.skip(until)
             if self.joined:
                 moved.missing.append(missing)
             self._drain(moved)
-        return moved
+        return self._counted(moved, before)
 
     def missing(self) -> Iterator[tuple[int, int]]:
         """The spans of numbers that the dumps of this epoch wait for, both ends within."""
@@ -147,6 +149,11 @@ class DumpOrder(msgspec.Struct, kw_only=True):
             if item.dump.sequence > expected:
                 yield expected, item.dump.sequence - 1
             expected = item.dump.sequence + 1
+
+    def _counted(self, moved: Moved, before: dict[DumpPlace, int]) -> Moved:
+        changed = {place: number - before.get(place, 0) for place, number in self.counts.items()}
+        moved.counts = {place: number for place, number in changed.items() if number}
+        return moved
 
     def _known(self, dump: DumpReceived) -> bool:
         place = (dump.epoch, dump.sequence)

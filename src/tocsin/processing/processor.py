@@ -178,6 +178,10 @@ def _order_dumps(control: DumpDecision, offset: int, state: PartitionState, outp
         moved = state.dumps.give_up(control)
         output.episodes += publish_gap(control, moved, state.tenant(control.tenant), state.partition, offset)
     moved.watched = watched
+    counts = output.counts[control.tenant]
+    counts["dumps_received"] += isinstance(control, DumpReceived)
+    for place, number in moved.counts.items():
+        counts[f"dumps_{place.value}"] += number
     output.dumps.append(moved)
 
 

@@ -20,6 +20,7 @@ from tocsin.log.abstract import Log
 from tocsin.observability import metrics
 from tocsin.observability.logging import get_logger
 from tocsin.observability.meters import Meters
+from tocsin.processing.dump_order import DumpPlace
 from tocsin.runtimes.embedded.checkpointing import Checkpointing
 from tocsin.runtimes.embedded.counting import count_changes, count_step
 from tocsin.runtimes.embedded.decisions import Decisions
@@ -309,6 +310,14 @@ class Runtime:
             observe(metrics.PROCESSOR_LAG, partial(self._behind, worker, self._committed))
             observe(metrics.CHECKPOINT_LAG, partial(self._behind, worker, self._covered))
             observe(metrics.LAKE_LAG, partial(self._behind, worker, self._in_lake))
+
+        for place in DumpPlace:
+            self._meters.observe(metrics.DUMP_PLACES, partial(self._dumps_in, place), place=place.value)
+
+    def _dumps_in(self, place: DumpPlace) -> float:
+        """As of what is committed."""
+        counts = (counts for worker in self.workers for counts in worker.lease.totals.counts.values())
+        return sum(each.get(f"dumps_{place.value}", 0) for each in counts)
 
     def _behind(self, worker: Worker, reached: Callable[[Worker], int]) -> float:
         return self._stores.log.end(worker.partition) - reached(worker)

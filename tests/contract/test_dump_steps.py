@@ -184,17 +184,13 @@ def test_corrected_findings_keep_the_earlier_ones(stores: Stores) -> None:
     assert stores.steps.revisions("acme", "press-3", "counting", (0, 1)) == [JUDGED, second]
 
 
-def test_heads_are_the_first_dump_of_each_device_in_order(stores: Stores) -> None:
-    """Device by device behind the given one, whatever the order in which dumps became ready."""
+def test_devices_with_ready_dumps_come_by_name(stores: Stores) -> None:
+    """Each once, whatever the order in which its dumps became ready; other tenants are not seen."""
     stores.free(dump(5, "c"), dump(2, "a"), dump(3, "a"), dump(1, "b"), dump(9, "a", tenant="other"))
-    heads = stores.steps.heads("acme", "")
-    assert [(head.freed.dump.device, head.freed.dump.sequence) for head in heads] == [
-        ("a", 2),
-        ("b", 1),
-        ("c", 5),
-    ]
-    assert [head.freed.dump.device for head in stores.steps.heads("acme", "a", limit=1)] == ["b"]
-    assert stores.steps.heads("acme", "c") == []
+    assert stores.steps.devices("acme", "") == ["a", "b", "c"]
+    assert stores.steps.devices("acme", "a", limit=1) == ["b"]
+    assert stores.steps.devices("acme", "c") == []
+    assert [ready.freed.dump.sequence for ready in stores.steps.ready_of("acme", "a")] == [2, 3]
     assert [stores.steps.next_tenant(after) for after in ("", "acme", "other")] == ["acme", "other", None]
     assert (stores.steps.waiting(), stores.steps.waiting("acme")) == (5, 4)
 

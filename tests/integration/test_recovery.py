@@ -26,6 +26,7 @@ from tocsin.log.catalogue import SegmentInfo
 from tocsin.log.embedded import EmbeddedLog
 from tocsin.observability.meters import Meters
 from tocsin.payloads import cut_events
+from tocsin.runtimes.embedded.dump_running import DumpWork
 from tocsin.runtimes.embedded.runtime import Pace, Runtime, Stores
 from tocsin.runtimes.embedded.scored import KeepOf
 from tocsin.scores.embedded import EmbeddedAbnormalReadings
@@ -69,6 +70,7 @@ def running(
     fails: bool = False,
     settings: Settings | None = None,
     meters: Meters | None = None,
+    dumps: DumpWork | None = None,
 ) -> Iterator[Runtime]:
     meters, clock = meters or Meters(), SystemClock()
     runtime = Runtime(
@@ -80,6 +82,7 @@ def running(
         pace,
         projected=projected,
         keep_scores=keep_scores,
+        dumps=dumps,
     )
     runtime.start()
     try:

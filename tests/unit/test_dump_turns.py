@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import apsw
 import pytest
 
 from tests.dump_detector_kit import install
@@ -13,6 +14,7 @@ from tests.dump_steps_kit import Bench, module
 from tocsin.commit.abstract import DumpKind
 from tocsin.control import DumpDetectorRule
 from tocsin.dump_detectors.steps import FailureKind, StepFailed, Task
+from tocsin.errors import CorruptError
 
 
 @pytest.fixture
@@ -252,3 +254,30 @@ def test_dumps_of_another_application_are_not_shown(bench: Bench) -> None:
     bench.settle()
     assert bench.shown == []
     assert [each.sequence for each in bench.store.steps.dealt("t", "press-3", (-1, 0))] == [1]
+
+
+def test_a_device_whose_state_was_altered_is_set_aside(bench: Bench) -> None:
+    """Nobody goes on from a state that a disk changed; other devices are served, and the check names it."""
+    bench.free(bench.dump(1), bench.dump(1, device="other"))
+    bench.settle()
+    with apsw.Connection(str(bench.folder / "commit.db")) as connection:
+        connection.execute("UPDATE dump_steps SET state = x'00' WHERE device = 'press-3'")
+    bench.free(bench.dump(2), bench.dump(2, device="other"), bench.dump(3, device="other"))
+    for _ in range(10):
+        bench.stepping.round()
+        bench.clock.sleep(1)
+    assert bench.judged("other") == [1, 2, 3]
+    assert bench.judged() == [1]
+    (problem,) = bench.store.verify()
+    assert "the state of counting for device press-3" in problem
+
+
+def test_altered_findings_are_named(bench: Bench) -> None:
+    """So that nobody is told of what was not found."""
+    bench.free(bench.dump(1, "fault door"))
+    bench.settle()
+    with apsw.Connection(str(bench.folder / "commit.db")) as connection:
+        connection.execute("UPDATE findings SET judged = CAST(replace(judged, 'door', 'roof') AS BLOB)")
+    with pytest.raises(CorruptError):
+        bench.judged()
+    assert len(bench.store.verify()) == 1

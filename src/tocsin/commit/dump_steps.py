@@ -124,8 +124,8 @@ class DumpStepStore(ABC):
         """The first tenant behind `after` by name that has ready dumps."""
 
     @abstractmethod
-    def heads(self, tenant: str, after_device: str, *, limit: int = 64) -> list[ReadyDump]:
-        """The first ready dump of each device behind `after_device`, ordered by device."""
+    def devices(self, tenant: str, after: str, *, limit: int = 64) -> list[str]:
+        """Devices with ready dumps behind `after`, by name; a seek each, however many dumps there are."""
 
     @abstractmethod
     def ready_of(self, tenant: str, device: str, *, limit: int = 64) -> list[ReadyDump]:

@@ -91,9 +91,9 @@ class EmbeddedDumpSteps(DumpStepStore):
         tenant: str | None = self._rows("next_tenant", (after,))[0][0]
         return tenant
 
-    def heads(self, tenant: str, after_device: str, *, limit: int = 64) -> list[ReadyDump]:
-        wanted = {"tenant": tenant, "after": after_device, "limit": limit}
-        return [dump_of(row) for row in self._rows("ready_heads", wanted)]
+    def devices(self, tenant: str, after: str, *, limit: int = 64) -> list[str]:
+        wanted = {"tenant": tenant, "after": after, "limit": limit}
+        return [device for (device,) in self._rows("ready_devices", wanted)]
 
     def ready_of(self, tenant: str, device: str, *, limit: int = 64) -> list[ReadyDump]:
         return [dump_of(row) for row in self._rows("ready_of_device", (tenant, device, limit))]

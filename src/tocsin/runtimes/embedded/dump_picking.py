@@ -61,8 +61,8 @@ class Picking:
                 if (tenant, device) not in busy:
                     return device
             after = self._reached.get(tenant, "")
-            found = self._steps.heads(tenant, after, limit=_PAGE)
-            page.extend(head.freed.dump.device for head in found)
+            found = self._steps.devices(tenant, after, limit=_PAGE)
+            page.extend(found)
             if found:
                 continue
             if begun_anew:

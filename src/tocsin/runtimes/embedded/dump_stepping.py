@@ -15,7 +15,7 @@ from typing import Final
 from tocsin import threads
 from tocsin.clock import Clock
 from tocsin.dump_detectors.steps import StepDone, StepFailed
-from tocsin.errors import BackpressureError, StorageFullError, StorageUnavailableError
+from tocsin.errors import BackpressureError, CorruptError, StorageFullError, StorageUnavailableError
 from tocsin.observability import metrics
 from tocsin.observability.logging import get_logger
 from tocsin.observability.meters import Meters
@@ -144,6 +144,9 @@ class DumpStepping:
             asked = going_on.going.send(answer)
         except StopIteration:
             turns.busy.discard(going_on.key)
+            return
+        except CorruptError as error:  # it stays busy until the next start: others go on
+            _log.error("device_set_aside", tenant=going_on.key[0], device=going_on.key[1], error=error.detail)
             return
         except _PUT_OFF_BY as error:
             _log.warning("dump_steps_wait", error=error.detail, device=going_on.key[1])

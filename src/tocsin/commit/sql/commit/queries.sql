@@ -121,7 +121,7 @@ SELECT tenant, device, detector, epoch, sequence, revision, judged, hash FROM fi
 -- name: next_tenant
 SELECT min(tenant) FROM ready_dumps WHERE tenant > ?
 
--- name: ready_heads
+-- name: ready_devices
 WITH RECURSIVE found(device) AS (
   SELECT min(device) FROM ready_dumps WHERE tenant = :tenant AND device > :after
   UNION ALL
@@ -129,9 +129,7 @@ WITH RECURSIVE found(device) AS (
   FROM found WHERE found.device IS NOT NULL
   LIMIT :limit
 )
-SELECT r.number, r.partition, r.tenant, r.device, r.epoch, r.sequence, r.sha256, r.kind, r.dump, r.hash
-FROM found CROSS JOIN ready_dumps AS r
-ON r.number = (SELECT min(number) FROM ready_dumps WHERE tenant = :tenant AND device = found.device)
+SELECT device FROM found WHERE device IS NOT NULL
 
 -- name: ready_of_device
 SELECT number, partition, tenant, device, epoch, sequence, sha256, kind, dump, hash FROM ready_dumps

@@ -180,7 +180,7 @@ def begin_quarantine(
 
 @router.delete("/{device}/quarantine", summary="Score a device again", responses=answers(404))
 def end_quarantine(services: ServicesOf, principal: PrincipalOf, device: Name) -> QuarantineView:
-    """What came meanwhile stays unscored, also in corrections."""
+    """What came meanwhile stays unscored, also in corrections. Dump detectors that stopped for it go on."""
     services.quarantines.end(principal, device)
     return QuarantineView(device=device, quarantined=False)
 

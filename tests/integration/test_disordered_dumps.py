@@ -6,13 +6,23 @@ import json
 import subprocess
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
+from tests.dump_detector_kit import install
 from tocsin.testing import COMMAND, Server
 
 pytestmark = [pytest.mark.services, pytest.mark.long]
+
+
+SETTINGS: Final = {"TOCSIN_WATCH__DUMP_DETECTORS": '{"counting": {}}'}
+
+
+@pytest.fixture(autouse=True)
+def detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of its findings says how many lines there were so far, so that order and repeats show."""
+    install(tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +88,7 @@ def test_disorder_cuts_and_a_kill_change_nothing(folder: Path, tmp_path: Path) -
     """Reordered, repeated, cut and killed in between: every dump is there once, and digests are equal."""
     found = []
     for name in ("calm", "bad"):
-        with Server(tmp_path / name, {}) as server:
+        with Server(tmp_path / name, SETTINGS) as server:
             if name == "calm":
                 sent = result_of(send(server, folder))
                 assert sent["accepted"] == sent["dumps"]
@@ -93,4 +103,4 @@ def test_disorder_cuts_and_a_kill_change_nothing(folder: Path, tmp_path: Path) -
                 assert sent["conflict"] == sent["quarantined"] == 0
             found.append(known(server, folder))
     assert found[0] == found[1]
-    assert found[0]["digest"]
+    assert int(found[0]["digest"]["digest_dumps"], 16) != 0

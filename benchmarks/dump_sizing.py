@@ -3,25 +3,30 @@
 A day of a fleet is run in a minute or so: real archives, the real worker pool, a detector that counts lines.
 Makespan and lag of the run are compared with those of the simulation, which gets the same arrivals and what
 the steps were measured to cost: `python -m benchmarks.dump_sizing`, last line is JSON. Workers are handed out
-here by the rules that the simulation follows. A machine that does other work meanwhile is fast and slow by
-turns, which no distribution of costs tells: then `steps` still agrees, and `model` does so less.
+here by the rules that the simulation follows, with `--server` by a real server that is sent the dumps. A
+machine that does other work meanwhile is fast and slow by turns, which no distribution of costs tells: then
+`steps` still agrees, and `model` does so less.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import hashlib
 import json
 import tempfile
+import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+import httpx
 import numpy as np
 
+from benchmarks.serving import serving
 from benchmarks.throughput.dumps import installed
 from tocsin.dump_detectors.pool import WorkerPool
 from tocsin.dump_detectors.steps import DumpFacts, StepDone, StepFailed, Task
@@ -34,31 +39,39 @@ from tocsin.simulate.dumps.sizing._kernel import simulate
 from tocsin.simulate.dumps.sizing.assumptions import Assumptions
 from tocsin.simulate.dumps.sizing.demand import Demand, demand
 from tocsin.simulate.dumps.sizing.rules import Rules
+from tocsin.testing import Server
 
 START_MS = 1_767_571_200_000
 DAY_MS = 86_400_000
 LOAD = 0.7
+SERVER_LOAD = 0.4  # the server has to receive them too
 SAMPLES = 60
 ASSUMED = Assumptions(
     tenants=3, size_median_kib=60, size_min_kib=10, size_max_kib=2048, size_sigma=1.0, long_mib=1
 )
 COUNTING = """
-import json
+import json, os, time
 from tocsin.dump_detectors.abstract import DumpDetector
 
 class Counting(DumpDetector):
     name = "counting"
     version = "1"
 
-    def setup(self, config): ...
-    def start(self, device): self.counts = {}
+    def setup(self, config): self.log = config.get("log")
+    def start(self, device): self.device, self.counts = device.device, {}
     def process(self, dump):
+        begun_s = time.time()
+        self.count(dump)
+        if self.log:
+            with open(self.log, "a") as log:
+                log.write(f"{self.device} {dump.sequence} {begun_s} {time.time()} {os.getpid()}\\n")
+        return ()
+    def count(self, dump):
         for member in dump.members():
             for line in member.lines():
                 shape = "".join("0" if letter.isdigit() else letter for letter in line.text[:80])
                 self.counts[shape] = self.counts.get(shape, 0) + 1
         self.counts = dict(sorted(self.counts.items(), key=lambda each: (-each[1], each[0]))[:500])
-        return ()
     def save(self): return json.dumps(self.counts).encode()
     def load(self, state, version): self.counts = json.loads(state)
 """
@@ -246,6 +259,81 @@ def tried(wanted: Demand, paths: list[Path], rules: Rules) -> Costs:
     return fitted(sample.size_mib, Plant(sample, [paths[number] for number in some], rules).run())
 
 
+def served(wanted: Demand, paths: list[Path], workers: int, folder: Path) -> tuple[Demand, list[Path], Ran]:
+    """The same by a server. A dump has arrived when it was answered; its step is over when `process` is.
+
+    What a step costs besides is the median pause of a worker between two steps of which the second waited.
+    The dumps come back in the order in which they arrived.
+    """
+    log = folder / "steps.log"
+    settings = {
+        "TOCSIN_WATCH__DUMP_DETECTORS": json.dumps({"counting": {"config": {"log": str(log)}}}),
+        "TOCSIN_DUMPS__WORKERS": str(workers),
+        "TOCSIN_DUMPS__WORKERS_MIN": str(workers),
+        "TOCSIN_DUMPS__UPLOADS_MAX": "256",
+    }
+    sequence = np.zeros(len(wanted), np.int64)
+    for device in np.unique(wanted.device):
+        own = wanted.device == device
+        sequence[own] = np.arange(1, own.sum() + 1)
+    arrived_s, done_s, wall_s = (np.zeros(len(wanted)) for _ in range(3))
+    with serving(settings) as server:
+        began_s = time.time() + 1
+        threads = [
+            threading.Thread(target=send, args=(server, wanted, paths, sequence, device, began_s, arrived_s))
+            for device in np.unique(wanted.device)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        while not server.get("/v1/digest")["caught_up"]:
+            time.sleep(0.2)
+    rows = [line.split() for line in log.read_text().splitlines()]
+    place = {(int(wanted.device[dump]), int(sequence[dump])): dump for dump in range(len(wanted))}
+    by_worker: dict[str, list[tuple[float, float, int]]] = {}
+    for device, number, begun_s, over_s, worker in rows:
+        dump = place[int(device), int(number)]
+        done_s[dump], wall_s[dump] = float(over_s) - began_s, float(over_s) - float(begun_s)
+        by_worker.setdefault(worker, []).append((float(begun_s) - began_s, float(over_s) - began_s, dump))
+    pauses_s = [
+        later[0] - earlier[1]
+        for steps in by_worker.values()
+        for earlier, later in pairwise(sorted(steps))
+        if arrived_s[later[2]] < earlier[1] and not waited(later[2], wanted, done_s, earlier[1])
+    ]
+    overhead_s = np.full(len(wanted), float(np.median(pauses_s)))
+    order = np.argsort(arrived_s, kind="stable")
+    columns = {name: getattr(wanted, name)[order] for name in ("device", "size_mib", "work_s")}
+    columns["long"] = np.zeros(len(wanted), np.bool_)  # none has 64 MiB
+    ran = Ran(done_s[order], wall_s[order], overhead_s)
+    return replace(wanted, arrived_s=arrived_s[order], **columns), [paths[dump] for dump in order], ran
+
+
+def waited(dump: int, wanted: Demand, done_s: np.ndarray, at_s: float) -> bool:
+    """Whether an earlier dump of the device was not done by then."""
+    earlier = np.flatnonzero(wanted.device[:dump] == wanted.device[dump])
+    return bool(len(earlier)) and bool(done_s[earlier[-1]] > at_s)
+
+
+def send(
+    server: Server, wanted: Demand, paths: list[Path], sequence: np.ndarray, device: int, began_s: float,
+    arrived_s: np.ndarray,
+) -> None:  # fmt: skip
+    """One device's dumps, each at its time."""
+    with httpx.Client(timeout=300) as http:
+        for dump in np.flatnonzero(wanted.device == device):
+            time.sleep(max(0.0, began_s + wanted.arrived_s[dump] - time.time()))
+            body = paths[dump].read_bytes()
+            digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
+            headers = {"Authorization": f"Bearer {server.key}", "Content-Digest": f"sha-256=:{digest}:"}
+            url = f"{server.url}/v1/devices/{device}/dumps/{sequence[dump]}"
+            answer = http.put(url, content=body, headers=headers)
+            arrived_s[dump] = time.time() - began_s
+            if answer.status_code != httpx.codes.CREATED:
+                raise AssertionError(answer.text)
+
+
 def figures(name: str, done_s: np.ndarray, arrived_s: np.ndarray) -> dict[str, float]:
     """What is compared."""
     lag_s = done_s - arrived_s
@@ -260,7 +348,7 @@ def ratios(name: str, told: dict[str, float], real: dict[str, float]) -> dict[st
     return {f"{name}_over_real_{key}": round(told[f"{name}_{key}"] / real[f"real_{key}"], 3) for key in keys}
 
 
-def compare(devices: int, workers: int, folder: Path) -> dict[str, float]:
+def compare(devices: int, workers: int, folder: Path, by_server: bool) -> dict[str, float]:
     """One fleet, processed, and simulated twice.
 
     `steps`: with the time that each step took, so that only the rules are compared. `model`: with the costs
@@ -271,16 +359,21 @@ def compare(devices: int, workers: int, folder: Path) -> dict[str, float]:
     paths = archives(wanted, folder)
     sizes = np.array([path.stat().st_size for path in paths], np.float32) / (1 << 20)
     wanted = replace(wanted, size_mib=sizes, long=sizes >= ASSUMED.long_mib)
-    span_s = float(tried(wanted, paths, rules).of(sizes).sum()) / workers / LOAD
+    load = SERVER_LOAD if by_server else LOAD
+    span_s = float(tried(wanted, paths, rules).of(sizes).sum()) / workers / load
     wanted = replace(wanted, arrived_s=wanted.arrived_s * span_s / (DAY_MS / 1000))
-    ran = Plant(wanted, paths, rules).run()
-    costs = fitted(sizes, ran)
+    if by_server:
+        wanted, paths, ran = served(wanted, paths, workers, folder)
+    else:
+        ran = Plant(wanted, paths, rules).run()
+    costs = fitted(wanted.size_mib, ran)
     noise = np.exp(np.random.default_rng(3).standard_normal(len(wanted)) * costs.sigma)
-    works = {"steps": ran.wall_s + ran.overhead_s, "model": costs.of(sizes) * noise}
+    works = {"steps": ran.wall_s + ran.overhead_s, "model": costs.of(wanted.size_mib) * noise}
     real = figures("real", ran.done_s, wanted.arrived_s)
     found = {
-        "devices": devices, "workers": workers, "dumps": len(wanted), "step_fixed_s": round(costs.fixed_s, 5),
-        "step_s_per_mib": round(costs.per_mib_s, 4), "step_sigma": round(costs.sigma, 3),
+        "devices": devices, "workers": workers, "dumps": len(wanted), "server": by_server,
+        "step_fixed_s": round(costs.fixed_s, 5), "step_s_per_mib": round(costs.per_mib_s, 4),
+        "step_sigma": round(costs.sigma, 3), "overhead_ms": round(float(np.median(ran.overhead_s)) * 1000, 2),
         "load": round(float(works["steps"].sum()) / workers / span_s, 3),
     } | real  # fmt: skip
     for name, work_s in works.items():
@@ -289,22 +382,22 @@ def compare(devices: int, workers: int, folder: Path) -> dict[str, float]:
     return found
 
 
-def fleets(arguments: list[str] | None = None) -> Iterator[tuple[int, int]]:
-    """Devices and workers of each."""
+def options() -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fleets", default="12:1,40:2", help="devices:workers, with commas")
-    for each in parser.parse_args(arguments).fleets.split(","):
-        devices, _, workers = each.partition(":")
-        yield int(devices), int(workers)
+    parser.add_argument("--server", action="store_true", help="by a real server")
+    return parser.parse_args()
 
 
 def main() -> None:
     """Print the figures."""
-    found = []
+    found, said = [], options()
     with installed(COUNTING, "counting", "Counting"):
-        for devices, workers in fleets():
+        for fleet in said.fleets.split(","):
+            devices, workers = map(int, fleet.split(":"))
             with tempfile.TemporaryDirectory() as folder:
-                found.append(compare(devices, workers, Path(folder)))
+                found.append(compare(devices, workers, Path(folder), said.server))
                 print(json.dumps(found[-1]), flush=True)
     print(json.dumps({"fleets": found}))
 

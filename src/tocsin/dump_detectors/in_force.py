@@ -17,12 +17,13 @@ class InForce:
 
     def __init__(self, settings_of: Callable[[str], Settings]) -> None:
         self._settings_of: Final = settings_of
-        self._installed: dict[str, str] = {}
+        self._installed: dict[bytes, str] = {}
 
     def __call__(self, tenant: str) -> Settings:
-        """The settings with every version named; asks each detector once, in a process of its own.
+        """The settings with every version named; asks a detector once for each configuration.
 
-        InvalidInputError where another version is installed than is configured, or none.
+        InvalidInputError where another version is installed than is configured, or none, or where the
+        detector refuses its configuration.
         """
         settings = self._settings_of(tenant)
         if not settings.dump_detectors:
@@ -31,9 +32,10 @@ class InForce:
         return msgspec.structs.replace(settings, dump_detectors=rules)
 
     def _named(self, name: str, rule: DumpDetectorRule) -> DumpDetectorRule:
-        if name not in self._installed:
-            self._installed[name] = installed_version(name)
-        version = self._installed[name]
+        asked = msgspec.json.encode((name, rule.config), order="deterministic")
+        if asked not in self._installed:
+            self._installed[asked] = installed_version(name, rule.config)
+        version = self._installed[asked]
         if rule.version not in {"", version}:
             raise InvalidInputError(
                 f"dump_detectors: {name}: version {rule.version} is configured, {version} is installed",

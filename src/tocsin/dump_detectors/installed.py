@@ -1,13 +1,17 @@
 """Which version of a dump detector is installed, without importing another team's code here.
 
-`python -m tocsin.dump_detectors.installed NAME` prints it; exit code 2 with the reason if there is none.
+`python -m tocsin.dump_detectors.installed NAME CONFIG` prints it, after `setup` has taken the configuration,
+which is JSON; exit code 2 with the reason if there is none or it is refused.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
 
 from tocsin.dump_detectors.registry import dump_detector
 from tocsin.errors import InvalidInputError, TocsinError
@@ -16,14 +20,16 @@ _NONE: Final = 2
 _TIMEOUT_S: Final = 120.0
 
 
-def installed_version(name: str) -> str:
+def installed_version(name: str, config: Mapping[str, Any]) -> str:
     """The version of the detector that workers would run; blocks for its import in a process of its own.
 
-    InvalidInputError, with the reason, when it can't be used.
+    InvalidInputError, with the reason, when it can't be used, or not with this configuration: found out
+    here, since each device would stop at its next dump.
     """
+    words = [name, msgspec.json.encode(config).decode()]
     try:
         told = subprocess.run(  # noqa: S603 - this package itself, by the same Python
-            [sys.executable, "-m", "tocsin.dump_detectors.installed", name],
+            [sys.executable, "-m", "tocsin.dump_detectors.installed", *words],
             capture_output=True,
             text=True,
             timeout=_TIMEOUT_S,
@@ -41,11 +47,15 @@ def installed_version(name: str) -> str:
 def main() -> int:
     """Print the version as the last thing, whatever the import prints before."""
     try:
-        version = dump_detector(sys.argv[1]).version
+        kind = dump_detector(sys.argv[1])
+        kind().setup(msgspec.json.decode(sys.argv[2]))
     except TocsinError as error:
         sys.stderr.write(f"{error.detail}\n")
         return _NONE
-    sys.stdout.write(f"\n{version}")
+    except ValueError as error:
+        sys.stderr.write(f"its configuration is refused: {error}\n")
+        return _NONE
+    sys.stdout.write(f"\n{kind.version}")
     return 0
 
 

@@ -128,8 +128,9 @@ def cpu_s(pid: int) -> float:
 
 
 def rss_bytes(pid: int) -> int:
-    """Resident memory of a process and all its descendants."""
+    """Resident memory of a process and all its descendants, whichever of its threads began them."""
     status = Path(f"/proc/{pid}/status").read_text()
     own = int(status.partition("VmRSS:")[2].split()[0]) << 10
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    children = [child for task in tasks for child in (task / "children").read_text().split()]
     return own + sum(rss_bytes(int(child)) for child in children)

@@ -196,7 +196,8 @@ class DumpsConfig(Section):
         description="Seconds that a dump detector may take for a dump; then its step has failed.",
     )
     step_memory_bytes: Annotated[int, Field(ge=64 * MIB, le=1024 * GIB)] = Field(
-        default=1 * GIB, description="Memory that a worker may use beyond what it holds at its start."
+        default=1 * GIB,
+        description="Bytes of memory that a worker may use beyond what it holds at its start.",
     )
     members_max: int = Field(
         default=10_000, ge=1, le=1_000_000, description="Members of an archive; above it: `zip_limit`."

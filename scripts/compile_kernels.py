@@ -17,7 +17,7 @@ from tocsin.testing import COMMAND, Server
 
 def step(number: int, what: str) -> None:
     """Say what is being done."""
-    print(f"  [{number}/3] {what}", flush=True)
+    print(f"  [{number}/4] {what}", flush=True)
 
 
 def run(*arguments: str | Path) -> None:
@@ -50,6 +50,8 @@ def main() -> None:
         with Server(folder / "data", {"TOCSIN_PROCESSING__CORRECTION_INTERVAL_S": "1"}) as server:
             server.run("ingest", file, "--connections", "2")
             server.digest()
+        step(4, "templates of logs")
+        run("templates", file, "--dictionary")
     print(f"  compiled in {time.monotonic() - started_s:.0f} s")
 
 

@@ -22,6 +22,7 @@ from tocsin.cli.query import query
 from tocsin.cli.replay import replay
 from tocsin.cli.serve import serve
 from tocsin.cli.simulate import simulate_app
+from tocsin.cli.templates import templates
 from tocsin.cli.upload import upload
 from tocsin.cli.version import version
 from tocsin.errors import TocsinError
@@ -44,6 +45,7 @@ for _command in (
     explain,
     query,
     lake,
+    templates,
     digest,
     doctor,
     version,

@@ -1,0 +1,140 @@
+"""`tocsin templates`"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tocsin.cli.output import Exit, JsonFlag, fail, finish, progress
+
+if TYPE_CHECKING:
+    from tocsin.templates.dictionary import Dictionary, Template
+    from tocsin.templates.mined import Mined
+    from tocsin.templates.miner import Learnt, Miner
+
+_PIECE_BYTES = 1 << 20
+
+
+def templates(
+    file: Annotated[Path, typer.Argument(help="Log to read, or with --dictionary an exported dictionary.")],
+    out: Annotated[Path | None, typer.Option(help="CSV with a row for each line of the log.")] = None,
+    dictionary: Annotated[bool, typer.Option("--dictionary", help="Show the dictionary.")] = False,
+    compare: Annotated[
+        Path | None,
+        typer.Option(
+            help="Log or exported dictionary to compare with: what is new in FILE, what has vanished."
+        ),
+    ] = None,
+    export: Annotated[Path | None, typer.Option(help="Write the dictionary to this file, as JSON.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Find the templates of a log: what its lines have in common, and what varies.
+
+    Formats are recognised line by line. The rows of --out have the columns line (from 1), template_id,
+    template and parameters (a JSON list); lines that continue, as stack traces do, belong to their first.
+    With --compare the exit code is 1 if the dictionaries differ.
+    """
+    if out is None and not dictionary and compare is None and export is None:
+        fail("usage", "say what is wanted: --out, --dictionary, --compare or --export", json, Exit.USAGE)
+    from tocsin.templates.dictionary import read_dictionary
+
+    _check_file(file, json)
+    found = read_dictionary(file)
+    if found is None:
+        miner = _mined(file)
+        found = miner.dictionary()
+        if out is not None:
+            _write_rows(file, miner, out)
+    elif out is not None:
+        fail("usage", f"{file} is a dictionary and has no lines for --out", json, Exit.USAGE)
+    if export is not None:
+        found.write(export)
+    before = None
+    if compare is not None:
+        _check_file(compare, json)
+        before = read_dictionary(compare) or _mined(compare).dictionary()
+    _finish(found, before, dictionary, json)
+
+
+def _check_file(path: Path, as_json: bool) -> None:
+    if not path.is_file():
+        fail("usage", f"{path} is no file", as_json, Exit.USAGE)
+
+
+def _pieces(path: Path, what: str) -> Iterator[bytes]:
+    with path.open("rb") as file, progress(what, path.stat().st_size) as advance:
+        while piece := file.read(_PIECE_BYTES):
+            yield piece
+            advance(len(piece))
+
+
+def _mined(path: Path) -> Miner:
+    from tocsin.templates.miner import Miner
+
+    miner = Miner()
+    for _ in miner.mine(_pieces(path, "reading")):
+        pass
+    return miner
+
+
+def _write_rows(path: Path, miner: Miner, out: Path) -> None:
+    """Read the lines a second time, now that every template is known."""
+    import csv
+
+    from tocsin.templates.miner import Miner
+
+    learnt = miner.learnt()
+    again = Miner.load(miner.save())
+    line = 0
+    with out.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("line", "template_id", "template", "parameters"))
+        for mined in again.mine(_pieces(path, "writing")):
+            writer.writerows(_rows(mined, learnt, line))
+            line += len(mined.shapes)
+
+
+def _rows(mined: Mined, learnt: Learnt, line: int) -> Iterator[tuple[int, str, str, str]]:
+    import json
+
+    for place, shape in enumerate(mined.shapes.tolist()):
+        number = int(learnt.number[shape])
+        values = [] if mined.continued[place] else learnt.parameters(shape, mined.words_of(place))
+        yield (
+            line + place + 1,
+            learnt.ids[number],
+            learnt.texts[number],
+            json.dumps(values, ensure_ascii=False),
+        )
+
+
+def _finish(found: Dictionary, before: Dictionary | None, show: bool, as_json: bool) -> None:
+    import msgspec
+
+    result: dict[str, Any] = {
+        "version": found.version,
+        "templates": len(found.templates),
+        "lines": sum(each.lines for each in found.templates),
+    }
+    lines = [f"{name}: {value}" for name, value in result.items()]
+    if show:
+        result["dictionary"] = msgspec.to_builtins(found.templates)
+        lines += [_line(" ", each) for each in found.templates]
+    code = Exit.OK
+    if before is not None:
+        difference = found.compared(before)
+        result["new"], result["vanished"] = (
+            msgspec.to_builtins(difference.new),
+            msgspec.to_builtins(difference.vanished),
+        )
+        lines += [_line("+", each) for each in difference.new]
+        lines += [_line("-", each) for each in difference.vanished]
+        code = Exit.PROBLEM if difference.new or difference.vanished else Exit.OK
+    finish(result, lines, as_json, code)
+
+
+def _line(mark: str, template: Template) -> str:
+    return f"{mark} {template.id} {template.lines:>8} {template.template}"

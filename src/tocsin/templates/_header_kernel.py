@@ -1,0 +1,364 @@
+"""The head of a line, compiled: time, level and component, and where the message begins."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numba as nb
+import numpy as np
+
+from tocsin.templates._bytes import IS_LETTER, KIND, SPACE
+from tocsin.templates._stamp_kernel import (
+    EPOCH_MS,
+    KIND_OF_TIME,
+    OF_DAY,
+    WORDED,
+    YEARLESS,
+    stamp_end,
+    stamp_ms,
+)
+
+TIME_MS, TIME_KIND, LEVEL, COMPONENT_START, COMPONENT_END, MESSAGE_START, MESSAGE_END = range(7)
+COLUMNS: Final = 7
+TRACE, DEBUG, INFO, NOTICE, WARNING, ERROR, FATAL = 1, 2, 3, 4, 5, 6, 7
+
+_WORDS: Final = {
+    "trace": TRACE, "verbose": TRACE, "finest": TRACE, "finer": TRACE, "debug": DEBUG, "fine": DEBUG,
+    "info": INFO, "notice": NOTICE, "warn": WARNING, "warning": WARNING, "err": ERROR, "error": ERROR,
+    "severe": ERROR, "failure": ERROR, "fatal": FATAL, "crit": FATAL, "critical": FATAL, "alert": FATAL,
+    "emerg": FATAL, "panic": FATAL,
+}  # fmt: skip
+_LETTERS: Final = {"V": TRACE, "D": DEBUG, "I": INFO, "N": NOTICE, "W": WARNING, "E": ERROR, "F": FATAL}
+LEVEL_WORDS: Final = np.array([int.from_bytes(word.encode(), "big") for word in _WORDS], np.int64)
+LEVELS: Final = np.array(list(_WORDS.values()), np.int64)
+OF_LETTER: Final = np.zeros(256, np.int64)
+for _letter, _level in _LETTERS.items():
+    OF_LETTER[ord(_letter)] = _level
+OF_SYSLOG: Final = np.array([FATAL, FATAL, FATAL, ERROR, WARNING, NOTICE, INFO, DEBUG], np.int64)
+PREAMBLE_MAX: Final = 6
+BRACKET_BYTES_MAX: Final = 160
+COMPONENT_BYTES_MAX: Final = 80
+
+
+@nb.njit(cache=True, nogil=True)
+def read_header(data: Any, start: int, end: int, year: int, head: Any, fields: Any) -> bool:
+    """Fill `head` from a line; False = it has no head and is a message as a whole."""
+    head[TIME_MS] = head[TIME_KIND] = head[LEVEL] = 0
+    head[COMPONENT_START] = head[COMPONENT_END] = head[MESSAGE_START] = start
+    head[MESSAGE_END] = end
+    if start == end or KIND[data[start]] == SPACE:
+        return False
+    i = first_stamp(data, start, end, head, fields)
+    if i == 0:
+        return False
+    head[TIME_KIND] = fields[KIND_OF_TIME]
+    syslog = data[start] == 60 or (fields[WORDED] == 1 and fields[KIND_OF_TIME] == YEARLESS)
+    if i < end and data[i] in (124, 59, 9):
+        i = field_atoms(data, i, end, head)
+    else:
+        i = atoms(data, i, end, head, fields, syslog)
+    head[TIME_MS] = stamp_ms(fields, year)
+    head[TIME_KIND] = fields[KIND_OF_TIME]
+    while i < end and KIND[data[i]] == SPACE:
+        i += 1
+    head[MESSAGE_START] = i
+    return True
+
+
+@nb.njit(cache=True, nogil=True)
+def token_at(data: Any, i: int, end: int) -> int:
+    """Where the bytes up to the next space end."""
+    k = i
+    while k < end and KIND[data[k]] != SPACE:
+        k += 1
+    return k
+
+
+@nb.njit(cache=True, nogil=True)
+def skipped(data: Any, i: int, end: int) -> int:
+    """Behind spaces."""
+    k = i
+    while k < end and KIND[data[k]] == SPACE:
+        k += 1
+    return k
+
+
+@nb.njit(cache=True, nogil=True)
+def first_stamp(data: Any, start: int, end: int, head: Any, fields: Any) -> int:
+    """Behind the first stamp among the first words; 0 = none."""
+    i = start
+    if data[i] == 60:
+        k = i + 1
+        value = 0
+        while k < min(end, i + 4) and 48 <= data[k] <= 57:
+            value, k = value * 10 + data[k] - 48, k + 1
+        if k > i + 1 and k < end and data[k] == 62:
+            head[LEVEL] = OF_SYSLOG[value & 7]
+            i = k + 1
+    for _ in range(PREAMBLE_MAX):
+        i = skipped(data, i, end)
+        if i >= end:
+            return 0
+        fields[EPOCH_MS] = 0
+        opened = data[i] in (91, 40)
+        until = stamp_end(data, i + 1 if opened else i, end, fields, False)
+        if until:
+            return until + 1 if opened and until < end and data[until] in (93, 41) else until
+        until = token_at(data, i, end)
+        if until - i > COMPONENT_BYTES_MAX:
+            return 0
+        level = bare_level(data, i, until)
+        if level:
+            head[LEVEL] = level
+        i = until
+    return 0
+
+
+@nb.njit(cache=True, nogil=True)
+def level_word(data: Any, i: int, until: int) -> int:
+    """The level that a word of any case names; 0 = none."""
+    size = until - i
+    if size < 3 or size > 8:
+        return 0
+    word = 0
+    for k in range(i, until):
+        word = word << 8 | (data[k] | 32)
+    for place in range(len(LEVEL_WORDS)):
+        if LEVEL_WORDS[place] == word:
+            return int(LEVELS[place])
+    return 0
+
+
+@nb.njit(cache=True, nogil=True)
+def bare_level(data: Any, i: int, until: int) -> int:
+    """The level that a word in capitals, or one letter, names; a colon may end it."""
+    if until > i + 1 and data[until - 1] == 58:
+        until -= 1
+    if until == i + 1:
+        return int(OF_LETTER[data[i]])
+    for k in range(i, until):
+        if not 65 <= data[k] <= 90:
+            return 0
+    return level_word(data, i, until)
+
+
+@nb.njit(cache=True, nogil=True)
+def bracket_close(data: Any, i: int, end: int) -> int:
+    """Behind the bracket that closes the square one at `i`, spaces allowed; 0 = none near."""
+    depth = 0
+    for k in range(i, min(end, i + BRACKET_BYTES_MAX)):
+        if data[k] == 91:
+            depth += 1
+        elif data[k] == 93:
+            depth -= 1
+            if depth == 0:
+                return k + 1
+    return 0
+
+
+@nb.njit(cache=True, nogil=True)
+def name_component(data: Any, i: int, until: int, head: Any) -> None:
+    """Take a word as the component, without a number in brackets behind it."""
+    k = i
+    while k < until and data[k] != 91:
+        k += 1
+    if k == i:
+        k = until
+    head[COMPONENT_START], head[COMPONENT_END] = i, k
+
+
+@nb.njit(cache=True, nogil=True)
+def field_atoms(data: Any, i: int, end: int, head: Any) -> int:
+    """Fields between separators up to the message: the first with a space in it, or the last."""
+    mark = data[i]
+    for _ in range(6):
+        i += 1
+        k = i
+        while k < end and data[k] != mark and data[k] != 32:
+            k += 1
+        if k >= end or data[k] != mark:
+            return i
+        level = bare_level(data, i, k)
+        if level:
+            head[LEVEL] = level
+        elif head[COMPONENT_END] == head[COMPONENT_START] and k > i and IS_LETTER[data[i]]:
+            head[COMPONENT_START], head[COMPONENT_END] = i, k
+        i = k
+    return i + 1
+
+
+@nb.njit(cache=True, nogil=True)
+def level_ahead(data: Any, i: int, end: int, head: Any) -> int:
+    """Behind a level that stands behind at most four words in capitals or numbers; 0 = none."""
+    k = i
+    named, named_end = i, i
+    for _ in range(5):
+        k = skipped(data, k, end)
+        until = token_at(data, k, end)
+        level = bare_level(data, k, until)
+        if level and (until > k + 1 or k > i):
+            head[LEVEL] = level
+            if named_end > named and head[COMPONENT_END] == head[COMPONENT_START]:
+                head[COMPONENT_START], head[COMPONENT_END] = named, named_end
+            return until
+        letters = False
+        for place in range(k, until):
+            byte = data[place]
+            if 97 <= byte <= 122 or byte >= 128 or byte in (91, 93, 40, 41, 61, 44):
+                return 0
+            letters = letters or 65 <= byte <= 90
+        if until == k:
+            return 0
+        if letters:
+            named, named_end = k, until
+        k = until
+    return 0
+
+
+@nb.njit(cache=True, nogil=True)
+def later_stamp(data: Any, i: int, end: int, fields: Any) -> int:
+    """Behind a further stamp at `i` or behind one word; 0 = none."""
+    kept = fields[KIND_OF_TIME]
+    until = stamp_end(data, i, end, fields, True)
+    if until == 0:
+        word = token_at(data, i, end)
+        if word == i or data[word - 1] in (58, 93, 45):
+            fields[KIND_OF_TIME] = kept
+            return 0
+        until = stamp_end(data, skipped(data, word, end), end, fields, False)
+    if until == 0 or fields[EPOCH_MS]:
+        fields[KIND_OF_TIME] = kept
+    return until
+
+
+@nb.njit(cache=True, nogil=True)
+def atoms(data: Any, i: int, end: int, head: Any, fields: Any, syslog: bool) -> int:
+    """What follows the stamp, one by one; gives where the message begins."""
+    bracketed = False
+    for _ in range(12):
+        i = skipped(data, i, end)
+        if i >= end:
+            break
+        levelled, named = head[LEVEL] != 0, head[COMPONENT_END] > head[COMPONENT_START]
+        if data[i] in (45, 58, 44) and (i + 1 == end or KIND[data[i + 1]] == SPACE):
+            i += 1
+            if data[i - 1] == 45 and (levelled or named):
+                break
+            continue
+        if data[i] == 91:
+            until = bracket_atom(data, i, end, head, bracketed)
+            bracketed = bracketed or levelled == (head[LEVEL] != 0)
+        elif named:
+            break
+        else:
+            until = 0 if levelled or syslog else later_stamp(data, i, end, fields)
+            if until:
+                syslog = fields[WORDED] == 1 and fields[KIND_OF_TIME] != OF_DAY
+            elif not levelled:
+                until = level_ahead(data, i, end, head)
+            if until == 0:
+                until = component(data, i, end, head, levelled, syslog)
+        if until == 0:
+            break
+        i = until
+        if data[i - 1] in (58, 62):
+            break
+    return i
+
+
+@nb.njit(cache=True, nogil=True)
+def bracket_atom(data: Any, i: int, end: int, head: Any, bracketed: bool) -> int:
+    """Behind brackets that belong to the head; 0 = they begin the message."""
+    until = bracket_close(data, i, end)
+    if until == 0:
+        return 0
+    level = bracket_level(data, i, until)
+    if level and head[LEVEL] == 0:
+        head[LEVEL] = level
+        return until
+    named = head[COMPONENT_END] > head[COMPONENT_START]
+    if bracketed or not bracket_belongs(data, i, until, end, head[LEVEL] != 0, named):
+        return 0
+    return until
+
+
+@nb.njit(cache=True, nogil=True)
+def bracket_level(data: Any, i: int, until: int) -> int:
+    """The level in brackets, alone or behind a colon; 0 = none."""
+    first = i + 1
+    for k in range(i + 1, until - 1):
+        if data[k] == 58:
+            first = k + 1
+    last = until - 1
+    while last > first and data[last - 1] == 32:
+        last -= 1
+    return level_word(data, first, last)
+
+
+@nb.njit(cache=True, nogil=True)
+def bracket_belongs(data: Any, i: int, until: int, end: int, levelled: bool, named: bool) -> bool:
+    """Whether brackets without a level belong to the head: a thread, an address, a request."""
+    if levelled and named:
+        return True
+    spaces = False
+    for k in range(i, until):
+        spaces = spaces or data[k] == 32
+    k = skipped(data, until, end)
+    if levelled:
+        return not spaces or (k + 1 < end and data[k] in (45, 58) and KIND[data[k + 1]] == SPACE)
+    if k < end and data[k] == 91:
+        close = bracket_close(data, k, end)
+        return close > 0 and bracket_level(data, k, close) > 0
+    return bare_level(data, k, token_at(data, k, end)) > 0
+
+
+@nb.njit(cache=True, nogil=True)
+def component(data: Any, i: int, end: int, head: Any, levelled: bool, syslog: bool) -> int:
+    """Behind the component, or behind the host of a syslog line; 0 = the message begins here."""
+    until = token_at(data, i, end)
+    size, colon = until - i, data[until - 1] == 58
+    if size > COMPONENT_BYTES_MAX:
+        return 0
+    if data[i] == 60 and data[until - 1] == 62:
+        head[COMPONENT_START], head[COMPONENT_END] = i + 1, until - 1
+        return until
+    if syslog and not colon:
+        return syslog_tag(data, until, end, head)
+    if colon and size > 1 and IS_LETTER[data[i]]:
+        name_component(data, i, until - 1, head)
+        return until
+    k = skipped(data, until, end)
+    dashed = k + 1 < end and data[k] == 45 and data[k + 1] == 32
+    wide = until + 1 < end and (data[until] == 9 or data[until + 1] == 32)
+    if dashed or (levelled and IS_LETTER[data[i]] and (wide or dotted(data, i, until))):
+        head[COMPONENT_START], head[COMPONENT_END] = i, until
+        return until
+    return 0
+
+
+@nb.njit(cache=True, nogil=True)
+def dotted(data: Any, i: int, until: int) -> bool:
+    """Whether a word is a name with points in it, as classes and modules have."""
+    points = 0
+    for k in range(i, until):
+        byte = data[k]
+        points += byte == 46
+        if not (IS_LETTER[byte] or 48 <= byte <= 57 or byte in (46, 95, 36)):
+            return False
+    return points > 0 and data[until - 1] != 46
+
+
+@nb.njit(cache=True, nogil=True)
+def syslog_tag(data: Any, host_end: int, end: int, head: Any) -> int:
+    """Behind the tag of a syslog line, which a colon ends within three words; else behind the host."""
+    k = skipped(data, host_end, end)
+    first = k
+    for _ in range(3):
+        until = token_at(data, k, end)
+        if until == k:
+            return host_end
+        if data[until - 1] == 58:
+            name_component(data, first, until - 1, head)
+            return until
+        k = skipped(data, until, end)
+    return host_end

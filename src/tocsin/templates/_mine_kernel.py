@@ -1,0 +1,145 @@
+"""Lines to shapes, compiled: heads, masked texts and the table that knows the texts."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numba as nb
+import numpy as np
+
+from tocsin.intrinsics import address_of, fold_product, load_u64
+from tocsin.templates._bytes import KIND, SPACE
+from tocsin.templates._header_kernel import read_header
+from tocsin.templates._message_kernel import TOKENS_MAX, scan_message
+
+LAST, HEADED, LOOSE, SHAPES, POOL_BYTES, LINES = range(6)
+"""Columns of the counters: shape of the last line with a head, lines with and without one, and sizes."""
+COUNTERS: Final = 6
+FULL: Final = -1
+HEADED_MIN: Final = 8
+HEADED_SHARE: Final = 4
+SECRETS: Final = (0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93)
+
+
+@nb.njit(cache=True, nogil=True)
+def mine_lines(
+    data: Any,
+    start: int,
+    size: int,
+    whole: bool,
+    year: int,
+    known: Any,
+    counters: Any,
+    out: Any,
+    scratch: Any,
+) -> tuple[int, int, int]:
+    """Assign a shape to each line of `data` from `start`; gives where it stopped, lines and words.
+
+    Stops at a line without an end unless the data are `whole`, and when the room in `out` may not suffice.
+    """
+    shapes, heads, ends, spans, continued = out
+    text, fields = scratch
+    i, lines, words = start, 0, 0
+    while i < size and lines < len(shapes) and words + TOKENS_MAX <= len(spans):
+        end = line_end(data, i, size)
+        if end == size and not whole:
+            break
+        bare = end - 1 if end > i and data[end - 1] == 13 else end
+        head = heads[lines]
+        headed = read_header(data, i, bare, year, head, fields)
+        counters[LINES] += 1
+        if not headed and continues(data, i, bare, counters):
+            shapes[lines], continued[lines] = counters[LAST], 1
+        else:
+            length, count = scan_message(data, head[5], head[6], text, spans[words:])
+            shape = shape_of(text, length, known, counters)
+            words += count
+            shapes[lines], continued[lines] = shape, 0
+            if headed:
+                counters[LAST] = shape
+            counters[HEADED if headed else LOOSE] += 1
+        ends[lines] = words
+        lines += 1
+        i = end + 1
+    return min(i, size), lines, words
+
+
+@nb.njit(cache=True, nogil=True)
+def line_end(data: Any, i: int, size: int) -> int:
+    """Where the next line feed stands, or the size."""
+    while i < size and data[i] != 10:
+        i += 1
+    return i
+
+
+@nb.njit(cache=True, nogil=True)
+def continues(data: Any, start: int, end: int, counters: Any) -> bool:
+    """Whether a line without a head belongs to the last one with a head."""
+    if counters[LAST] == -2:
+        return False
+    if start == end or KIND[data[start]] == SPACE or data[start] in (41, 93, 125):
+        return True
+    return bool(counters[HEADED] >= max(HEADED_MIN, HEADED_SHARE * counters[LOOSE]))
+
+
+@nb.njit(cache=True, nogil=True)
+def text_hash(text: Any, size: int) -> Any:
+    """64 bits of a text that is padded with seven bytes at least, which are set to 0."""
+    for k in range(size, size + 8):
+        text[k] = 0
+    place = address_of(text)
+    state = np.uint64(size) * np.uint64(SECRETS[0])
+    for k in range(0, size, 8):
+        state = fold_product(state ^ load_u64(place + k), np.uint64(SECRETS[1])) + np.uint64(SECRETS[0])
+    return fold_product(state, np.uint64(SECRETS[0]))
+
+
+@nb.njit(cache=True, nogil=True)
+def shape_of(text: Any, size: int, known: Any, counters: Any) -> int:
+    """The number of a masked text, a new one if it is new; `FULL` when no room is left."""
+    table, hashes, starts, counts, pool = known
+    key = text_hash(text, size)
+    mask = len(table) - 1
+    slot = np.int64(key & np.uint64(mask))
+    while table[slot] >= 0:
+        shape = int(table[slot])
+        length = starts[shape + 1] - starts[shape]
+        if hashes[shape] == key and length == size and same(text, size, pool, starts[shape]):
+            counts[shape] += 1
+            return shape
+        slot = (slot + 1) & mask
+    shape, used = int(counters[SHAPES]), counters[POOL_BYTES]
+    if shape == len(hashes) or used + size > len(pool):
+        counts[len(counts) - 1] += 1
+        return FULL
+    pool[used : used + size] = text[:size]
+    table[slot] = shape
+    hashes[shape] = key
+    starts[shape + 1] = used + size
+    counts[shape] = 1
+    counters[SHAPES], counters[POOL_BYTES] = shape + 1, used + size
+    return shape
+
+
+@nb.njit(cache=True, nogil=True)
+def same(text: Any, size: int, pool: Any, start: int) -> bool:
+    """Whether a text is the one in the pool."""
+    k = 0
+    while k < size and text[k] == pool[start + k]:
+        k += 1
+    return k == size
+
+
+@nb.njit(cache=True, nogil=True)
+def rebuild(shapes: int, table: Any, hashes: Any, starts: Any, pool: Any, text: Any) -> None:
+    """Fill the table for texts that are in the pool already."""
+    mask = len(table) - 1
+    for shape in range(shapes):
+        size = min(starts[shape + 1] - starts[shape], len(text) - 8)
+        text[:size] = pool[starts[shape] : starts[shape] + size]
+        key = text_hash(text, size)
+        hashes[shape] = key
+        slot = np.int64(key & np.uint64(mask))
+        while table[slot] >= 0:
+            slot = (slot + 1) & mask
+        table[slot] = shape

@@ -1,0 +1,261 @@
+"""Time stamps of log lines, compiled: which bytes are one, and what it says."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numba as nb
+
+from tocsin.templates._bytes import KIND, SPACE
+from tocsin.templates._message_kernel import names_month, names_weekday, packed
+
+NONE, UTC, LOCAL, YEARLESS, OF_DAY = 0, 1, 2, 3, 4
+"""What a time is counted in; the last is a time of day without a date."""
+YEAR, MONTH, DAY, HOUR, MINUTE, SECOND, MS, OFFSET_MIN, KIND_OF_TIME, EPOCH_MS, WORDED = range(11)
+FIELDS: Final = 11
+
+
+@nb.njit(cache=True, nogil=True)
+def digits_end(data: Any, i: int, end: int, most: int) -> int:
+    """Where the digits at `i` end, at most so many of them."""
+    k = i
+    while k < end and k < i + most and 48 <= data[k] <= 57:
+        k += 1
+    return k
+
+
+@nb.njit(cache=True, nogil=True)
+def number(data: Any, i: int, until: int) -> int:
+    """The digits as a number."""
+    value = 0
+    for k in range(i, until):
+        value = value * 10 + (data[k] - 48)
+    return value
+
+
+@nb.njit(cache=True, nogil=True)
+def stamp_end(data: Any, i: int, end: int, fields: Any, behind: bool) -> int:
+    """Behind the stamp at `i`, which is then in `fields`; 0 = none. `behind` another, a date alone is one."""
+    fields[WORDED] = 0
+    if i < end and 65 <= data[i] <= 90:
+        return words_end(data, i, end, fields)
+    first = digits_end(data, i, end, 14)
+    size = first - i
+    if size in (10, 13):
+        return epoch_end(data, i, first, end, fields)
+    if first >= end or not 0 < size <= 8:
+        return 0
+    if size <= 2 and data[first] == 58:
+        until = time_end(data, i, end, fields)
+        fields[KIND_OF_TIME] = OF_DAY if until else fields[KIND_OF_TIME]
+        return until
+    date = date_end(data, i, first, end, fields)
+    return after_date(data, date, end, fields, behind) if date else 0
+
+
+@nb.njit(cache=True, nogil=True)
+def epoch_end(data: Any, i: int, first: int, end: int, fields: Any) -> int:
+    """Seconds, with or without a fraction, or milliseconds since 1970, from 2001 to 2033."""
+    if data[i] != 49:
+        return 0
+    ms, until = number(data, i, first), first
+    if first - i == 10:
+        ms *= 1000
+        if first + 1 < end and data[first] == 46 and 48 <= data[first + 1] <= 57:
+            until = digits_end(data, first + 1, end, 9)
+            ms += fraction_ms(data, first + 1, until)
+    if until < end and KIND[data[until]] != SPACE and data[until] not in (93, 124, 59, 44, 34, 125, 58):
+        return 0
+    fields[EPOCH_MS] = ms
+    fields[KIND_OF_TIME] = UTC
+    return until
+
+
+@nb.njit(cache=True, nogil=True)
+def fraction_ms(data: Any, i: int, until: int) -> int:
+    """Digits behind a point as milliseconds, cut off."""
+    last = min(until, i + 3)
+    value = number(data, i, last)
+    for _ in range(3 - (last - i)):
+        value *= 10
+    return value
+
+
+@nb.njit(cache=True, nogil=True)
+def date_end(data: Any, i: int, first: int, end: int, fields: Any) -> int:
+    """Behind a date that begins with the number up to `first`; 0 = none."""
+    size, mark = first - i, data[first]
+    if size == 8:
+        month, day = number(data, i + 4, i + 6), number(data, i + 6, first)
+        return dated(fields, number(data, i, i + 4), month, day, first)
+    if size == 6 and mark == 32 and digits_end(data, first + 1, end, 7) == first + 7:
+        month, day = number(data, i + 2, i + 4), number(data, i + 4, first)
+        return dated(fields, 2000 + number(data, i, i + 2), month, day, first)
+    if mark not in (45, 46, 47) or size not in (1, 2, 4):
+        return 0
+    second = digits_end(data, first + 1, end, 2)
+    if second > first + 1:
+        return separated_end(data, i, first, second, end, fields)
+    month = names_month(packed(data, first + 1, 3)) if first + 5 < end else 0
+    last = digits_end(data, first + 5, end, 5)
+    if month == 0 or size > 2 or data[first + 4] != mark or last - first != 9:
+        return 0
+    return dated(fields, number(data, first + 5, last), month, number(data, i, first), last)
+
+
+@nb.njit(cache=True, nogil=True)
+def separated_end(data: Any, i: int, first: int, second: int, end: int, fields: Any) -> int:
+    """Behind two or three numbers with one mark between them, as a date; 0 = none."""
+    size, mark = first - i, data[first]
+    one, two = number(data, i, first), number(data, first + 1, second)
+    if second >= end or data[second] != mark:
+        yearless = size == 2 and second - first == 3 and mark != 47 and second < end and data[second] == 32
+        return dated(fields, 0, one, two, second) if yearless else 0
+    third = digits_end(data, second + 1, end, 4)
+    three, width = number(data, second + 1, third), third - second - 1
+    if size == 4:
+        return dated(fields, one, two, three, third) if width in (1, 2) else 0
+    if width == 2:
+        return dated(fields, 2000 + one, two, three, third)
+    month, day = (one, two) if two > 12 else (two, one)
+    return dated(fields, three, month, day, third) if width == 4 else 0
+
+
+@nb.njit(cache=True, nogil=True)
+def dated(fields: Any, year: int, month: int, day: int, until: int) -> int:
+    """Take a date over, if it is one; year 0 = not said."""
+    if not (1 <= month <= 12 and 1 <= day <= 31) or (year != 0 and not 1970 <= year <= 2199):
+        return 0
+    fields[YEAR], fields[MONTH], fields[DAY] = year, month, day
+    fields[KIND_OF_TIME] = LOCAL if year else YEARLESS
+    return until
+
+
+@nb.njit(cache=True, nogil=True)
+def after_date(data: Any, date: int, end: int, fields: Any, behind: bool) -> int:
+    """Behind the time that follows a date."""
+    if date < end and data[date] in (84, 32, 45, 58, 95, 59, 44):
+        if data[date] == 32 and digits_end(data, date + 1, end, 7) == date + 7:
+            fields[HOUR] = number(data, date + 1, date + 3)
+            fields[MINUTE] = number(data, date + 3, date + 5)
+            fields[SECOND] = number(data, date + 5, date + 7)
+            fields[MS] = 0
+            return date + 7
+        kind = fields[KIND_OF_TIME]
+        until = time_end(data, date + 1, end, fields)
+        if until:
+            if fields[KIND_OF_TIME] != UTC:
+                fields[KIND_OF_TIME] = kind
+            return until
+    ends = date >= end or KIND[data[date]] == SPACE
+    return date if behind and ends and fields[YEAR] else 0
+
+
+@nb.njit(cache=True, nogil=True)
+def time_end(data: Any, i: int, end: int, fields: Any) -> int:
+    """Behind hours, minutes and seconds with their fraction and offset; 0 = none."""
+    first = digits_end(data, i, end, 2)
+    if first == i or first >= end or data[first] not in (58, 46):
+        return 0
+    second = digits_end(data, first + 1, end, 2)
+    if second == first + 1 or second >= end or data[second] != data[first]:
+        return 0
+    third = digits_end(data, second + 1, end, 2)
+    if third == second + 1:
+        return 0
+    fields[HOUR] = number(data, i, first)
+    fields[MINUTE] = number(data, first + 1, second)
+    fields[SECOND] = number(data, second + 1, third)
+    fields[MS] = 0
+    if fields[HOUR] > 24 or fields[MINUTE] > 59 or fields[SECOND] > 60:
+        return 0
+    if third + 1 < end and data[third] in (46, 44, 58) and 48 <= data[third + 1] <= 57:
+        until = digits_end(data, third + 1, end, 9)
+        fields[MS] = fraction_ms(data, third + 1, until)
+        third = until
+    fields[KIND_OF_TIME] = LOCAL
+    return offset_end(data, third, end, fields)
+
+
+@nb.njit(cache=True, nogil=True)
+def offset_end(data: Any, i: int, end: int, fields: Any) -> int:
+    """Behind Z or an offset such as +01:00 or ` +0100`, if one follows."""
+    fields[OFFSET_MIN] = 0
+    if i < end and data[i] == 90:
+        fields[KIND_OF_TIME] = UTC
+        return i + 1
+    k = i + 1 if i + 1 < end and data[i] == 32 and data[i + 1] in (43, 45) else i
+    if k >= end or data[k] not in (43, 45):
+        return i
+    hours = digits_end(data, k + 1, end, 2)
+    rest = hours + 1 if hours < end and data[hours] == 58 else hours
+    until = digits_end(data, rest, end, 2)
+    if hours - k != 3 or until - rest != 2 or (until < end and 48 <= data[until] <= 57):
+        return i
+    minutes = number(data, k + 1, hours) * 60 + number(data, rest, until)
+    fields[OFFSET_MIN] = minutes if data[k] == 43 else -minutes
+    fields[KIND_OF_TIME] = UTC
+    return until
+
+
+@nb.njit(cache=True, nogil=True)
+def words_end(data: Any, i: int, end: int, fields: Any) -> int:
+    """Behind a stamp that begins with a weekday or a month; 0 = none."""
+    k = i
+    if k + 4 < end and names_weekday(packed(data, k, 3)):
+        k += 4 if data[k + 3] == 32 else (5 if data[k + 3] == 44 else 0)
+    if k + 4 >= end:
+        return 0
+    month = names_month(packed(data, k, 3))
+    if month == 0 or data[k + 3] != 32:
+        return 0
+    first = k + 4
+    while first < end and data[first] == 32:
+        first += 1
+    last = digits_end(data, first, end, 2)
+    if last == first or last >= end or data[last] != 32:
+        return 0
+    day, year = number(data, first, last), 0
+    clock = last + 1
+    if digits_end(data, clock, end, 5) == clock + 4 and clock + 4 < end and data[clock + 4] == 32:
+        year, clock = number(data, clock, clock + 4), clock + 5
+    until = time_end(data, clock, end, fields)
+    if until == 0:
+        return 0
+    zoned = fields[KIND_OF_TIME] == UTC
+    if (
+        year == 0
+        and until + 5 <= end
+        and data[until] == 32
+        and digits_end(data, until + 1, end, 5) == until + 5
+    ):
+        year, until = number(data, until + 1, until + 5), until + 5
+    if dated(fields, year, month, day, until) == 0:
+        return 0
+    if zoned and year:
+        fields[KIND_OF_TIME] = UTC
+    fields[WORDED] = 1
+    return until
+
+
+@nb.njit(cache=True, nogil=True)
+def stamp_ms(fields: Any, year: int) -> int:
+    """Milliseconds since 1970 in UTC, or by the clock on the wall; `year` stands in for one not said."""
+    if fields[EPOCH_MS]:
+        return int(fields[EPOCH_MS])
+    kind = fields[KIND_OF_TIME]
+    clock = int(((fields[HOUR] * 60 + fields[MINUTE]) * 60 + fields[SECOND]) * 1000 + fields[MS])
+    if kind == OF_DAY:
+        return clock
+    days = days_since_1970(fields[YEAR] or year, fields[MONTH], fields[DAY])
+    return days * 86_400_000 + clock - (int(fields[OFFSET_MIN]) * 60_000 if kind == UTC else 0)
+
+
+@nb.njit(cache=True, nogil=True)
+def days_since_1970(year: int, month: int, day: int) -> int:
+    """Of a date of the Gregorian calendar; years begin in March here, so that the leap day comes last."""
+    y = year - (month <= 2)
+    era = y // 400
+    of_era = y - era * 400
+    of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
+    return era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468

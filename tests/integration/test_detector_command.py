@@ -127,6 +127,16 @@ def test_a_damaged_state_is_refused(installed: Path, tmp_path: Path) -> None:
     assert main(command) == 2
 
 
+def test_a_place_that_cant_be_written_is_named(
+    installed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For findings and for the state: wrong usage, and no internal error."""
+    command = ["detector", "run", "counting", str(installed)]
+    for words in (["--out", str(tmp_path / "no" / "out")], ["--state", str(tmp_path / "no" / "state")]):
+        assert main([*command, *words]) == 2
+        assert f"{words[1]}: No such file or directory" in capsys.readouterr().err
+
+
 def test_one_device_alone_can_be_shown(installed: Path, tmp_path: Path) -> None:
     """Of a folder of many, or of a folder that is one device's; a device that is not there is an error."""
     out = tmp_path / "out.ndjson"

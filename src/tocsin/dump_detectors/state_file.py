@@ -49,15 +49,29 @@ def load_states(path: Path, detector: str) -> KeptStates:
 
 
 def save_states(path: Path, kept: KeptStates) -> None:
-    """Put it in the place of the file; after a kill or a power cut the file is the old or the new one."""
+    """Put it in the place of the file; after a kill or a power cut the file is the old or the new one.
+
+    InvalidInputError where it can't be written.
+    """
     body = msgspec.msgpack.encode(kept)
     draft = path.with_name(path.name + ".draft")
-    with draft.open("wb") as stream:
-        stream.write(_MAGIC + hashlib.sha256(body).digest() + body)
+    try:
+        _write(draft, _MAGIC + hashlib.sha256(body).digest() + body)
+        draft.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise InvalidInputError(f"{path}: {error.strerror}", field="state") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as stream:
+        stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
-    draft.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -128,11 +128,11 @@ def findings(path: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def calm(installed: Installed) -> Path:
-    """What it finds when nothing happens: something, on both machines."""
+    """What it finds when nothing happens: something in the second half, or nothing would be compared."""
     out = installed.folder / "calm.ndjson"
     done = installed.run(installed.dumps, out)
     assert done.returncode == 0, done.stderr
-    assert len({row["device"] for row in findings(out) if row["sequence"] > HALF}) == 2
+    assert any(row["sequence"] > HALF for row in findings(out))
     return out
 
 

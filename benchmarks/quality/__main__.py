@@ -11,7 +11,7 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks.quality import labelled, simulated
+from benchmarks.quality import labelled, logs, simulated
 from benchmarks.quality.matching import Found
 
 
@@ -32,7 +32,7 @@ def _public(folder: Path) -> dict[str, float]:
     for name in ("wsn_intel", "wsn_sensorscope"):
         found, months = labelled.sensor_network(folder / f"{name}.parquet")
         figures |= _tell(name, found, months)
-    return figures
+    return figures | logs.grouping(folder / "loghub")
 
 
 def _simulated() -> dict[str, float]:

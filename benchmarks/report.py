@@ -67,6 +67,8 @@ GOALS: Final = (
     ),
     Goal("rss_slope_mib_per_hour", "growth of memory in the same run, after warm-up", 5, at_least=False),
     Goal("archive_mib_per_s_per_core", "ZIP (deflate) → lines, unpacked size", 200, at_least=True),
+    Goal("templates_mib_per_s_per_core", "log lines → heads, shapes, templates", 150, at_least=True),
+    Goal("templates_over_drain3", "the same over drain3 on the same lines", 10, at_least=True),
     Goal(
         "upload_over_dd",
         "a dump of 128 MiB over loopback, hashed, proved and synced, against `dd` with fsync and `sha256sum`",

@@ -117,6 +117,8 @@ NOON = int(datetime(2026, 1, 5, 12, 0, 1, tzinfo=UTC).timestamp() * 1000)
             b"UNIT",
             b"no way",
         ),
+        (b"2026-01-05 12:00:01,000 INFO [on port 7] a.B: no way", NOON, 3, b"a.B", b"no way"),
+        (b"2026-01-05 12:00:01, Warning      PUMP   no way", NOON, 5, b"PUMP", b"no way"),
         (b"no way", 0, 0, b"", b"no way"),
     ],
 )

@@ -196,6 +196,8 @@ def level_ahead(data: Any, i: int, end: int, head: Any) -> int:
         k = skipped(data, k, end)
         until = token_at(data, k, end)
         level = bare_level(data, k, until)
+        if k == i and level == 0 and until + 1 < end and (data[until] == 9 or data[until + 1] == 32):
+            level = level_word(data, k, until)  # a column of its own
         if level and (until > k + 1 or k > i):
             head[LEVEL] = level
             if named_end > named and head[COMPONENT_END] == head[COMPONENT_START]:
@@ -305,7 +307,10 @@ def bracket_belongs(data: Any, i: int, until: int, end: int, levelled: bool, nam
         spaces = spaces or data[k] == 32
     k = skipped(data, until, end)
     if levelled:
-        return not spaces or (k + 1 < end and data[k] in (45, 58) and KIND[data[k + 1]] == SPACE)
+        word = token_at(data, k, end)
+        return (
+            not spaces or (word == k + 1 and data[k] in (45, 58)) or (word > k + 1 and data[word - 1] == 58)
+        )
     if k < end and data[k] == 91:
         close = bracket_close(data, k, end)
         return close > 0 and bracket_level(data, k, close) > 0

@@ -108,7 +108,9 @@ class CommitModel(RuleBasedStateMachine):
         self.current = after
         self.published += [state for commit in commits for state in commit.episodes]
         for commit in commits:
-            self.freed.setdefault(commit.partition, []).extend(commit.dumps)
+            # what nobody watches is dealt with at once
+            ready = [each for each in commit.dumps if each.kind is not DumpKind.UNWATCHED]
+            self.freed.setdefault(commit.partition, []).extend(ready)
         self.sequences += [row.sequence for row in self.store.outbox(max(self.sequences, default=0))]
         assert len(self.sequences) == len(self.published)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,11 @@ def install(
     module: str = MODULE,
     announced: str = "counting_kit:Counting",
 ) -> None:
-    """Have it found by this process and by those that it starts, as an installed package is."""
+    """Have it found by this process and by those that it starts, as an installed package is.
+
+    What an earlier test has imported under that name is forgotten.
+    """
+    monkeypatch.delitem(sys.modules, announced.partition(":")[0], raising=False)
     made = folder / "installed"
     made.mkdir()
     (made / "counting_kit.py").write_text(module)

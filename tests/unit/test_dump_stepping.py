@@ -132,6 +132,7 @@ def test_a_tenant_with_a_backlog_does_not_hold_up_another(tmp_path: Path) -> Non
         bench.free(*(bench.dump(number, device=f"many-{device}", tenant="big") for device in range(40)))
     bench.free(bench.dump(1, device="only", tenant="small"), bench.dump(2, device="only", tenant="small"))
     bench.settle()
+    assert not bench.decided
     places = [place for place, (device, _) in enumerate(bench.shown) if device == "only"]
     assert places[0] <= 1
     assert places[1] <= 4
@@ -145,6 +146,7 @@ def test_devices_of_a_tenant_take_turns(tmp_path: Path) -> None:
     for device in ("x", "y"):
         bench.free(*(bench.dump(number, device=device) for number in (1, 2, 3)))
     bench.settle()
+    assert not bench.decided
     others = [place for place, (device, _) in enumerate(bench.shown) if device != "behind"]
     assert max(others) <= 9
     bench.close()

@@ -65,6 +65,7 @@ class Counting(DumpDetector):
         self.act("load")
 
     def migrate(self, state, version):
+        self.act("migrate")
         if version != "1":
             return super().migrate(state, version)
         return state.replace(b",", b" ")

@@ -134,6 +134,15 @@ def test_state_of_an_older_version_is_migrated_or_refused(pool: WorkerPool, tmp_
     assert (unknown.kind, unknown.may_go_away) == (FailureKind.REFUSED, False)
 
 
+def test_a_migration_that_breaks_is_an_error_and_no_refusal(pool: WorkerPool, tmp_path: Path) -> None:
+    """What a library raises in it must not look like a version that it does not know."""
+    config = {"do": "raise NotImplementedError('of a library')", "in": "migrate", "at": 1}
+    old = task(tmp_path, 3, state=b"3,2", state_version="1", config=config)
+    broken = pool.run(old).result(60)
+    assert isinstance(broken, StepFailed)
+    assert (broken.kind, "of a library" in broken.detail) == (FailureKind.ERROR, True)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

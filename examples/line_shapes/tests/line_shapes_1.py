@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from line_shapes.detector import LineShapes as Version2
 from line_shapes.version_1 import MARK, from_version_1
-from tocsin.dump_detectors.abstract import Dump, Finding
+from tocsin.dump_detectors.abstract import Dump, Finding, UnknownVersionError
 
 
 class LineShapes(Version2):
@@ -43,4 +43,4 @@ class LineShapes(Version2):
         self._known = from_version_1(state)
 
     def migrate(self, state: bytes, version: str) -> bytes:
-        raise NotImplementedError("there is no version before 1")
+        raise UnknownVersionError("there is no version before 1")

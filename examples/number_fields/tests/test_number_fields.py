@@ -10,6 +10,7 @@ import pytest
 
 from number_fields import NumberFields
 from number_fields.fields import numbers_of
+from tocsin.dump_detectors.abstract import UnknownVersionError
 from tocsin.dump_detectors.conformance import CHECKS, Sample, made_sample, made_samples, outcomes, shown
 
 HALF_AN_HOUR_MS = 1_800_000
@@ -87,5 +88,5 @@ def test_what_is_a_number() -> None:
 def test_there_is_no_way_from_version_1() -> None:
     """It kept no spread, and that can't be made up: the dumps are run again."""
     state = outcomes(number_fields_1.NumberFields, normal(3), {})[-1].state
-    with pytest.raises(NotImplementedError, match="version 1"):
+    with pytest.raises(UnknownVersionError, match="version 1"):
         NumberFields().migrate(state, "1")

@@ -134,6 +134,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     lines: tuple[EvidenceLine, ...] = ()
 
 
+class UnknownVersionError(Exception):
+    """A detector can't go on from what another version of it has saved."""
+
+
 class DumpDetector(ABC):
     """One instance serves one device; its methods are called by one thread, in the order given here.
 
@@ -171,8 +175,9 @@ class DumpDetector(ABC):
     def migrate(self, state: bytes, version: str) -> bytes:
         """What this version would have saved in place of another version's bytes.
 
-        A NotImplementedError, as here, means that it can't be told: the device's dumps are then run again.
+        An UnknownVersionError, as here, means that it can't be told: the device's dumps are then run again.
+        Any other exception fails the step.
         """
-        raise NotImplementedError(
+        raise UnknownVersionError(
             f"{self.name} {self.version} can't go on from the state of version {version}: {len(state)} bytes"
         )

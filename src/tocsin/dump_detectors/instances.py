@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from tocsin.dump_detectors.abstract import Device, DumpDetector
+from tocsin.dump_detectors.abstract import Device, DumpDetector, UnknownVersionError
 from tocsin.dump_detectors.limits import StepLimits
 from tocsin.dump_detectors.registry import dump_detector
 from tocsin.dump_detectors.steps import FailureKind, Task
@@ -94,7 +94,7 @@ def _made(task: Task) -> DumpDetector:
 def _migrated(instance: DumpDetector, state: bytes, version: str) -> bytes:
     try:
         migrated = instance.migrate(state, version)
-    except NotImplementedError as error:
+    except UnknownVersionError as error:
         raise StepError(FailureKind.REFUSED, str(error)) from error
     if not isinstance(migrated, bytes):
         raise StepError(FailureKind.ERROR, f"migrate gave {type(migrated).__name__}, not bytes")

@@ -27,7 +27,7 @@ _REMEDIES: Final = {
     "order": "take sequence numbers as they come: dumps may have been given up, and an epoch starts anew",
     "growth": "bound each table and window that grows with dumps, and drop what was seen longest ago",
     "foreign state": "begin the saved bytes with a mark of your own, and check it and the length in `load`; "
-    "raise NotImplementedError in `migrate` for a version that it does not know",
+    "raise UnknownVersionError in `migrate` for a version that it does not know",
     "processes": "use no `hash()` of texts, no order of sets and no number of threads in what is learnt",
     "worker": "keep within the limits of a worker: time, memory, open and written files, no network, no "
     "output; see the reason",

@@ -18,6 +18,7 @@ from tocsin.errors import InvalidInputError
 from tocsin.templates import miner as miner_module
 from tocsin.templates._message_kernel import TEXT_BYTES_MAX, TOKENS_MAX, scan_message
 from tocsin.templates._message_reference import masked
+from tocsin.templates._mine_kernel import LINE_BYTES_MAX
 from tocsin.templates.miner import Miner
 
 _PIECES = st.sampled_from(
@@ -67,6 +68,19 @@ def test_where_the_input_is_cut_changes_nothing(messages: list[bytes], cuts: lis
     pieces = (raw[start:end] for start, end in pairwise(places))
     assert [shape for mined in cut.mine(pieces) for shape in mined.shapes.tolist()] == one
     assert cut.save() == whole.save()
+
+
+@pytest.mark.parametrize("beyond", [b"", b"x", b"\r", b" " * 9 + b"cut off"])
+def test_a_line_is_read_to_a_mebibyte_wherever_it_is_cut(beyond: bytes) -> None:
+    """What comes after that is left out also where all of the line came at once."""
+    raw = (
+        b"2026-01-01T00:00:00Z INFO began" + b" " * (LINE_BYTES_MAX - 36) + b"end\r\r" + beyond + b"\nnext\n"
+    )
+    at_once, cut = Miner(), Miner()
+    list(at_once.mine([raw]))
+    list(cut.mine(raw[at : at + 50_000] for at in range(0, len(raw), 50_000)))
+    assert at_once.save() == cut.save()
+    assert "cut" not in str(at_once.dictionary())
 
 
 @settings(deadline=None)

@@ -16,6 +16,7 @@ LAST, HEADED, LOOSE, SHAPES, POOL_BYTES, LINES = range(6)
 """Columns of the counters: shape of the last line with a head, lines with and without one, and sizes."""
 COUNTERS: Final = 6
 FULL: Final = -1
+LINE_BYTES_MAX: Final = 1 << 20
 HEADED_MIN: Final = 8
 HEADED_SHARE: Final = 4
 SECRETS: Final = (0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93)
@@ -44,7 +45,8 @@ def mine_lines(
         end = line_end(data, i, size)
         if end == size and not whole:
             break
-        bare = end - 1 if end > i and data[end - 1] == 13 else end
+        kept = min(end, i + LINE_BYTES_MAX)
+        bare = kept - 1 if kept > i and data[kept - 1] == 13 else kept
         head = heads[lines]
         headed = read_header(data, i, bare, year, head, fields)
         counters[LINES] += 1

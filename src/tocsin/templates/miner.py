@@ -13,7 +13,15 @@ import numpy.typing as npt
 from tocsin.errors import InvalidInputError
 from tocsin.templates._header_kernel import COLUMNS
 from tocsin.templates._message_kernel import TEXT_BYTES_MAX, TOKENS_MAX
-from tocsin.templates._mine_kernel import COUNTERS, LAST, POOL_BYTES, SHAPES, mine_lines, rebuild
+from tocsin.templates._mine_kernel import (
+    COUNTERS,
+    LAST,
+    LINE_BYTES_MAX,
+    POOL_BYTES,
+    SHAPES,
+    mine_lines,
+    rebuild,
+)
 from tocsin.templates._stamp_kernel import FIELDS
 from tocsin.templates.dictionary import Dictionary, dictionary_of, template_id
 from tocsin.templates.grouping import canonical, groups_of
@@ -22,7 +30,6 @@ from tocsin.templates.shape import Tokens, shown, tokens_of
 
 SHAPES_MAX: Final = 16_384
 POOL_BYTES_MAX: Final = 4 << 20
-LINE_BYTES_MAX: Final = 1 << 20
 _LINES: Final = 8192
 _WORDS: Final = 16 * _LINES + TOKENS_MAX
 _MAGIC: Final = b"tocsin-shapes-1\n"

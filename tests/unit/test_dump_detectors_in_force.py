@@ -31,6 +31,12 @@ def test_the_installed_version_is_named() -> None:
     )
 
 
+def test_a_configuration_may_be_large() -> None:
+    """It does not have to fit into the words of a command, where others could read it too."""
+    rule = DumpDetectorRule(config={"add": "x" * (1 << 20)})
+    assert in_force(rule).dump_detectors["counting"].version == "7"
+
+
 def test_without_detectors_nothing_is_asked() -> None:
     """Settings without any are what they were."""
     assert InForce(lambda _: Settings())("acme") == Settings()

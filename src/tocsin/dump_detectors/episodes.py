@@ -16,7 +16,7 @@ import msgspec
 from tocsin.control import DumpReceived
 from tocsin.dump_detectors.abstract import Finding
 from tocsin.model import DumpEvidence, DumpName, Episode, Evidence, EvidenceText, Severity
-from tocsin.processing.episodes import seal
+from tocsin.processing.episodes import evidence_without_readings
 from tocsin.processing.hashing import names_hash
 from tocsin.processing.wording import duration
 
@@ -163,20 +163,9 @@ def _evidence(
         lines=_texts(peak) if peak else (before.lines if before else ()),
         findings_sha256=_chained(before.findings_sha256 if before else "", findings),
     )
-    evidence = Evidence(
-        from_ms=episode.started_ms,
-        to_ms=last_ms,
-        partition=judged.partition,
-        before_offset=0,
-        sorted_below=0,
-        state=b"",
-        state_version=0,
-        cells=(),
-        settings=(),
-        rows_digest="0" * 32,
-        dumps=found,
+    return evidence_without_readings(
+        episode.started_ms, last_ms, partition=judged.partition, before_offset=0, dumps=found
     )
-    return msgspec.structs.replace(evidence, seal=seal(evidence))
 
 
 def _texts(finding: Finding) -> tuple[EvidenceText, ...]:

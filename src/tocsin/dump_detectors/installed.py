@@ -1,7 +1,8 @@
 """Which version of a dump detector is installed, without importing another team's code here.
 
-`python -m tocsin.dump_detectors.installed NAME CONFIG` prints it, after `setup` has taken the configuration,
-which is JSON; exit code 2 with the reason if there is none or it is refused.
+`python -m tocsin.dump_detectors.installed NAME` prints it, after `setup` has taken the configuration, JSON on
+standard input (whoever lists processes sees their words); exit code 2 with the reason if there is none or it
+is refused.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ def installed_version(name: str, config: Mapping[str, Any]) -> str:
     InvalidInputError, with the reason, when it can't be used, or not with this configuration: found out
     here, since each device would stop at its next dump.
     """
-    words = [name, msgspec.json.encode(config).decode()]
     try:
         told = subprocess.run(  # noqa: S603 - this package itself, by the same Python
-            [sys.executable, "-m", "tocsin.dump_detectors.installed", *words],
+            [sys.executable, "-m", "tocsin.dump_detectors.installed", name],
+            input=msgspec.json.encode(config).decode(),
             capture_output=True,
             text=True,
             timeout=_TIMEOUT_S,
@@ -47,8 +48,9 @@ def installed_version(name: str, config: Mapping[str, Any]) -> str:
 def main() -> int:
     """Print the version as the last thing, whatever the import prints before."""
     try:
+        config = msgspec.json.decode(sys.stdin.read())
         kind = dump_detector(sys.argv[1])
-        kind().setup(msgspec.json.decode(sys.argv[2]))
+        kind().setup(config)
     except TocsinError as error:
         sys.stderr.write(f"{error.detail}\n")
         return _NONE

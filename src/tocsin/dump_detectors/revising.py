@@ -64,10 +64,7 @@ def _told(episode: Episode, known: Episode | None) -> Episode | None:
     if known is None:
         return episode
     as_known = _as_known(episode, known)
-    plain = msgspec.structs.replace(known, evidence=None)
-    if msgspec.msgpack.encode(msgspec.structs.replace(as_known, evidence=None)) == msgspec.msgpack.encode(
-        plain
-    ):
+    if _plain(as_known) == _plain(known):
         return None
     return msgspec.structs.replace(as_known, revision=known.revision + 1)
 
@@ -84,7 +81,7 @@ def _as_known(episode: Episode, known: Episode | None) -> Episode:
 
 
 def _retracted(episode: Episode) -> Episode:
-    end_ms = episode.last_abnormal_ms if episode.end_ms is None else episode.end_ms
+    revision = episode.revision + 1
     return msgspec.structs.replace(
-        episode, end_ms=end_ms, retracted=True, revision=episode.revision + 1, evidence=None
+        episode, end_ms=_end_ms(episode), retracted=True, revision=revision, evidence=None
     )

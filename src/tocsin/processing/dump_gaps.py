@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from tocsin.control import DumpDecision, DumpReceived, GapGivenUp
 from tocsin.events import Strings
 from tocsin.model import Episode, Evidence, SeriesKey, Severity
 from tocsin.processing.dump_order import DumpOrder, Moved
-from tocsin.processing.episodes import DUMP_DETECTOR, Draft, identity, publish, seal
+from tocsin.processing.episodes import (
+    DUMP_DETECTOR,
+    Draft,
+    evidence_without_readings,
+    identity,
+    publish,
+    seal,
+)
 from tocsin.processing.proof import Proof
 from tocsin.processing.state import TenantState
 from tocsin.processing.wording import duration
@@ -42,17 +47,8 @@ def gap_episode(gap: GapGivenUp, moved: Moved, partition: int, offset: int) -> E
     """
     first = moved.ready[0] if moved.ready else None
     started_ms = gap.at_ms - gap.waited_ms
-    evidence = Evidence(
-        from_ms=started_ms,
-        to_ms=gap.at_ms,
-        partition=partition,
-        before_offset=offset + 1,
-        sorted_below=0,
-        state=b"",
-        state_version=_STATE_VERSION,
-        cells=(),
-        settings=(),
-        rows_digest="0" * 32,
+    evidence = evidence_without_readings(
+        started_ms, gap.at_ms, partition=partition, before_offset=offset + 1, state_version=_STATE_VERSION
     )
     key = SeriesKey(gap.tenant, "", gap.device, "")
     return Episode(
@@ -77,7 +73,7 @@ def gap_episode(gap: GapGivenUp, moved: Moved, partition: int, offset: int) -> E
         upper=0.0,
         score=1.0,
         explanation=gap_sentence(gap, moved.missing),
-        evidence=msgspec.structs.replace(evidence, seal=seal(evidence)),
+        evidence=evidence,
     )
 
 

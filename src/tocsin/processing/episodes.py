@@ -15,7 +15,7 @@ import xxhash
 from tocsin.control import Settings
 from tocsin.detectors.abstract import NEVER_MS, EpisodeFacts, SeriesDetector
 from tocsin.events import I32, I64
-from tocsin.model import Episode, Evidence, SeriesKey, Severity
+from tocsin.model import DumpEvidence, Episode, Evidence, SeriesKey, Severity
 from tocsin.processing import policies
 from tocsin.processing.hashing import MASK_128, join, names_hash, split
 from tocsin.processing.notices import MISSING_WITHDRAWN, SILENCE_ENDED, SILENCE_STARTED, SILENCE_WITHDRAWN
@@ -133,6 +133,32 @@ def seal(evidence: Evidence) -> str:
     if evidence.dumps is None:
         del sealed["dumps"]  # so that what was sealed before there were dumps keeps its seal
     return xxhash.xxh3_128_hexdigest(msgspec.msgpack.encode(sealed))
+
+
+def evidence_without_readings(
+    from_ms: int,
+    to_ms: int,
+    *,
+    partition: int,
+    before_offset: int,
+    state_version: int = 0,
+    dumps: DumpEvidence | None = None,
+) -> Evidence:
+    """Sealed, for an episode that rests on dumps or on a decision in the log."""
+    evidence = Evidence(
+        from_ms=from_ms,
+        to_ms=to_ms,
+        partition=partition,
+        before_offset=before_offset,
+        sorted_below=0,
+        state=b"",
+        state_version=state_version,
+        cells=(),
+        settings=(),
+        rows_digest="0" * 32,
+        dumps=dumps,
+    )
+    return msgspec.structs.replace(evidence, seal=seal(evidence))
 
 
 def episode_digest(episode: Episode) -> int:

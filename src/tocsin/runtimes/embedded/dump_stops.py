@@ -8,7 +8,7 @@ from tocsin.commit.dump_steps import StepFailure
 from tocsin.control import DumpDetectorFailed, DumpReceived
 from tocsin.dump_detectors.steps import FailureKind
 from tocsin.model import DumpEvidence, DumpName, Episode, Evidence, Severity
-from tocsin.processing.episodes import seal
+from tocsin.processing.episodes import evidence_without_readings
 from tocsin.processing.hashing import names_hash
 
 DETECTOR = "dump_detectors"
@@ -76,20 +76,7 @@ def _evidence(
         facts={"detector": failed.detector, "kind": failed.kind},
         findings_sha256="",
     )
-    evidence = Evidence(
-        from_ms=at_ms,
-        to_ms=at_ms,
-        partition=partition,
-        before_offset=offset + 1,
-        sorted_below=0,
-        state=b"",
-        state_version=0,
-        cells=(),
-        settings=(),
-        rows_digest="0" * 32,
-        dumps=found,
-    )
-    return msgspec.structs.replace(evidence, seal=seal(evidence))
+    return evidence_without_readings(at_ms, at_ms, partition=partition, before_offset=offset + 1, dumps=found)
 
 
 def goes_on(episode: Episode, failure: StepFailure, version: str, at_ms: int) -> Episode:

@@ -125,6 +125,18 @@ def test_more_long_dumps_than_may_wait_are_not_forgotten(tmp_path: Path) -> None
     bench.close()
 
 
+def test_long_dumps_without_a_place_are_not_looked_at_without_rest(tmp_path: Path) -> None:
+    """While all places are taken, the scheduler waits for a step to end, and does not look on and on."""
+    bench = HeldBench(tmp_path, workers=2)
+    bench.free(*(long(bench.dump(1, device=f"long-{number:03}")) for number in range(400)))
+    woken: list[bool] = []
+    bench.stepping.round()
+    bench.stepping.wake = lambda: woken.append(True)  # type: ignore[method-assign]
+    bench.stepping.round()
+    assert not woken
+    bench.close()
+
+
 def test_a_tenant_with_a_backlog_does_not_hold_up_another(tmp_path: Path) -> None:
     """Tenants take turns, whatever they have waiting and whoever was first."""
     bench = Bench(tmp_path, workers=1)

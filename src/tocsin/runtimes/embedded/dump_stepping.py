@@ -135,7 +135,8 @@ class DumpStepping:
             self._hand_out()
             if self._clock.monotonic_s() < self._put_off_until_s:
                 return
-        self.wake()  # there may be more
+        if len(turns.waiting_long) < LONG_WAITING_MAX:
+            self.wake()  # there may be more; where more long ones have no place, a step has to end first
 
     def _go_on(self, going_on: _Turn, answer: Answer) -> None:
         """Let a turn take its answer and ask for more, or end."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
+import msgspec
 import pytest
 
 from tests.dump_detector_kit import install
@@ -245,6 +246,32 @@ def test_a_late_dump_of_a_stopped_detector_is_taken_in_when_it_goes_on(bench: Be
     bench.settle()
     assert bench.judged() == [1, 2, 3, 4, 5]
     assert bench.standing().digest == calm_digest(bench, dict.fromkeys(range(1, 6), "fault x"))
+
+
+def test_a_late_dump_before_the_first_of_a_stopped_detector_is_not_forgotten(bench: Bench) -> None:
+    """As it would not be, had the detector gone on."""
+    failing(bench, 4, FailureKind.ERROR, times=1)
+    bench.free(*(bench.dump(number, "fault x") for number in (4, 5)))
+    bench.settle()
+    bench.free(bench.dump(3, "fault x"), kind=DumpKind.AFTER_GAP)
+    bench.settle()
+    bench.release()
+    bench.settle()
+    assert bench.judged() == [3, 4, 5]
+    assert bench.standing().digest == calm_digest(bench, dict.fromkeys((3, 4, 5), "fault x"))
+
+
+@pytest.mark.parametrize("foreign", [2, 3])
+def test_late_dumps_of_another_application_are_not_taken_in(bench: Bench, foreign: int) -> None:
+    """Those of its own are, though they came with others, and whichever came first."""
+    bench.rules["counting"] = DumpDetectorRule(version="1", application="presses")
+    bench.free(bench.dump(1), bench.dump(4))
+    bench.settle()
+    late = [bench.dump(number) for number in (2, 3)]
+    late[foreign - 2] = msgspec.structs.replace(late[foreign - 2], application="lathes")
+    bench.free(*late, kind=DumpKind.AFTER_GAP)
+    bench.settle()
+    assert bench.judged() == sorted({1, 2, 3, 4} - {foreign})
 
 
 def test_dumps_of_another_application_are_not_shown(bench: Bench) -> None:

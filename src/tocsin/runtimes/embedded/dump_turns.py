@@ -31,7 +31,11 @@ def turn(ground: Ground, tenant: str, device: str) -> Going[None]:
         rows = list(takewhile(lambda row: row.freed.kind is DumpKind.AFTER_GAP, ready))
     standings = ground.steps.standings(tenant, device)
     rules = ground.rules(head.partition, tenant)
-    concerned = [name for name in sorted(rules) if _concerns(rules[name], head, standings.get(name))]
+    concerned = [
+        name
+        for name in sorted(rules)
+        if any(_concerns(rules[name], row, standings.get(name)) for row in rows)
+    ]
     numbers = [row.number for row in rows]
     if not concerned:
         ground.steps.settle(head.partition, ground.lease_epoch(head.partition), numbers)
@@ -41,8 +45,8 @@ def turn(ground: Ground, tenant: str, device: str) -> Going[None]:
         yield from _part(watch, rows, numbers if name == concerned[-1] else ())
 
 
-def _concerns(rule: DumpDetectorRule, head: ReadyDump, standing: Standing | None) -> bool:
-    kind, dump = head.freed.kind, head.freed.dump
+def _concerns(rule: DumpDetectorRule, row: ReadyDump, standing: Standing | None) -> bool:
+    kind, dump = row.freed.kind, row.freed.dump
     shown = kind is DumpKind.RESUME or rule.application in {"", dump.application}
     return shown and (kind is DumpKind.READY or standing is not None)
 

@@ -45,9 +45,11 @@ class DumpWatch:
     def correct(self, late: Sequence[DumpReceived], done: Sequence[int]) -> Going[None]:
         """Take in dumps whose gap had been given up: judge all again in order, with them in their places.
 
-        One that lies ahead of the detector is shown in its turn. A stopped detector is corrected later.
+        One that lies ahead of the detector is shown in its turn. A stopped detector is corrected later, also
+        one that has stopped at its first dump.
         """
-        behind = [dump for dump in late if self._standing.last and place_of(dump) < self._standing.last]
+        reached = self._standing.last or self._standing.since
+        behind = [dump for dump in late if reached and place_of(dump) < reached and self._is_for(dump)]
         if not behind:
             self._settle(done)
         elif self._standing.failure is not None:
@@ -97,9 +99,11 @@ class DumpWatch:
         if since is None:
             return None
         after = last or (since[0], since[1] - 1)
-        application = self._rule.application
         dealt = self._ground.dealt(self._standing.tenant, self._standing.device, after)
-        return next((dump for dump in dealt if application in {"", dump.application}), None)
+        return next((dump for dump in dealt if self._is_for(dump)), None)
+
+    def _is_for(self, dump: DumpReceived) -> bool:
+        return self._rule.application in {"", dump.application}
 
     def _judge(self, dump: DumpReceived, long: bool, done: Sequence[int]) -> Going[None]:
         result = yield from self._stepped(dump, long)

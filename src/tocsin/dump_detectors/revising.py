@@ -22,12 +22,15 @@ class Revised:
 def revise(published: Sequence[Episode], derived: Sequence[Episode], going_on: OpenEpisodes) -> Revised:
     """Hold what was derived again against what was published, both of one device and detector.
 
-    An episode keeps the id of the one it was derived as before: the same id, else one of the same component
-    and code that overlaps it. What is derived no more is retracted. `going_on` are those of `derived` that
-    have not ended.
+    An episode keeps the id of the one it was derived as before: the same id, also one retracted since, else
+    one of the same component and code that overlaps it. What is derived no more is retracted. `going_on` are
+    those of `derived` that have not ended; `published` come with their evidence.
     """
+    before = {episode.id: episode for episode in published}
     free = {episode.id: episode for episode in published if not episode.retracted}
-    pairs = [(episode, free.pop(episode.id, None)) for episode in derived]
+    for episode in derived:
+        free.pop(episode.id, None)
+    pairs = [(episode, before.get(episode.id)) for episode in derived]
     changed: list[Episode] = []
     named: dict[str, Episode] = {}
     for episode, same in pairs:
@@ -69,9 +72,14 @@ def _told(episode: Episode, known: Episode | None) -> Episode | None:
     return msgspec.structs.replace(as_known, revision=known.revision + 1)
 
 
-def _plain(episode: Episode) -> bytes:
-    """What people see of it, as bytes: a limit that there is not (NaN) equals another."""
-    return msgspec.msgpack.encode(msgspec.structs.replace(episode, evidence=None))
+def _plain(episode: Episode) -> tuple[bytes, str]:
+    """What people see of it, as bytes (a limit that there is not, NaN, equals another), and its findings.
+
+    Where only the findings are others, a proof would miss those that were published.
+    """
+    dumps = episode.evidence.dumps if episode.evidence else None
+    seen = msgspec.msgpack.encode(msgspec.structs.replace(episode, evidence=None))
+    return seen, dumps.findings_sha256 if dumps else ""
 
 
 def _as_known(episode: Episode, known: Episode | None) -> Episode:

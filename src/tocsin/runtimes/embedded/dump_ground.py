@@ -47,11 +47,13 @@ class Ground:
             after = page[-1].place
 
     def episodes(self, tenant: str, device: str, detector: str) -> list[Episode]:
-        """The newest revisions of a detector's episodes."""
+        """The newest revisions of a detector's episodes, with their evidence."""
         found: list[Episode] = []
         after_id = ""
         while page := self.commits.episodes(tenant, device=device, after_id=after_id, limit=_PAGE):
-            found += [episode for episode in page if episode.detector == detector]
+            named = [episode.id for episode in page if episode.detector == detector]
+            proved = (self.commits.episode(tenant, episode_id) for episode_id in named)
+            found += [episode for episode in proved if episode is not None]
             after_id = page[-1].id
         return found
 

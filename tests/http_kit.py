@@ -39,6 +39,7 @@ from tocsin.model import Episode, Severity, Verdict
 from tocsin.observability.meters import Meters
 from tocsin.observability.tracing import Tracing
 from tocsin.processing.batching import Events
+from tocsin.processing.dump_places import PlacedDumps
 from tocsin.processing.proof import Proof, prove
 from tocsin.scores.abstract import AbnormalReading, Findings
 from tocsin.scores.embedded import EmbeddedAbnormalReadings
@@ -47,6 +48,7 @@ from tocsin.services.audit import AuditTrail
 from tocsin.services.bundle import Services
 from tocsin.services.credentials import Credentials, Tenants
 from tocsin.services.dead_letters import DeadLetters
+from tocsin.services.device_dumps import DeviceDumps
 from tocsin.services.devices import Device, Devices
 from tocsin.services.digest import Digest, DigestReport
 from tocsin.services.dumps import Dumps
@@ -78,6 +80,7 @@ class KnownFleet:
 
     def __init__(self) -> None:
         self.known: dict[str, dict[str, Device]] = {}
+        self.placed: dict[tuple[str, str], PlacedDumps] = {}
         self.standing: dict[str, Episode] = {}  # episodes that go on, by id, as they are now
 
     def add(
@@ -101,6 +104,10 @@ class KnownFleet:
     def devices(self, tenant: str, *, after: str = "", limit: int = 100) -> Sequence[Device]:
         names = sorted(name for name in self.known.get(tenant, {}) if name > after)
         return [self.known[tenant][name] for name in names[:limit]]
+
+    def dumps(self, tenant: str, device: str) -> PlacedDumps | None:
+        """Those of which a test says where they are."""
+        return self.placed.get((tenant, device))
 
     def sends_dumps(self, tenant: str, device: str) -> bool:
         """None of these devices does."""
@@ -277,6 +284,7 @@ class World:
             dumps=dumps,
             uploads=Uploads(dumps, self.blobs, self.clock, per_device_max=4),
             kept_dumps=KeptDumps(self.blobs, audit),
+            device_dumps=DeviceDumps(self.fleet),
             anomalies=Anomalies(self.inbox, lasting),
             episodes=Episodes(self.commits),
             dead_letters=DeadLetters(self.log, ingest, self.replays, audit, self.clock),

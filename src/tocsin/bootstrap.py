@@ -63,6 +63,7 @@ from tocsin.services.bundle import Services
 from tocsin.services.clock_watch import ClockWatch
 from tocsin.services.credentials import Credentials, Tenants
 from tocsin.services.dead_letters import DeadLetters
+from tocsin.services.device_dumps import DeviceDumps
 from tocsin.services.devices import Devices
 from tocsin.services.digest import DigestReport
 from tocsin.services.dumps import Dumps
@@ -307,6 +308,7 @@ class Application:
             dumps=dumps,
             uploads=self.uploads,
             kept_dumps=KeptDumps(self.blobs, audit),
+            device_dumps=DeviceDumps(views),
             anomalies=Anomalies(stores.inbox, lasting),
             episodes=Episodes(stores.commits),
             dead_letters=DeadLetters(stores.log, ingest, replays, audit, clock),

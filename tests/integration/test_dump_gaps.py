@@ -29,6 +29,7 @@ from tocsin.log.abstract import Append, Part, RecordKind
 from tocsin.model import Episode
 from tocsin.observability.meters import Meters
 from tocsin.processing.dump_gaps import prove_gap
+from tocsin.processing.dump_places import MissingDumps
 from tocsin.processing.proof import Proof
 from tocsin.runtimes.embedded.decisions import AFTER_START_S, Decisions
 from tocsin.runtimes.embedded.history import DeviceHistory
@@ -174,6 +175,14 @@ def test_every_dump_that_was_received_is_in_one_place(tmp_path: Path) -> None:
         at.receive(3, outcome=DumpOutcome.CONFLICT)
         at.receive(4, outcome=DumpOutcome.QUARANTINED)
         at.receive(5, 8)
+        found = at.runtime.views.dumps("t", DEVICE)
+        assert found is not None
+        assert [(item.dump.sequence, item.state) for item in found.dumps] == [
+            (1, "ready"), (2, "after_gap"), (3, "ready"), (4, "quarantined"), (5, "ready"), (6, "ready"),
+            (8, "waiting"),
+        ]  # fmt: skip
+        assert found.missing == (MissingDumps(epoch=0, first=7, last=7, given_up=False),)
+        assert at.runtime.views.dumps("t", "nobody") is None
         received = len([record for record in at.logged() if isinstance(record, DumpReceived)])
         assert places(meters) == expected
         assert sum(places(meters).values()) == received == 9

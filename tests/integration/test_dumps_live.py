@@ -8,6 +8,7 @@ import re
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -45,6 +46,33 @@ def test_acknowledged_dumps_survive_a_kill(tmp_path: Path) -> None:
             f"{server.url}/v1/query", json={"sql": sql}, headers={"Authorization": f"Bearer {server.key}"}
         )
         assert answer.text.count("press-3") == 5
+
+
+def test_the_command_lists_dumps_from_a_server_and_from_its_folder(tmp_path: Path) -> None:
+    """With what each came to and what is missing; both ways say the same."""
+    with Server(tmp_path / "data") as server:
+        for sequence, body in ((1, good_archive()), (2, b"no archive"), (4, good_archive({"b.log": b"b"}))):
+            put(server, sequence, body)
+        subprocess.run(
+            [str(COMMAND), "digest", "--wait-s", "60"], env=server.environment(), check=False, timeout=120
+        )
+        asked = listed(["--json"], server.environment())
+        server.stop()
+        opened = listed(["--data", str(tmp_path / "data"), "--json"], server.environment())
+    assert asked == opened
+    states = [(dump["sequence"], dump["state"], dump["code"]) for dump in asked["dumps"]]
+    assert states == [(1, "processed", ""), (2, "quarantined", "zip_malformed"), (4, "waiting", "")]
+    assert asked["missing"] == [{"epoch": 0, "first": 3, "last": 3, "given_up": False}]
+
+
+def listed(words: list[str], environment: dict[str, str]) -> dict[str, Any]:
+    """What `tocsin dumps press-3` says."""
+    command = [str(COMMAND), "dumps", "press-3", *words]
+    said = subprocess.run(
+        command, env=environment, check=True, capture_output=True, text=True, timeout=120
+    ).stdout
+    found: dict[str, Any] = json.loads(said.splitlines()[-1])
+    return found
 
 
 def test_a_large_dump_takes_little_memory(tmp_path: Path) -> None:

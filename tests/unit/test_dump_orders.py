@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.kit import LogHistory, log_of
 from tocsin.control import (
     Control,
     Correct,
+    DumpDecision,
     DumpOutcome,
     DumpReceived,
     GapGivenUp,
@@ -21,7 +24,8 @@ from tocsin.control import (
 from tocsin.log.abstract import Record
 from tocsin.processing.controls import Applied
 from tocsin.processing.dump_gaps import prove_gap
-from tocsin.processing.dump_order import DumpOrder, Moved
+from tocsin.processing.dump_order import DumpOrder, DumpPlace, Moved
+from tocsin.processing.dump_places import place_dumps
 from tocsin.processing.processor import process
 from tocsin.processing.restoring import Restoration
 from tocsin.processing.snapshots import occupied, snapshot_header, snapshot_shards
@@ -147,6 +151,30 @@ def test_replay_behind_checkpoints_gives_the_same_order(records: list[Record], d
     assert sums(again) == sums(whole)
     for now_ms in (0, 10**6, 2 * 10**6):
         assert again.dumps.overdue(now_ms, lambda _: 10**6) == whole.dumps.overdue(now_ms, lambda _: 10**6)
+
+
+@given(st.lists(CONTROLS, max_size=30))
+def test_the_list_of_dumps_agrees_with_the_order(controls: list[Control]) -> None:
+    """Each body that came is listed once in the place where it is counted; nothing missing has come."""
+    mine = [
+        replace(control, sha256="f" * 64)
+        if isinstance(control, DumpReceived) and control.outcome is DumpOutcome.CONFLICT
+        else control
+        for control in controls
+        if isinstance(control, DumpDecision) and (control.tenant, control.device) == ("t", "a")
+    ]
+    order = DumpOrder()
+    for decision in mine:
+        _ = order.receive(decision) if isinstance(decision, DumpReceived) else order.give_up(decision)
+    found = place_dumps(mine)
+    listed = Counter(item.place for item in found.dumps)
+    for place in (DumpPlace.READY, DumpPlace.WAITING, DumpPlace.AFTER_GAP, DumpPlace.QUARANTINED):
+        assert listed[place] == order.counts.get(place, 0)
+    keys = [item.key for item in found.dumps]
+    assert keys == sorted(set(keys))
+    there = {key[:2] for key, item in zip(keys, found.dumps, strict=True) if item.place != "conflict"}
+    lost = {(span.epoch, n) for span in found.missing for n in range(span.first, span.last + 1)}
+    assert not lost & there
 
 
 def test_what_changes_is_checkpointed() -> None:

@@ -14,6 +14,7 @@ from tocsin.cli.demo import demo
 from tocsin.cli.detector import detector
 from tocsin.cli.digest import digest
 from tocsin.cli.doctor import doctor
+from tocsin.cli.dumps import dumps
 from tocsin.cli.explain import explain
 from tocsin.cli.ingest import ingest
 from tocsin.cli.lake import lake
@@ -40,6 +41,7 @@ for _command in (
     serve,
     ingest,
     upload,
+    dumps,
     backtest,
     replay,
     explain,

@@ -11,6 +11,7 @@ from tocsin.services.anomalies import Anomalies
 from tocsin.services.audit import AuditTrail
 from tocsin.services.credentials import Credentials, Tenants
 from tocsin.services.dead_letters import DeadLetters
+from tocsin.services.device_dumps import DeviceDumps
 from tocsin.services.devices import Devices
 from tocsin.services.digest import DigestReport
 from tocsin.services.dumps import Dumps
@@ -45,6 +46,7 @@ class Services:
     dumps: Dumps
     uploads: Uploads
     kept_dumps: KeptDumps
+    device_dumps: DeviceDumps
     anomalies: Anomalies
     episodes: Episodes
     dead_letters: DeadLetters

@@ -22,6 +22,7 @@ from tocsin.api.server import HttpServer
 from tocsin.config.sections import HttpConfig
 from tocsin.control import DumpReceived, decode_control
 from tocsin.log.abstract import RecordKind
+from tocsin.processing.dump_places import place_dumps
 
 pytestmark = pytest.mark.anyio
 ARCHIVE = good_archive()
@@ -320,6 +321,28 @@ async def test_a_claim_without_a_record_is_logged_by_the_repeat(world: World) ->
 async def read(world: World, path: str, role: Role = Role.OPERATOR) -> httpx.Response:
     async with world.client(world.key(role)) as client:
         return await client.get(f"{URL}{path}")
+
+
+async def test_a_devices_dumps_are_listed_in_pages_with_what_is_missing(world: World) -> None:
+    """By epoch and number, to nobody of another tenant; a device without dumps is not found."""
+    await put(world)
+    await put(world, b"bad", f"{URL}2")
+    await put(world, good_archive({"again.log": b"x"}), f"{URL}?epoch=1")
+    world.fleet.placed[OWN, "pump-7"] = place_dumps(logged(world))
+    async with world.client(world.key(Role.VIEWER)) as client:
+        place = "/v1/devices/pump-7/dumps"
+        first = (await client.get(place, params={"limit": 2})).json()
+        rest = (await client.get(place, params={"limit": 2, "cursor": first["next"]})).json()
+        other = await client.get("/v1/devices/fan%201%2F2/dumps", params={"cursor": first["next"]})
+        assert other.status_code == 400
+        assert (await client.get("/v1/devices/fan%201%2F2/dumps")).status_code == 404
+    told = [(dump["epoch"], dump["sequence"], dump["state"], dump["code"]) for dump in first["dumps"]]
+    assert told == [(0, 1, "ready", ""), (0, 12, "quarantined", "zip_malformed")]
+    assert [(dump["epoch"], dump["sequence"]) for dump in rest["dumps"]] == [(1, 1)]
+    assert first["missing"] == rest["missing"] == [{"epoch": 0, "first": 2, "last": 11, "given_up": False}]
+    assert rest["next"] is None
+    async with world.client(world.key(Role.VIEWER, "other")) as client:
+        assert (await client.get(place)).status_code == 404
 
 
 async def test_what_became_of_a_dump_can_be_asked_for(world: World) -> None:

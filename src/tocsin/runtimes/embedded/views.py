@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Sequence
 
+import msgspec
 import numpy as np
 
 from tocsin.commit.abstract import CommitStore
@@ -18,6 +19,8 @@ from tocsin.log.abstract import Log
 from tocsin.model import DumpEvidence, Episode, Evidence, SeriesKey
 from tocsin.processing.corrections import derive, scratch_of
 from tocsin.processing.dump_gaps import prove_gap
+from tocsin.processing.dump_order import DumpPlace
+from tocsin.processing.dump_places import PlacedDump, PlacedDumps, place_dumps
 from tocsin.processing.episodes import DUMP_DETECTOR
 from tocsin.processing.hashing import combine
 from tocsin.processing.judging import Judged
@@ -73,6 +76,21 @@ class Views:
         worker = self._worker(tenant, device)
         with worker.lock:
             return worker.state.dumps.find(tenant, device) is not None
+
+    def dumps(self, tenant: str, device: str) -> PlacedDumps | None:
+        """Every dump of a device as of everything committed, None if it never sent one; reads the lake."""
+        worker = self._worker(tenant, device)
+        with worker.lock:
+            known = worker.state.dumps.find(tenant, device) is not None
+            before_offset = worker.state.position
+        if not known:
+            return None
+        found = place_dumps(decision for _, decision in self._history.dumps(tenant, device, before_offset))
+        if self._steps is None:  # nothing runs detectors
+            return found
+        ready = self._steps.ready_of(tenant, device, limit=len(found.dumps))
+        left = {(item.freed.dump.epoch, item.freed.dump.sequence) for item in ready}
+        return msgspec.structs.replace(found, dumps=tuple(_processed(item, left) for item in found.dumps))
 
     def digest(self, tenant: str) -> Digest:
         """The digests over all series of a tenant, as of everything committed; O(series)."""
@@ -178,6 +196,12 @@ class Views:
             names = sorted(name for worker in self._workers for name in _names(worker, tenant))
             self._names[tenant] = (count, names)
         return names
+
+
+def _processed(item: PlacedDump, left: Collection[tuple[int, int]]) -> PlacedDump:
+    """The dump as it stands when `left` are still to be shown to detectors."""
+    done = item.place is DumpPlace.READY and item.key[:2] not in left
+    return msgspec.structs.replace(item, processed=done)
 
 
 def _names(worker: Worker, tenant: str) -> list[str]:

@@ -17,7 +17,7 @@ from tocsin.testing import COMMAND, Server
 
 def step(number: int, what: str) -> None:
     """Say what is being done."""
-    print(f"  [{number}/4] {what}", flush=True)
+    print(f"  [{number}/5] {what}", flush=True)
 
 
 def run(*arguments: str | Path) -> None:
@@ -52,6 +52,9 @@ def main() -> None:
             server.digest()
         step(4, "templates of logs")
         run("templates", file, "--dictionary")
+        step(5, "findings in logs")
+        run("simulate", "dumps", "--devices", "1", "--hours", "12", "--out", folder / "dumps")
+        run("detector", "run", "logs", folder / "dumps", "--out", folder / "findings.ndjson")
     print(f"  compiled in {time.monotonic() - started_s:.0f} s")
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tocsin.dump_detectors.abstract import Device, Dump, DumpDetector, Finding
 from tocsin.dump_detectors.conformance import CHECKS, check, made_samples
+from tocsin.dump_detectors.registry import dump_detector
 from tocsin.model import Severity
 
 
@@ -127,3 +128,8 @@ def test_a_bad_detector_is_caught(kind: type[DumpDetector], name: str, words: st
     """By the check that is made for it, in words that say what to mend."""
     with pytest.raises((AssertionError, RuntimeError), match=words):
         CHECKS[name](kind, made_samples(), {})
+
+
+def test_tocsins_own_detector_keeps_what_others_must_keep() -> None:
+    """All checks, on the same samples."""
+    check(dump_detector("logs"), made_samples(8))

@@ -63,3 +63,9 @@ def test_a_name_that_nobody_announces_is_told_with_those_that_are(
     install(tmp_path, monkeypatch)
     with pytest.raises(InvalidInputError, match=r"'countin'.*counting.*installed in this Python"):
         dump_detector("countin")
+
+
+def test_tocsins_own_is_found_without_any_package() -> None:
+    """It is known by its name, and loaded as another team's is."""
+    assert "logs" in names()
+    assert dump_detector("logs").name == "logs"

@@ -148,8 +148,8 @@ class WatchConfig(_Part):
     dumps: DumpRulesConfig = DumpRulesConfig()
     dump_detectors: dict[str, DumpDetectorConfig] = Field(
         default={},
-        description="Dump detectors in force, by the name of their entry point: name → `application`, "
-        "`version`, `config`.",
+        description="Dump detectors in force, by name (`logs` is built in, others have an entry point): "
+        "name → `application`, `version`, `config`.",
     )
 
     def settings(self) -> Settings:

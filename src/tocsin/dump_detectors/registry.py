@@ -1,4 +1,4 @@
-"""Finds other teams' detectors: classes that installed packages announce by entry point."""
+"""Finds detectors of dumps: Tocsin's own, and classes that installed packages announce by entry point."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from tocsin.dump_detectors.abstract import DumpDetector
 from tocsin.errors import InvalidInputError
 
 ENTRY_POINTS: Final = "tocsin.dump_detectors"
+BUILT_IN: Final = (EntryPoint("logs", "tocsin.log_detector.detector:Logs", ENTRY_POINTS),)
+"""Tocsin's own come through the door of other teams: by name, imported where steps run and nowhere else."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}")
 
 
 def names() -> list[str]:
-    """All that installed packages announce, sorted; nothing is imported."""
-    return sorted({entry.name for entry in entry_points(group=ENTRY_POINTS)})
+    """All that are built in or announced by installed packages, sorted; nothing is imported."""
+    return sorted({entry.name for entry in _entries()})
 
 
 def dump_detector(name: str) -> type[DumpDetector]:
@@ -60,16 +62,20 @@ def check_words(kind: type[DumpDetector]) -> None:
             raise InvalidInputError(f"{detail}that matches {pattern.pattern}", field=word)
 
 
+def _entries() -> list[EntryPoint]:
+    return [*BUILT_IN, *entry_points(group=ENTRY_POINTS)]
+
+
 def _entry(name: str) -> EntryPoint:
-    found = [entry for entry in entry_points(group=ENTRY_POINTS) if entry.name == name]
+    found = [entry for entry in _entries() if entry.name == name]
     if not found:
-        known = ", ".join(names()) or "none is installed"
+        known = ", ".join(names())
         raise InvalidInputError(
             f"there is no dump detector {name!r} (known: {known}); is its package installed in this Python?",
             field="detector",
         )
     if len({entry.value for entry in found}) > 1:
-        owners = Counter(f"{entry.value} of {entry.dist.name if entry.dist else '?'}" for entry in found)
+        owners = Counter(f"{entry.value} of {entry.dist.name if entry.dist else 'tocsin'}" for entry in found)
         raise InvalidInputError(
             f"two dump detectors are called {name!r}: {', '.join(sorted(owners))}; uninstall one",
             field="detector",

@@ -112,6 +112,10 @@ class Miner:
                 mined.continued[:lines],
             )
 
+    def texts(self) -> list[bytes]:
+        """The masked text of each shape, by number."""
+        return [self._text(shape) for shape in range(self.shapes)]
+
     def learnt(self) -> Learnt:
         """The templates of all shapes so far; costs time by shapes, not by lines."""
         shapes = [tokens_of(self._text(shape)) for shape in range(self.shapes)]

@@ -1,0 +1,196 @@
+"""Counts the lines of one member, compiled: by shape, hour and level, which follows which, their numbers."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numba as nb
+
+from tocsin.templates._header_kernel import LEVEL, MESSAGE_END, MESSAGE_START, TIME_KIND, TIME_MS
+from tocsin.templates._stamp_kernel import NONE, OF_DAY, UTC
+
+BASE_MS, SLOTS, OFFSET_MS, FROM_MS, TO_MS, LAST_MS, FIRST_MS, NEWEST_MS = range(8)
+PREVIOUS, LINES, CHECKED, LONGEST_BYTES, TIMED = range(8, 13)
+CLOCK_FIELDS: Final = 13
+"""Columns of the clock. `BASE_MS` is where the first hour begins, -1 until a line tells; `OFFSET_MS` is what
+clocks on the wall are ahead of UTC; `FROM_MS` and `TO_MS` are 0 where a dump does not say them."""
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 86_400_000
+QUARTER_MS: Final = 900_000
+SLACK_MS: Final = 60_000
+OFFSET_MS_MAX: Final = 15 * HOUR_MS
+FOLLOWED: Final = 256
+WORDS: Final = 12
+"""Order and numbers are followed for so many shapes of a member, numbers in so many words of a line."""
+COUNT, PIVOT, SUM, SQUARES, UPS, DOWNS, NEWEST, OTHER = range(8)
+NUMBER_FIELDS: Final = 8
+"""What is kept of a word's values: sums are taken from the first; `OTHER` are words that are no number."""
+DIGITS_MAX: Final = 15
+EXAMPLE_BYTES: Final = 240
+LEVELS: Final = 8
+
+
+@nb.njit(cache=True, nogil=True)
+def tally_lines(mined: Any, clock: Any, tables: Any, examples: Any, powers: Any) -> None:
+    """Add a stretch of lines to the tables. Lines that continue another count with their first one only."""
+    data, shapes, heads, ends, words, continued = mined
+    counts, levels, worst, follows, numbers = tables
+    texts, sizes, places, newest = examples
+    full, slots = len(counts) - 1, clock[SLOTS]
+    before = 0
+    for line in range(len(shapes)):
+        head, shape = heads[line], int(shapes[line])
+        if line == 0:
+            before = line_start(data, head[MESSAGE_START], 0)
+        start, before = before, head[MESSAGE_END]
+        clock[LINES] += 1
+        clock[LONGEST_BYTES] = max(clock[LONGEST_BYTES], head[MESSAGE_END] - start)
+        if continued[line]:
+            continue
+        if shape < 0:
+            shape = full
+        slot = slot_of(head, clock, slots)
+        counts[shape, slot] += 1
+        levels[head[LEVEL], slot] += 1
+        worst[shape] = max(worst[shape], head[LEVEL])
+        newest[shape] = line
+        if sizes[shape, 0] < 0:
+            at = line_start(data, head[MESSAGE_START], start)
+            keep_example(data, at, head[MESSAGE_END], texts, sizes, shape, 0)
+            places[shape, 0] = clock[LINES]
+        if shape < FOLLOWED:
+            if clock[PREVIOUS] >= 0:
+                follows[clock[PREVIOUS], shape] += 1
+            clock[PREVIOUS] = shape
+            first = ends[line - 1] if line else 0
+            last = min(ends[line], first + WORDS)
+            for place in range(first, last):
+                take_number(data, words[place, 0], words[place, 1], numbers[shape, place - first], powers)
+        else:
+            clock[PREVIOUS] = -1
+    keep_newest(data, heads, clock, examples)
+
+
+@nb.njit(cache=True, nogil=True)
+def line_start(data: Any, i: int, least: int) -> int:
+    """Where the line around `i` begins, not before `least`."""
+    k = i
+    while k > least and data[k - 1] != 10:
+        k -= 1
+    return k
+
+
+@nb.njit(cache=True, nogil=True)
+def keep_newest(data: Any, heads: Any, clock: Any, examples: Any) -> None:
+    """The last line of each shape in this stretch becomes its second example."""
+    texts, sizes, places, newest = examples
+    for shape in range(len(newest)):
+        line = newest[shape]
+        if line < 0:
+            continue
+        newest[shape] = -1
+        least = heads[line - 1, MESSAGE_END] if line else 0
+        start = line_start(data, heads[line, MESSAGE_START], least)
+        keep_example(data, start, heads[line, MESSAGE_END], texts, sizes, shape, 1)
+        places[shape, 1] = clock[LINES] - (len(heads) - 1 - line)
+
+
+@nb.njit(cache=True, nogil=True)
+def keep_example(data: Any, start: int, end: int, texts: Any, sizes: Any, shape: int, which: int) -> None:
+    """Copy a line, cut."""
+    size = min(end - start, EXAMPLE_BYTES)
+    for k in range(size):
+        texts[shape, which, k] = data[start + k]
+    sizes[shape, which] = size
+
+
+@nb.njit(cache=True, nogil=True)
+def slot_of(head: Any, clock: Any, slots: int) -> int:
+    """The hour of a line; one without a time has that of the line before, `slots` if none had one."""
+    kind = head[TIME_KIND]
+    if kind == NONE:
+        if clock[TIMED] == 0:
+            return slots
+        return min(max((clock[LAST_MS] - clock[BASE_MS]) // HOUR_MS, 0), slots - 1)
+    ms = head[TIME_MS]
+    if kind == OF_DAY:
+        ms = of_day(ms, clock)
+    elif kind != UTC:
+        ms = of_wall(ms, clock)
+    clock[LAST_MS] = ms
+    clock[TIMED] += 1
+    if clock[BASE_MS] < 0:
+        clock[BASE_MS] = ms - (ms + clock[OFFSET_MS]) % HOUR_MS
+    if clock[FIRST_MS] == 0 or ms < clock[FIRST_MS]:
+        clock[FIRST_MS] = ms
+    clock[NEWEST_MS] = max(clock[NEWEST_MS], ms)
+    return min(max((ms - clock[BASE_MS]) // HOUR_MS, 0), slots - 1)
+
+
+@nb.njit(cache=True, nogil=True)
+def of_day(ms: int, clock: Any) -> int:
+    """A time of day nearest to the line before, or to when the dump begins."""
+    near = clock[LAST_MS]
+    apart = (ms - clock[OFFSET_MS] - near) % DAY_MS
+    return int(near + (apart - DAY_MS if apart >= DAY_MS // 2 else apart))
+
+
+@nb.njit(cache=True, nogil=True)
+def of_wall(ms: int, clock: Any) -> int:
+    """A time by the clock on the wall in UTC; a member's first one corrects an offset that can't be."""
+    if clock[CHECKED] == 0:
+        clock[CHECKED] = 1
+        first, last = clock[FROM_MS], clock[TO_MS]
+        said = ms - clock[OFFSET_MS]
+        if first > 0 and (said < first - SLACK_MS or (last > 0 and said > last + SLACK_MS)):
+            offset = (ms - first + SLACK_MS) // QUARTER_MS * QUARTER_MS
+            if -OFFSET_MS_MAX <= offset <= OFFSET_MS_MAX:
+                clock[OFFSET_MS] = offset
+    return int(ms - clock[OFFSET_MS])
+
+
+@nb.njit(cache=True, nogil=True)
+def take_number(data: Any, i: int, until: int, kept: Any, powers: Any) -> None:
+    """Add a word to what is kept of its place, as a number with or without a unit if it is one."""
+    k, sign = i, 1.0
+    if k < until and data[k] in (43, 45):
+        sign = -1.0 if data[k] == 45 else 1.0
+        k += 1
+    whole, digits, decimals, point = 0, 0, 0, False
+    while k < until:
+        byte = data[k]
+        if 48 <= byte <= 57:
+            whole, digits, decimals = whole * 10 + (byte - 48), digits + 1, decimals + point
+        elif byte == 46 and not point:
+            point = True
+        else:
+            break
+        k += 1
+        if digits > DIGITS_MAX:
+            break
+    good = 0 < digits <= DIGITS_MAX and is_unit(data, k, until)
+    if not good:
+        kept[OTHER] += 1.0
+        return
+    value = sign * (whole / powers[decimals])
+    if kept[COUNT] == 0.0:
+        kept[PIVOT] = value
+    elif value > kept[NEWEST]:
+        kept[UPS] += 1.0
+    elif value < kept[NEWEST]:
+        kept[DOWNS] += 1.0
+    kept[NEWEST] = value
+    off = value - kept[PIVOT]
+    kept[COUNT] += 1.0
+    kept[SUM] += off
+    kept[SQUARES] += off * off
+
+
+@nb.njit(cache=True, nogil=True)
+def is_unit(data: Any, i: int, until: int) -> bool:
+    """Whether letters and a percent sign are all that follows a number."""
+    for k in range(i, until):
+        byte = data[k]
+        if not (65 <= byte <= 90 or 97 <= byte <= 122 or byte == 37 or byte >= 128):
+            return False
+    return True

@@ -1,0 +1,146 @@
+"""What the detector of logs finds, and what it says of it."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.log_kit import HOUR_MS, LEARNT, Rows, dump, found, startup
+from tocsin.dump_detectors.conformance import made_sample, shown
+from tocsin.log_detector.detector import Logs
+from tocsin.model import Severity
+
+BEHIND = range(LEARNT + 1, LEARNT + 5)
+
+
+def test_a_healthy_device_gives_no_findings() -> None:
+    """A whole week of it after the one in which it was learnt."""
+    assert not any(found([dump(number) for number in range(LEARNT + 1, LEARNT + 169)]))
+
+
+def test_a_new_error_is_told_with_its_lines() -> None:
+    """How often, since when never, and the lines themselves; critical, as it is an error."""
+
+    def fails(_: int, rows: Rows) -> Rows:
+        return rows + [(at * 100_000, f"ERROR axis X lost its reference at {at}.5 mm") for at in range(20)]
+
+    *_, told = found([dump(LEARNT + 1, fails)])
+    assert [(each.component, each.code, each.severity) for each in told] == [
+        ("engine", "new_template", Severity.CRITICAL)
+    ]
+    reason = told[0].reason
+    assert reason.startswith('"axis X lost its reference at <*> mm" came 20 times in 1.0 h, and never')
+    assert [line.text[25:] for line in told[0].lines] == [
+        "ERROR axis X lost its reference at 0.5 mm",
+        "ERROR axis X lost its reference at 19.5 mm",
+    ]
+
+
+def test_a_line_that_comes_no_more_is_told_with_one_from_before() -> None:
+    """The others go on."""
+
+    def without(_: int, rows: Rows) -> Rows:
+        return [row for row in rows if "heartbeat" not in row[1]]
+
+    *_, told = found([*(dump(number, without) for number in BEHIND)])
+    assert [each.code for each in told] == ["vanished_template"]
+    assert '"heartbeat <*>" came never in 1.0 h, where 4' in told[0].reason
+    assert "heartbeat" in str(told[0].evidence["before"])
+
+
+def test_a_warning_that_comes_in_a_burst_is_told() -> None:
+    """With how often it came, what is usual, and lines."""
+
+    def more(number: int, rows: Rows) -> Rows:
+        rng = random.Random(-number)
+        return rows + [(rng.randrange(HOUR_MS), f"WARN waited {n} ms for the store") for n in range(150)]
+
+    *_, told = found([dump(LEARNT + 1, more)])
+    assert {each.code for each in told} == {"template_rate"}
+    assert told[0].key == "more"
+    assert 150 <= int(told[0].evidence["count"]) <= 160
+    assert all("waited" in line.text for line in told[0].lines)
+
+
+def test_a_component_that_writes_nothing_is_told_once() -> None:
+    """One finding for the component, not one for each of its templates."""
+    *_, told = found([dump(LEARNT + 1, lambda _, rows: [])])
+    assert [(each.component, each.code) for each in told] == [("engine", "component_silent")]
+
+
+def test_a_component_that_writes_three_times_as_much_is_told_once() -> None:
+    """Neither its templates nor its levels are told besides."""
+    *_, told = found([dump(LEARNT + 1, lambda _, rows: rows * 3)])
+    assert [(each.component, each.code, each.key) for each in told] == [("engine", "component_rate", "more")]
+
+
+def test_a_start_in_another_order_is_told() -> None:
+    """The pair that never was, and what is usual in its place."""
+
+    def mixed(_: int, rows: Rows) -> Rows:
+        kept = [row for row in rows if not any(row[1] == word for _, word in startup(0))]
+        return kept + startup(1000, (0, 2, 1, 3))
+
+    number = LEARNT + 4  # a dump that has a start
+    *_, told = found([dump(LEARNT + 1), dump(number, mixed)])
+    assert [each.code for each in told] == ["order_changed"]
+    assert "which never was so in 4" in told[0].reason
+
+
+def test_a_number_that_moves_is_told() -> None:
+    """By its mean of the dump; single values are still among the usual ones."""
+
+    def heavier(_: int, rows: Rows) -> Rows:
+        return [(ms, text.replace("force 4", "force 5")) for ms, text in rows]
+
+    *_, told = found([dump(LEARNT + 1, heavier)])
+    assert [(each.component, each.code) for each in told] == [("engine", "number_shifted")]
+    assert "where 4" in told[0].reason
+
+
+def test_a_counter_is_no_number_that_moves() -> None:
+    """A total that rises from dump to dump is left alone, wherever it begins anew."""
+
+    def counting(number: int, rows: Rows) -> Rows:
+        total = 0 if number > LEARNT else number * 1000
+        return rows + [(n * 60_000, f"INFO {total + n} parts made") for n in range(50)]
+
+    assert not any(shown(Logs, [dump(number, counting) for number in range(1, LEARNT + 4)]))
+
+
+def test_what_lasts_becomes_the_normal() -> None:
+    """Told for as long as it is held out, then it is what is usual."""
+
+    def without(_: int, rows: Rows) -> Rows:
+        return [row for row in rows if "heartbeat" not in row[1]]
+
+    told = found([dump(number, without) for number in range(LEARNT + 1, LEARNT + 40)])
+    assert all(told[2:20])
+    assert not any(told[-6:])
+
+
+def test_templates_of_the_dictionary_are_never_new() -> None:
+    """And with one nothing has to be learnt before a template is told that is not in it."""
+    lines = b"2026-01-05T00:00:01Z ERROR fuse 3 is blown\n" * 30
+    sample = made_sample(1, {"engine.log": lines}, 1_767_571_200_000, 1_767_574_800_000)
+    known = ["fuse <*> is blown"]
+    assert shown(Logs, [sample], {"dictionary": known}) == [()]
+    assert [each.code for each in shown(Logs, [sample], {"dictionary": ["fan <*>"]})[0]] == ["new_template"]
+
+
+def test_random_bytes_are_told_apart_and_cost_no_memory() -> None:
+    """What is no log is said to be none, and nothing of it is kept."""
+    noise = random.Random(1).randbytes(1 << 20)
+    *_, told = found([dump(LEARNT + 1, others={"core.bin": noise})])
+    assert [(each.component, each.code) for each in told] == [("core", "no_log")]
+
+
+@pytest.mark.parametrize(
+    ("config", "word"),
+    [({"learn": 1}, "learn"), ({"learn_h": -1}, "learn_h"), ({"false_alarms_per_month": "few"}, "few|float")],
+)
+def test_a_wrong_configuration_is_refused(config: dict[str, object], word: str) -> None:
+    """Whoever configures it hears which key is wrong."""
+    with pytest.raises(ValueError, match=word):
+        Logs().setup(config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numba as nb
+import numpy as np
 
 from tocsin.templates._header_kernel import LEVEL, MESSAGE_END, MESSAGE_START, TIME_KIND, TIME_MS
 from tocsin.templates._stamp_kernel import NONE, OF_DAY, UTC
@@ -22,10 +23,12 @@ OFFSET_MS_MAX: Final = 15 * HOUR_MS
 FOLLOWED: Final = 256
 WORDS: Final = 12
 """Order and numbers are followed for so many shapes of a member, numbers in so many words of a line."""
-COUNT, PIVOT, SUM, SQUARES, UPS, DOWNS, NEWEST, OTHER = range(8)
-NUMBER_FIELDS: Final = 8
-"""What is kept of a word's values: sums are taken from the first; `OTHER` are words that are no number."""
+COUNT, PIVOT, SUM, SQUARES, UPS, DOWNS, NEWEST = range(7)
+NUMBER_FIELDS: Final = 7
+"""What is kept of the numbers that a word was; sums are taken from the first."""
 DIGITS_MAX: Final = 15
+MAY_BE_NUMBER: Final = np.zeros(256, np.bool_)
+MAY_BE_NUMBER[list(b"0123456789+-.")] = True
 EXAMPLE_BYTES: Final = 240
 LEVELS: Final = 8
 
@@ -63,9 +66,10 @@ def tally_lines(mined: Any, clock: Any, tables: Any, examples: Any, powers: Any)
                 follows[clock[PREVIOUS], shape] += 1
             clock[PREVIOUS] = shape
             first = ends[line - 1] if line else 0
-            last = min(ends[line], first + WORDS)
-            for place in range(first, last):
-                take_number(data, words[place, 0], words[place, 1], numbers[shape, place - first], powers)
+            for place in range(min(ends[line] - first, WORDS)):
+                at, until = words[first + place, 0], words[first + place, 1]
+                if until > at and MAY_BE_NUMBER[data[at]]:
+                    take_number(data, at, until, numbers, shape, place, powers)
         else:
             clock[PREVIOUS] = -1
     keep_newest(data, heads, clock, examples)
@@ -150,40 +154,42 @@ def of_wall(ms: int, clock: Any) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def take_number(data: Any, i: int, until: int, kept: Any, powers: Any) -> None:
-    """Add a word to what is kept of its place, as a number with or without a unit if it is one."""
-    k, sign = i, 1.0
-    if k < until and data[k] in (43, 45):
-        sign = -1.0 if data[k] == 45 else 1.0
+def take_number(data: Any, i: int, until: int, numbers: Any, shape: int, place: int, powers: Any) -> None:
+    """Add a word to what is kept of its place, if it is a number with or without a unit."""
+    k = i
+    negative = data[k] == 45
+    if negative or data[k] == 43:
         k += 1
-    whole, digits, decimals, point = 0, 0, 0, False
+    whole, first, point = 0, k, until
     while k < until:
         byte = data[k]
         if 48 <= byte <= 57:
-            whole, digits, decimals = whole * 10 + (byte - 48), digits + 1, decimals + point
-        elif byte == 46 and not point:
-            point = True
+            whole = whole * 10 + (byte - 48)
+        elif byte == 46 and point == until:
+            point = k
         else:
             break
         k += 1
-        if digits > DIGITS_MAX:
-            break
-    good = 0 < digits <= DIGITS_MAX and is_unit(data, k, until)
-    if not good:
-        kept[OTHER] += 1.0
+    dotted = point < until
+    digits = k - first - dotted
+    if not 0 < digits <= DIGITS_MAX or not is_unit(data, k, until):
         return
-    value = sign * (whole / powers[decimals])
-    if kept[COUNT] == 0.0:
-        kept[PIVOT] = value
-    elif value > kept[NEWEST]:
-        kept[UPS] += 1.0
-    elif value < kept[NEWEST]:
-        kept[DOWNS] += 1.0
-    kept[NEWEST] = value
-    off = value - kept[PIVOT]
-    kept[COUNT] += 1.0
-    kept[SUM] += off
-    kept[SQUARES] += off * off
+    value = whole / powers[k - point - 1] if dotted else float(whole)
+    if negative:
+        value = -value
+    count = numbers[shape, place, COUNT]
+    before = numbers[shape, place, NEWEST]
+    if count == 0.0:
+        numbers[shape, place, PIVOT] = value
+    elif value > before:
+        numbers[shape, place, UPS] += 1.0
+    elif value < before:
+        numbers[shape, place, DOWNS] += 1.0
+    off = value - numbers[shape, place, PIVOT]
+    numbers[shape, place, NEWEST] = value
+    numbers[shape, place, COUNT] = count + 1.0
+    numbers[shape, place, SUM] += off
+    numbers[shape, place, SQUARES] += off * off
 
 
 @nb.njit(cache=True, nogil=True)

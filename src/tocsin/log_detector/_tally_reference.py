@@ -17,15 +17,13 @@ _NUMBER: Final = re.compile(rb"([+-]?)(\d*)(?:\.(\d*))?([A-Za-z%\x80-\xff]*)")
 
 @dataclass(slots=True)
 class Values:
-    """The values of a word, in order, and how many were no number."""
+    """The numbers that a word was, in order."""
 
     values: list[float] = field(default_factory=list)
-    other: int = 0
 
     def row(self) -> list[float]:
         """As the kernel keeps them."""
         row = [0.0] * kernel.NUMBER_FIELDS
-        row[kernel.OTHER] = float(self.other)
         if self.values:
             total = squares = 0.0
             for value in self.values:
@@ -84,12 +82,9 @@ class PlainTally:
             self.follows[self.previous, shape] += 1
         self.previous = shape
         for place, word in enumerate(mined.words_of(line)[: kernel.WORDS]):
-            kept = self.numbers.setdefault((shape, place), Values())
             value = number_of(word)
-            if value is None:
-                kept.other += 1
-            else:
-                kept.values.append(value)
+            if value is not None:
+                self.numbers.setdefault((shape, place), Values()).values.append(value)
 
     def _slot(self, head: list[int]) -> int:
         if head[TIME_KIND] == NONE:
@@ -135,4 +130,4 @@ def number_of(word: bytes) -> float | None:
     if not 0 < len(whole + decimals) <= kernel.DIGITS_MAX:
         return None
     value = int(whole + decimals) / 10.0 ** len(decimals)
-    return -1.0 * value if sign == b"-" else value
+    return -value if sign == b"-" else value

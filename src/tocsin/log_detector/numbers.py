@@ -37,16 +37,14 @@ Values = Mapping[tuple[int, int], Floats]
 def values_of(table: Counted) -> dict[tuple[int, int], Floats]:
     """What a dump says of each number, by row and place of the word in the line."""
     found: dict[tuple[int, int], Floats] = {}
+    lines: dict[int, int] = {}
     for uid, shapes in table.seen.items():
         for shape in shapes:
+            lines[uid] = lines.get(uid, 0) + int(shape.counts.sum())
             for place, kept in shape.numbers.items():
                 key = uid, place
                 found[key] = merged(found[key], kept) if key in found else kept
-    return {key: kept for key, kept in found.items() if _numeric(kept)}
-
-
-def _numeric(kept: Floats) -> bool:
-    return bool(kept[kernel.COUNT] >= NUMERIC * (kept[kernel.COUNT] + kept[kernel.OTHER]))
+    return {key: kept for key, kept in found.items() if kept[kernel.COUNT] >= NUMERIC * lines[key[0]]}
 
 
 def shifted(

@@ -155,17 +155,20 @@ def _take(
     component.lines += int(clock[kernel.LINES])
     component.longest_bytes = max(component.longest_bytes, int(clock[kernel.LONGEST_BYTES]))
     texts = miner.texts()
+    found = numbers[:, :, kernel.COUNT] > 0.0
+    followed = min(len(texts), kernel.FOLLOWED)
     for shape, text in enumerate(texts):
         seen = ShapeTally(counts[shape].astype(np.int64), int(worst[shape]), _lines(name, shape, examples))
         if shape < kernel.FOLLOWED:
-            places = np.nonzero(numbers[shape, :, kernel.COUNT])[0].tolist()
-            seen.numbers = {place: numbers[shape, place].copy() for place in places}
+            seen.numbers = {
+                place: numbers[shape, place].copy() for place in range(kernel.WORDS) if found[shape, place]
+            }
         component.example = component.example or seen.examples[0]
         if text in component.shapes:
             component.shapes[text].add(seen)
         else:
             component.shapes[text] = seen
-    for first, second in np.argwhere(follows).tolist():
+    for first, second in np.argwhere(follows[:followed, :followed]).tolist():
         pair = texts[first], texts[second]
         component.follows[pair] = component.follows.get(pair, 0) + int(follows[first, second])
 
@@ -191,7 +194,6 @@ def merged(one: Floats, other: Floats) -> Floats:
     both[kernel.UPS] += other[kernel.UPS] + (other[kernel.PIVOT] > one[kernel.NEWEST])
     both[kernel.DOWNS] += other[kernel.DOWNS] + (other[kernel.PIVOT] < one[kernel.NEWEST])
     both[kernel.NEWEST] = other[kernel.NEWEST]
-    both[kernel.OTHER] += other[kernel.OTHER]
     return both
 
 

@@ -115,7 +115,7 @@ def slot_of(head: Any, clock: Any, slots: int) -> int:
     if kind == NONE:
         if clock[TIMED] == 0:
             return slots
-        return min(max((clock[LAST_MS] - clock[BASE_MS]) // HOUR_MS, 0), slots - 1)
+        return int(min(max((clock[LAST_MS] - clock[BASE_MS]) // HOUR_MS, 0), slots - 1))
     ms = head[TIME_MS]
     if kind == OF_DAY:
         ms = of_day(ms, clock)
@@ -128,7 +128,7 @@ def slot_of(head: Any, clock: Any, slots: int) -> int:
     if clock[FIRST_MS] == 0 or ms < clock[FIRST_MS]:
         clock[FIRST_MS] = ms
     clock[NEWEST_MS] = max(clock[NEWEST_MS], ms)
-    return min(max((ms - clock[BASE_MS]) // HOUR_MS, 0), slots - 1)
+    return int(min(max((ms - clock[BASE_MS]) // HOUR_MS, 0), slots - 1))
 
 
 @nb.njit(cache=True, nogil=True)

@@ -18,7 +18,7 @@ from tocsin.log_detector.counting import Counted
 from tocsin.log_detector.knowledge import Floats, Knowledge, Number, Row
 from tocsin.log_detector.logarithm import ln_of
 from tocsin.log_detector.tally import merged
-from tocsin.log_detector.wording import finding, quoted
+from tocsin.log_detector.wording import Facts, finding, quoted
 
 NUMBERS_MAX: Final = 1_024
 READY_DUMPS: Final = 24
@@ -158,7 +158,7 @@ def _told(table: Counted, component: str, row: Row, number: Number, kept: Floats
         f"the number in word {number.place + 1} of {quoted(row.text)} is {mean:.6g} on average of {count} "
         f"lines, where {number.level:.6g} is usual, give or take {deviation:.3g}"
     )
-    facts = {
+    facts: Facts = {
         "mean": mean, "usual": number.level, "deviation": deviation, "count": count, "word": number.place + 1,
         "template": row.text, "template_id": row.id, "before": row.example,
     }  # fmt: skip

@@ -72,7 +72,9 @@ NOW_MS: Final = 1_795_341_600_000  # 2026-11-22T10:00:00Z
 OWN: Final = "default"
 FOREIGN: Final = "other"
 NDJSON: Final = {"Content-Type": "application/x-ndjson"}
-GENEROUS: Final = RateLimits(requests_per_s=1e6, requests_burst=1e6, bytes_per_s=1e12, bytes_burst=1e12)
+GENEROUS: Final = RateLimits(
+    requests_per_s=1e6, requests_burst=1e6, bytes_per_s=1e12, bytes_burst=1e12, refused_burst=1e9
+)
 
 
 class KnownFleet:

@@ -548,4 +548,6 @@ def _rates(config: Config) -> RateLimits:
         requests_burst=access.requests_burst,
         bytes_per_s=access.bytes_per_s,
         bytes_burst=access.bytes_burst,
+        refused_per_s=access.refused_lines_per_s,
+        refused_burst=access.refused_lines_burst,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,3 +99,17 @@ def test_never_more_than_burst_and_rate(steps: list[tuple[float, int]]) -> None:
         clock.sleep(pause_s)
         passed += passes(limiter, bytes_=bytes_)
         assert passed <= LIMITS.requests_burst + clock.monotonic_s() * LIMITS.requests_per_s + 1e-6
+
+
+def test_refused_lines_are_waited_for() -> None:
+    """Whoever has sent more refused lines than a credential may waits until they have flowed in again."""
+    clock = ManualClock()
+    limits = replace(LIMITS, requests_burst=100, refused_per_s=10, refused_burst=100)
+    limiter = RateLimiter(limits, clock)
+    limiter.charge_refused("k", 50)
+    assert passes(limiter)
+    limiter.charge_refused("k", 60)
+    assert not passes(limiter)
+    assert passes(limiter, "other")
+    clock.sleep(1.2)
+    assert passes(limiter)

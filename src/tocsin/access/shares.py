@@ -48,3 +48,37 @@ class Shares:
     def full(self, amount: int = 1) -> bool:
         """Whether `amount` would not fit for anybody."""
         return amount > self.total - self.held
+
+
+class TenantShares:
+    """Places that tenants share, and the holders of each tenant. Not thread-safe.
+
+    A holder may have as much as was free before, a tenant three times as much: so few greedy credentials of
+    a tenant leave room for its others, and any number of them for other tenants.
+
+    >>> shares = TenantShares(16)
+    >>> sum(shares.take("many", f"device-{number}") for number in range(1000)), shares.take("other", "one")
+    (12, True)
+    """
+
+    def __init__(self, total: int) -> None:
+        self._by_tenant = Shares(total, TENANT_RATIO)
+        self._by_holder = Shares(total)
+
+    def take(self, tenant: str, holder: str, amount: int = 1) -> bool:
+        """Take `amount` more; False, and nothing is taken, if that is more than either's share."""
+        if not self._by_tenant.take(tenant, amount):
+            return False
+        if self._by_holder.take(holder, amount):
+            return True
+        self._by_tenant.give_back(tenant, amount)
+        return False
+
+    def give_back(self, tenant: str, holder: str, amount: int = 1) -> None:
+        """Return what was taken."""
+        self._by_tenant.give_back(tenant, amount)
+        self._by_holder.give_back(holder, amount)
+
+    def full(self, amount: int = 1) -> bool:
+        """Whether `amount` would not fit for anybody."""
+        return self._by_tenant.full(amount)

@@ -131,7 +131,10 @@ async def send_events(
         producer=_IDEMPOTENCY_KEY if idempotency_key else tocsin_producer,
         sequence=idempotency_key or tocsin_sequence,
     )
-    return receipt_response(await services.ingest.deliver(principal, delivery))
+    receipt = await services.ingest.deliver(principal, delivery)
+    if not receipt.repeated and (rejected := receipt.rejected):
+        services.entrance.charge_refused(principal, rejected)
+    return receipt_response(receipt)
 
 
 async def _whole(request: Request) -> bytes:

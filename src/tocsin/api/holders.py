@@ -16,19 +16,21 @@ _BEARER: Final = b"bearer "
 _NETWORK_BITS: Final = 64
 
 
-def holder_of(services: Services, scope: Scope) -> str:
-    """The key id of a credential that is in force, else the address.
+def holder_of(services: Services, scope: Scope) -> tuple[str, str]:
+    """Tenant and key id of a credential that is in force, else no tenant and the address.
 
     A key id that is only claimed counts for nothing: a stranger could use up its owner's share.
     """
     token = _token(services, scope)
     if token is not None:
         try:
-            return services.entrance.by_token(token).key_id
+            principal = services.entrance.by_token(token)
         except TocsinError:
             pass  # refused later, with the reason
+        else:
+            return principal.tenant, principal.key_id
     client = scope.get("client")
-    return network_of(client[0]) if client else ""
+    return "", network_of(client[0]) if client else ""
 
 
 def _token(services: Services, scope: Scope) -> str | None:

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tocsin.access.shares import Shares
+from tocsin.access.shares import TenantShares
 from tocsin.api.problems import problem_response
 
 _RETRY_AFTER: Final = {"Retry-After": "1"}
@@ -21,6 +21,8 @@ STREAM_PATH: Final = "/v1/stream"
 ALIVE_PATH: Final = "/healthz"
 _DUMP_PATH: Final = re.compile(r"/v1/(?:devices/[^/]+/dumps/[^/]+|dumps(?:/.*)?)")
 _UNGUARDED: Final = frozenset({STREAM_PATH, ALIVE_PATH})
+Holder = tuple[str, str]
+"""Whose share it is: a tenant and one of its credentials, or no tenant and an address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,33 +64,33 @@ class RequestLimits:
 class RequestGuard:
     """ASGI middleware that applies RequestLimits, with or without a Content-Length.
 
-    Requests and bytes are shared fairly between credentials, and between the addresses of those who come
-    without one: more than a share is a 429, no room for anybody a 503. Refusals come at once, before any
-    byte of the body is read. A listener to the stream counts against the bound of the stream instead of
-    `requests_max`. Whether the process is alive is always answered: it costs nothing, and whoever asks
-    would restart it.
+    Requests and bytes are shared fairly between tenants, between the credentials of each, and between the
+    addresses of those who come without one: more than a share is a 429, no room for anybody a 503. Refusals
+    come at once, before any byte of the body is read. A listener to the stream counts against the bound of
+    the stream instead of `requests_max`. Whether the process is alive is always answered: it costs nothing,
+    and whoever asks would restart it.
     """
 
-    def __init__(self, app: ASGIApp, limits: RequestLimits, holder_of: Callable[[Scope], str]) -> None:
+    def __init__(self, app: ASGIApp, limits: RequestLimits, holder_of: Callable[[Scope], Holder]) -> None:
         self._app = app
         self._limits = limits
         self._holder_of = holder_of
-        self._requests = Shares(limits.requests_max)
-        self._bytes = Shares(limits.bytes_in_flight_max)
+        self._requests = TenantShares(limits.requests_max)
+        self._bytes = TenantShares(limits.bytes_in_flight_max)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in _UNGUARDED:
             await self._app(scope, receive, send)
             return
         holder = self._holder_of(scope)
-        if not self._requests.take(holder):
+        if not self._requests.take(*holder):
             await _refusal(full=self._requests.full())(scope, receive, send)
             return
         body = _Body(receive, self._limits, scope["path"], self._bytes, holder)
         try:
             await self._run(scope, body, send)
         finally:
-            self._requests.give_back(holder)
+            self._requests.give_back(*holder)
             body.release()
 
     async def _run(self, scope: Scope, body: _Body, send: Send) -> None:
@@ -114,8 +116,8 @@ class _Body:
     inner: Receive
     limits: RequestLimits
     path: str
-    shares: Shares
-    holder: str
+    shares: TenantShares
+    holder: Holder
     held: int = 0
     seen: int = 0
     started_s: float = 0.0
@@ -130,7 +132,7 @@ class _Body:
         more = min(bytes_total, self.limits.held_max(self.path)) - self.held
         if more <= 0:
             return
-        if not self.shares.take(self.holder, more):
+        if not self.shares.take(*self.holder, more):
             if self.shares.full(more):
                 raise HTTPException(503, "Too many bytes are being worked on.", headers=_RETRY_AFTER)
             detail = "Too many of your bytes are being worked on: others need room too."
@@ -140,7 +142,7 @@ class _Body:
     def release(self) -> None:
         """Give back what is held."""
         if self.held:
-            self.shares.give_back(self.holder, self.held)
+            self.shares.give_back(*self.holder, self.held)
             self.held = 0
 
     async def receive(self) -> Message:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from tocsin import threads
 from tocsin.cli.opened import TENANT, config_of, wait_until_caught_up
 from tocsin.cli.options import ConfigFile
 from tocsin.cli.output import Exit, JsonFlag, fail, finish, note, progress
@@ -57,6 +58,7 @@ def _run(
 
     began_s = time.monotonic()
     be_thrifty()
+    threads.take_short_turns()
     configure_logging("warning", "auto")
     application = Application(_with_units(config_of(config, data, http_host="127.0.0.1", http_port=0)))
     try:

@@ -36,6 +36,7 @@ def serve(
     from tocsin.memory import be_thrifty
 
     be_thrifty()
+    threads.take_short_turns()
     loaded = config_of(config, data, http_host=host, http_port=port)
     if print_config:
         print(print_config_of(loaded), end="")

@@ -72,7 +72,8 @@ class HttpConfig(Section):
         default=256,
         ge=1,
         le=65_536,
-        description="Requests worked on at the same time; above it: 503 with Retry-After.",
+        description="Requests worked on at the same time; above it: 503 with Retry-After. One tenant alone "
+        "gets three quarters of the places, one credential half; above that: 429.",
     )
     connections_max: int = Field(
         default=4_096,
@@ -348,6 +349,19 @@ class AccessConfig(Section):
     )
     bytes_burst: float = Field(
         default=1 * GIB, ge=1, le=1e13, description="Body bytes a credential may send at once after a pause."
+    )
+    refused_lines_per_s: float = Field(
+        default=500,
+        gt=0,
+        le=1e9,
+        description="Refused lines per second of one credential over time; above it: 429. Such a line costs "
+        "many times what a good one does.",
+    )
+    refused_lines_burst: float = Field(
+        default=10_000,
+        ge=1,
+        le=1e10,
+        description="Refused lines a credential may send at once.",
     )
     audit_retention_days: int = Field(
         default=400, ge=1, le=36_500, description="Days that entries of the audit log are kept."

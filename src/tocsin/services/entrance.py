@@ -22,6 +22,10 @@ class Entrance:
         """Count one request with a body of `bytes_`; RateLimitedError when the share is used up."""
         self._limiter.take(principal.key_id, bytes_=bytes_)
 
+    def charge_refused(self, principal: Principal, lines: int) -> None:
+        """Count lines that were refused."""
+        self._limiter.charge_refused(principal.key_id, lines)
+
     def charge(self, principal: Principal, bytes_: int) -> None:
         """Count bytes of a body whose length was not declared."""
         self._limiter.charge(principal.key_id, bytes_)

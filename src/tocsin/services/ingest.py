@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import xxhash
@@ -33,11 +34,13 @@ from tocsin.observability.metrics import (
 )
 from tocsin.observability.tracing import SpanName, Tracing
 from tocsin.payloads import cut_events
+from tocsin.services.fair_pool import FairPool
 from tocsin.services.finishing import finished
 from tocsin.services.receipt import LINES_TOLD_MAX, Receipt, receipt_of, repeated_receipt, told_by
-from tocsin.threads import Future, future, pool, semaphore
+from tocsin.threads import Future, future, semaphore
 
 NAME_CHARACTERS_MAX: Final = 256
+_BODY_COST_BYTES: Final = 8_192  # what an empty body costs, as bytes of a large one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +70,7 @@ class _Handed:
 
 
 class Ingest:
-    """Parses in `threads` threads; holds at most `bodies_max` bodies, above that refuses at once."""
+    """Parses in `threads` threads a tenant; holds at most `bodies_max` bodies, above that refuses at once."""
 
     def __init__(
         self,
@@ -90,7 +93,7 @@ class Ingest:
         self._config = config
         self._parse_limits = parse_limits
         self._places = semaphore(bodies_max)
-        self._pool = pool(threads, "ingest")
+        self._pool = FairPool(threads, "ingest")
 
     async def deliver(self, principal: Principal, delivery: Delivery) -> Receipt:
         """What to tell the sender, once every record is durable; doesn't block the event loop.
@@ -101,7 +104,8 @@ class Ingest:
             outcome: Future[tuple[_Handed, Appended | None]] = future()
             outcome.set_running_or_notify_cancel()  # a client that goes away can't take it back
             context = copy_context()  # the trace goes along
-            handed = self._pool.submit(context.run, self._hand_over, principal, delivery)
+            work = partial(context.run, self._hand_over, principal, delivery)
+            handed = self._pool.submit(principal, len(delivery.body) + _BODY_COST_BYTES, work)
             handed.add_done_callback(lambda done: context.run(self._follow, done, outcome))
             try:
                 return self._settle(*await finished(outcome))

@@ -28,6 +28,11 @@ class Receipt:
         """How many lines were accepted."""
         return told_by(self).accepted
 
+    @property
+    def rejected(self) -> int:
+        """How many lines were refused."""
+        return told_by(self).rejected
+
 
 class Told(msgspec.Struct):
     """The members of a receipt that are read back; a body without `status` was answered 200."""

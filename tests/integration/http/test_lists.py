@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from tests.http_kit import FOREIGN, NDJSON, NOW_MS, OWN, World, event, lines, reading_of
+from tests.http_kit import FOREIGN, GENEROUS, NDJSON, NOW_MS, OWN, World, event, lines, reading_of
 from tests.lake_kit import events, record, steady
 from tocsin.access.principal import Role
 from tocsin.access.rate_limit import RateLimits
@@ -358,6 +359,18 @@ async def test_share_of_a_credential_is_bounded(make_world: Callable[..., World]
     assert statuses == [200, 200, 429]
     assert int(refused.headers["retry-after"]) >= 1
     assert (await get(world, "/v1/anomalies"))["anomalies"] == []
+
+
+async def test_lines_that_are_refused_use_up_a_share_of_their_own(make_world: Callable[..., World]) -> None:
+    """Whoever sends nothing but what is refused gets 429 before its next body is looked at; others go on."""
+    world = make_world(rates=replace(GENEROUS, refused_per_s=1, refused_burst=10))
+    async with world.client(world.key(Role.OPERATOR)) as client:
+        bodies = [b"nonsense\n" * 20 + lines(event()), lines(event())]
+        first, second = [await client.post("/v1/events", content=each, headers=NDJSON) for each in bodies]
+    assert (first.status_code, second.status_code) == (200, 429)
+    assert 10 <= int(second.headers["retry-after"]) <= 12
+    async with world.client(world.key(Role.DEVICE)) as client:
+        assert (await client.post("/v1/events", content=lines(event()), headers=NDJSON)).status_code == 200
 
 
 async def test_bytes_without_a_declared_length_count_too(make_world: Callable[..., World]) -> None:

@@ -1,4 +1,4 @@
-"""How well seasonal and health detect, with one default configuration; the last line is JSON.
+"""How well seasonal, health and logs detect, with one default configuration; the last line is JSON.
 
     python -m benchmarks.quality [--data FOLDER]
 
@@ -11,7 +11,7 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks.quality import labelled, logs, simulated
+from benchmarks.quality import labelled, log_faults, logs, simulated
 from benchmarks.quality.matching import Found
 
 
@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     folder: Path | None = parser.parse_args().data
     figures: dict[str, float] = _public(folder) if folder is not None else {}
-    figures |= _simulated()
+    figures |= _simulated() | log_faults.log_faults()
     print(json.dumps(figures))
 
 

@@ -116,7 +116,8 @@ class Logs(DumpDetector):
         ]
         born = [row for row in table.born if row.kind is Kind.TEMPLATE]
         novelty.learn(known, born, lines, hours)
-        rates.learn(known, table, judged, judged.held, self._settings.hold_h)
+        untold = np.array([not (row.uid in young and row.reported) for row in known.rows], np.bool_)
+        rates.learn(known, table, judged, untold, self._settings.hold_h)
         known.forget_shapes()
         known.hours += hours
         known.slots += len(table.cells)

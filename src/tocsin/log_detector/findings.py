@@ -80,7 +80,7 @@ class _Component:
     def __init__(self, known: Knowledge, table: Counted, judged: Judged, name: str, own: list[int]) -> None:
         self.rows, self.table, self.judged, self.name = known.rows, table, judged, name
         self.own = own
-        self.total = {place: float(table.counts[:, place].sum()) for place in own}
+        self.total = {place: float(judged.seen[place]) for place in own}
         strange = [place for place in own if judged.scores[place] > 1.0]
         self.strange = sorted(strange, key=lambda place: (-judged.scores[place], place))
         self.whole = next(place for place in own if known.rows[place].kind is Kind.ALL)
@@ -124,7 +124,7 @@ class _Component:
         row, judged = self.rows[place], self.judged
         usual = float(judged.usual[place])
         more = f"; so do {len(others)} other templates" if others else ""
-        reason = f"{name_of(row)} {times(self.total[place], usual, _hours(self.table))}{more}"
+        reason = f"{name_of(row)} {times(self.total[place], usual, float(judged.hours[place]))}{more}"
         return finding(
             self.table, self.name, code, float(judged.scores[place]), reason, key=key,
             level=_level(row) if judged.above[place] else 0,

@@ -1,6 +1,6 @@
 """Which line follows which: among lines that keep an order, a pair that never came.
 
-Two templates are a link if most lines of the first are followed by the second, and most of the second come
+Two templates are a link if most lines of the first are followed by the second, and many of the second come
 behind the first; links make chains, such as what is said at a start. A pair of lines of one chain that never
 came has the probability of Krichevsky and Trofimov (1981), a half in all that were seen. Pairs of a chain in
 one dump are added up: a line that stands elsewhere makes two or three.
@@ -20,6 +20,8 @@ from tocsin.log_detector.tally import DumpTally
 from tocsin.log_detector.wording import finding, quoted
 
 LINKED: Final = 0.7
+LINKED_BEHIND: Final = 0.4
+"""A template may stand twice in a chain."""
 SEEN_AT_LEAST: Final = 6.0
 CHAIN_MAX: Final = 16
 FOLLOWERS_MAX: Final = 24
@@ -58,10 +60,11 @@ def changed_orders(
     links = _links(known)
     for component, own in sorted(pairs.items()):
         strange = [
-            _Strange(rows[first], rows[second], rows[links[first]], _surprise(known.order[first]))
+            _Strange(rows[first], rows[second], rows[_usual(follower)], _surprise(follower))
             for first, second in sorted(own)
-            if first in links and first not in young and second not in young
-            and second not in known.order[first].after and _one_chain(links, first, second)
+            if (follower := known.order.get(first)) is not None and follower.after
+            and second not in follower.after
+            and first not in young and second not in young and _one_chain(links, first, second)
         ]  # fmt: skip
         if strange:
             yield from _told(known, table, component, strange, allowed)
@@ -86,11 +89,17 @@ def _links(known: Knowledge) -> dict[int, int]:
     for first, follower in sorted(known.order.items()):
         if follower.total < SEEN_AT_LEAST or not follower.after:
             continue
-        second, count = max(follower.after.items(), key=lambda item: (item[1], -item[0]))
+        second = _usual(follower)
+        count = follower.after[second]
         behind = known.order[second].total if second in known.order else count
-        if first != second and count >= LINKED * max(follower.total, behind):
+        if first != second and count >= max(LINKED * follower.total, LINKED_BEHIND * behind):
             found[first] = second
     return found
+
+
+def _usual(follower: Follower) -> int:
+    """What mostly comes behind."""
+    return max(follower.after, key=lambda uid: (follower.after[uid], -uid))
 
 
 def _one_chain(links: Mapping[int, int], first: int, second: int) -> bool:

@@ -54,15 +54,17 @@ STRAY_FIRST: Final = 10.0
 class Judged:
     """For each row: the usual lines of the dump, and how much evidence there is for other numbers of them.
 
-    `base[s, r]` is what is usual before the level of late. `scores` are evidence in parts of the limit;
-    0 where the dump itself speaks against it.
+    `base[s, r]` is what is usual before the level of late. `scores` are evidence in parts of the limit, at
+    the hour in which it is greatest; `seen`, `usual` and `hours` are of the hours of the dump that led to it.
     """
 
     base: Floats
-    usual: Floats
     scores: Floats
     above: Flags
     held: Flags
+    seen: Floats
+    usual: Floats
+    hours: Floats
 
 
 def judge(known: Knowledge, counted: Counted, limit: float, ready: Flags) -> Judged:
@@ -71,26 +73,47 @@ def judge(known: Knowledge, counted: Counted, limit: float, ready: Flags) -> Jud
     level = known.marks[:, LEVEL]
     spread = np.maximum(known.marks[:, SPREAD], 1.0)
     base = np.zeros_like(counted.counts)
-    most, added = np.zeros((3, len(level))), np.zeros((3, len(level)))
+    runs = _Runs(len(level))
     for slot, cell in enumerate(counted.cells):
         base[slot] = _rate(lines, hours, cell) * counted.hours[slot]
     counted.share_out(base)
     for slot, cell in enumerate(counted.cells):
         usual = base[slot] * level
         weighed = _evidence(counted.counts[slot], usual, lines, hours, cell) * (ready / spread)
-        for place, evidence in enumerate(weighed):
-            total = np.maximum(known.marks[:, UP + place] + evidence, 0.0)
-            known.marks[:, UP + place] = np.minimum(total, 2.0 * limit)
-            most[place] = np.maximum(most[place], total)
-            added[place] += evidence
-    fresh = added > 0.0
-    for place in range(len(TIMES)):  # what was strange and is no more must not be so again by a whim
-        column = known.marks[:, UP + place]
-        column[~fresh[place] & (most[place] > limit)] = 0.0
-    scores = np.where(fresh, most, 0.0) / limit
-    up, down = np.maximum(scores[0], scores[1]), scores[2]
-    usual = (base * level).sum(axis=0)
-    return Judged(base, usual, np.maximum(up, down), up >= down, np.maximum(up, down) > 0.5)
+        sums = known.marks[:, UP : DOWN + 1].T
+        runs.add(sums, weighed, limit, counted.counts[slot], usual, float(counted.hours[slot]))
+    return runs.judged(base, limit)
+
+
+class _Runs:
+    """The sums of evidence on their way through the hours of a dump, and what led to the greatest of each."""
+
+    def __init__(self, rows: int) -> None:
+        self.most = np.zeros((len(TIMES), rows))
+        self.running = np.zeros((3, len(TIMES), rows))
+        self.best = np.zeros((3, len(TIMES), rows))
+
+    def add(
+        self, sums: Floats, evidence: Floats, limit: float, seen: Floats, usual: Floats, hours: float
+    ) -> None:
+        """Take in an hour; changes the sums. What was strange and is no more begins anew."""
+        total = np.maximum(sums + evidence, 0.0)
+        total[(evidence <= 0.0) & (sums > limit)] = 0.0
+        sums[:] = np.minimum(total, 2.0 * limit)
+        for place, more in enumerate((seen, usual, np.full_like(seen, hours))):
+            self.running[place] = np.where(total > 0.0, self.running[place] + more, 0.0)
+        greater = (evidence > 0.0) & (total > self.most)
+        self.most[greater] = total[greater]
+        self.best[:, greater] = self.running[:, greater]
+
+    def judged(self, base: Floats, limit: float) -> Judged:
+        """What comes of it, by the greatest of the sums of each row."""
+        scores = self.most / limit
+        which = scores.argmax(axis=0)
+        rows = np.arange(len(which))
+        seen, usual, hours = self.best[:, which, rows]
+        most = scores[which, rows]
+        return Judged(base, most, which < DOWN, most > 0.5, seen, usual, hours)
 
 
 def _evidence(seen: Floats, usual: Floats, lines: Floats, hours: Floats, cell: int) -> Floats:
@@ -114,9 +137,13 @@ def likelihood(lines: Floats, usual: Floats, size: Floats, times: Floats | float
     return np.asarray(lines * (ln(times) + shared) + size * shared, np.float64)
 
 
-def learn(known: Knowledge, counted: Counted, judged: Judged, held: Flags, hold_h: float) -> None:
-    """Take in the dump. Rows in `held` learn what is usual instead, until a run of that lasts `hold_h`."""
+def learn(known: Knowledge, counted: Counted, judged: Judged, untold: Flags, hold_h: float) -> None:
+    """Take in the dump. Rows held learn what is usual instead, until a run of that lasts `hold_h`.
+
+    Rows that are not `untold`, new ones that people hear of, learn nothing.
+    """
     lines, hours = _decoded(known)
+    held = judged.held
     marks = known.marks
     held = held & ~_hold(marks, counted, judged, held, hold_h)
     level = marks[:, LEVEL]
@@ -125,8 +152,8 @@ def learn(known: Knowledge, counted: Counted, judged: Judged, held: Flags, hold_
         seen = np.where(held, judged.base[slot] * level, counted.counts[slot])
         _stray(marks, lines, hours, cell, seen, judged.base[slot] * level, held)
         kept = KEPT_AN_HOUR**covered
-        lines[:, cell] = lines[:, cell] * kept + seen / level
-        hours[:, cell] = hours[:, cell] * kept + covered
+        lines[untold, cell] = (lines[:, cell] * kept + seen / level)[untold]
+        hours[untold, cell] = hours[untold, cell] * kept + covered
     known.cells[:] = np.sqrt(np.minimum(lines, 4e9)).astype(np.float16)
     known.cell_hours[:] = hours.astype(np.float16)
 

@@ -70,6 +70,12 @@ GOALS: Final = (
     Goal("templates_mib_per_s_per_core", "log lines → heads, shapes, templates", 150, at_least=True),
     Goal("templates_over_drain3", "the same over drain3 on the same lines", 10, at_least=True),
     Goal(
+        "dump_mib_per_s_per_core",
+        "ZIP, unpacked size → committed findings of `logs`, server and worker together",
+        50,
+        at_least=True,
+    ),
+    Goal(
         "upload_over_dd",
         "a dump of 128 MiB over loopback, hashed, proved and synced, against `dd` with fsync and `sha256sum`",
         0.5,

@@ -28,8 +28,8 @@ FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent
 TIMEOUT_S = 300
 LONG_TIMEOUT_S = 1800
-COMPANIONS = {"ingest": ("ingest", "river")}
-"""What runs with a benchmark, since one of its figures compares the two in one run."""
+COMPANIONS = {"ingest": ("ingest", "river"), "logs": ("logs", "log_detector")}
+"""What runs with a benchmark: one of its figures compares the two in one run, or both are about logs."""
 
 
 def names() -> list[str]:

@@ -6,8 +6,9 @@ import random
 
 import pytest
 
-from tests.log_kit import HOUR_MS, LEARNT, Rows, dump, found, startup
-from tocsin.dump_detectors.conformance import made_sample, shown
+from tests.log_kit import CONFIG, HOUR_MS, LEARNT, START_MS, Rows, dump, found, log, startup, usual
+from tocsin.dump_detectors.conformance import made_sample, outcomes, shown
+from tocsin.log_detector import tally
 from tocsin.log_detector.detector import Logs
 from tocsin.model import Severity
 
@@ -144,3 +145,42 @@ def test_a_wrong_configuration_is_refused(config: dict[str, object], word: str) 
     """Whoever configures it hears which key is wrong."""
     with pytest.raises(ValueError, match=word):
         Logs().setup(config)
+
+
+@pytest.mark.parametrize("read_bytes", [1000, 65_536])
+def test_blocks_of_any_size_give_the_same(read_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Findings and saved bytes do not depend on how a log is cut while it is read."""
+    samples = [dump(number) for number in range(1, 6)]
+    whole = outcomes(Logs, samples, CONFIG)
+    monkeypatch.setattr(tally, "READ_BYTES", read_bytes)
+    assert outcomes(Logs, samples, CONFIG) == whole
+
+
+def test_a_new_error_that_stops_leaves_no_trace() -> None:
+    """What was told as new is not missed when it comes no more, a day later and a week later."""
+
+    def fails(_: int, rows: Rows) -> Rows:
+        return rows + [(at * 100_000, f"ERROR axis X lost its reference at {at}.5 mm") for at in range(20)]
+
+    broken = [dump(number, fails) for number in range(LEARNT + 1, LEARNT + 7)]
+    healthy = [dump(number) for number in range(LEARNT + 7, LEARNT + 200)]
+    told = found([*broken, *healthy])
+    assert all(told[:6])
+    assert not any(told[6:])
+
+
+def test_hours_of_a_long_dump_are_judged_each() -> None:
+    """A component that is silent for two hours of six is told, with these hours alone."""
+    number = LEARNT + 1
+    from_ms = START_MS + number * HOUR_MS
+    rows = [
+        (hour * HOUR_MS + ms, text)
+        for hour in range(6)
+        if hour not in {2, 3}
+        for ms, text in usual(number + hour, random.Random(number + hour))
+    ]
+    door = [(hour * HOUR_MS + at * 180_000, "INFO door closed") for hour in range(6) for at in range(20)]
+    members = {"engine/engine.log": log(from_ms, rows), "door.log": log(from_ms, door)}
+    (told,) = found([made_sample(number, members, from_ms, from_ms + 6 * HOUR_MS)])
+    assert [(each.component, each.code) for each in told] == [("engine", "component_silent")]
+    assert " came never in 2.0 h, where 2" in told[0].reason

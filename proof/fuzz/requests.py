@@ -9,7 +9,8 @@ from typing import Final
 
 from proof.fuzz.target import FoundError, Target
 from tocsin.api.cursor import decode_number, decode_text, encode_cursor
-from tocsin.api.names import iso, parse_time
+from tocsin.api.names import iso
+from tocsin.clock import parse_time
 from tocsin.config import load_config
 from tocsin.errors import TocsinError
 from tocsin.services.addresses import protected_path, restored

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final, Protocol
 
+from tocsin.errors import InvalidInputError
+
+_EPOCH_MS: Final = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 _COUNTS_SLEEP: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
 
 
@@ -89,3 +94,25 @@ class ManualClock:
     def advance_to(self, now_ms: int) -> None:
         """Set the time; going back is allowed, as real clocks do."""
         self._now_ms = now_ms
+
+
+def parse_time(text: str, field: str) -> int:
+    """Milliseconds since 1970 from RFC 3339 or from milliseconds; InvalidInputError for anything else.
+
+    >>> parse_time("2026-11-22T10:00:00.250Z", "from")
+    1795341600250
+    >>> parse_time("-5", "from")
+    -5
+    """
+    if _EPOCH_MS.fullmatch(text):
+        return int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None or "T" not in text.upper():
+        raise InvalidInputError(
+            "A time is RFC 3339 with an offset, such as 2026-11-22T10:00:00Z, or milliseconds since 1970.",
+            field=field,
+        )
+    return round(moment.timestamp() * 1000)

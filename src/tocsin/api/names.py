@@ -1,21 +1,16 @@
-"""Names and times in addresses: any name survives, any moment can be said."""
+"""Names in addresses: any name survives. Times in answers."""
 
 from __future__ import annotations
 
 import math
-import re
-from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 import numpy as np
 from fastapi import Path
 from pydantic import AfterValidator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tocsin.errors import InvalidInputError
 from tocsin.services.addresses import protected_path, restored
-
-_EPOCH_MS: Final = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 
 
 class EncodedNames:
@@ -36,28 +31,6 @@ Name = Annotated[
     Path(min_length=1, description="A name, percent-encoded; any UTF-8 text survives."),
     AfterValidator(restored),
 ]
-
-
-def parse_time(text: str, field: str) -> int:
-    """Milliseconds since 1970 from RFC 3339 or from milliseconds; InvalidInputError for anything else.
-
-    >>> parse_time("2026-11-22T10:00:00.250Z", "from")
-    1795341600250
-    >>> parse_time("-5", "from")
-    -5
-    """
-    if _EPOCH_MS.fullmatch(text):
-        return int(text)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None or "T" not in text.upper():
-        raise InvalidInputError(
-            "A time is RFC 3339 with an offset, such as 2026-11-22T10:00:00Z, or milliseconds since 1970.",
-            field=field,
-        )
-    return round(moment.timestamp() * 1000)
 
 
 def iso(ms: int) -> str:

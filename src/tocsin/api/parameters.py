@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Query
 
 from tocsin.api.cursor import CURSOR_CHARACTERS_MAX
-from tocsin.api.names import parse_time
+from tocsin.clock import parse_time
 
 _TIME = "RFC 3339 with an offset, or milliseconds since 1970."
 

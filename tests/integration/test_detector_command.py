@@ -149,15 +149,37 @@ def test_one_device_alone_can_be_shown(installed: Path, tmp_path: Path) -> None:
     assert main(["detector", "run", "counting", str(installed), "--device", "pump-9"]) == 2
 
 
-def test_the_list_of_a_folder_says_when_dumps_were_collected(tmp_path: Path) -> None:
-    """What `tocsin simulate dumps` writes beside its dumps reaches the detector."""
-    from tocsin.dump_detectors.folder import folder_dumps
+def test_numbers_that_began_anew_are_shown_too(
+    installed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The dumps of a later epoch come after all of the first, also in a run that goes on, and say so."""
+    out, state = tmp_path / "out.ndjson", tmp_path / "state"
+    command = ["detector", "run", "counting", str(installed), "--out", str(out), "--state", str(state)]
+    for number, shown in ((1, 8), (2, 1)):
+        (installed / "pump-1" / f"1-{number}.zip").write_bytes(good_archive({"engine.log": b"x\n"}))
+        assert main([*command, "--json"]) == 0
+        assert last_json(capsys)[0]["dumps"] == shown
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    found = [(row["epoch"], row["sequence"]) for row in rows if row["device"] == "pump-1"]
+    assert found == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2)]
+
+
+def test_the_file_beside_a_dump_says_when_it_was_collected(tmp_path: Path) -> None:
+    """What `tocsin upload` would tell a server reaches the detector; what is no time is told."""
+    from tocsin.dump_detectors.folder import facts_of, folder_dumps
+    from tocsin.errors import InvalidInputError
 
     folder = dumps(tmp_path / "dumps", {"pump-1": 2})
-    row = {"device": "pump-1", "sequence": 2, "collected_from_ms": 5, "collected_to_ms": 9, "lines": 2}
-    (folder / "dumps.ndjson").write_text(json.dumps(row) + "\n")
-    facts = [dump.facts() for dump in folder_dumps(folder)["pump-1"]]
-    assert [(each.collected_from_ms, each.collected_to_ms) for each in facts] == [(None, None), (5, 9)]
+    beside = folder / "pump-1" / "2.json"
+    said = {"collected_from": "1970-01-01T00:00:00.005Z", "collected_to": "9", "version": "4"}
+    beside.write_text(json.dumps(said))
+    one, two = folder_dumps(folder)["pump-1"]
+    assert (facts_of(one).collected_from_ms, facts_of(one).version) == (None, "")
+    facts = facts_of(two)
+    assert (facts.collected_from_ms, facts.collected_to_ms, facts.version) == (5, 9, "4")
+    beside.write_text('{"collected_to": "noon"}')
+    with pytest.raises(InvalidInputError, match=r"collected_to beside .*2\.zip"):
+        facts_of(two)
 
 
 @pytest.mark.parametrize(

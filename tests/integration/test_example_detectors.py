@@ -117,8 +117,8 @@ def first_half(dumps: Path, folder: Path) -> Path:
     for path in dumps.glob("*/*.zip"):
         if int(path.stem) <= HALF:
             (folder / path.parent.name).mkdir(parents=True, exist_ok=True)
-            (folder / path.parent.name / path.name).symlink_to(path)
-    (folder / "dumps.ndjson").symlink_to(dumps / "dumps.ndjson")
+            for file in (path, path.with_suffix(".json")):
+                (folder / path.parent.name / file.name).symlink_to(file)
     return folder
 
 

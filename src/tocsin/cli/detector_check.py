@@ -12,7 +12,7 @@ from tocsin.cli.detector_options import DetectorConfig, DetectorName, Devices, d
 from tocsin.cli.output import Exit, JsonFlag, finish, note, progress
 
 if TYPE_CHECKING:
-    from tocsin.dump_detectors.folder import FolderDump
+    from tocsin.client import DumpFile
     from tocsin.dump_detectors.suite_words import CheckResult, SuiteSample
 
 _DUMPS_MAX: Final = 96
@@ -93,7 +93,7 @@ def _found(folder: Path, devices: list[str]) -> list[SuiteSample]:
     from tocsin.dump_detectors.suite import samples_of
 
     name, dumps = next(iter(folder_dumps(folder, devices).items()))
-    taken: list[FolderDump] = []
+    taken: list[DumpFile] = []
     size_bytes = 0
     for dump in dumps[:_DUMPS_MAX]:
         size_bytes += dump.path.stat().st_size

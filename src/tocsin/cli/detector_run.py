@@ -16,7 +16,7 @@ from tocsin.cli.detector_options import DetectorConfig, DetectorName, Devices, d
 from tocsin.cli.output import Exit, JsonFlag, finish, lines_of, note, progress
 
 if TYPE_CHECKING:
-    from tocsin.dump_detectors.folder import FolderDump
+    from tocsin.client import DumpFile
     from tocsin.dump_detectors.folder_run import FolderRun, Shown
     from tocsin.dump_detectors.state_file import KeptStates
 
@@ -97,7 +97,7 @@ class _Counts:
 
 def _show(
     run: FolderRun,
-    dumps: Mapping[str, Sequence[FolderDump]],
+    dumps: Mapping[str, Sequence[DumpFile]],
     out: BinaryIO,
     counts: _Counts,
     kept: KeptStates | None,
@@ -137,6 +137,7 @@ def _write(shown: Shown, out: BinaryIO, counts: _Counts) -> None:
     counts.findings += len(result.findings)
     head = {
         "device": dump.device,
+        "epoch": dump.epoch,
         "sequence": dump.sequence,
         "detector": counts.detector,
         "version": result.state_version,

@@ -3,6 +3,7 @@
 from tocsin.client.connection import Sent
 from tocsin.client.destination import Backoff, Destination, RefusedError, UnavailableError
 from tocsin.client.dump_delivery import Delivery, read_delivery
+from tocsin.client.dump_facts import told_of
 from tocsin.client.dump_folder import DumpFile, find_dumps
 from tocsin.client.dump_journal import DumpJournal
 from tocsin.client.dump_sender import DumpSender
@@ -24,4 +25,5 @@ __all__ = [
     "find_dumps",
     "read_delivery",
     "send",
+    "told_of",
 ]

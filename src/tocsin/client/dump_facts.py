@@ -26,7 +26,7 @@ class DumpFacts:
         return {key: text for key in _KEYS if (text := getattr(self, key))}
 
 
-def facts_of(archive: Path, application: str, version: str) -> DumpFacts:
+def told_of(archive: Path, application: str = "", version: str = "") -> DumpFacts:
     """What the file beside the archive says, else what is given; InvalidInputError if it says it wrongly."""
     path = archive.with_suffix(".json")
     try:

@@ -18,7 +18,7 @@ import httpx
 from tocsin.client.connection import Fate
 from tocsin.client.destination import Backoff, Destination
 from tocsin.client.dump_delivery import Delivery
-from tocsin.client.dump_facts import facts_of
+from tocsin.client.dump_facts import told_of
 from tocsin.client.dump_folder import DumpFile
 from tocsin.client.dump_journal import DumpJournal
 from tocsin.client.dump_request import DumpRequest
@@ -115,7 +115,7 @@ class DumpSender:
             self._fate.fail(error)
 
     def _deliver(self, http: httpx.Client, dump: DumpFile, cuts: Sequence[float]) -> None:
-        facts = facts_of(dump.path, self._application, self._version)
+        facts = told_of(dump.path, self._application, self._version)
         breaks = iter(cuts)
         patience = Patience(self._destination.url, self._backoff, self._rng, self._clock)
         reached = 0

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tocsin.dump_detectors.folder import FolderDump
+from tocsin.client import DumpFile
+from tocsin.dump_detectors.folder import facts_of
 from tocsin.dump_detectors.state_file import DeviceState, KeptStates
 from tocsin.dump_detectors.steps import FailureKind, StepDone, StepFailed, Stepper, Task
 from tocsin.errors import InvalidInputError
@@ -20,7 +21,7 @@ TENANT: Final = "local"
 class Shown:
     """A dump and what came of it."""
 
-    dump: FolderDump
+    dump: DumpFile
     result: StepDone | StepFailed
 
 
@@ -36,13 +37,13 @@ class FolderRun:
         self._kept = kept
         self._ahead = ahead
 
-    def round(self, dumps: Sequence[FolderDump]) -> Iterator[Shown]:
+    def round(self, dumps: Sequence[DumpFile]) -> Iterator[Shown]:
         """Show one dump of each of several devices, side by side; results come in the order of `dumps`.
 
         A dump whose step fails is passed over: the device goes on from what was known before it. A
         refusal concerns all dumps to come, so it is an InvalidInputError.
         """
-        waiting: deque[tuple[FolderDump, Task, Future[StepDone | StepFailed]]] = deque()
+        waiting: deque[tuple[DumpFile, Task, Future[StepDone | StepFailed]]] = deque()
         for dump in dumps:
             if len(waiting) >= self._ahead:
                 yield self._taken(*waiting.popleft())
@@ -51,24 +52,25 @@ class FolderRun:
         while waiting:
             yield self._taken(*waiting.popleft())
 
-    def is_done(self, dump: FolderDump) -> bool:
+    def is_done(self, dump: DumpFile) -> bool:
         """Whether an earlier run has dealt with it."""
-        return dump.sequence <= self._kept.devices.get(dump.device, DeviceState()).sequence
+        device = self._kept.devices.get(dump.device, DeviceState())
+        return (dump.epoch, dump.sequence) <= (device.epoch, device.sequence)
 
-    def _task(self, dump: FolderDump) -> Task:
+    def _task(self, dump: DumpFile) -> Task:
         device = self._kept.devices.setdefault(dump.device, DeviceState())
         return Task(
             tenant=TENANT,
             device=dump.device,
             detector=self._detector,
             archive=dump.path,
-            dump=dump.facts(),
+            dump=facts_of(dump),
             config=self._config,
             state=device.state,
             state_version=device.state_version,
         )
 
-    def _taken(self, dump: FolderDump, task: Task, future: Future[StepDone | StepFailed]) -> Shown:
+    def _taken(self, dump: DumpFile, task: Task, future: Future[StepDone | StepFailed]) -> Shown:
         result = future.result()
         if isinstance(result, StepFailed) and result.may_go_away:
             result = self._stepper.run(task).result()
@@ -76,7 +78,7 @@ class FolderRun:
             again = "" if task.state is None else "; --replay shows it all dumps from the first on"
             raise InvalidInputError(f"{dump.path}: {result.detail}{again}", field="detector")
         device = self._kept.devices[dump.device]
-        device.sequence = dump.sequence
+        device.epoch, device.sequence = dump.epoch, dump.sequence
         if isinstance(result, StepDone):
             device.state, device.state_version = result.state, result.state_version
         return Shown(dump, result)

@@ -18,6 +18,7 @@ _HASH_BYTES: Final = 32
 class DeviceState(msgspec.Struct, kw_only=True):
     """How far a device has come, and the bytes from which its detector goes on."""
 
+    epoch: int = 0
     sequence: int = 0
     state: bytes | None = None
     state_version: str = ""

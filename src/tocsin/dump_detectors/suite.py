@@ -9,7 +9,8 @@ from typing import Final
 
 import msgspec
 
-from tocsin.dump_detectors.folder import FolderDump
+from tocsin.client import DumpFile
+from tocsin.dump_detectors.folder import facts_of
 from tocsin.dump_detectors.pool import WorkerPool
 from tocsin.dump_detectors.steps import StepFailed, Task
 from tocsin.dump_detectors.suite_process import SuiteProcess
@@ -34,9 +35,9 @@ _REMEDIES: Final = {
 }
 
 
-def samples_of(dumps: Sequence[FolderDump]) -> list[SuiteSample]:
+def samples_of(dumps: Sequence[DumpFile]) -> list[SuiteSample]:
     """Dumps of one device, ready to be shown to all processes."""
-    return [SuiteSample(archive=str(dump.path), facts=dump.facts()) for dump in dumps]
+    return [SuiteSample(archive=str(dump.path), facts=facts_of(dump)) for dump in dumps]
 
 
 def run_suite(order: SuiteOrder, within_s: float) -> Iterator[CheckResult]:

@@ -127,6 +127,21 @@ def test_a_damaged_state_is_refused(installed: Path, tmp_path: Path) -> None:
     assert main(command) == 2
 
 
+def test_two_runs_never_share_a_state(
+    installed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second is told so and writes nothing; once the first has ended, another one goes on."""
+    from tocsin.dump_detectors.state_file import held
+
+    out, state = tmp_path / "out.ndjson", tmp_path / "state"
+    command = ["detector", "run", "counting", str(installed), "--out", str(out), "--state", str(state)]
+    with held(state):
+        assert main(command) == 3
+        assert "state is in use by another run" in capsys.readouterr().err
+        assert not out.exists()
+    assert main(command) == 0
+
+
 def test_a_place_that_cant_be_written_is_named(
     installed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
@@ -52,12 +52,13 @@ def run(
     from tocsin.dump_detectors.limits import StepLimits
     from tocsin.dump_detectors.pool import WorkerPool
     from tocsin.dump_detectors.source_tree import announced
-    from tocsin.dump_detectors.state_file import KeptStates, load_states
+    from tocsin.dump_detectors.state_file import KeptStates, held, load_states
 
     began_s = time.perf_counter()
     settings = detector_config(config)
     dumps = folder_dumps(folder, device or [])
-    with announced(name) as known, WorkerPool(workers, StepLimits(wall_s=step_s)) as pool:
+    alone = held(state) if state is not None else nullcontext()
+    with alone, announced(name) as known, WorkerPool(workers, StepLimits(wall_s=step_s)) as pool:
         kept = KeptStates(detector=known)
         if state is not None and not replay:
             kept = load_states(state, known)

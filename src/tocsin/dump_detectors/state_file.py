@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from tocsin.errors import ConflictError, InvalidInputError
+from tocsin.errors import ConflictError, InvalidInputError, StorageUnavailableError
 
 _MAGIC: Final = b"tocsin detector state 1\n"
 _HASH_BYTES: Final = 32
@@ -30,6 +33,28 @@ class KeptStates(msgspec.Struct, kw_only=True):
     detector: str
     out_bytes: int = 0
     devices: dict[str, DeviceState] = {}
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep other runs from the file meanwhile; StorageUnavailableError if one has it.
+
+    What is locked is a file beside it, since the file itself is another one after each round.
+    """
+    lock = path.with_name(path.name + ".lock")
+    try:
+        stream = lock.open("a")
+    except OSError as error:
+        raise InvalidInputError(f"{path}: {error.strerror}", field="state") from error
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StorageUnavailableError(
+                f"{path} is in use by another run: wait until it has ended, or name another file",
+                field="state",
+            ) from error
+        yield
 
 
 def load_states(path: Path, detector: str) -> KeptStates:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated
@@ -55,6 +56,18 @@ for _command in (
     app.command()(_command)
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(detector)
+
+
+_UNWRITABLE = ("storage_unavailable", "name another place, or change who may use this one")
+_FULL = ("storage_full", "free space there, or name another place, and run it again")
+_DISK = {
+    errno.EACCES: _UNWRITABLE,
+    errno.EPERM: _UNWRITABLE,
+    errno.EROFS: _UNWRITABLE,
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+}
+"""What the state of a disk, which is nobody's bug, is called where nothing nearer has answered for it."""
 
 
 def _say_version(wanted: bool) -> None:
@@ -116,5 +129,10 @@ def _report(error: Exception, as_json: bool) -> int:
     if isinstance(error, TocsinError):
         print_error(error.code, error.detail, as_json, error.field)
         return int(exit_code_of(error))
+    if isinstance(error, OSError) and error.errno in _DISK:
+        code, remedy = _DISK[error.errno]
+        where = error.filename or "a file that this command writes"
+        print_error(code, f"{where}: {error.strerror}: {remedy}", as_json)
+        return int(Exit.PROBLEM)
     print_error("internal", f"{type(error).__name__}: {error}; run again with --debug for the place", as_json)
     return int(Exit.PROBLEM)

@@ -23,6 +23,7 @@ from tocsin.cli.options import (
     mapping_of,
 )
 from tocsin.cli.output import JsonFlag, finish, lines_of, note, progress
+from tocsin.cli.targets import require_folder
 
 if TYPE_CHECKING:
     from tocsin.config import Config
@@ -84,6 +85,7 @@ def backtest(
     from tocsin.files import open_events
     from tocsin.runtimes.backtest.run import BacktestOptions
 
+    require_folder(out)
     columns = (device_column, time_column, time_unit, step_seconds, arrival_column, parameters, exclude)
     loaded = load_config(config)
     source = open_events(file, mapping_of(*columns), kind=kind)

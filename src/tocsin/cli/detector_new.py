@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tocsin.cli.output import JsonFlag, finish
+from tocsin.cli.targets import require_folder
 
 
 def new(
@@ -21,6 +22,7 @@ def new(
     from tocsin.dump_detectors.scaffolding import write_package
 
     folder = out or Path(name)
+    require_folder(folder)
     written = write_package(name, folder)
     result = {"name": name, "folder": str(folder), "files": [str(path) for path in written]}
     lines = [

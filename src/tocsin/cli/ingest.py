@@ -25,6 +25,7 @@ from tocsin.cli.options import (
     mapping_of,
 )
 from tocsin.cli.output import Exit, JsonFlag, finish, lines_of, note, note_once, progress
+from tocsin.cli.targets import require_file
 
 if TYPE_CHECKING:
     from tocsin.client import Journal
@@ -109,6 +110,7 @@ def _journal(path: Path | None, file: Path, options: object, connections: int) -
         return None
     if str(file) == "-":
         raise InvalidInputError("a stream can't be resumed: save it to a file first", field="resume")
+    require_file(path, "resume")
     stat = file.stat()
     return Journal(path, f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{options}", connections)
 

@@ -11,6 +11,7 @@ import typer
 from tocsin.cli.opened import TENANT, config_of, require_folder
 from tocsin.cli.options import ConfigFile, DataFolder, SkipDamaged
 from tocsin.cli.output import Exit, JsonFlag, finish, progress
+from tocsin.cli.targets import require_file
 
 if TYPE_CHECKING:
     from tocsin.config import Config
@@ -154,6 +155,7 @@ def _target(out: Path | None) -> Path:
     if out is None:
         raise InvalidInputError("export needs --out FILE", field="out")
     require_target(out)
+    require_file(out)
     return out
 
 

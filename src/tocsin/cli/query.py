@@ -11,6 +11,7 @@ import typer
 from tocsin.cli.opened import TENANT, ask, config_of, opened
 from tocsin.cli.options import ConfigFile, DataFolder, ServerUrl, SkipDamaged, Token
 from tocsin.cli.output import JsonFlag, finish, lines_of, progress
+from tocsin.cli.targets import require_file
 from tocsin.visible import visible
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def query(
     if data is not None:
         if out is not None:
             require_target(out)
+            require_file(out)
         with opened(config_of(config, data), f"tocsin query {quote(sql)}") as application:
             result = (
                 _plain(application, sql, skip_damaged)

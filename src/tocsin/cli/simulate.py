@@ -13,6 +13,7 @@ from tocsin.cli.options import Token
 from tocsin.cli.output import JsonFlag, finish, lines_of, note, note_once, progress
 from tocsin.cli.simulate_dumps import dumps
 from tocsin.cli.span import DEFAULT_START, span_of
+from tocsin.cli.targets import require_file
 
 if TYPE_CHECKING:
     from tocsin.simulate.faults import Fault
@@ -74,6 +75,8 @@ def simulate(
         return
     if (out is None) == (url is None):
         raise typer.BadParameter("say either --out FILE or --url URL")
+    require_file(out)
+    require_file(labels, "labels")
     began = time.perf_counter()
     described = _fleet(fleet, stations, interval_s, seed)
     start_ms, end_ms = span_of(start, days, ends_now=url is not None)

@@ -10,6 +10,7 @@ import typer
 
 from tocsin.cli.output import JsonFlag, finish, lines_of, note, progress
 from tocsin.cli.span import DEFAULT_START, span_of
+from tocsin.cli.targets import require_folder
 
 if TYPE_CHECKING:
     from tocsin.simulate.dumps.delivery import Disorder
@@ -93,6 +94,7 @@ def dumps(
     if out is None:
         result, text = _sized(fleet, span, assume, workers)
     else:
+        require_folder(out)
         free_hours = length * 12 if fault_free_hours is None else fault_free_hours
         planned = _plan(fleet, faults, span[0] + round(free_hours * _HOUR_MS), span[1], faults_per_device)
         disorder = Disorder(reorder=reorder, repeat=repeat, cut=cut, lose=lose)

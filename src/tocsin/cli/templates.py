@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tocsin.cli.output import Exit, JsonFlag, fail, finish, progress
+from tocsin.cli.targets import require_file
 
 if TYPE_CHECKING:
     from tocsin.templates.dictionary import Dictionary, Template
@@ -41,6 +42,8 @@ def templates(
         fail("usage", "say what is wanted: --out, --dictionary, --compare or --export", json, Exit.USAGE)
     from tocsin.templates.dictionary import read_dictionary
 
+    require_file(out)
+    require_file(export, "export")
     _check_file(file, json)
     found = read_dictionary(file)
     if found is None:

@@ -10,9 +10,10 @@ import typer
 
 from tocsin.cli.options import ServerUrl, Token
 from tocsin.cli.output import Exit, JsonFlag, finish, lines_of, note, note_once, progress
+from tocsin.cli.targets import require_file
 
 if TYPE_CHECKING:
-    from tocsin.client import DumpFile
+    from tocsin.client import DumpFile, DumpJournal
 
 
 def upload(
@@ -48,7 +49,7 @@ def upload(
     found a conflict or a bad archive. A file SEQUENCE.json beside a dump may say application, version,
     collected_from and collected_to.
     """
-    from tocsin.client import Delivery, Destination, DumpJournal, DumpSender, find_dumps, read_delivery
+    from tocsin.client import Delivery, Destination, DumpSender, find_dumps, read_delivery
     from tocsin.visible import visible
 
     began = time.perf_counter()
@@ -58,7 +59,7 @@ def upload(
     dumps = find_dumps(folder, device)
     plan = [Delivery(dump) for dump in dumps] if delivery is None else read_delivery(delivery, dumps)
     note(f"{len(dumps)} dumps of {len({dump.device for dump in dumps})} devices")
-    journal = None if resume is None else DumpJournal(resume)
+    journal = _journal(resume)
     with progress("uploading", len(plan)) as advance:
 
         def decided(dump: DumpFile, outcome: str, reason: str) -> None:
@@ -85,3 +86,10 @@ def upload(
     result = sent | {"seconds": round(time.perf_counter() - began, 3)}
     problem = sent["conflict"] or sent["quarantined"]
     finish(result, lines_of(result), json, Exit.PROBLEM if problem else Exit.OK)
+
+
+def _journal(path: Path | None) -> DumpJournal | None:
+    from tocsin.client import DumpJournal
+
+    require_file(path, "resume")
+    return None if path is None else DumpJournal(path)

@@ -9,6 +9,7 @@ from typing import Any
 
 from proof.compare import plain
 from proof.model import Expected
+from proof.model.dumps import Number
 from proof.model.episodes import Episode
 from proof.model.run import Place
 from proof.model.verdicts import Verdict
@@ -18,6 +19,9 @@ from tocsin.processing.processor import Output
 from tocsin.processing.state import PartitionState, digest_sums
 
 SHOWN_MAX = 5
+
+Whose = tuple[str, str]
+"""Tenant and device."""
 
 
 @dataclass(slots=True)
@@ -30,6 +34,8 @@ class Found:
     final: dict[tuple[Place, str], Verdict] = field(default_factory=dict)
     episodes: list[Episode] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
+    ready: dict[Whose, list[Number]] = field(default_factory=dict)
+    after_gap: dict[Whose, list[Number]] = field(default_factory=dict)
     pending: int = 0
 
     def take(self, partition: int, output: Output) -> None:
@@ -45,6 +51,10 @@ class Found:
                 for verdict in plain.verdicts(judged):
                     self.final[(partition, verdict.offset, verdict.key.parameter), verdict.detector] = verdict
         self.episodes += map(plain.episode, output.episodes)
+        for moved in output.dumps:
+            for numbers, freed in ((self.ready, moved.ready), (self.after_gap, moved.after_gap)):
+                for dump in freed:
+                    numbers.setdefault((dump.tenant, dump.device), []).append((dump.epoch, dump.sequence))
 
     def close(self, states: Sequence[PartitionState]) -> None:
         """Add counts and digests as the last records have left them."""
@@ -66,11 +76,19 @@ def differences(model: Expected, found: Found) -> list[str]:
         *apart("verdict", model.verdicts, found.verdicts),
         *apart("final verdict", model.final, found.final),
         *apart("episode", dict(enumerate(model.episodes)), dict(enumerate(found.episodes))),
+        *apart("ready dumps", _dumps(model, "ready"), found.ready),
+        *apart("dumps after a gap", _dumps(model, "after_gap"), found.after_gap),
+        *(f"given up too early: {gap}" for dumps in model.dumps.values() for gap in dumps.early),
         *apart("digest", model.digests, found.digests),
     ]
     if model.pending != found.pending:
         lines.append(f"pending: {model.pending} expected, {found.pending} found")
     return lines
+
+
+def _dumps(model: Expected, place: str) -> dict[Whose, list[Number]]:
+    found = {whose: getattr(dumps.order, place) for whose, dumps in model.dumps.items()}
+    return {whose: numbers for whose, numbers in found.items() if numbers}
 
 
 def _terms(counts: dict[str, Counter[str]]) -> dict[tuple[str, str], int]:

@@ -9,7 +9,17 @@ import msgspec
 from proof.model.digest import Key
 from proof.model.episodes import Episode
 from proof.model.inbox import Anomaly
-from proof.model.records import Correct, Event, Quarantine, Record, Settings, SettingsChanged, Tick
+from proof.model.records import (
+    Correct,
+    DumpCame,
+    Event,
+    GapGivenUp,
+    Quarantine,
+    Record,
+    Settings,
+    SettingsChanged,
+    Tick,
+)
 from proof.model.verdicts import Score, Verdict
 from tocsin import control, model
 from tocsin.detectors.registry import detector
@@ -65,8 +75,33 @@ def _decision(partition: int, item: Decision) -> Iterator[Record]:
             yield Correct(partition, offset, decision.tenant, decision.devices)
         case control.Quarantine():
             yield Quarantine(partition, offset, decision.tenant, decision.devices, decision.released)
-        case control.DumpReceived() | control.GapGivenUp():
-            pass  # no verdict on a reading hangs on it
+        case control.DumpReceived():
+            yield DumpCame(
+                partition,
+                offset,
+                decision.tenant,
+                decision.device,
+                decision.epoch,
+                decision.sequence,
+                decision.sha256,
+                decision.outcome.value,
+                decision.application,
+                decision.version,
+            )
+        case control.GapGivenUp():
+            yield GapGivenUp(
+                partition,
+                offset,
+                decision.tenant,
+                decision.device,
+                decision.epoch,
+                decision.from_sequence,
+                decision.to_sequence,
+                decision.at_ms,
+                decision.waited_ms,
+            )
+        case control.DumpDetectorFailed():
+            pass  # neither order nor readings hang on it
 
 
 def settings(found: control.Settings) -> Settings:
@@ -78,6 +113,8 @@ def settings(found: control.Settings) -> Settings:
         ranges={name: (limits.lower, limits.upper) for name, limits in found.parameters.items()},
         silence_intervals=found.silence_intervals,
         silence_min_s=found.silence_min_s,
+        gap_wait_s=found.dumps.gap_wait_s,
+        dump_detectors=bool(found.dump_detectors),
         **msgspec.structs.asdict(found.policy),
     )
 

@@ -28,8 +28,8 @@ def correct(live: Device, events: list[Event], quarantined: Callable[[int], bool
     derived = [(event, fresh.take(event, quarantined=quarantined(event.offset))) for event in kept]
     fresh.clock = live.clock
     fresh.too_late, fresh.stream = live.too_late, live.stream
-    fresh.said_first, fresh.clock_rows = live.said_first, live.clock_rows
-    fresh.said.put(fresh.key, fresh.clock_rows)
+    fresh.said_first, fresh.underived_rows = live.said_first, live.underived_rows
+    fresh.said.put(fresh.key, fresh.underived_rows)
     for key, ts, value in apart:
         fresh.raw.put(key, raw_hash(key, ts, value))
     _still_silent(live, fresh)
@@ -95,8 +95,8 @@ def _still_silent(live: Device, fresh: Device) -> None:
 
 def _revise(live: Device, fresh: Device) -> list[Episode]:
     """Match what was derived with what was published before; the revisions, and what is known from now on."""
-    known = [old for old in live.ledger.known if old.reason == "clock"]
-    before = [old for old in live.ledger.known if old.reason != "clock"]
+    known = [old for old in live.ledger.known if old.underived]
+    before = [old for old in live.ledger.known if not old.underived]
     found: list[Episode] = []
     for item in fresh.ledger.known:
         match = next((old for old in before if _overlap(old, item)), None)

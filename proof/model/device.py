@@ -59,7 +59,8 @@ class Device:
     """A device as the records so far have left it.
 
     `raw`: the rows of accepted readings without duplicates. `said`: those of verdicts and ended episodes as
-    they hold now, `said_first` as first given, `clock_rows` those of wrong clocks, never derived again.
+    they hold now, `said_first` as first given, `underived_rows` those
+    of wrong clocks and missing dumps, which are never derived again.
     """
 
     def __init__(self, tenant: str, name: str, rules: Rules) -> None:
@@ -71,7 +72,7 @@ class Device:
         self.series: dict[tuple[str, str], Series] = {}
         self.ledger = Ledger()
         self.raw, self.said, self.said_first = Sums(), Sums(), Sums()
-        self.clock_rows = 0
+        self.underived_rows = 0
         self.too_late = 0
 
     @property
@@ -117,6 +118,10 @@ class Device:
         started_ms = self.newest_ms + int(limit_ms)
         return [self._publish(of_device(self.key, self.stream, "silent", started_ms, None))]
 
+    def tell(self, episode: Episode) -> Episode:
+        """Publish what no reading has shown."""
+        return self._publish(episode)
+
     def _series(self, application: str, parameter: str) -> Series:
         if (application, parameter) not in self.series:
             key = Key(self.tenant, application, self.name, parameter)
@@ -126,7 +131,7 @@ class Device:
     def _publish(self, episode: Episode) -> Episode:
         if episode.end_ms is not None:
             self._say(episode.key, episode.digest())
-            self.clock_rows += episode.digest() if episode.reason == "clock" else 0
+            self.underived_rows += episode.digest() if episode.underived else 0
         return self.ledger.publish(episode)
 
     def _say(self, key: Key, row: int) -> None:

@@ -1,9 +1,12 @@
-"""Where a device's dumps belong, told from the whole past each time: DESIGN.md, "Log dumps"."""
+"""Where a device's dumps belong, told from the whole past each time: DESIGN.md, "Log dumps", and ADR 0039."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+
+from proof.model.episodes import Episode, of_gap
+from proof.model.records import DumpCame, GapGivenUp
 
 Number = tuple[int, int]  # epoch, sequence
 
@@ -89,3 +92,62 @@ class DumpModel:
             self.passed.add(first)
             if first not in self.quarantined:
                 self.ready.append(first)
+
+    def places(self) -> Counter[str]:
+        """How many of the dumps that came are where."""
+        waiting = [number for number in self.waiting() if number not in self.quarantined]
+        return self.counts + Counter(ready=len(self.ready), waiting=len(waiting))
+
+
+@dataclass(slots=True)
+class DeviceDumps:
+    """The dumps of a device, and what a detector is to see of them (ADR 0041).
+
+    `judged` are those it has seen when all is done, whatever came between. `early` are gaps given up
+    before anything had waited for its time.
+    """
+
+    order: DumpModel = field(default_factory=DumpModel)
+    came: dict[Number, DumpCame] = field(default_factory=dict)
+    judged: set[Number] = field(default_factory=set)
+    early: list[GapGivenUp] = field(default_factory=list)
+
+    def receive(self, dump: DumpCame, *, watched: bool) -> None:
+        """One comes."""
+        number = (dump.epoch, dump.sequence)
+        if dump.outcome != "conflict":
+            self.came.setdefault(number, dump)
+        ready, late = len(self.order.ready), len(self.order.after_gap)
+        self.order.receive(number, dump.outcome)
+        self._show(self.order.ready[ready:], self.order.after_gap[late:], watched=watched)
+
+    def give_up(self, gap: GapGivenUp, *, wait_ms: int, watched: bool) -> list[Episode]:
+        """A gap ends; the episode that says so, if anything is missing."""
+        order = self.order
+        ready, missing = len(order.ready), len(order.missing)
+        waiting, passed = order.waiting(), set(order.passed)
+        order.give_up(gap.epoch, gap.last)
+        if order.passed != passed and not self._waited(waiting, gap, wait_ms):
+            self.early.append(gap)
+        freed = order.ready[ready:]
+        self._show(freed, [], watched=watched)
+        if len(order.missing) == missing:
+            return []
+        first = self.came[freed[0]] if freed else None
+        stream = ("", "") if first is None else (first.application, first.version)
+        return [of_gap(gap, order.missing[missing][1], stream)]
+
+    def _show(self, ready: list[Number], late: list[Number], *, watched: bool) -> None:
+        """A detector begins with the first ready dump for which it is in force; then late ones count, too."""
+        if not watched:
+            return
+        self.judged.update(ready)
+        if self.judged:
+            self.judged.update(late)
+
+    def _waited(self, waiting: list[Number], gap: GapGivenUp, wait_ms: int) -> bool:
+        since_ms = self.order.since_ms
+        return any(
+            number > (gap.epoch, gap.last) and since_ms.get(number, gap.at_ms) + wait_ms <= gap.at_ms
+            for number in waiting
+        )

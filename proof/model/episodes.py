@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from proof.model.digest import Key, fields_hash, names_hash
 from proof.model.policy import Run
+from proof.model.records import GapGivenUp
 
 KNOWN_MAX = 1000
 """Episodes of a device that corrections can still revise."""
@@ -48,7 +49,14 @@ class Episode:
     @property
     def cause(self) -> tuple[Key, str, str]:
         """What must be equal for two to be the same: of runs the detector, of others also the reason."""
+        if self.detector == "dumps":
+            return self.key, self.detector, self.id
         return self.key, self.detector, self.reason if self.reason in DEVICE_REASONS else ""
+
+    @property
+    def underived(self) -> bool:
+        """Whether no correction derives it: it does not rest on readings in order of time."""
+        return self.reason == "clock" or self.detector == "dumps"
 
     def digest(self) -> int:
         """Its row: the fields without id, version and revision."""
@@ -114,6 +122,34 @@ def of_device(key: Key, stream: tuple[str, str], reason: str, started_ms: int, e
         opened_ms=started_ms,
         end_ms=end_ms,
         last_abnormal_ms=started_ms if end_ms is None else end_ms,
+        peak_ms=started_ms,
+        readings=0,
+        value=0.0,
+        expected=0.0,
+        lower=0.0,
+        upper=0.0,
+        score=1.0,
+    )
+
+
+def of_gap(gap: GapGivenUp, first: int, stream: tuple[str, str]) -> Episode:
+    """Dumps that are missing, from number `first` on; over as soon as it is told."""
+    key = Key(gap.tenant, "", gap.device, "")
+    started_ms = gap.at_ms - gap.waited_ms
+    return Episode(
+        id=_identity(key, "dumps.gap", f"{gap.epoch}.{first}"),
+        tenant=gap.tenant,
+        application=stream[0],
+        version=stream[1],
+        device=gap.device,
+        parameter="",
+        detector="dumps",
+        reason="gap",
+        severity="warning",
+        started_ms=started_ms,
+        opened_ms=gap.at_ms,
+        end_ms=gap.at_ms,
+        last_abnormal_ms=gap.at_ms,
         peak_ms=started_ms,
         readings=0,
         value=0.0,

@@ -42,6 +42,8 @@ class Settings:
     close_readings: int = 3
     silence_intervals: float = 20.0
     silence_min_s: int = 900
+    gap_wait_s: int = 25_200
+    dump_detectors: bool = False
 
     def timezone_of(self, device: str) -> str:
         """The zone of a device: its own, else that of all."""
@@ -89,4 +91,35 @@ class Quarantine:
     released: bool
 
 
-Record = Event | SettingsChanged | Tick | Correct | Quarantine
+@dataclass(frozen=True, slots=True)
+class DumpCame:
+    """A dump was taken in; `outcome` is accepted, conflict or quarantined."""
+
+    partition: int
+    offset: int
+    tenant: str
+    device: str
+    epoch: int
+    sequence: int
+    sha256: str
+    outcome: str
+    application: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GapGivenUp:
+    """A device's dumps up to `last` are waited for no longer; later ones have waited for `waited_ms`."""
+
+    partition: int
+    offset: int
+    tenant: str
+    device: str
+    epoch: int
+    first: int
+    last: int
+    at_ms: int
+    waited_ms: int
+
+
+Record = Event | SettingsChanged | Tick | Correct | Quarantine | DumpCame | GapGivenUp

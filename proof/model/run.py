@@ -10,9 +10,19 @@ from typing import NamedTuple
 from proof.model.corrections import correct
 from proof.model.device import Device, Taken
 from proof.model.digest import Sums, combined
+from proof.model.dumps import DeviceDumps
 from proof.model.episodes import Episode
 from proof.model.inbox import Anomaly, Inbox
-from proof.model.records import Correct, Event, Quarantine, Record, SettingsChanged, Tick
+from proof.model.records import (
+    Correct,
+    DumpCame,
+    Event,
+    GapGivenUp,
+    Quarantine,
+    Record,
+    SettingsChanged,
+    Tick,
+)
 from proof.model.rules import Rules
 from proof.model.verdicts import Verdict
 
@@ -39,6 +49,7 @@ class Expected:
     - `episodes`: each published state, in order: that of the log, within a partition.
     - `anomalies`: what the inbox makes of these, partition after partition.
     - `sums`: of `raw`, `scored` and `final`, by series; `totals`: over all of them; `digests`: combined.
+    - `dumps`: by tenant and device, what became of its dumps.
     - `pending`: devices with late readings that no correction has taken in.
     """
 
@@ -49,6 +60,7 @@ class Expected:
     final: dict[tuple[Place, str], Verdict] = field(default_factory=dict)
     episodes: list[Episode] = field(default_factory=list)
     sums: dict[str, Sums] = field(default_factory=lambda: {"raw": Sums(), "scored": Sums(), "final": Sums()})
+    dumps: dict[tuple[str, str], DeviceDumps] = field(default_factory=dict)
     pending: int = 0
 
     @property
@@ -93,6 +105,9 @@ class _Tenant:
     devices: dict[str, Device] = field(default_factory=dict)
     events: dict[str, list[Event]] = field(default_factory=dict)
     quarantines: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    dumps: dict[str, DeviceDumps] = field(default_factory=dict)
+    gap_wait_s: int = 25_200
+    watches_dumps: bool = False
 
     def quarantined(self, device: str, offset: int) -> bool:
         """Whether a record comes between a quarantine of the device and its release."""
@@ -119,6 +134,10 @@ class _Partition:
                 self._quarantine(record)
             case Correct():
                 self._correct(record)
+            case DumpCame():
+                self._dump(record)
+            case GapGivenUp():
+                self._gap(record)
 
     def correct_all(self) -> None:
         """Correct every device that has late readings."""
@@ -128,7 +147,8 @@ class _Partition:
 
     def finish(self) -> None:
         """Add the digests of what is known at the end."""
-        for tenant in self._tenants.values():
+        for whose, tenant in self._tenants.items():
+            self._finish_dumps(whose, tenant)
             for device in tenant.devices.values():
                 self._result.pending += device.dirty
                 rows = {"raw": device.raw, "scored": device.said_first, "final": device.said}
@@ -138,6 +158,12 @@ class _Partition:
                         known.pop(device.key, None)
                     for key, number in known.items():
                         self._result.sums[name].put(key, number)
+
+    def _finish_dumps(self, name: str, tenant: _Tenant) -> None:
+        for device, dumps in tenant.dumps.items():
+            self._result.dumps[name, device] = dumps
+            for place, number in dumps.order.places().items():
+                self._counts(name)[f"dumps_{place}"] += number
 
     def _tenant(self, name: str) -> _Tenant:
         return self._tenants.setdefault(name, _Tenant())
@@ -177,11 +203,15 @@ class _Partition:
     def _settings(self, record: SettingsChanged) -> None:
         tenant = self._tenant(record.tenant)
         tenant.rules.change(record.effective_ms, record.settings)
+        tenant.gap_wait_s = record.settings.gap_wait_s
+        tenant.watches_dumps = record.settings.dump_detectors
         for device in tenant.devices.values():
             device.rules.change(max(record.effective_ms, device.newest_ms + 1), record.settings)
 
     def _tick(self, record: Tick) -> None:
         for tenant in self._tenants.values():
+            for dumps in tenant.dumps.values():
+                dumps.order.tick(record.now_ms)
             for device in tenant.devices.values():
                 if not tenant.quarantined(device.name, record.offset):
                     self._result.episodes += device.tick(record.now_ms)
@@ -197,6 +227,22 @@ class _Partition:
                 spans[-1] = (spans[-1][0], record.offset)
             elif not record.released and not lasts:
                 spans.append((record.offset, float("inf")))
+
+    def _dump(self, dump: DumpCame) -> None:
+        tenant = self._tenant(dump.tenant)
+        self._counts(dump.tenant)["dumps_received"] += 1
+        device = tenant.dumps.setdefault(dump.device, DeviceDumps())
+        device.receive(dump, watched=tenant.watches_dumps)
+
+    def _gap(self, gap: GapGivenUp) -> None:
+        tenant = self._tenant(gap.tenant)
+        if gap.device not in tenant.dumps:
+            return
+        dumps = tenant.dumps[gap.device]
+        told = dumps.give_up(gap, wait_ms=tenant.gap_wait_s * 1000, watched=tenant.watches_dumps)
+        if told and gap.device not in tenant.devices:
+            tenant.devices[gap.device] = Device(gap.tenant, gap.device, tenant.rules.copy())
+        self._result.episodes += [tenant.devices[gap.device].tell(episode) for episode in told]
 
     def _correct(self, record: Correct) -> None:
         for name in record.devices:

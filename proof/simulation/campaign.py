@@ -30,6 +30,7 @@ class Tally:
     seeds_with: Counter[str] = field(default_factory=Counter)
     episodes: int = 0
     readings: int = 0
+    dumps: int = 0
 
     def add(self, outcome: Outcome) -> None:
         """Count one seed."""
@@ -39,6 +40,7 @@ class Tally:
         self.seeds_with.update(outcome.faults.keys())
         self.episodes += outcome.seen.episodes
         self.readings += outcome.seen.readings
+        self.dumps += outcome.seen.dumps
         if outcome.findings:
             self.failures.append(outcome.seed)
 
@@ -53,6 +55,7 @@ class Tally:
             "simulated_hours": round(self.simulated_s / 3600, 1),
             "readings": self.readings,
             "episodes": self.episodes,
+            "dumps_judged": self.dumps,
             "faults": dict(sorted(self.faults.items())),
             "conservation_error": 0 if not self.failures else None,
         }

@@ -9,9 +9,11 @@ from typing import Final
 
 from proof.simulation.clients import Senders
 from proof.simulation.comparing import Again, records_of
+from proof.simulation.dump_checks import OF_STEPS, DumpChecks
 from proof.simulation.lives import Lives
 from proof.simulation.node import Node
 from proof.simulation.plan import TENANT
+from proof.simulation.uploaders import Uploaders
 from tocsin.bootstrap import Application
 from tocsin.cli.integrity import Verifiable
 from tocsin.inbox.abstract import AnomalyQuery
@@ -35,13 +37,15 @@ class Seen:
     anomalies: int = 0
     readings: int = 0
     events: int = 0
+    dumps: int = 0
 
 
 class Checks:
     """`remember` looks before the last power cut, `check` at everything after it."""
 
-    def __init__(self, lives: Lives, senders: Senders) -> None:
+    def __init__(self, lives: Lives, senders: Senders, uploaders: Uploaders) -> None:
         self.seen = Seen()
+        self._dumps = DumpChecks(lives, uploaders)
         self._findings = lives.findings
         self._senders = senders
 
@@ -60,7 +64,10 @@ class Checks:
             for partition in range(application.log.partitions)
         }
         again = Again(records)
-        self._acknowledged([record for own in records.values() for record in own])
+        everything = [record for own in records.values() for record in own]
+        self._acknowledged(everything)
+        self._dumps.check(application, everything, again.expected)
+        self.seen.dumps = self._dumps.judged
         self._sums(application, again)
         self._model(again)
         self._episodes(application, again)
@@ -116,7 +123,9 @@ class Checks:
             if episode.tenant == TENANT:
                 expected.setdefault(episode.id, []).append(episode)
         commits = application.stores.commits
-        listed = commits.episodes(TENANT, limit=_PAGE)
+        listed = [
+            episode for episode in commits.episodes(TENANT, limit=_PAGE) if episode.detector not in OF_STEPS
+        ]
         if sorted(episode.id for episode in listed) != sorted(expected):
             self._findings.add(
                 "episodes differ", f"{len(listed)} committed, {len(expected)} from the records"

@@ -26,21 +26,24 @@ def records_of(application: Application, partition: int) -> Iterator[Record]:
 
 
 class Again:
-    """All records processed anew, one at a time: states by partition, and every episode in order."""
+    """All records processed anew, one at a time: states by partition, and every episode in order.
+
+    `expected` is what the model makes of them.
+    """
 
     def __init__(self, records: Mapping[int, list[Record]]) -> None:
         self.states: dict[int, PartitionState] = {}
         self.episodes: list[Episode] = []
-        self._records = records
         self._found = Found()
+        everything = [record for own in records.values() for record in own]
+        self.expected = expected(plain.records(everything))
         for partition, own in records.items():
             self._run(partition, own)
         self._found.close(list(self.states.values()))
 
     def differences(self) -> list[str]:
         """Where the model says something else of the same records."""
-        everything = [record for own in self._records.values() for record in own]
-        return differences(expected(plain.records(everything)), self._found)
+        return differences(self.expected, self._found)
 
     def _run(self, partition: int, records: list[Record]) -> None:
         state, past = PartitionState(partition), Past()

@@ -6,6 +6,7 @@ import random
 from typing import Final
 
 from proof.simulation.data import Fleet
+from proof.simulation.dump_data import dump_run
 from proof.simulation.plan import (
     Ask,
     Body,
@@ -52,14 +53,15 @@ def plan_of(seed: int) -> Plan:
     span_s = rng.uniform(900, 2000)
     fleet = Fleet(rng, devices=rng.choice((1, 2, 2, 3)), span_s=span_s)
     calm = rng.random() < 0.1  # now and then nothing goes wrong but the order of threads
+    run = dump_run(seed, fleet.devices, span_s, calm=calm)
     return Plan(
         seed=seed,
         devices=fleet.devices,
         bodies=tuple(_bodies(rng, fleet)),
         crashes=() if calm else tuple(_crashes(rng, span_s)),
         disk=() if calm else tuple(_disk(rng, span_s)),
-        asks=tuple(_asks(rng, span_s)),
-        quarantines=tuple(_quarantines(rng, fleet, span_s)),
+        asks=(*_asks(rng, span_s), *run.asks),
+        quarantines=(*_quarantines(rng, fleet, span_s), *run.releases),
         network=Network() if calm else _network(rng),
         partitions=rng.choice((1, 2, 2, 3)),
         segment_bytes=rng.choice((6_000, 20_000, 1_000_000)),
@@ -67,6 +69,9 @@ def plan_of(seed: int) -> Plan:
         idle_s=rng.choice((0.5, 5.0, 5.0, 15.0)),
         tick_s=rng.choice((60.0, 60.0, 200.0)),
         ends_s=span_s,
+        dumps=run.dumps,
+        steps=run.steps,
+        gap_wait_s=run.gap_wait_s,
     )
 
 

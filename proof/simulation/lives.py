@@ -16,8 +16,9 @@ from proof.simulation.network import Wire
 from proof.simulation.node import Node
 from proof.simulation.plan import START_MS, Network, Plan
 from proof.simulation.scheduler import Process, Scheduler, Task
-from proof.simulation.settings import config_of, pace_of
+from proof.simulation.settings import config_of, pace_of, version_of
 from proof.simulation.trace import Trace
+from proof.simulation.workshop import Workshop
 
 BOOTS_MAX: Final = 90
 LIVES_MAX: Final = 100
@@ -45,6 +46,7 @@ class Lives:
         self.findings: Final = Findings()
         self.outside: Final = Process("outside")
         self.wire: Final = Wire(self.scheduler, self.rng, Network(), self.outside)
+        self.workshop: Final = Workshop(self.scheduler, self.rng, plan.steps)
         self.maker: Final = SimulatedThreads(self.scheduler, self._living)
         self.node: Node | None = None
         self.settings = 0
@@ -135,8 +137,9 @@ class Lives:
         node = Node(self.scheduler, self.machine, self._count, self.maker)
         self.node = self.wire.node = node
         config = config_of(self.plan, self.disk.mount(node.process), self.settings)
+        host = self.workshop.host(version_of(self.settings))
         task = self.scheduler.spawn(
-            "main", node.process, lambda: node.start(config, pace_of(self.plan), self._failed)
+            "main", node.process, lambda: node.start(config, pace_of(self.plan), host, self._failed)
         )
         task.joiners.append(self.scheduler.here())
         node.waiting.append(self.scheduler.here())

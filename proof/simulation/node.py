@@ -12,6 +12,7 @@ from proof.simulation.making import SimulatedPool, SimulatedThreads
 from proof.simulation.scheduler import Process, Scheduler, Task
 from tocsin.bootstrap import Application
 from tocsin.config import Config
+from tocsin.dump_detectors.host import DetectorHost
 from tocsin.runtimes.embedded.runtime import Pace
 
 HANDLERS: Final = 4
@@ -31,10 +32,16 @@ class Node:
         self._scheduler: Final = scheduler
         self._machine: Final = machine
 
-    def start(self, config: Config, pace: Pace, failed: Callable[[], None]) -> None:
+    def start(self, config: Config, pace: Pace, detectors: DetectorHost, failed: Callable[[], None]) -> None:
         """Recover and begin to work; runs in a thread of the process."""
         try:
-            application = Application(config, ProcessClock(self._machine), open_lake=SimulatedLake, pace=pace)
+            application = Application(
+                config,
+                ProcessClock(self._machine),
+                open_lake=SimulatedLake,
+                pace=pace,
+                detectors=detectors,
+            )
             self._built = application
             application.bootstrap_admin()
             application.runtime.on_failure = failed

@@ -25,6 +25,33 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     twice: bool = False
 
 
+class DumpPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One dump and how it comes: in one request, or in so many `pieces`. `lines` are those of its log.
+
+    `damaged`: the archive can't be read. `twice`: sent once more later. `ends`: a sender ends the upload in
+    its middle and begins anew.
+    """
+
+    at_s: float
+    device: str
+    sequence: int
+    lines: tuple[str, ...]
+    epoch: int = 0
+    pieces: int = 0
+    damaged: bool = False
+    twice: bool = False
+    ends: bool = False
+
+
+class Steps(msgspec.Struct, frozen=True, kw_only=True):
+    """Chances of what becomes of a dump's step, and of pieces that are altered on their way."""
+
+    crash: float = 0.0
+    hang: float = 0.0
+    slow: float = 0.0
+    alter: float = 0.0
+
+
 class CrashPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The end of a process: `kind` is kill, power or stop (in order).
 
@@ -66,7 +93,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Quarantining(msgspec.Struct, frozen=True, kw_only=True):
-    """A device is put aside, or taken back."""
+    """A device is put aside, or taken back; then detectors that have stopped for it go on."""
 
     at_s: float
     device: str
@@ -95,6 +122,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     asks: tuple[Ask, ...] = ()
     quarantines: tuple[Quarantining, ...] = ()
     network: Network = Network()
+    dumps: tuple[DumpPlan, ...] = ()
+    steps: Steps = Steps()
+    gap_wait_s: int = 300
     partitions: int = 2
     segment_bytes: int = 60_000
     switching: float = 0.2

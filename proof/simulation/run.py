@@ -56,7 +56,8 @@ class Outcome:
         return (
             f"seed {self.seed}: {what} ({self.simulated_s / 60:.0f} min, {self.points} points, "
             f"{sum(self.faults.values())} faults, {seen.events} events, {seen.readings} readings, "
-            f"{seen.episodes} episodes, {seen.anomalies} anomalies)"
+            f"{seen.episodes} episodes, {seen.anomalies} anomalies, "
+            f"{seen.dumps} dumps judged)"
         )
 
 
@@ -113,6 +114,7 @@ def _patches(lives: Lives, entropy: random.Random) -> list[Any]:
         patch.object(apsw, "Connection", SimulatedConnection),
         patch.object(os, "_exit", lambda status: lives.exit(f"status {status}")),
         patch.object(os, "urandom", entropy.randbytes),
+        patch.object(random, "random", entropy.random),
         patch.object(secrets, "token_bytes", lambda size=32: entropy.randbytes(size or 32)),
         patch.object(secrets, "randbits", entropy.getrandbits),
         patch.object(anyio.to_thread, "run_sync", to_thread),

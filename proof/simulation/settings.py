@@ -6,9 +6,16 @@ from pathlib import Path
 from typing import Final
 
 from proof.simulation.plan import Plan
+from proof.simulation.tally import NAME
 from tocsin.config import Config
 from tocsin.config.sections import HttpConfig, IngestConfig, LogConfig
-from tocsin.config.watch import PolicyConfig, RangeConfig, WatchConfig
+from tocsin.config.watch import (
+    DumpDetectorConfig,
+    DumpRulesConfig,
+    PolicyConfig,
+    RangeConfig,
+    WatchConfig,
+)
 from tocsin.lake.writer import FlushPolicy
 from tocsin.runtimes.embedded.runtime import Pace
 
@@ -34,10 +41,23 @@ def pace_of(plan: Plan) -> Pace:
 
 def config_of(plan: Plan, root: Path, settings: int) -> Config:
     """The configuration of one life."""
+    watch = WATCHES[settings]
+    if plan.dumps:
+        watch = watch.model_copy(
+            update={
+                "dumps": DumpRulesConfig(gap_wait_s=plan.gap_wait_s),
+                "dump_detectors": {NAME: DumpDetectorConfig()},
+            }
+        )
     return Config(
         data=root,
         http=HttpConfig(concurrency_max=8),
         ingest=IngestConfig(threads=2, devices_per_tenant_max=6, fields_per_device_max=6),
         log=LogConfig(partitions=plan.partitions, segment_bytes=plan.segment_bytes),
-        watch=WATCHES[settings],
+        watch=watch,
     )
+
+
+def version_of(settings: int) -> str:
+    """The version of the dump detector that is installed with these settings."""
+    return "1" if settings % 2 == 0 else "2"

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import msgspec
 
-from proof.simulation.plan import Network, Plan
+from proof.simulation.plan import Network, Plan, Steps
 from proof.simulation.run import run_plan
 
-PARTS: Final = ("disk", "crashes", "bodies", "quarantines", "asks")
+PARTS: Final = ("disk", "crashes", "bodies", "dumps", "quarantines", "asks")
 """In this order: what goes wrong is tried first, since without it most of the rest says nothing."""
 
 Fails = Callable[[Plan], bool]
@@ -38,6 +38,7 @@ def _simpler(plan: Plan, fails: Fails) -> Plan:
     """Without what a plan can do without as a whole."""
     for change in (
         {"network": Network()},
+        {"steps": Steps()},
         {"partitions": 1},
         {"segment_bytes": 1_000_000},
         {"switching": 0.0},

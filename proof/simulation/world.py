@@ -10,8 +10,9 @@ from proof.simulation.checks import Checks
 from proof.simulation.clients import Senders
 from proof.simulation.lives import HopelessError, Lives
 from proof.simulation.node import Node
-from proof.simulation.plan import TENANT, CrashPlan, Network, Plan
+from proof.simulation.plan import TENANT, CrashPlan, Network, Plan, Quarantining
 from proof.simulation.scheduler import Stuck
+from proof.simulation.uploaders import Uploaders
 from tocsin.access.credential import CredentialKind, NewCredential
 from tocsin.access.principal import Role
 
@@ -25,7 +26,8 @@ class World:
         self.plan: Final = plan
         self.lives: Final = Lives(plan, place)
         self.senders: Final = Senders(self.lives)
-        self.checks: Final = Checks(self.lives, self.senders)
+        self.uploaders: Final = Uploaders(self.lives, self.senders)
+        self.checks: Final = Checks(self.lives, self.senders, self.uploaders)
         self._armed: CrashPlan | None = None
         self._down_s = 1.0
         self._operator = self.lives.scheduler.spawn("operator", self.lives.outside, self._operate)
@@ -50,6 +52,7 @@ class World:
         lives.wire.chances = self.plan.network
         lives.disk.faults = list(self.plan.disk)
         self.senders.start()
+        self.uploaders.start()
         for crash in self.plan.crashes:
             self._await_crash(crash)
         self._wait_until(self.plan.ends_s)
@@ -117,18 +120,30 @@ class World:
     def _finish(self) -> None:
         """Faults are over: let everybody come to an end, look, cut the power, look again."""
         lives = self.lives
-        lives.disk.faults, lives.wire.chances = [], Network()
+        lives.disk.faults, lives.wire.chances, lives.workshop.calm = [], Network(), True
         limit_s = lives.scheduler.now_s + PATIENCE_S
         while (lives.wire.echoes or not self.senders.finished()) and lives.scheduler.now_s < limit_s:
             self._wait_until(lives.scheduler.now_s + 10)
         if not self.senders.finished():
             lives.findings.add("senders", f"bodies not served: {self.senders.unserved()}")
+        if self.uploaders.unserved():
+            lives.findings.add("uploaders", f"dumps not served: {self.uploaders.unserved()}")
         self._settle()
+        if self.plan.dumps:
+            self._release()
+            self._settle()
         self._look(self.checks.remember)
         lives.die("power")
         self._settle()
         self.senders.ask_all_again()
+        self.uploaders.ask_all_again()
         self._look(self.checks.check)
+
+    def _release(self) -> None:
+        """Whatever a detector stumbled over is mended: it goes on with every device."""
+        for device in sorted({dump.device for dump in self.plan.dumps}):
+            now_s = self.lives.scheduler.now_s
+            self.senders.quarantine(Quarantining(at_s=now_s, device=device, released=True))
 
     def _look(self, look: Callable[[Node], None]) -> None:
         if not self.lives.in_node("check", look):

@@ -24,9 +24,9 @@ from tocsin.clock import Clock, SystemClock
 from tocsin.commit.checkpoints import EmbeddedCheckpointStore
 from tocsin.commit.embedded import EmbeddedCommitStore
 from tocsin.config import Config
+from tocsin.dump_detectors.host import PROCESSES, DetectorHost
 from tocsin.dump_detectors.in_force import InForce
 from tocsin.dump_detectors.limits import StepLimits
-from tocsin.dump_detectors.pool import WorkerPool
 from tocsin.dumps.limits import ArchiveLimits
 from tocsin.errors import NotFoundError, TocsinError
 from tocsin.inbox.embedded import EmbeddedInbox
@@ -100,7 +100,8 @@ class Application:
     """One Tocsin process over one data folder.
     `start` recovers, works and serves; `stop` ends it in order. Everything is closed again when a part
     can't be opened. For a simulation, `open_lake` gives another lake than Delta tables (it then has no
-    chores and answers no queries), and `pace` another pace than the configuration.
+    chores and answers no queries), `pace` another pace than the configuration, and `detectors` another
+    place for dump detectors than worker processes.
     """
 
     def __init__(
@@ -110,11 +111,13 @@ class Application:
         *,
         open_lake: LakeOpener = DeltaLake,
         pace: Pace | None = None,
+        detectors: DetectorHost = PROCESSES,
     ) -> None:
         self.config: Final = config
         self.clock: Final = clock or SystemClock()
         self._open_lake: Final = open_lake
         self._pace: Final = pace or _pace(config)
+        self._detectors: Final = detectors
         self._ended = threads.event()
         self.clock_watch: Final = ClockWatch(self._clock_drift_ms)
         with ExitStack() as opened:
@@ -187,7 +190,7 @@ class Application:
         )
         self.runtime = Runtime(
             self.stores,
-            InForce(config.settings_of),
+            InForce(config.settings_of, self._detectors.version_of),
             self.access.tenants,
             self.clock,
             self.meters,
@@ -219,7 +222,7 @@ class Application:
         if steps is None or not (steps.waiting() or any(watch.dump_detectors for watch in watches)):
             return None
         crew = Crew(
-            partial(WorkerPool, 1, _step_limits(config)),
+            partial(self._detectors.worker, _step_limits(config)),
             self.clock,
             workers_min=config.dumps.workers_min,
             workers_max=config.dumps.workers,
@@ -233,7 +236,7 @@ class Application:
         return DumpProofs(
             self.stores.steps,
             Archives(self.blobs.path, _archive_limits(config)),
-            partial(WorkerPool, 1, _step_limits(config)),
+            partial(self._detectors.worker, _step_limits(config)),
             lambda tenant: config.settings_of(tenant).dump_detectors,
             self.stores.log,
             self.lake,

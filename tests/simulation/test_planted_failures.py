@@ -7,12 +7,16 @@ from contextlib import AbstractContextManager
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 import pytest
 
+from proof.simulation.files import SimulatedFiles
 from proof.simulation.generating import plan_of
 from proof.simulation.run import run_plan
 from proof.simulation.vfs import SimulatedConnection
 from tocsin.commit import embedded as commit_store
+from tocsin.commit import step_rows, step_store
+from tocsin.commit.dump_steps import JudgedDump, Standing
 from tocsin.log.catalogue import Catalogue
 from tocsin.log.embedded import EmbeddedLog
 from tocsin.log.group_commit import Pending
@@ -73,7 +77,25 @@ def lost_end() -> AbstractContextManager[Any]:
     return patch.object(commit_store, "_add_episode", forgetful)
 
 
-@pytest.fixture(params=[no_sync, early_answer, early_trim, lost_end], ids=lambda planting: planting.__name__)
+def unsynced_blobs() -> AbstractContextManager[Any]:
+    """Files of dumps are not synced before they are told to be kept."""
+    return patch.object(SimulatedFiles, "sync_file", lambda self, file, path: None)
+
+
+def lost_findings() -> AbstractContextManager[Any]:
+    """What a dump's step found is stored without its last finding."""
+    row = step_rows.judged_row
+
+    def forgetful(standing: Standing, judged: JudgedDump) -> Any:
+        return row(standing, msgspec.structs.replace(judged, findings=judged.findings[:-1]))
+
+    return patch.object(step_store, "judged_row", forgetful)
+
+
+PLANTINGS = (no_sync, early_answer, early_trim, lost_end, unsynced_blobs, lost_findings)
+
+
+@pytest.fixture(params=PLANTINGS, ids=lambda planting: planting.__name__)
 def planted(request: pytest.FixtureRequest) -> Iterator[None]:
     with request.param():
         yield

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from proof.simulation.generating import plan_of
+from proof.simulation.plan import Steps
 from proof.simulation.run import run_plan
+from proof.simulation.workshop import POISON
+
+CONFLICTS = 4
+"""A seed in which two bodies come for one number."""
+DUMPS = 2
 
 
 def test_the_same_seed_gives_the_same_trace() -> None:
@@ -16,9 +22,34 @@ def test_the_same_seed_gives_the_same_trace() -> None:
     assert run_plan(plan_of(3)).trace_hash != first.trace_hash
 
 
+def test_dumps_leave_the_rest_of_a_seed_as_it_is() -> None:
+    """They are drawn apart, so a seed that failed before there were any still means the same."""
+    plans = [plan_of(seed) for seed in range(100)]
+    assert 30 < sum(bool(plan.dumps) for plan in plans) < 70
+    assert {plan.steps for plan in plans if not plan.dumps} == {Steps()}
+
+
+def test_dumps_meet_every_trouble() -> None:
+    """Late, lost, damaged and poisonous ones, conflicts, new epochs, pieces: an early seed has each."""
+    dumps = [dump for seed in range(100) for dump in plan_of(seed).dumps]
+    numbers = [(dump.device, dump.epoch, dump.sequence) for dump in plan_of(CONFLICTS).dumps]
+    assert len(set(numbers)) < len(numbers)
+    for trouble in ("damaged", "twice", "ends", "pieces", "epoch"):
+        assert any(getattr(dump, trouble) for dump in dumps)
+    poison = {line for dump in dumps for line in dump.lines if line.startswith(POISON)}
+    assert poison == {f"{POISON}{kind}" for kind in ("crash", "hang", "error", "memory")}
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_all_laws_hold(seed: int) -> None:
     """Nothing acknowledged is lost or doubled, digests, counts and episodes are those of the records."""
     outcome = run_plan(plan_of(seed))
     assert outcome.findings == []
     assert outcome.seen.events > 0
+
+
+def test_the_same_dumps_give_the_same_trace() -> None:
+    """Uploads, steps and their failures are decided by the seed, too."""
+    first, second = run_plan(plan_of(DUMPS)), run_plan(plan_of(DUMPS))
+    assert first.trace_hash == second.trace_hash
+    assert (first.findings, first.seen.dumps > 0) == ([], True)

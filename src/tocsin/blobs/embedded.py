@@ -26,10 +26,10 @@ from tocsin.blobs.abstract import (
 )
 from tocsin.blobs.claims import CONTENT_BYTES_MAX, decode_claim, encode_claim
 from tocsin.blobs.staging import Staging
-from tocsin.blobs.writing import sync_file, write_all, write_whole
+from tocsin.blobs.writing import write_all, write_whole
 from tocsin.errors import NotFoundError, TocsinError
 from tocsin.storage.faults import storage_faults
-from tocsin.storage.files import make_directory, remove, rename, sync_directory
+from tocsin.storage.files import make_directory, open_file, remove, rename, sync_directory, sync_file
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _PIECE_BYTES: Final = 1 << 20
@@ -164,7 +164,7 @@ class _EmbeddedUpload(Upload):
         self._kept = False
         self._lock = threads.lock()  # a file closed while another thread writes could be another file by then
         with storage_faults(str(path)):
-            self._file = path.open("xb", buffering=0)
+            self._file = open_file(path, "xb")
 
     def write(self, piece: bytes) -> None:
         with self._lock, storage_faults(str(self._path)):

@@ -18,10 +18,17 @@ import msgspec
 from tocsin import threads
 from tocsin.blobs.abstract import BlobRef, DigestMismatchError, StagedUpload
 from tocsin.blobs.claims import decode_claim, encode_claim
-from tocsin.blobs.writing import sync_file, write_all, write_whole
+from tocsin.blobs.writing import write_all, write_whole
 from tocsin.errors import CorruptError, NotFoundError
 from tocsin.storage.faults import storage_faults
-from tocsin.storage.files import make_directory, remove, remove_directory, sync_directory
+from tocsin.storage.files import (
+    make_directory,
+    open_file,
+    remove,
+    remove_directory,
+    sync_directory,
+    sync_file,
+)
 
 Keep = Callable[[Path, str], None]
 """Give a synced file the name of its hash, unless a file has it already."""
@@ -186,7 +193,7 @@ class _EmbeddedStagedUpload(StagedUpload):
     def _take_up(self) -> FileIO:
         """Open the bytes, without those that were never promised, and hash them."""
         with storage_faults(str(self._path)):
-            file = self._path.open("r+b" if self._path.exists() else "w+b", buffering=0)
+            file = open_file(self._path, "r+b" if self._path.exists() else "w+b")
             left = self._size
             while left and (piece := file.read(min(left, _PIECE_BYTES))):
                 self._digest.update(piece)

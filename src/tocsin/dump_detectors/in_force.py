@@ -8,15 +8,21 @@ from typing import Final
 import msgspec
 
 from tocsin.control import DumpDetectorRule, Settings
-from tocsin.dump_detectors.installed import installed_version
+from tocsin.dump_detectors.installed import VersionOf, installed_version
 from tocsin.errors import InvalidInputError
 
 
 class InForce:
-    """`settings_of` gives a tenant's settings as configured, with versions or without. Thread-safe."""
+    """`settings_of` gives a tenant's settings as configured, with versions or without. Thread-safe.
 
-    def __init__(self, settings_of: Callable[[str], Settings]) -> None:
+    `version_of` is as `installed_version`.
+    """
+
+    def __init__(
+        self, settings_of: Callable[[str], Settings], version_of: VersionOf = installed_version
+    ) -> None:
         self._settings_of: Final = settings_of
+        self._version_of: Final = version_of
         self._installed: dict[bytes, str] = {}
 
     def __call__(self, tenant: str) -> Settings:
@@ -34,7 +40,7 @@ class InForce:
     def _named(self, name: str, rule: DumpDetectorRule) -> DumpDetectorRule:
         asked = msgspec.json.encode((name, rule.config), order="deterministic")
         if asked not in self._installed:
-            self._installed[asked] = installed_version(name, rule.config)
+            self._installed[asked] = self._version_of(name, rule.config)
         version = self._installed[asked]
         if rule.version not in {"", version}:
             raise InvalidInputError(

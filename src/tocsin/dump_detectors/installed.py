@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from tocsin.dump_detectors.registry import dump_detector
 from tocsin.errors import InvalidInputError, TocsinError
+
+VersionOf = Callable[[str, Mapping[str, Any]], str]
+"""From a detector's name and configuration to its version."""
 
 _NONE: Final = 2
 _TIMEOUT_S: Final = 120.0

@@ -34,10 +34,14 @@ _Key = tuple[str, str, str]
 
 
 class Instances:
-    """The instances of one worker; those not used for longest go first. Not thread-safe."""
+    """The instances of one worker; those not used for longest go first. Not thread-safe.
 
-    def __init__(self, limits: StepLimits) -> None:
+    `find` gives the class of that name, or raises a TocsinError.
+    """
+
+    def __init__(self, limits: StepLimits, find: Callable[[str], type[DumpDetector]] = dump_detector) -> None:
         self._limits = limits
+        self._find = find
         self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
         self._bytes = 0
 
@@ -54,7 +58,7 @@ class Instances:
         same = kept is not None and task.state_version == type(kept.instance).version
         if kept is not None and same and kept.fits == _fits(task, _state_hash(task.state)):
             return kept.instance
-        return _made(task)
+        return _made(task, self._find(task.detector))
 
     def keep(self, task: Task, instance: DumpDetector, state: bytes) -> None:
         """It has just saved `state` at the end of the task."""
@@ -73,8 +77,7 @@ class Instances:
         return kept
 
 
-def _made(task: Task) -> DumpDetector:
-    kind = dump_detector(task.detector)
+def _made(task: Task, kind: type[DumpDetector]) -> DumpDetector:
     if task.version not in {"", kind.version}:
         raise StepError(
             FailureKind.REFUSED,

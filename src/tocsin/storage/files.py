@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from io import FileIO
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -15,14 +16,23 @@ _KNOWN_MAX: Final = 10_000
 
 
 class FileSystem(Protocol):
-    """What changes names. StorageFullError or StorageUnavailableError for folders that can't be made, OSError
-    for other names."""
+    """What changes files and their names. StorageFullError or StorageUnavailableError for folders that can't
+    be made, OSError for all else.
+    """
 
     def settle(self, folder: Path, mode: int) -> None:
         """As `settle_directory`."""
         ...
 
     def sync_written(self, path: Path) -> None:
+        """As the function of that name."""
+        ...
+
+    def open(self, path: Path, mode: str) -> FileIO:
+        """As `open_file`."""
+        ...
+
+    def sync_file(self, file: FileIO, path: Path) -> None:
         """As the function of that name."""
         ...
 
@@ -68,6 +78,15 @@ class _System:
         finally:
             os.close(descriptor)
 
+    def open(self, path: Path, mode: str) -> FileIO:
+        return FileIO(path, mode)
+
+    def sync_file(self, file: FileIO, path: Path) -> None:
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            end_process(f"fsync of {path} failed: {error}")
+
     def make(self, folder: Path) -> None:
         with storage_faults(str(folder)):
             folder.mkdir(exist_ok=True)
@@ -107,6 +126,16 @@ def files_of(system: FileSystem) -> Iterator[None]:
     finally:
         _system = before
         _sync_entry.cache_clear()
+
+
+def open_file(path: Path, mode: str) -> FileIO:
+    """A file that is to be written, unbuffered; `mode` as for `open`. OSError."""
+    return _system.open(path, mode)
+
+
+def sync_file(file: FileIO, path: Path) -> None:
+    """Make the bytes durable; a failed fsync ends the process, since none after it can be believed."""
+    _system.sync_file(file, path)
 
 
 def rename(path: Path, target: Path) -> None:

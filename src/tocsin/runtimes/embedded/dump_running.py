@@ -46,6 +46,8 @@ class DumpRunning:
         clock: Clock,
         meters: Meters,
         published: Callable[[], None],
+        *,
+        idle_s: float = 0.5,
     ) -> None:
         self._log: Final = log
         self._clock: Final = clock
@@ -63,7 +65,7 @@ class DumpRunning:
             clock=clock,
             chance=work.chance,
         )
-        self._stepping: Final = DumpStepping(ground, work.crew, clock, meters)
+        self._stepping: Final = DumpStepping(ground, work.crew, clock, meters, idle_s=idle_s)
         meters.observe(metrics.DUMPS_READY, work.steps.waiting)
         meters.observe(metrics.DUMP_WORKERS, lambda: self._stepping.workers)
 

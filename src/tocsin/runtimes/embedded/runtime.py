@@ -125,7 +125,14 @@ class Runtime:
         self._lake_writer: Final = LakeWriter(stores.lake, stores.log, self._pace.flush)
         self._decisions: Final = Decisions(stores.log, stores.lake, self.workers, settings_of, tenants, clock)
         self._dumps: Final = dumps and DumpRunning(
-            dumps, stores.log, stores.commits, self.workers, clock, meters, self._episodes.set
+            dumps,
+            stores.log,
+            stores.commits,
+            self.workers,
+            clock,
+            meters,
+            self._episodes.set,
+            idle_s=self._pace.idle_s,
         )
         history = DeviceHistory(stores.log, stores.lake)
         self.views: Final = Views(

@@ -15,7 +15,7 @@ demo: .venv/.kernels ## install, simulate a fleet, detect; open the address it p
 	@$(BIN)/tocsin demo $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
 
 test: .venv/.dev .venv/.kernels ## run every test that needs no server and no browser (ARGS="-k name" chooses)
-	@$(BIN)/python -m pytest -m "not services" $(ARGS)
+	@$(BIN)/python -m pytest -m "not services" --numprocesses 2 --dist loadfile $(ARGS)
 
 install: .venv/.kernels ## make .venv with the `tocsin` command in it
 	@echo "installed: $(BIN)/tocsin"

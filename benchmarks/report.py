@@ -58,6 +58,12 @@ GOALS: Final = (
     ),
     Goal("rss_gib_1m_series", "memory with a million series, cells warm", 4, at_least=False),
     Goal("restart_s_1m_series", "killed, started, ready, with a million series", 30, at_least=False),
+    Goal(
+        "recovery_s_p99",
+        "killed under full load with 100,000 devices, started, ready; the slowest of ten",
+        30,
+        at_least=False,
+    ),
     Goal("cold_start_s", "`tocsin serve` on an empty folder until ready", 5, at_least=False),
     Goal(
         "checkpoint_stall_ms_max",

@@ -21,8 +21,6 @@ def main() -> int:
     parser.add_argument("--history", action="store_true", help="add a line to proof/history.ndjson")
     arguments = parser.parse_args()
     figures = campaign(arguments.seconds, arguments.seed, plant=arguments.plant)
-    for words in figures.words:
-        print(words, file=sys.stderr)
     result = {**figures.as_json(), "seed": arguments.seed, "seconds": arguments.seconds}
     if arguments.history:
         remember("power", result)

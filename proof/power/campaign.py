@@ -49,12 +49,17 @@ class Figures:
             self.harm[harm] += 1
         for finding in findings:
             if len(self.words) < _TOLD_MAX:
-                self.words.append(f"seed {seed}, event {moment}: {finding.harm}: {finding.words}")
+                self._tell(f"seed {seed}, event {moment}: {finding.harm}: {finding.words}")
 
     def add_end(self, seed: int, error: EndedError) -> None:
         """Count a server that ended by itself: it met something that it can't go on with."""
         self.ended += 1
-        self.words.append(f"seed {seed}: {error}")
+        self._tell(f"seed {seed}: {error}")
+
+    def _tell(self, words: str) -> None:
+        """Keep it, and say it at once: a campaign may run for hours, and may never come to its end."""
+        self.words.append(words)
+        print(words, file=sys.stderr, flush=True)
 
     def as_json(self) -> dict[str, Any]:
         """The figures by their names."""

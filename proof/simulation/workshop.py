@@ -15,6 +15,7 @@ from proof.simulation.scheduler import Scheduler
 from proof.simulation.tally import VERSIONS
 from tocsin import threads
 from tocsin.dump_detectors.host import DetectorHost
+from tocsin.dump_detectors.installed import Answer
 from tocsin.dump_detectors.instances import Instances
 from tocsin.dump_detectors.limits import StepLimits
 from tocsin.dump_detectors.stepping import step
@@ -47,10 +48,10 @@ class Workshop:
         def worker(limits: StepLimits) -> Stepper:
             return SimulatedWorker(self, limits, version)
 
-        def version_of(_: str, __: Mapping[str, Any]) -> str:
-            return version
+        def ask_version(_: str, __: Mapping[str, Any]) -> Answer:
+            return lambda: version
 
-        return DetectorHost(worker, version_of)
+        return DetectorHost(worker, ask_version)
 
     def fate(self, task: Task) -> FailureKind | None:
         """What becomes of a step, None where it is done; remembered."""

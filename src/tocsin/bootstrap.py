@@ -169,6 +169,9 @@ class Application:
 
     def _build(self, config: Config, opened: ExitStack) -> None:
         settle_directory(config.data, mode=0o700)
+        in_force = InForce(config.settings_of, self._detectors.ask_version)
+        for watch in (config.watch, *config.tenants.values()):
+            in_force.ask(watch.settings())  # other teams' packages are imported while the stores are opened
         collector = collector_of(config.observability)
         self.meters = Meters(collector)
         opened.callback(self.meters.close)
@@ -190,7 +193,7 @@ class Application:
         )
         self.runtime = Runtime(
             self.stores,
-            InForce(config.settings_of, self._detectors.version_of),
+            in_force,
             self.access.tenants,
             self.clock,
             self.meters,

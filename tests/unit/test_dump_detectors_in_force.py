@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ from tests.dump_detector_kit import install
 from tests.dump_steps_kit import module
 from tocsin.control import DumpDetectorRule, Settings
 from tocsin.dump_detectors.in_force import InForce
+from tocsin.dump_detectors.installed import Answer, ask_installed
 from tocsin.errors import InvalidInputError
 
 
@@ -35,6 +38,23 @@ def test_a_configuration_may_be_large() -> None:
     """It does not have to fit into the words of a command, where others could read it too."""
     rule = DumpDetectorRule(config={"add": "x" * (1 << 20)})
     assert in_force(rule).dump_detectors["counting"].version == "7"
+
+
+def test_what_was_asked_ahead_is_asked_once() -> None:
+    """A start asks while it opens its stores, and the answer is there when it is needed."""
+    begun: list[str] = []
+
+    def ask(name: str, config: Mapping[str, Any]) -> Answer:
+        begun.append(name)
+        return ask_installed(name, config)
+
+    settings = Settings(dump_detectors={"counting": DumpDetectorRule()})
+    asking = InForce(lambda _: settings, ask)
+    asking.ask(settings)
+    asking.ask(settings)
+    assert begun == ["counting"]
+    assert [asking(tenant).dump_detectors["counting"].version for tenant in ("acme", "other")] == ["7", "7"]
+    assert begun == ["counting"]
 
 
 def test_without_detectors_nothing_is_asked() -> None:

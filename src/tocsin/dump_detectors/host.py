@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from tocsin.dump_detectors.installed import VersionOf, installed_version
+from tocsin.dump_detectors.installed import AskVersion, ask_installed
 from tocsin.dump_detectors.limits import StepLimits
 from tocsin.dump_detectors.pool import WorkerPool
 from tocsin.dump_detectors.steps import Stepper
@@ -15,11 +15,11 @@ from tocsin.dump_detectors.steps import Stepper
 
 @dataclass(frozen=True, slots=True)
 class DetectorHost:
-    """`worker` starts one that does a step at a time; `version_of` is as `installed_version`."""
+    """`worker` starts one that does a step at a time; `ask_version` is as `ask_installed`."""
 
     worker: Callable[[StepLimits], Stepper]
-    version_of: VersionOf
+    ask_version: AskVersion
 
 
-PROCESSES: Final = DetectorHost(partial(WorkerPool, 1), installed_version)
+PROCESSES: Final = DetectorHost(partial(WorkerPool, 1), ask_installed)
 """Worker processes on this machine."""

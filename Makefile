@@ -4,6 +4,7 @@ BIN := .venv/bin
 export NO_MKDOCS_2_WARNING := 1
 LOCKS := requirements/installer.txt pyproject.toml
 KERNELS := $(shell grep -rl --include=*.py numba src)
+EXAMPLES := $(shell find examples -path '*/src/*.py') $(wildcard examples/*/pyproject.toml)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test install check test-services proof sim proof-selftest torture neighbours soak bench quality docs reference lock format clean
@@ -11,10 +12,10 @@ KERNELS := $(shell grep -rl --include=*.py numba src)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
-demo: .venv/.kernels ## install, simulate a fleet, detect; open the address it prints (DEMO_SECONDS=N ends by itself)
+demo: .venv/.kernels .venv/.examples ## install, simulate a fleet, detect; open the address it prints (DEMO_SECONDS=N ends by itself)
 	@$(BIN)/tocsin demo $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
 
-test: .venv/.dev .venv/.kernels ## run every test that needs no server and no browser (ARGS="-k name" chooses)
+test: .venv/.dev .venv/.kernels .venv/.examples ## run every test that needs no server and no browser (ARGS="-k name" chooses)
 	@$(BIN)/python -m pytest -m "not services" --numprocesses 2 --dist loadfile $(ARGS)
 
 install: .venv/.kernels ## make .venv with the `tocsin` command in it
@@ -84,6 +85,10 @@ clean: ## remove all that was built or installed, keep data
 
 .venv/.dev: requirements/dev.txt requirements/runtime.txt $(LOCKS)
 	@PYTHON=$(PYTHON) scripts/install dev
+	@touch $@
+
+.venv/.examples: requirements/examples.txt $(EXAMPLES) | .venv/.runtime
+	@PYTHON=$(PYTHON) scripts/install examples
 	@touch $@
 
 .venv/.kernels: $(KERNELS) scripts/compile_kernels.py | .venv/.runtime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import signal
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 
@@ -18,14 +20,20 @@ from tocsin.access.credential import CredentialKind, NewCredential
 from tocsin.access.principal import Role
 from tocsin.bootstrap import Application
 from tocsin.cli.app import main
+from tocsin.cli.demo_machines import DETECTORS, MachineFeed
+from tocsin.cli.demo_story import save_story
 from tocsin.cli.opened import ask, config_of, wait_until_caught_up
 from tocsin.client import Destination, EventSender
+from tocsin.dump_detectors import registry
+from tocsin.simulate.dumps.folder import write_dump
+from tocsin.simulate.dumps.live import LiveMachines
 from tocsin.simulate.faults import Fault, FaultKind
 from tocsin.simulate.fleet import Fleet
 from tocsin.simulate.simulator import Simulator
 
 TOCSIN = [sys.executable, "-c", "import sys; from tocsin.cli import main; sys.exit(main())"]
-FLEET = ["--stations", "3", "--days", "2"]
+FLEET = ["--stations", "3", "--days", "2", "--machines", "0"]
+MACHINE = ["--stations", "1", "--days", "1", "--machines", "1"]
 SHIFT = Fault(
     kind=FaultKind.LEVEL_SHIFT,
     station=1,
@@ -49,12 +57,12 @@ def ending(done: subprocess.CompletedProcess[str]) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def until_line(data: Path, word: str) -> tuple[int, int]:
+def until_line(data: Path, word: str, fleet: Sequence[str] = FLEET) -> tuple[int, int]:
     """Start the demo, press Ctrl-C at the first line on stderr with `word`; what its last line says.
 
     The demo is ended after four minutes without such a line: it would go on for ever.
     """
-    command = [*TOCSIN, "demo", "--data", str(data), *FLEET]
+    command = [*TOCSIN, "demo", "--data", str(data), *fleet]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert running.stderr is not None
     patience = threading.Timer(240, running.kill)
@@ -85,6 +93,73 @@ def test_the_demo_finds_its_fault_and_a_second_start_has_lost_nothing(
     assert main(["replay", "--data", str(data), "--json"]) == 0
     replayed = json.loads(capsys.readouterr().out)
     assert (replayed["devices"], replayed["differing"]) == (3, {})
+
+
+@pytest.mark.long
+def test_what_is_found_in_dumps_is_in_the_inbox_and_a_second_start_sends_the_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An installed example finds the new line; it is proved again; no number is missing or twice."""
+    assert set(DETECTORS) <= set(registry.names()), "make .venv/.examples installs them"
+    data = tmp_path / "demo"
+    assert until_line(data, "Anomaly  cell-0", MACHINE)[1] >= 1
+    before = dumps_of(data, capsys)
+    assert len(before) > 100
+
+    again = tocsin("demo", "--data", data, "--seconds", 1, *MACHINE)
+    ending(again)
+    after = dumps_of(data, capsys)
+    assert after[: len(before)] == before
+    assert len(after) > len(before)
+    assert f"dumps: {len(after)}" in again.stdout.splitlines()
+    assert not any((data / "demo-dumps").rglob("*.zip"))
+
+    assert main(["explain", "all", "--data", str(data)]) == 0
+    assert re.search(
+        r"matches: cell-0 controller, \d+ dumps derived again\n.*lost its reference", capsys.readouterr().out
+    )
+
+
+def dumps_of(data: Path, capsys: pytest.CaptureFixture[str]) -> list[tuple[int, str]]:
+    """Number and hash of the machine's dumps: from 1 on, none missing, all of them good."""
+    assert main(["dumps", "cell-0", "--data", str(data), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["missing"] == []
+    assert {dump["state"] for dump in found["dumps"]} <= {"processed", "ready"}
+    numbers = [dump["sequence"] for dump in found["dumps"]]
+    assert numbers == list(range(1, len(numbers) + 1))
+    return [(dump["sequence"], dump["sha256"]) for dump in found["dumps"]]
+
+
+def test_a_dump_that_a_killed_demo_left_behind_is_sent_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One whose number was saved goes out as it lies there; a torn one that was not is made anew."""
+    application = Application(config_of(None, tmp_path, http_port=0))
+    application.bootstrap_admin()
+    with application:
+        feed = MachineFeed(application, machines=1)
+        machine = LiveMachines(feed.story.fleet, feed.story.first_ms, days=feed.story.days).machine(0)
+        first = next(machine.until(feed.story.first_ms))
+        write_dump(tmp_path / "demo-dumps", first)
+        save_story(
+            tmp_path / "demo-machines.json",
+            msgspec.structs.replace(feed.story, made=((first.sequence, first.to_ms),)),
+        )
+        (tmp_path / "demo-dumps" / "cell-0" / "000002.zip").write_bytes(b"PK torn")
+        with MachineFeed(application, machines=1) as feed:
+            while feed.failure is None and len(placed(application)) < 10:
+                application.wait(0.1)
+        assert feed.failure is None
+        wait_until_caught_up(application)
+        assert placed(application)[0] == hashlib.sha256(first.archive).hexdigest()
+    dumps_of(tmp_path, capsys)
+
+
+def placed(application: Application) -> list[str]:
+    """The hashes of the machine's dumps that have come, in order."""
+    found = application.runtime.views.dumps("default", "cell-0")
+    return [] if found is None else [item.dump.sha256 for item in found.dumps]
 
 
 def test_doctor_reads_everything_and_names_a_store_with_an_altered_bit(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -17,10 +19,12 @@ from tocsin.cli.serve import end_on_signals, show_admin_key
 if TYPE_CHECKING:
     from tocsin.bootstrap import Application
     from tocsin.cli.demo_feed import DemoFeed
+    from tocsin.cli.demo_machines import MachineFeed
     from tocsin.config import Config
     from tocsin.inbox.abstract import Anomaly
 
 _PAGE: Final = 200
+_TOLD_AT_ONCE: Final = 10
 _UNITS: Final = {"temperature": "°C", "humidity": "%", "noise_level": "dB"}
 
 
@@ -34,25 +38,36 @@ def demo(
     ] = None,
     stations: Annotated[int, typer.Option(min=1, help="Stations of the fleet, at the first start.")] = 25,
     days: Annotated[float, typer.Option(help="Days of history, at the first start.")] = 14.0,
+    machines: Annotated[
+        int, typer.Option(min=0, max=100, help="Machines that send log dumps, at the first start; 0: none.")
+    ] = 4,
     json: JsonFlag = False,
 ) -> None:
     """Simulate a fleet and show what is wrong with it.
 
-    Runs a server of its own on a free port, fills it with history and goes on in real time. Ctrl-C
-    ends it; started again it goes on with the same data.
+    Runs a server of its own on a free port, fills it with history and goes on in real time: stations with
+    sensors, and machines that send log dumps. Ctrl-C ends it; started again it goes on with the same data.
     """
     try:
-        _run(data, config, json, seconds=seconds, stations=stations, days=days)
+        _run(data, config, json, seconds=seconds, stations=stations, days=days, machines=machines)
     except KeyboardInterrupt:  # before the application listens to signals itself
         _say_goodbye(data)
         raise typer.Exit(int(Exit.INTERRUPTED)) from None
 
 
 def _run(
-    data: Path, config: Path | None, json: bool, *, seconds: float | None, stations: int, days: float
+    data: Path,
+    config: Path | None,
+    json: bool,
+    *,
+    seconds: float | None,
+    stations: int,
+    days: float,
+    machines: int,
 ) -> None:
     from tocsin.bootstrap import Application
     from tocsin.cli.demo_feed import DemoFeed
+    from tocsin.cli.demo_machines import MachineFeed
     from tocsin.memory import be_thrifty
     from tocsin.observability.logging import configure_logging
 
@@ -60,14 +75,18 @@ def _run(
     be_thrifty()
     threads.take_short_turns()
     configure_logging("warning", "auto")
-    application = Application(_with_units(config_of(config, data, http_host="127.0.0.1", http_port=0)))
+    configured = config_of(config, data, http_host="127.0.0.1", http_port=0)
+    application = Application(_with_detectors(_with_units(configured), machines))
     try:
         end_on_signals(application, application.config.processing.stop_s)
         show_admin_key(application)
         application.start()
-        with DemoFeed(application, stations=stations, days=days) as feed:
+        feed = DemoFeed(application, stations=stations, days=days)
+        with feed, MachineFeed(application, machines=machines) if machines else nullcontext() as dumps:
             _invite(application, feed)
-            _follow(application, feed, began_s, seconds)
+            if dumps is not None:
+                _introduce(dumps, sorted(application.config.watch.dump_detectors))
+            _follow(application, feed, dumps, began_s, seconds)
         wait_until_caught_up(application)
         result = _result(application, data)
     finally:
@@ -75,8 +94,9 @@ def _run(
     if application.failure is not None:
         fail("failed", f"{application.failure}; what was acknowledged is safe", json)
     _say_goodbye(data)
-    line = f"events: {result['events']} anomalies: {result['anomalies']} data: {data}"
-    finish(result, [line], json, Exit.OK)
+    lines = [f"dumps: {result['dumps']}"] if result["dumps"] else []
+    lines += [f"events: {result['events']} anomalies: {result['anomalies']} data: {data}"]
+    finish(result, lines, json, Exit.OK)
 
 
 def _say_goodbye(data: Path) -> None:
@@ -92,6 +112,18 @@ def _with_units(config: Config) -> Config:
     return with_options(config, {"watch.parameters": units | said})
 
 
+def _with_detectors(config: Config, machines: int) -> Config:
+    """The configuration with the demo's dump detectors, as far as they are installed and there is a need."""
+    from tocsin.cli.demo_machines import DETECTORS
+    from tocsin.config import with_options
+    from tocsin.dump_detectors import registry
+
+    installed = registry.names() if machines else []
+    said = {name: part.model_dump() for name, part in config.watch.dump_detectors.items()}
+    found: dict[str, Any] = {name: {} for name in DETECTORS if name in installed}
+    return with_options(config, {"watch.dump_detectors": found | said})
+
+
 def _invite(application: Application, feed: DemoFeed) -> None:
     """A link that signs in: the part behind # stays in the browser, which fills the form in with it."""
     note(f"Open     {application.server.url}/login#{feed.viewer_token}")
@@ -100,35 +132,51 @@ def _invite(application: Application, feed: DemoFeed) -> None:
     note("Ctrl-C   ends the demo; started again it goes on with the same data.")
 
 
-def _follow(application: Application, feed: DemoFeed, began_s: float, seconds: float | None) -> None:
-    """Wait for the end; meanwhile tell of the history's progress and of the newest anomaly, once each."""
+def _introduce(dumps: MachineFeed, detectors: Sequence[str]) -> None:
+    """Who sends dumps, and who looks at them."""
+    names = (
+        f"{dumps.names[0]} to {dumps.names[-1]} send" if len(dumps.names) > 1 else f"{dumps.names[0]} sends"
+    )
+    who = f"{', '.join(detectors)} judge them" if detectors else "no dump detector is installed to judge them"
+    note(f"Machines {names} log dumps; {who}.")
+
+
+def _follow(
+    application: Application,
+    feed: DemoFeed,
+    dumps: MachineFeed | None,
+    began_s: float,
+    seconds: float | None,
+) -> None:
+    """Wait for the end; meanwhile tell of the history's progress and of new anomalies, once each."""
+
+    def over(pause_s: float) -> bool:
+        for each in (feed, dumps):
+            if each is not None and each.failure is not None:
+                raise each.failure
+        late = seconds is not None and time.monotonic() - began_s >= seconds
+        return late or application.wait(pause_s)
+
     with progress("history", feed.history_events) as advance:
         shown = 0
-        while not feed.history_sent and not _over(application, feed, began_s, seconds, 0.2):
+        while not feed.history_sent and not over(0.2):
             advance(feed.acknowledged - shown)
             shown = feed.acknowledged
-    told: str | None = None
-    while not _over(application, feed, began_s, seconds, 0.5):
+    told: set[str] = set()
+    while not over(0.5):
         newest = _newest(application)
-        if newest is not None and newest.id != told:
-            told = newest.id
-            note(f"Anomaly  {newest.device}: {newest.explanation}")
+        for anomaly in newest if told else newest[-1:]:
+            if anomaly.id not in told:
+                note(f"Anomaly  {anomaly.device}: {anomaly.explanation}")
+        told.update(anomaly.id for anomaly in newest)
 
 
-def _over(
-    application: Application, feed: DemoFeed, began_s: float, seconds: float | None, pause_s: float
-) -> bool:
-    if feed.failure is not None:
-        raise feed.failure
-    late = seconds is not None and time.monotonic() - began_s >= seconds
-    return late or application.wait(pause_s)
-
-
-def _newest(application: Application) -> Anomaly | None:
+def _newest(application: Application) -> list[Anomaly]:
+    """Those that changed last, the newest at the end."""
     from tocsin.inbox.abstract import AnomalyQuery
 
-    page = application.stores.inbox.anomalies(AnomalyQuery(TENANT, limit=1))
-    return page[0] if page else None
+    page = application.stores.inbox.anomalies(AnomalyQuery(TENANT, limit=_TOLD_AT_ONCE))
+    return list(reversed(page))
 
 
 def _result(application: Application, data: Path) -> dict[str, int | str]:
@@ -141,4 +189,9 @@ def _result(application: Application, data: Path) -> dict[str, int | str]:
         anomalies += len(page)
         before = page[-1].updated_sequence
     counts = application.runtime.views.digest(TENANT).counts
-    return {"events": counts.get("events", 0), "anomalies": anomalies, "data": str(data)}
+    return {
+        "events": counts.get("events", 0),
+        "dumps": counts.get("dumps_received", 0),
+        "anomalies": anomalies,
+        "data": str(data),
+    }

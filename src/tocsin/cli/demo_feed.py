@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
-from tocsin.access.credential import CredentialKind, NewCredential
-from tocsin.access.principal import Role
+from tocsin.cli.demo_keys import DemoKeys
+from tocsin.cli.demo_story import load_story, save_story
 from tocsin.client import Destination, EventSender
-from tocsin.errors import CorruptError
-from tocsin.simulate.fleet import DAY_MS, Fleet
+from tocsin.simulate.fleet import Fleet
 from tocsin.simulate.live import LiveFleet
 
 if TYPE_CHECKING:
     from tocsin.bootstrap import Application
     from tocsin.events import EventBatch
 
-_TENANT: Final = "default"
-_WEEK_MS: Final = 7 * DAY_MS
 _SAVE_EVERY_MS: Final = 10_000
 _UNCERTAIN_MS: Final = 60_000  # what may be on its way while the process is killed; sent again it is a repeat
 
@@ -39,19 +35,21 @@ class Story(msgspec.Struct, frozen=True):
 class DemoFeed:
     """Feeds a running application over HTTP from a thread of its own; leaving the context ends it.
 
-    Makes a gateway token and a key to sign in with, valid for a week and revoked at the end.
+    Makes a gateway token and a key to sign in with.
     """
 
     def __init__(self, application: Application, *, stations: int, days: float) -> None:
         self._application = application
         self._path: Final = application.config.data / "demo.json"
-        self._story = _load(self._path) or Story(Fleet(stations=stations), days, application.clock.now_ms())
+        self._story = load_story(self._path, Story) or Story(
+            Fleet(stations=stations), days, application.clock.now_ms()
+        )
         self._live = LiveFleet(self._story.fleet, self._story.first_ms, days=self._story.days)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="demo", daemon=True)
-        self._keys: list[str] = []
-        self._token = self._credential(CredentialKind.GATEWAY, "demo fleet")
-        self.viewer_token: Final = self._credential(CredentialKind.API_KEY, "demo page")
+        self._keys: Final = DemoKeys(application)
+        self._token: Final = self._keys.sender("demo fleet")
+        self.viewer_token: Final = self._keys.visitor("demo page")
         self._given_ms = 0
         self.acknowledged = 0
         self.history_sent = False
@@ -69,8 +67,7 @@ class DemoFeed:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        for key_id in self._keys:
-            self._application.access.revoke(_TENANT, key_id)
+        self._keys.revoke()
 
     def _run(self) -> None:
         """History through several connections, then the present through one, until stopped."""
@@ -111,31 +108,6 @@ class DemoFeed:
     def _count(self, events: int) -> None:
         self.acknowledged += events
 
-    def _credential(self, kind: CredentialKind, name: str) -> str:
-        gateway = kind is CredentialKind.GATEWAY
-        new = NewCredential(
-            tenant=_TENANT,
-            kind=kind,
-            name=name,
-            roles=() if gateway else (Role.OPERATOR,),
-            all_devices=gateway,
-            expires_ms=self._application.clock.now_ms() + _WEEK_MS,
-        )
-        credential, token = self._application.access.create(new, created_by="demo")
-        self._keys.append(credential.key_id)
-        return token
-
     def _save(self, sent_ms: int) -> None:
         self._story = msgspec.structs.replace(self._story, sent_ms=sent_ms)
-        draft = self._path.with_suffix(".part")
-        draft.write_bytes(msgspec.json.encode(self._story))
-        draft.replace(self._path)
-
-
-def _load(path: Path) -> Story | None:
-    if not path.exists():
-        return None
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Story)
-    except msgspec.MsgspecError as error:
-        raise CorruptError(f"{path} is not what the demo wrote: {error}; choose another --data") from error
+        save_story(self._path, self._story)

@@ -62,7 +62,7 @@ def write_dumps(
     rows = []
     for number in range(fleet.devices):
         for dump in Machine(fleet, number, faults, recorded).dumps(from_ms, to_ms):
-            rows.append(_write(folder, dump))
+            rows.append(write_dump(folder, dump))
             on_written(1)
     rows.sort(key=lambda row: (row.sent_ms, row.device))
     _lines(folder / DUMPS, rows)
@@ -76,9 +76,10 @@ def write_dumps(
     return rows
 
 
-def _write(folder: Path, dump: MadeDump) -> DumpRow:
+def write_dump(folder: Path, dump: MadeDump) -> DumpRow:
+    """The archive as `DEVICE/SEQUENCE.zip`, and beside it what the device says of it."""
     path = folder / quote(dump.device, safe="") / f"{dump.sequence:06d}.zip"
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(dump.archive)
     facts = {"collected_from": _rfc3339(dump.from_ms), "collected_to": _rfc3339(dump.to_ms)}
     path.with_suffix(".json").write_text(json.dumps(facts | _SOFTWARE) + "\n", encoding="utf-8")

@@ -56,15 +56,18 @@ class Machine:
 
     def dumps(self, from_ms: int, to_ms: int, first: int = 1) -> Iterator[MadeDump]:
         """All dumps that are sent within [from, to), numbered from `first`, made one by one."""
-        begin_ms = from_ms
         for sequence, at_ms in enumerate(self._fleet.sent_ms(self._number, from_ms, to_ms), first):
-            members = [(name, text.encode()) for name, text in self._written(begin_ms, at_ms)]
-            members.extend(self._real(begin_ms, at_ms))
-            yield MadeDump(
-                device=self._fleet.device(self._number), sequence=sequence, from_ms=begin_ms, to_ms=at_ms,
-                lines=sum(data.count(b"\n") for _, data in members), archive=pack(members, self.style),
-            )  # fmt: skip
-            begin_ms = at_ms
+            yield self.dump(from_ms, at_ms, sequence)
+            from_ms = at_ms
+
+    def dump(self, from_ms: int, to_ms: int, sequence: int) -> MadeDump:
+        """One dump with the lines of [from, to). Call it for one stretch of time after the other."""
+        members = [(name, text.encode()) for name, text in self._written(from_ms, to_ms)]
+        members.extend(self._real(from_ms, to_ms))
+        return MadeDump(
+            device=self._fleet.device(self._number), sequence=sequence, from_ms=from_ms, to_ms=to_ms,
+            lines=sum(data.count(b"\n") for _, data in members), archive=pack(members, self.style),
+        )  # fmt: skip
 
     def _written(self, from_ms: int, to_ms: int) -> Iterator[tuple[str, str]]:
         startups = startups_ms(self._fleet, self._number, from_ms, to_ms)

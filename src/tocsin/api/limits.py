@@ -86,7 +86,7 @@ class RequestGuard:
         if not self._requests.take(*holder):
             await _refusal(full=self._requests.full())(scope, receive, send)
             return
-        body = _Body(receive, self._limits, scope["path"], self._bytes, holder)
+        body = _Body(receive, self._limits, scope["path"], self._bytes, holder, content_length(scope))
         try:
             await self._run(scope, body, send)
         finally:
@@ -95,7 +95,7 @@ class RequestGuard:
 
     async def _run(self, scope: Scope, body: _Body, send: Send) -> None:
         try:
-            body.reserve(content_length(scope))
+            body.reserve(body.declared)
         except HTTPException as error:
             # raised where the body is read, so that a caller without a credential learns nothing else
             body.refusal = error
@@ -118,6 +118,7 @@ class _Body:
     path: str
     shares: TenantShares
     holder: Holder
+    declared: int  # the length that the head says, 0 when it does not
     held: int = 0
     seen: int = 0
     started_s: float = 0.0
@@ -154,7 +155,10 @@ class _Body:
         if message["type"] == "http.request":
             self.seen += len(message.get("body", b""))
             self.reserve(self.seen)
-            self.finished = not message.get("more_body", False)
+            # A body is whole once its declared length is there: to ask for its end would cost a round of
+            # threads, which is what an answer is made of.
+            self.finished = self.seen == self.declared > 0 or not message.get("more_body", False)
+            message["more_body"] = not self.finished
         return message
 
     async def _on_time(self) -> Message:

@@ -106,6 +106,15 @@ class AccessStore:
             self._used[known.principal.key_id] = self._clock.now_ms()
         return known.principal
 
+    def known(self, token: str) -> Principal | None:
+        """Who holds the token if it was used lately, else None; may be expired or revoked. Reads no file."""
+        parsed = Token.parse(token)
+        if parsed is None:
+            return None
+        with self._lock:
+            known = self._known.get(parsed.key_id)
+        return known.principal if known is not None and parsed.proves(known.digest) else None
+
     def create(
         self, new: NewCredential, *, created_by: str, tell: Callable[[Credential], None] = _nobody
     ) -> tuple[Credential, str]:

@@ -29,13 +29,14 @@ from tocsin.api import (
     stream,
     uploads,
 )
-from tocsin.api.holders import holder_of
+from tocsin.api.holders import holder_of, known_holder_of
 from tocsin.api.limits import RequestGuard, RequestLimits
 from tocsin.api.measuring import RequestMeter
 from tocsin.api.names import EncodedNames
 from tocsin.api.openapi import describe
 from tocsin.api.problems import MissingPage, install
 from tocsin.api.security import SecurityHeaders
+from tocsin.api.turns import TelemetryTurns
 from tocsin.api.tus import TusHeaders
 from tocsin.services.bundle import Services
 
@@ -89,6 +90,13 @@ def create_app(
     app.add_middleware(TusHeaders)
     app.add_middleware(EncodedNames)
     app.add_middleware(RequestMeter, meters=services.meters, tracing=services.tracing)
+    app.state.waiting = set()
+    app.add_middleware(
+        TelemetryTurns,
+        holder_of=partial(known_holder_of, services),
+        meters=services.meters,
+        waiting=app.state.waiting,
+    )
     app.add_middleware(SecurityHeaders)
     return app
 

@@ -12,7 +12,8 @@ import resource
 import socket
 import struct
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -29,6 +30,7 @@ _FILES_MANY: Final = 1 << 20
 _SWEEP_S: Final = 1.0
 _CROWDED_S: Final = 0.1
 _CROWD: Final = 0.75
+_PAUSE_RATIO: Final = 20  # of a pause to the time that a sweep took: a crowd must not pay for its own count
 _ACTIVE_S: Final = 1.0
 _INFO_BYTES: Final = 136
 _UNACKED_AT: Final = 24
@@ -37,11 +39,16 @@ _RECEIVED_AT: Final = 128
 _log: Final = get_logger("http")
 
 
+Peer = tuple[str, int]
+"""Address and port of the other end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """An accepted connection; `idle_s` is the time since data went or came, `silent` if none ever came."""
 
     descriptor: int
+    peer: Peer
     network: str
     idle_s: float
     silent: bool
@@ -54,11 +61,15 @@ class ConnectionWarden:
     Closed are: those that have not sent a byte for `silent_s`; those without a byte either way for `idle_s`;
     those whose other end has not acknowledged for `idle_s` what was sent. When three quarters of
     `connections_max` are taken, networks with more than a fair share lose what is idle for a second or more,
-    the longest idle first. Does nothing where the kernel does not tell (it does on Linux).
+    the longest idle first; not those whose request waits for its turn here, as `waiting` tells, which others
+    may change meanwhile. Does nothing where the kernel does not tell (it does on Linux).
     """
 
-    def __init__(self, port: int, *, connections_max: int, silent_s: float, idle_s: float) -> None:
+    def __init__(
+        self, port: int, waiting: Set[Peer], *, connections_max: int, silent_s: float, idle_s: float
+    ) -> None:
         self._port = port
+        self._waiting = waiting
         self._connections_max = connections_max
         self._silent_s = silent_s
         self._idle_s = idle_s
@@ -97,13 +108,19 @@ class ConnectionWarden:
             for connection in sorted(connections, key=lambda each: each.idle_s)
             if not shares.take(connection.network)
         ]
-        return [connection for connection in refused if connection.idle_s >= _ACTIVE_S]
+        return [
+            connection
+            for connection in refused
+            if connection.idle_s >= _ACTIVE_S and connection.peer not in self._waiting
+        ]
 
     def _run(self) -> None:
         pause_s = _SWEEP_S
         while not self._stopping.wait(pause_s):
+            began_s = time.thread_time()
             crowded = self.sweep() >= _CROWD * self._connections_max
-            pause_s = _CROWDED_S if crowded else _SWEEP_S
+            took_s = time.thread_time() - began_s
+            pause_s = max(_CROWDED_S if crowded else _SWEEP_S, _PAUSE_RATIO * took_s)
 
 
 def connections_of(port: int) -> list[Connection]:
@@ -157,7 +174,7 @@ def _look(descriptor: int, port: int) -> Connection | None:
     try:
         if borrowed.family not in {socket.AF_INET, socket.AF_INET6} or borrowed.getsockname()[1] != port:
             return None
-        peer = borrowed.getpeername()[0]
+        peer = borrowed.getpeername()[:2]
         info = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
     finally:
         borrowed.detach()
@@ -168,7 +185,8 @@ def _look(descriptor: int, port: int) -> Connection | None:
     (received,) = struct.unpack_from("=Q", info, _RECEIVED_AT)
     return Connection(
         descriptor,
-        network_of(peer),
+        peer,
+        network_of(peer[0]),
         min(sent_ms, came_ms) / 1000,
         received == 0,
         acknowledged_ms / 1000 if unacked else 0.0,

@@ -29,8 +29,19 @@ def holder_of(services: Services, scope: Scope) -> tuple[str, str]:
             pass  # refused later, with the reason
         else:
             return principal.tenant, principal.key_id
+    return "", _network(scope)
+
+
+def known_holder_of(services: Services, scope: Scope) -> tuple[str, str]:
+    """As `holder_of`, from memory alone: no tenant and the address when a credential was not seen lately."""
+    token = _token(services, scope)
+    principal = services.entrance.known(token) if token is not None else None
+    return ("", _network(scope)) if principal is None else (principal.tenant, principal.key_id)
+
+
+def _network(scope: Scope) -> str:
     client = scope.get("client")
-    return "", network_of(client[0]) if client else ""
+    return network_of(client[0]) if client else ""
 
 
 def _token(services: Services, scope: Scope) -> str | None:

@@ -14,6 +14,8 @@ from tocsin.observability.tracing import Tracing
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _UNTIMED: Final = "/v1/stream"
+BEGAN_S: Final = "tocsin.began_s"
+"""Where in a scope it stands when a request began, if that was before it came here."""
 
 
 class RequestMeter:
@@ -46,7 +48,7 @@ class _Measured:
         self._send = send
         self._status = 500
         self._body_bytes = 0
-        self._start_s = time.perf_counter()
+        self._start_s: float = scope.get(BEGAN_S) or time.perf_counter()
 
     @property
     def route(self) -> str:

@@ -58,6 +58,7 @@ class HttpServer:
         connections_max = min(config.connections_max, files_left())
         self._warden = ConnectionWarden(
             self.port,
+            app.state.waiting,
             connections_max=connections_max,
             silent_s=config.body_idle_timeout_s,
             idle_s=max(idle_s, config.request_timeout_s, STREAM_SILENCE_S),

@@ -18,6 +18,10 @@ class Entrance:
         """Who holds the token; UnauthenticatedError if nobody does."""
         return self._access.authenticate(token)
 
+    def known(self, token: str) -> Principal | None:
+        """Who holds the token, as far as memory tells: to put requests in order, never to let them in."""
+        return self._access.known(token)
+
     def take_share(self, principal: Principal, bytes_: int) -> None:
         """Count one request with a body of `bytes_`; RateLimitedError when the share is used up."""
         self._limiter.take(principal.key_id, bytes_=bytes_)

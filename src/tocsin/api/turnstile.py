@@ -1,0 +1,78 @@
+"""Whose turn it is: a few requests of each tenant work at the same time, all others wait in fair order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Final
+
+from tocsin.fairness import TenantQueue
+
+STRANGERS: Final = ""
+"""The tenant of all whose credential is not known yet."""
+_RECENT: Final = 256
+
+
+class Turnstile:
+    """Of one tenant at most `alone` work at once, `shared` while others come too, of all 2 × `alone`.
+
+    The event loop is first come, first served, and so is the interpreter's lock: whoever comes anew waits
+    for all that works already. So little may work at once while there are several to wait. A tenant is alone
+    when the last 256 that came were its own; strangers are no tenant in this. For one event loop.
+    """
+
+    def __init__(self, alone: int, shared: int) -> None:
+        self._alone: Final = alone
+        self._shared: Final = shared
+        self._waiting = TenantQueue[asyncio.Future[None]]()
+        self._working = Counter[str]()
+        self._last = STRANGERS
+        self._alike = 0  # how many came in a row that were of the tenant that came last
+
+    def enter_now(self, tenant: str) -> bool:
+        """Begin to work if nobody has to wait; else False."""
+        self._note(tenant)
+        self._let_in()
+        if not self._may_work(tenant):
+            return False
+        self._working[tenant] += 1
+        return True
+
+    async def enter(self, tenant: str, holder: str) -> None:
+        """Wait for a turn and begin to work."""
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.put(tenant, holder, 1.0, turn)
+        self._let_in()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                self.leave(tenant)
+            raise
+
+    def go_on(self, tenant: str) -> None:
+        """Work again, out of turn, after a pause: what is begun has to end."""
+        self._working[tenant] += 1
+
+    def leave(self, tenant: str) -> None:
+        """Work no more, for now or for good."""
+        self._working[tenant] -= 1
+        if not self._working[tenant]:
+            del self._working[tenant]
+        self._let_in()
+
+    def _note(self, tenant: str) -> None:
+        if tenant != STRANGERS:
+            self._alike = self._alike + 1 if tenant == self._last else 0
+            self._last = tenant
+
+    def _may_work(self, tenant: str) -> bool:
+        most = self._alone if self._alike >= _RECENT else self._shared
+        return self._working[tenant] < most and self._working.total() < 2 * self._alone
+
+    def _let_in(self) -> None:
+        while (found := self._waiting.take(self._may_work)) is not None:
+            tenant, turn = found
+            if not turn.done():  # else whoever waited has gone
+                self._working[tenant] += 1
+                turn.set_result(None)

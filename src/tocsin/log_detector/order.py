@@ -22,6 +22,8 @@ from tocsin.log_detector.wording import finding, quoted
 LINKED: Final = 0.7
 LINKED_BEHIND: Final = 0.4
 """A template may stand twice in a chain."""
+AN_HOUR_MAX: Final = 0.5
+"""Two runs of a chain that comes more often overlap now and then, which is no other order."""
 SEEN_AT_LEAST: Final = 6.0
 CHAIN_MAX: Final = 16
 FOLLOWERS_MAX: Final = 24
@@ -87,7 +89,8 @@ def _links(known: Knowledge) -> dict[int, int]:
     """The link that leaves each row, where there is one."""
     found: dict[int, int] = {}
     for first, follower in sorted(known.order.items()):
-        if follower.total < SEEN_AT_LEAST or not follower.after:
+        often = follower.total > AN_HOUR_MAX * known.hours
+        if follower.total < SEEN_AT_LEAST or often or not follower.after:
             continue
         second = _usual(follower)
         count = follower.after[second]

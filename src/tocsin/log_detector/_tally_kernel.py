@@ -40,14 +40,15 @@ def tally_lines(mined: Any, clock: Any, tables: Any, examples: Any, powers: Any)
     counts, levels, worst, follows, numbers = tables
     texts, sizes, places, newest = examples
     full, slots = len(counts) - 1, clock[SLOTS]
-    before = 0
+    if len(shapes) == 0:
+        return
+    end = line_start(data, heads[0, MESSAGE_START]) - 1
     for line in range(len(shapes)):
         head, shape = heads[line], int(shapes[line])
-        if line == 0:
-            before = line_start(data, head[MESSAGE_START], 0)
-        start, before = before, head[MESSAGE_END]
+        start = end + 1
+        end = line_end(data, max(start, head[MESSAGE_END]))
         clock[LINES] += 1
-        clock[LONGEST_BYTES] = max(clock[LONGEST_BYTES], head[MESSAGE_END] - start)
+        clock[LONGEST_BYTES] = max(clock[LONGEST_BYTES], end - start)
         if continued[line]:
             continue
         if shape < 0:
@@ -58,8 +59,7 @@ def tally_lines(mined: Any, clock: Any, tables: Any, examples: Any, powers: Any)
         worst[shape] = max(worst[shape], head[LEVEL])
         newest[shape] = line
         if sizes[shape, 0] < 0:
-            at = line_start(data, head[MESSAGE_START], start)
-            keep_example(data, at, head[MESSAGE_END], texts, sizes, shape, 0)
+            keep_example(data, start, end, texts, sizes, shape, 0)
             places[shape, 0] = clock[LINES]
         if shape < FOLLOWED:
             if clock[PREVIOUS] >= 0:
@@ -76,11 +76,20 @@ def tally_lines(mined: Any, clock: Any, tables: Any, examples: Any, powers: Any)
 
 
 @nb.njit(cache=True, nogil=True)
-def line_start(data: Any, i: int, least: int) -> int:
-    """Where the line around `i` begins, not before `least`."""
+def line_start(data: Any, i: int) -> int:
+    """Where the line around `i` begins."""
     k = i
-    while k > least and data[k - 1] != 10:
+    while k > 0 and data[k - 1] != 10:
         k -= 1
+    return k
+
+
+@nb.njit(cache=True, nogil=True)
+def line_end(data: Any, i: int) -> int:
+    """Where the line around `i` ends."""
+    k = i
+    while k < len(data) and data[k] != 10:
+        k += 1
     return k
 
 
@@ -93,16 +102,18 @@ def keep_newest(data: Any, heads: Any, clock: Any, examples: Any) -> None:
         if line < 0:
             continue
         newest[shape] = -1
-        least = heads[line - 1, MESSAGE_END] if line else 0
-        start = line_start(data, heads[line, MESSAGE_START], least)
-        keep_example(data, start, heads[line, MESSAGE_END], texts, sizes, shape, 1)
+        start = line_start(data, heads[line, MESSAGE_START])
+        end = line_end(data, heads[line, MESSAGE_END])
+        keep_example(data, start, end, texts, sizes, shape, 1)
         places[shape, 1] = clock[LINES] - (len(heads) - 1 - line)
 
 
 @nb.njit(cache=True, nogil=True)
 def keep_example(data: Any, start: int, end: int, texts: Any, sizes: Any, shape: int, which: int) -> None:
-    """Copy a line, cut."""
+    """Copy a line, cut, without a carriage return at its end."""
     size = min(end - start, EXAMPLE_BYTES)
+    if 0 < size == end - start and data[end - 1] == 13:
+        size -= 1
     for k in range(size):
         texts[shape, which, k] = data[start + k]
     sizes[shape, which] = size

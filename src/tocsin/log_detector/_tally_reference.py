@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tocsin.log_detector import _tally_kernel as kernel
-from tocsin.templates._header_kernel import LEVEL, MESSAGE_END, MESSAGE_START, TIME_KIND, TIME_MS
+from tocsin.templates._header_kernel import LEVEL, MESSAGE_START, TIME_KIND, TIME_MS
 from tocsin.templates._stamp_kernel import NONE, OF_DAY, UTC
 from tocsin.templates.mined import Mined
 
@@ -72,7 +72,8 @@ class PlainTally:
         self.worst[shape] = max(self.worst.get(shape, 0), head[LEVEL])
         raw = mined.data.tobytes()
         start = raw.rfind(b"\n", 0, head[MESSAGE_START]) + 1
-        text = raw[start : head[MESSAGE_END]][: kernel.EXAMPLE_BYTES]
+        text = raw[start:].split(b"\n", 1)[0]
+        text = (text[:-1] if text.endswith(b"\r") else text)[: kernel.EXAMPLE_BYTES]
         first = self.examples.get(shape, [(self.lines, text)])[0]
         self.examples[shape] = [first, (self.lines, text)]
         if not 0 <= shape < kernel.FOLLOWED:

@@ -29,9 +29,9 @@ WEEK_MS: Final = 7 * 86_400_000
 MONTH_MS: Final = 30 * 86_400_000
 FAULTS_PER_DEVICE: Final = 4.0
 FLEETS: Final = (
-    DumpFleet(devices=8, seed=101),
-    DumpFleet(devices=8, seed=102, scale=0.4),
-    DumpFleet(devices=6, seed=103, scale=2.5),
+    DumpFleet(devices=5, seed=101),
+    DumpFleet(devices=5, seed=102, scale=0.4),
+    DumpFleet(devices=5, seed=103, scale=2.0),
 )
 
 
@@ -64,7 +64,7 @@ def log_faults() -> dict[str, float]:
     for fleet in FLEETS:
         own = measured(fleet)
         told = f"recall {own.recall:.3f}, {own.false_alarms} false alarms"
-        print(f"\nMachines of seed {fleet.seed}, {fleet.scale:g} times the usual lines: {told}")
+        print(f"\nMachines of seed {fleet.seed}, {fleet.scale:g} times the usual lines: {told}", flush=True)
         whole.add(own)
     print("\n### Faults in logs\n\n| fault | labelled | found |\n|---|---|---|")
     for kind, count in sorted(whole.labelled.items()):

@@ -10,6 +10,8 @@ from tests.log_kit import CONFIG, HOUR_MS, LEARNT, START_MS, Rows, dump, found, 
 from tocsin.dump_detectors.conformance import made_sample, outcomes, shown
 from tocsin.log_detector import tally
 from tocsin.log_detector.detector import Logs
+from tocsin.log_detector.knowledge import COMPONENTS_MAX, ROWS_MAX
+from tocsin.log_detector.state import from_bytes
 from tocsin.model import Severity
 
 BEHIND = range(LEARNT + 1, LEARNT + 5)
@@ -145,6 +147,19 @@ def test_a_wrong_configuration_is_refused(config: dict[str, object], word: str) 
     """Whoever configures it hears which key is wrong."""
     with pytest.raises(ValueError, match=word):
         Logs().setup(config)
+
+
+def test_components_with_names_of_their_own_in_each_dump_stay_bounded() -> None:
+    """The state can be read again, and holds no more than its bounds, whatever names members have."""
+    samples = []
+    for number in range(1, 16):
+        text = b"".join(b"INFO part %s is %s\n" % (bytes([97 + n]), bytes([97 + number])) for n in range(20))
+        members = {f"{number}-{n}/{n}.log": text + b"x%d\n" % n for n in range(40)}
+        samples.append(made_sample(number, members, START_MS, START_MS + HOUR_MS))
+    state = outcomes(Logs, samples, CONFIG)[-1].state
+    known = from_bytes(state)
+    assert len(known.rows) <= ROWS_MAX
+    assert len({row.component for row in known.rows}) <= COMPONENTS_MAX
 
 
 @pytest.mark.parametrize("read_bytes", [1000, 65_536])

@@ -28,6 +28,8 @@ from tocsin.templates.shape import shown, tokens_of
 NEW_MAX: Final = 256
 """A component with more new shapes in one dump writes no log: only those that came again get rows."""
 REPEATED_MAX: Final = 64
+BORN_MAX: Final = 192
+"""So many new templates of a dump get rows, whatever component they are of; the others with later dumps."""
 HOUR_MS: Final = 3_600_000
 _LEAST_H: Final = 1 / 60
 _PSEUDO: Final = (Kind.ALL, Kind.WARNINGS, Kind.ERRORS)
@@ -76,6 +78,7 @@ def counted(known: Knowledge, found: DumpTally) -> Counted:
     hours = spans(found) or [(0, found.from_ms, _LEAST_H if found.from_ms else 1.0)]
     born: list[Row] = []
     beyond: dict[str, int] = {}
+    known.forget_components(found.components)
     for name, component in found.components.items():
         _take_shapes(known, name, component, born, beyond)
     known.make_room(len(born))
@@ -143,6 +146,8 @@ def _join(
     born: list[Row],
 ) -> None:
     text = shown(canonical(group.tokens))[:TEXT_CHARACTERS]
+    if uid < 0 and sum(row.kind is Kind.TEMPLATE for row in born) >= BORN_MAX:
+        return
     if uid < 0:
         first = component.shapes[new[0]].examples[0].text[:EXAMPLE_CHARACTERS]
         row = _row(known, name, Kind.TEMPLATE, text, first)
@@ -190,6 +195,7 @@ def _count(known: Knowledge, found: DumpTally, result: Counted, slots: list[int]
             (Kind.WARNINGS, levels[WARNING]),
             (Kind.ERRORS, levels[ERROR:].sum(axis=0)),
         ):
+            known.rows[pseudo[name, kind]].last_h = known.hours
             result.counts[:, pseudo[name, kind]] += _by_hour(lines, slots)
             result.untimed[pseudo[name, kind]] += float(lines[-1])
 

@@ -15,6 +15,7 @@ Floats = npt.NDArray[np.float64]
 Halves = npt.NDArray[np.float16]
 
 ROWS_MAX: Final = 512
+COMPONENTS_MAX: Final = 64
 SHAPES_MAX: Final = 2_048
 SHAPE_BYTES_MAX: Final = 1_024
 EXAMPLE_CHARACTERS: Final = 160
@@ -136,13 +137,26 @@ class Knowledge:
         empty = np.zeros((more, CELLS), np.float16)
         self.cells, self.cell_hours = np.vstack([self.cells, empty]), np.vstack([self.cell_hours, empty])
 
+    def forget_components(self, coming: Iterable[str]) -> None:
+        """Keep the components of a dump that comes, and those seen last, as many as there is room for."""
+        wanted = set(coming)
+        seen = {row.component: row.last_h for row in self.rows if row.kind is Kind.ALL}
+        others = sorted((last_h, name) for name, last_h in seen.items() if name not in wanted)
+        leaving = {name for _, name in others[: max(len(wanted) + len(others) - COMPONENTS_MAX, 0)]}
+        if leaving:
+            self._drop({row.uid for row in self.rows if row.component in leaving})
+            self.offsets = {name: ms for name, ms in self.offsets.items() if name not in leaving}
+
     def make_room(self, wanted: int) -> None:
-        """Forget templates not seen for longest, and all about them, until `wanted` more find room."""
+        """Forget templates not seen for longest until `wanted` more rows find room."""
         leaving = len(self.rows) + wanted - ROWS_MAX
         if leaving <= 0:
             return
         old = sorted((row.last_h, row.uid) for row in self.rows if row.kind is Kind.TEMPLATE)
-        gone = {uid for _, uid in old[:leaving]}
+        self._drop({uid for _, uid in old[:leaving]})
+
+    def _drop(self, gone: set[int]) -> None:
+        """Forget rows and all about them."""
         kept = [place for place, row in enumerate(self.rows) if row.uid not in gone]
         self.rows = [self.rows[place] for place in kept]
         self.marks, self.cells = self.marks[kept], self.cells[kept]

@@ -15,7 +15,8 @@ from tocsin.log_detector import _tally_kernel as kernel
 from tocsin.templates.miner import SHAPES_MAX, Miner
 
 SLOTS_MAX: Final = 192
-COMPONENTS_MAX: Final = 48
+COMPONENTS_MAX: Final = 32
+"""Of one dump; what others write is counted together."""
 READ_BYTES: Final = 1 << 20
 POWERS: Final = 10.0 ** np.arange(kernel.DIGITS_MAX + 2)
 _OTHERS: Final = "(others)"
@@ -198,11 +199,11 @@ def merged(one: Floats, other: Floats) -> Floats:
 
 
 def spans(found: DumpTally) -> list[tuple[int, int, float]]:
-    """The hours of a dump: place in its counts, when they begin, and how much of them it covers, in hours."""
+    """The hours of a dump, of eight days at most: place in its counts, begin, and the share it covers."""
     hours: list[tuple[int, int, float]] = []
     for slot in range(SLOTS_MAX):
         begin = found.base_ms + slot * kernel.HOUR_MS
-        end = begin + kernel.HOUR_MS if slot < SLOTS_MAX - 1 else max(found.to_ms, begin + kernel.HOUR_MS)
+        end = begin + kernel.HOUR_MS
         covered = min(end, found.to_ms) - max(begin, found.from_ms)
         if covered > 0:
             hours.append((slot, begin, covered / kernel.HOUR_MS))

@@ -92,6 +92,8 @@ class KnownFleet:
         parameters: Sequence[str] = ("temperature",),
         *,
         quarantined: bool = False,
+        last_ms: int = NOW_MS,
+        dumps: int = 0,
     ) -> None:
         """Make a device known."""
         self.known.setdefault(tenant, {})[device] = Device(
@@ -99,8 +101,9 @@ class KnownFleet:
             application="pumps",
             version="1.0",
             parameters=tuple(parameters),
-            last_ms=NOW_MS,
+            last_ms=last_ms,
             quarantined=quarantined,
+            dumps=dumps,
         )
 
     def devices(self, tenant: str, *, after: str = "", limit: int = 100) -> Sequence[Device]:

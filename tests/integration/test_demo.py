@@ -134,7 +134,10 @@ def dumps_of(data: Path, capsys: pytest.CaptureFixture[str]) -> list[tuple[int, 
 def test_a_dump_that_a_killed_demo_left_behind_is_sent_as_it_was(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One whose number was saved goes out as it lies there; a torn one that was not is made anew."""
+    """One whose number was saved goes out as it lies there; a torn one that was not is made anew.
+
+    The device is listed, although it sends no readings.
+    """
     application = Application(config_of(None, tmp_path, http_port=0))
     application.bootstrap_admin()
     with application:
@@ -152,6 +155,8 @@ def test_a_dump_that_a_killed_demo_left_behind_is_sent_as_it_was(
                 application.wait(0.1)
         assert feed.failure is None
         wait_until_caught_up(application)
+        (known,) = application.runtime.views.devices("default")
+        assert (known.device, known.dumps) == ("cell-0", len(placed(application)))
         assert placed(application)[0] == hashlib.sha256(first.archive).hexdigest()
     dumps_of(tmp_path, capsys)
 

@@ -23,7 +23,8 @@ router = APIRouter(prefix="/v1/devices", tags=["devices"])
 class DeviceView(BaseModel):
     """A device: the software that spoke for it last, its parameters, its newest time stamp.
 
-    What comes while it is `quarantined` is kept and not scored.
+    They are empty and null where it sent no reading. `dumps` is how many log dumps of it came. What comes
+    while it is `quarantined` is kept and not scored.
     """
 
     model_config = ConfigDict(
@@ -36,6 +37,7 @@ class DeviceView(BaseModel):
                     "parameters": ["humidity", "temperature"],
                     "last_at": "2026-11-22T14:10:00.000Z",
                     "quarantined": False,
+                    "dumps": 0,
                 }
             ]
         }
@@ -45,8 +47,9 @@ class DeviceView(BaseModel):
     application: str
     version: str
     parameters: list[str]
-    last_at: str
+    last_at: str | None
     quarantined: bool
+    dumps: int
 
 
 class QuarantineRequest(BaseModel):
@@ -115,8 +118,9 @@ def device_view(device: Device) -> DeviceView:
         application=device.application,
         version=device.version,
         parameters=list(device.parameters),
-        last_at=iso(device.last_ms),
+        last_at=iso(device.last_ms) if device.last_ms else None,
         quarantined=device.quarantined,
+        dumps=device.dumps,
     )
 
 

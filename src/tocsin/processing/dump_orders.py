@@ -49,6 +49,10 @@ class DumpOrders:
                 for device, order in devices.items():
                     yield tenant, device, order
 
+    def devices(self, tenant: str) -> list[str]:
+        """The tenant's devices that sent a dump, in no order."""
+        return [device for orders in self._shards.values() for device in orders.get(tenant, ())]
+
     def receive(self, dump: DumpReceived) -> Moved:
         """Take a dump in."""
         shard = shard_of(dump.tenant, dump.device)

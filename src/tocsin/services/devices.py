@@ -20,7 +20,8 @@ _ANOMALIES_MAX: Final = 50
 class Device(msgspec.Struct, frozen=True, kw_only=True):
     """One device: the software that last spoke for it, its parameters, its newest time stamp.
 
-    What comes while it is `quarantined` is kept and not scored.
+    These are empty and 0 where it sent no reading; `dumps` is how many of its dumps came. What comes while it
+    is `quarantined` is kept and not scored.
     """
 
     device: str
@@ -29,6 +30,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     parameters: tuple[str, ...]
     last_ms: int
     quarantined: bool = False
+    dumps: int = 0
 
 
 class Fleet(Protocol):
@@ -39,7 +41,7 @@ class Fleet(Protocol):
         ...
 
     def device(self, tenant: str, device: str) -> Device | None:
-        """One device, None if it never sent a reading."""
+        """One device, None if it never sent anything."""
         ...
 
     def sends_dumps(self, tenant: str, device: str) -> bool:

@@ -22,6 +22,7 @@ CLEARED_MAX: Final = 10
 DEVICES_MAX: Final = 100
 EPISODES_MAX: Final = 20
 CHARTS_MAX: Final = 4
+DUMPS_MAX: Final = 20
 _POINTS: Final = 600
 _HOUR_MS: Final = 3_600_000
 _SPAN_MAX_MS: Final = 14 * DAY_MS
@@ -46,6 +47,7 @@ def anomaly(request: Request, visitor: Visitor) -> Response:
     parameter = _chosen(request, found.parameters)
     of_parameter = [episode for episode in episodes if episode.parameter == parameter]
     peak = max(of_parameter or episodes, key=lambda episode: episode.score, default=None)
+    evidence = None if peak is None else peak.evidence
     until_ms = _until_ms(visitor, found)
     return _show(
         visitor,
@@ -54,6 +56,7 @@ def anomaly(request: Request, visitor: Visitor) -> Response:
         anomaly=found,
         episodes=episodes,
         peak=peak,
+        found_in_dumps=None if evidence is None else evidence.dumps,
         unit="" if peak is None else services.series.unit(principal, peak.parameter),
         history=services.anomalies.history(principal, found.id),
         parameter=parameter,
@@ -84,7 +87,7 @@ def nowhere(_request: Request, _visitor: Visitor) -> Response:
 
 
 def device(request: Request, visitor: Visitor) -> Response:
-    """One device: what is wrong with it, and its series of the last day."""
+    """One device: what is wrong with it, its series of the last day, its newest dumps."""
     services, principal = visitor.services, visitor.principal
     known = services.devices.one(principal, restored(request.path_params["device"]))
     wanted = request.query_params.getlist("parameter") or known.parameters[:CHARTS_MAX]
@@ -94,6 +97,8 @@ def device(request: Request, visitor: Visitor) -> Response:
         "device.html",
         "fleet",
         device=known,
+        dumps=services.device_dumps.all(principal, known.device) if known.dumps else None,
+        dumps_max=DUMPS_MAX,
         anomalies=services.devices.active_anomalies(principal, known.device),
         charts=[
             (name, draw(services.series.chart(principal, known.device, name, points=_POINTS)))

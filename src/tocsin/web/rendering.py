@@ -12,6 +12,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from tocsin import __version__
+from tocsin.model import DumpName
 from tocsin.visible import visible
 from tocsin.web.assets import asset
 
@@ -53,6 +54,24 @@ def amount(value: float | None, unit: str) -> str:
     if not unit or text == "–":
         return text
     return f"{text}%" if unit == "%" else f"{text}\N{NO-BREAK SPACE}{unit}"
+
+
+def fact(value: str | float) -> str:
+    """What a dump detector says of a finding: a number as numbers are written, words as they are.
+
+    >>> fact(17.336), fact(120), fact("axis X"), fact(True)
+    ('17.34', '120', 'axis X', 'yes')
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    return count(value) if isinstance(value, int) else number(value)
+
+
+def dump_name(name: DumpName) -> str:
+    """A dump's number, and its epoch if that is not the first."""
+    return f"{name.sequence} of epoch {name.epoch}" if name.epoch else str(name.sequence)
 
 
 def count(value: int) -> str:
@@ -128,5 +147,17 @@ _ENVIRONMENT: Final = Environment(
     lstrip_blocks=True,
 )
 _ENVIRONMENT.globals.update(version=__version__, asset=asset)
-for _filter in (moment, machine_time, number, count, records, amount, duration, segment, sentence):
+for _filter in (
+    moment,
+    machine_time,
+    number,
+    count,
+    records,
+    amount,
+    duration,
+    segment,
+    sentence,
+    fact,
+    dump_name,
+):
     _ENVIRONMENT.filters[_filter.__name__] = _filter

@@ -9,11 +9,16 @@ from html.parser import HTMLParser
 from urllib.parse import quote
 
 import httpx
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from tests.http_kit import FOREIGN, NOW_MS, OWN, World
 from tocsin.access.principal import Role
+from tocsin.control import DumpOutcome, DumpReceived
+from tocsin.model import DumpEvidence, DumpName, EvidenceText
+from tocsin.processing.dump_places import place_dumps
+from tocsin.processing.episodes import evidence_without_readings
 from tocsin.services.sessions import SESSION_COOKIE, SESSION_S
 from tocsin.visible import visible_lines
 
@@ -140,6 +145,63 @@ async def test_a_device_says_that_it_is_not_scored(world: World, quarantined: bo
     async with signed_in(world) as client:
         page = (await client.get("/devices/pump-7")).text
     assert ("in quarantine" in page) == quarantined
+
+
+async def test_a_device_that_sends_dumps_alone_has_a_page(world: World) -> None:
+    """It lists the newest dumps with what became of each and what is missing, and no empty charts."""
+    world.fleet.add(OWN, "press-3", (), last_ms=0, dumps=3)
+    received = [dump_of(number, DumpOutcome.ACCEPTED) for number in (1, 2, 4)]
+    world.fleet.placed[OWN, "press-3"] = place_dumps(received)
+    async with signed_in(world) as client:
+        page = (await client.get("/devices/press-3")).text
+        fleet = (await client.get("/")).text
+        answer = (await client.get("/v1/devices/press-3")).json()
+    assert [page.index(f"<span>Dump {number}</span>") for number in (4, 2, 1)] == sorted(
+        page.index(f"<span>Dump {number}</span>") for number in (4, 2, 1)
+    )
+    assert page.count("Ready</span>") == 2
+    assert page.count("Waiting</span>") == 1
+    assert "Missing: 3 (waited for)" in page
+    assert "3 log dumps" in page
+    assert "3 log dumps" in fleet
+    for unfit in ("Last day", "no numbers yet", "1970"):
+        assert unfit not in page + fleet
+    assert (answer["dumps"], answer["last_at"], answer["parameters"]) == (3, None, [])
+
+
+def dump_of(sequence: int, outcome: DumpOutcome) -> DumpReceived:
+    """The record of a dump of the press, collected in a half an hour that has gone by."""
+    return DumpReceived(
+        tenant=OWN, device="press-3", sequence=sequence, sha256=f"{sequence:064x}", size_bytes=2048,
+        collected_from_ms=NOW_MS - 1_800_000, collected_to_ms=NOW_MS, outcome=outcome,
+    )  # fmt: skip
+
+
+async def test_what_was_found_in_dumps_is_shown_with_its_lines(world: World) -> None:
+    """Numbers and lines of the finding, escaped, instead of readings that there are none of."""
+    name = DumpName(epoch=0, sequence=105, sha256="0" * 64)
+    found = DumpEvidence(
+        first=name, last=msgspec.structs.replace(name, sequence=107), peak=name, count=3, version="2",
+        sentence="a line came 75 times", facts={"count": 75, "lines_before": 0, "word": NASTY},
+        lines=(EvidenceText("controller/<b>.log", 1204, NASTY),), findings_sha256="0" * 64,
+    )  # fmt: skip
+    nothing = float("nan")
+    anomaly = world.find_anomaly(
+        "press-3", parameter="controller", detector="line-shapes", score=4.2, value=nothing, expected=nothing,
+        lower=nothing, upper=nothing,
+        evidence=evidence_without_readings(NOW_MS, NOW_MS, partition=0, before_offset=0, dumps=found),
+    )  # fmt: skip
+    async with signed_in(world) as client:
+        page = (await client.get(f"/anomalies/{anomaly}")).text
+    assert "<dt>Count</dt><dd>75</dd>" in page
+    assert "<dt>Lines before</dt><dd>0</dd>" in page
+    assert "<dt>Score, limit is 1</dt><dd>4.2</dd>" in page
+    assert "Found in 3 log dumps, 105 to 107" in page
+    assert "controller/&lt;b&gt;.log, line 1,204" in page
+    assert page.count("&lt;script&gt;alert(&#34;1&#34;)") == 2
+    assert "3 dumps" in page
+    for unfit in ("<script>alert", "Strangest value", "no readings of", "\x1b"):
+        assert unfit not in page
 
 
 async def test_fleet_shows_anomalies_and_devices(world: World) -> None:

@@ -54,7 +54,7 @@ class Views:
         self._history = history
         self._steps = steps
         self._dump_proofs = dump_proofs
-        self._names: dict[str, tuple[int, list[str]]] = {}
+        self._names: dict[str, tuple[tuple[int, int], list[str]]] = {}
 
     def devices(self, tenant: str, *, after: str = "", limit: int = 100) -> Sequence[Device]:
         """Devices with names above `after`, ordered by name."""
@@ -64,12 +64,18 @@ class Views:
         return [device for device in found if device is not None]
 
     def device(self, tenant: str, device: str) -> Device | None:
-        """One device, None if it never sent a reading."""
+        """One device, None if it never sent anything."""
         worker = self._worker(tenant, device)
         with worker.lock:
+            order = worker.state.dumps.find(tenant, device)
+            dumps = sum(order.counts.values()) if order else 0
             state = worker.state.tenants.get(tenant)
             number = state.device_number(device) if state else None
-            return None if state is None or number is None else _device(state, number)
+            if state is not None and number is not None:
+                return _device(state, number, dumps)
+        if not dumps:
+            return None
+        return Device(device=device, application="", version="", parameters=(), last_ms=0, dumps=dumps)
 
     def sends_dumps(self, tenant: str, device: str) -> bool:
         """Whether the device ever sent a dump."""
@@ -190,11 +196,14 @@ class Views:
     def _sorted_names(self, tenant: str) -> list[str]:
         """All device names in order; sorted anew only when devices have come."""
         states = [worker.state.tenants.get(tenant) for worker in self._workers]
-        count = sum(state.devices.count for state in states if state)
-        known, names = self._names.get(tenant, (-1, []))
-        if known != count:
-            names = sorted(name for worker in self._workers for name in _names(worker, tenant))
-            self._names[tenant] = (count, names)
+        senders = [name for worker in self._workers for name in _dump_senders(worker, tenant)]
+        counts = (sum(state.devices.count for state in states if state), len(senders))
+        known, names = self._names.get(tenant, ((-1, -1), []))
+        if known != counts:
+            names = sorted(
+                {name for worker in self._workers for name in _names(worker, tenant)}.union(senders)
+            )
+            self._names[tenant] = (counts, names)
         return names
 
 
@@ -210,7 +219,12 @@ def _names(worker: Worker, tenant: str) -> list[str]:
         return state.names.names().tolist() if state else []
 
 
-def _device(state: TenantState, number: int) -> Device:
+def _dump_senders(worker: Worker, tenant: str) -> list[str]:
+    with worker.lock:
+        return worker.state.dumps.devices(tenant)
+
+
+def _device(state: TenantState, number: int, dumps: int) -> Device:
     row = state.devices.rows[number]
     application, version = state.streams[int(row["stream"])] if state.streams else ("", "")
     parameters = sorted({state.series_key(series).parameter for series in state.device_series(number)})
@@ -221,6 +235,7 @@ def _device(state: TenantState, number: int) -> Device:
         parameters=tuple(parameters),
         last_ms=max(int(row["newest_ms"]), 0),
         quarantined=bool(row["quarantined"]),
+        dumps=dumps,
     )
 
 

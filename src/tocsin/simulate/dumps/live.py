@@ -12,7 +12,7 @@ from tocsin.simulate.dumps.fleet import DumpFleet
 from tocsin.simulate.dumps.machine import Machine, MadeDump
 from tocsin.simulate.dumps.schedule import DAY_MS, HOUR_MS
 
-_NEW_LINES_PER_HOUR: Final = 600.0
+_NEW_LINES_PER_HOUR: Final = 1200.0
 _NEW_LINES_MS: Final = HOUR_MS // 5
 _DRIFT_MS: Final = 6 * HOUR_MS
 _DRIFT_DEVIATIONS: Final = 20.0

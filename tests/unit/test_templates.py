@@ -23,7 +23,7 @@ from tocsin.templates.miner import Miner
 
 _PIECES = st.sampled_from(
     [bytes([byte]) for byte in b" =:,()\"-/[}{.\\?|'\0\xff\t7"]
-    + b"## .. ab Jan Mon null true ff deadbeef word".split()
+    + b"## .. ab Jan Mon null true ff deadbeef word GET a.b :80".split()
 )
 MESSAGES = st.one_of(st.lists(_PIECES, max_size=60).map(b"".join), st.binary(max_size=100)).map(
     lambda some: some.replace(b"\n", b"").strip(b"\r")
@@ -52,6 +52,7 @@ def found(*lines: bytes) -> list[str]:
 @example(b"1 a " * 400)
 @example(b"x=" * 600)
 @example(b"1:" * 2000)
+@example(b'"GET a" "GET " "GE a" pump.local:80 pump:80 .a:8 a.:8')
 def test_the_compiled_mask_equals_the_plain_one(message: bytes) -> None:
     """Of any bytes, masked text and words are the same."""
     assert scanned(message) == masked(message)
@@ -133,6 +134,8 @@ NOON = int(datetime(2026, 1, 5, 12, 0, 1, tzinfo=UTC).timestamp() * 1000)
         ),
         (b"2026-01-05 12:00:01,000 INFO [on port 7] a.B: no way", NOON, 3, b"a.B", b"no way"),
         (b"2026-01-05 12:00:01, Warning      PUMP   no way", NOON, 5, b"PUMP", b"no way"),
+        (b"[01.05 12:00:01] pump.exe *64 - no way", NOON, 0, b"pump.exe", b"no way"),
+        (b"2026-01-05 12:00:01 INFO [work of " + b"7" * 200 + b"] a.B: no way", NOON, 3, b"a.B", b"no way"),
         (b"no way", 0, 0, b"", b"no way"),
     ],
 )
@@ -158,6 +161,52 @@ def test_what_a_program_wrote_and_what_it_was_given_are_told_apart() -> None:
         "session closed for user ann",
         "mode=<*> rate=<*>",
     }
+
+
+def test_the_verb_of_a_request_is_no_value() -> None:
+    """What is asked for varies, what is done with it does not."""
+    lines = [b'10.0.0.1 "%s /pump/%d" took %d' % (verb, n, n) for n in range(9) for verb in (b"GET", b"PUT")]
+    assert set(found(*lines)) == {'<*> "GET <*>" took <*>', '<*> "PUT <*>" took <*>'}
+
+
+def test_the_first_word_behind_values_is_one_of_the_sentence() -> None:
+    """Lines that begin with a number are told apart by what stands behind it."""
+    verbs = b"open close drain fill hold stop start".split()
+    assert set(found(*[b"%d %s (valve %d)" % (n, verb, n) for n, verb in enumerate(verbs)])) == {
+        f"<*> {verb.decode()} (valve <*>)" for verb in verbs
+    }
+
+
+def test_a_word_that_stands_everywhere_tells_nothing_about_the_next() -> None:
+    """Behind `to` stand many different words, all of them part of their sentences."""
+    lines = [b"%s to %s the pump" % pair for pair in zip(b"a b c d e f".split(), b"u v w x y z".split())]
+    both = [b"took 5 s to start the pump", b"took 6 s to stop the pump"]
+    assert set(found(*lines, *both)) >= {f"took <*> s to {verb} the pump" for verb in ("start", "stop")}
+
+
+@pytest.mark.parametrize(
+    ("lines", "template"),
+    [
+        ([b"sent 967 bytes to b", b"sent 2842 bytes (2.8 KB) to b", b"sent 3 KB to b"], "sent <*> to b"),
+        ([b"open for <1 sec", b"open for 00:12"], "open for <*>"),
+        ([b"bound to 10.0.0.1, layer 3", b"bound to LOCAL(0), layer 9"], "bound to <*>, layer <*>"),
+        ([b"reached a.local:80 now", b"reached 10.0.0.1:80 now"], "reached <*> now"),
+        ([b"com.pump.%s: no time" % name for name in (b"Valve.day", b"Fan.day", b"Door")], "<*>: no time"),
+    ],
+)
+def test_what_is_said_in_other_words_is_one_template(lines: list[bytes], template: str) -> None:
+    """Units, bounds, sizes said twice, values with separators, qualified names."""
+    assert set(found(*lines)) == {template}
+
+
+def test_a_quantity_said_one_way_keeps_its_unit() -> None:
+    """People read what a number counts."""
+    assert found(b"took 12 ms", b"at 3.1 V", b"5 KB", b"7 s") == ["took <*> ms", "at <*> V", "<*> KB", "<*> s"]
+
+
+def test_a_protocol_beside_a_masked_one_is_no_value() -> None:
+    """A word in capitals is not taken for a value because one of its kind has a digit."""
+    assert found(b"open by HTTPS", b"open by SOCKS5") == ["open by HTTPS", "open by <*>"]
 
 
 def test_lines_that_continue_belong_to_their_first() -> None:

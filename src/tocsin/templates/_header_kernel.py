@@ -36,8 +36,9 @@ for _letter, _level in _LETTERS.items():
     OF_LETTER[ord(_letter)] = _level
 OF_SYSLOG: Final = np.array([FATAL, FATAL, FATAL, ERROR, WARNING, NOTICE, INFO, DEBUG], np.int64)
 PREAMBLE_MAX: Final = 6
-BRACKET_BYTES_MAX: Final = 160
+BRACKET_BYTES_MAX: Final = 512
 COMPONENT_BYTES_MAX: Final = 80
+MARK_BYTES_MAX: Final = 8
 
 
 @nb.njit(cache=True, nogil=True)
@@ -333,12 +334,25 @@ def component(data: Any, i: int, end: int, head: Any, levelled: bool, syslog: bo
         name_component(data, i, until - 1, head)
         return until
     k = skipped(data, until, end)
-    dashed = k + 1 < end and data[k] == 45 and data[k + 1] == 32
+    dash = behind_mark(data, k, end)
+    dashed = dash + 1 < end and data[dash] == 45 and data[dash + 1] == 32
     wide = until + 1 < end and (data[until] == 9 or data[until + 1] == 32)
     if dashed or (levelled and IS_LETTER[data[i]] and (wide or dotted(data, i, until))):
         head[COMPONENT_START], head[COMPONENT_END] = i, until
-        return until
+        return dash if dashed else until
     return 0
+
+
+@nb.njit(cache=True, nogil=True)
+def behind_mark(data: Any, i: int, end: int) -> int:
+    """Behind a short word without letters, such as a number, and the spaces after it; else `i`."""
+    until = token_at(data, i, end)
+    if until - i > MARK_BYTES_MAX or (until == i + 1 and data[i] == 45):
+        return i
+    for k in range(i, until):
+        if IS_LETTER[data[k]]:
+            return i
+    return skipped(data, until, end)
 
 
 @nb.njit(cache=True, nogil=True)

@@ -58,9 +58,15 @@ def scan_message(data: Any, start: int, end: int, text: Any, spans: Any) -> tupl
         mark = 2 if spaced else 1
         until, what = token_end(data, i, stop, equals)
         if what == QUOTED:  # its quotes stay
-            size = marked(text, marked(text, size, mark + 2, QUOTE), 1, 0)
-            size = marked(text, size, 3, QUOTE)
-            spans[words, 0], spans[words, 1] = i + 1, until
+            size = marked(text, size, mark + 2, QUOTE)
+            i += 1
+            verb = verb_end(data, i, until)
+            if verb:
+                size = copied(data, i, verb, text, size, 1)
+                spans[words, 0], spans[words, 1] = i, verb
+                words, i = words + 1, verb + 1
+            size = marked(text, marked(text, size, 2 if verb else 1, 0), 3, QUOTE)
+            spans[words, 0], spans[words, 1] = i, until
             words, until = words + 1, until + 1
             joint, equals, varied = -1, False, False
         elif what == VARIES:
@@ -148,6 +154,15 @@ def quote_end(data: Any, i: int, stop: int) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
+def verb_end(data: Any, i: int, until: int) -> int:
+    """The end of a word in capitals that begins a quoted text, as in requests and statements; 0 = none."""
+    k = i
+    while k < until and 65 <= data[k] <= 90:
+        k += 1
+    return k if k > i + 2 and k + 1 < until and data[k] == 32 else 0
+
+
+@nb.njit(cache=True, nogil=True)
 def chain_end(data: Any, i: int, stop: int) -> int:
     """The end of three or more groups of at most four hexadecimal digits, joined by colons; 0 = none."""
     k, colons = i, 0
@@ -202,8 +217,8 @@ def bracket_end(data: Any, i: int, stop: int) -> int:
 
 @nb.njit(cache=True, nogil=True)
 def word_end(data: Any, i: int, stop: int) -> tuple[int, int]:
-    """The end of a word, and whether it varies: digits, paths, hexadecimal, truth values, dates."""
-    k, slashes, digits, letters, hexadecimal = i, 0, 0, 0, 0
+    """The end of a word, and whether it varies: digits, paths, hosts, hexadecimal, truth values, dates."""
+    k, slashes, digits, letters, hexadecimal, points = i, 0, 0, 0, 0, 0
     while k < stop:
         byte = data[k]
         kind = KIND[byte]
@@ -212,6 +227,7 @@ def word_end(data: Any, i: int, stop: int) -> tuple[int, int]:
         digits += kind == DIGIT
         letters += IS_LETTER[byte]
         hexadecimal += IS_HEX[byte]
+        points += byte == DOT and k > i
         slashes += byte in (SLASH, BACKSLASH)
         k += 1
     if k > i + 1 and data[k - 1] == DOT:
@@ -224,7 +240,8 @@ def word_end(data: Any, i: int, stop: int) -> tuple[int, int]:
         return k, BETWEEN
     named = size in (4, 5) and names_truth(data, i, size)
     dated = size == 3 and names_date(data, i, stop)
-    return k, VARIES if hexadecimal == size >= 8 or named or dated else PLAIN
+    placed = points > 0 and k + 1 < stop and data[k] == COLON and 48 <= data[k + 1] <= 57
+    return k, VARIES if hexadecimal == size >= 8 or named or dated or placed else PLAIN
 
 
 @nb.njit(cache=True, nogil=True)

@@ -16,6 +16,7 @@ _CHAIN: Final = re.compile(rb"[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{0,4}(?![0-9a-fA-F]
 _TRUTHS: Final = {b"true", b"True", b"TRUE", b"false", b"False", b"FALSE", b"null", b"NULL", b"None"}
 _MONTH: Final = rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _DATE: Final = re.compile(rb"%s +[0-9]|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) +%s" % (_MONTH, _MONTH))
+_VERB: Final = re.compile(rb"([A-Z]{3,}) (?=.)", re.DOTALL)
 _VALUE_ENDS: Final = _SPACES + b",;)]}\"'|>="
 
 
@@ -34,8 +35,13 @@ def masked(message: bytes) -> tuple[bytes, list[bytes]]:
         end, what = _token(known, at, before == b"=")
         text = known[at:end]
         if what == "quoted":
-            tokens += [(3 + spaced, b'"'), (1, b"\0"), (3, b'"')]
-            places.append((at + 1, end))
+            tokens.append((3 + spaced, b'"'))
+            verb = _VERB.match(known, at + 1, end)
+            if verb:
+                tokens.append((1, verb[1]))
+                places.append(verb.span(1))
+            tokens += [(1 + bool(verb), b"\0"), (3, b'"')]
+            places.append((verb.end() if verb else at + 1, end))
             end, before, joint = end + 1, b'"', False
         elif what == "varies" and joint and not spaced:
             tokens.pop()
@@ -110,4 +116,5 @@ def _word(message: bytes, at: int) -> tuple[int, str]:
     if not _LETTER.search(word):
         return end, "between"
     dated = len(word) == 3 and _DATE.match(message, at)
-    return end, "varies" if word in _TRUTHS or _HEX.fullmatch(word) or dated else "word"
+    placed = b"." in word[1:] and re.match(rb":[0-9]", message[end : end + 2])
+    return end, "varies" if word in _TRUTHS or _HEX.fullmatch(word) or dated or placed else "word"

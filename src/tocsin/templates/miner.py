@@ -25,6 +25,7 @@ from tocsin.templates._mine_kernel import (
 from tocsin.templates._stamp_kernel import FIELDS
 from tocsin.templates.dictionary import Dictionary, dictionary_of, template_id
 from tocsin.templates.grouping import canonical, groups_of
+from tocsin.templates.merging import merged
 from tocsin.templates.mined import Mined
 from tocsin.templates.shape import Tokens, shown, tokens_of
 
@@ -122,8 +123,10 @@ class Miner:
         number = np.zeros(len(shapes) + 1, np.int64)
         tokens: list[Tokens] = [()] * (len(shapes) + 1)
         known: dict[str, int] = {}
-        for group in groups_of(shapes):
-            place = known.setdefault(shown(canonical(group.tokens)), len(known))
+        groups = [(shown(canonical(group.tokens)), group) for group in groups_of(shapes)]
+        stands = merged(text for text, _ in groups)
+        for text, group in groups:
+            place = known.setdefault(stands[text], len(known))
             for shape in group.shapes:
                 number[shape], tokens[shape] = place, group.tokens
         number[-1] = known.setdefault(BEYOND, len(known))

@@ -179,7 +179,10 @@ def test_the_first_word_behind_values_is_one_of_the_sentence() -> None:
 
 def test_a_word_that_stands_everywhere_tells_nothing_about_the_next() -> None:
     """Behind `to` stand many different words, all of them part of their sentences."""
-    lines = [b"%s to %s the pump" % pair for pair in zip(b"a b c d e f".split(), b"u v w x y z".split())]
+    lines = [
+        b"%s to %s the pump" % pair
+        for pair in zip(b"a b c d e f".split(), b"u v w x y z".split(), strict=True)
+    ]
     both = [b"took 5 s to start the pump", b"took 6 s to stop the pump"]
     assert set(found(*lines, *both)) >= {f"took <*> s to {verb} the pump" for verb in ("start", "stop")}
 
@@ -201,7 +204,12 @@ def test_what_is_said_in_other_words_is_one_template(lines: list[bytes], templat
 
 def test_a_quantity_said_one_way_keeps_its_unit() -> None:
     """People read what a number counts."""
-    assert found(b"took 12 ms", b"at 3.1 V", b"5 KB", b"7 s") == ["took <*> ms", "at <*> V", "<*> KB", "<*> s"]
+    assert found(b"took 12 ms", b"at 3.1 V", b"5 KB", b"7 s") == [
+        "took <*> ms",
+        "at <*> V",
+        "<*> KB",
+        "<*> s",
+    ]
 
 
 def test_a_protocol_beside_a_masked_one_is_no_value() -> None:
@@ -252,3 +260,26 @@ def test_every_line_of_a_file_has_a_row(tmp_path: Path, capsys: pytest.CaptureFi
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert [each["template"] for each in told["new"]] == ["new"]
     assert [each["template"] for each in told["vanished"]] == ["\\xff"]
+
+
+def test_heads_are_columns_too(tmp_path: Path) -> None:
+    """Stamps in UTC, levels and components, read as a zone and a format say."""
+    log, out = tmp_path / "a.log", tmp_path / "a.csv"
+    log.write_bytes(b"2026-07-05 12:00:01 ; WARN ; pump 1 ; no way\n")
+    options = ["--zone", "Europe/Berlin", "--format", "{time} ; {level} ; {component} ; {message}"]
+    assert main(["templates", str(log), "--out", str(out), "--heads", *options]) == 0
+    (row,) = csv.DictReader(out.open(newline=""))
+    assert row["template"] == "no way"
+    assert (row["stamp"], row["level"], row["component"]) == (
+        "2026-07-05T10:00:01+00:00",
+        "warning",
+        "pump 1",
+    )
+
+
+@pytest.mark.parametrize("option", [["--zone", "Nowhere/Atall"], ["--format", "{time}"]])
+def test_a_wrong_option_is_refused(option: list[str], tmp_path: Path) -> None:
+    """Before anything is read."""
+    log = tmp_path / "a.log"
+    log.write_bytes(b"one\n")
+    assert main(["templates", str(log), "--dictionary", *option]) == 2

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tocsin.templates.dictionary import Dictionary, Template
     from tocsin.templates.mined import Mined
     from tocsin.templates.miner import Learnt, Miner
+    from tocsin.templates.reader import Reader
 
 _PIECE_BYTES = 1 << 20
 
@@ -30,13 +31,24 @@ def templates(
         ),
     ] = None,
     export: Annotated[Path | None, typer.Option(help="Write the dictionary to this file, as JSON.")] = None,
+    heads: Annotated[
+        bool, typer.Option("--heads", help="Add the columns stamp, level and component to --out.")
+    ] = False,
+    zone: Annotated[
+        str, typer.Option(help="Time zone of stamps that name none, such as Europe/Berlin.")
+    ] = "UTC",
+    layout: Annotated[
+        str | None,
+        typer.Option("--format", help="Format of the lines, such as '{time} {level} {component}: {message}'."),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Find the templates of a log: what its lines have in common, and what varies.
 
-    Formats are recognised line by line. The rows of --out have the columns line (from 1), template_id,
-    template and parameters (a JSON list); lines that continue, as stack traces do, belong to their first.
-    With --compare the exit code is 1 if the dictionaries differ.
+    Formats are recognised line by line, unless --format declares one. The rows of --out have the columns
+    line (from 1), template_id, template and parameters (a JSON list); lines that continue, as stack traces
+    do, belong to their first. Stamps are in UTC; a year that they do not say is the last that is not beyond
+    the time of the file. With --compare the exit code is 1 if the dictionaries differ.
     """
     if out is None and not dictionary and compare is None and export is None:
         fail("usage", "say what is wanted: --out, --dictionary, --compare or --export", json, Exit.USAGE)
@@ -47,10 +59,11 @@ def templates(
     _check_file(file, json)
     found = read_dictionary(file)
     if found is None:
-        miner = _mined(file)
+        reader = _reader(file, zone, layout, json)
+        miner = _mined(file, reader)
         found = miner.dictionary()
         if out is not None:
-            _write_rows(file, miner, out)
+            _write_rows(file, miner, out, reader, heads)
     elif out is not None:
         fail("usage", f"{file} is a dictionary and has no lines for --out", json, Exit.USAGE)
     if export is not None:
@@ -58,7 +71,9 @@ def templates(
     before = None
     if compare is not None:
         _check_file(compare, json)
-        before = read_dictionary(compare) or _mined(compare).dictionary()
+        before = read_dictionary(compare)
+        if before is None:
+            before = _mined(compare, _reader(compare, zone, layout, json)).dictionary()
     _finish(found, before, dictionary, json)
 
 
@@ -74,16 +89,32 @@ def _pieces(path: Path, what: str) -> Iterator[bytes]:
             advance(len(piece))
 
 
-def _mined(path: Path) -> Miner:
+def _reader(path: Path, zone: str, layout: str | None, as_json: bool) -> Reader:
+    """How the lines of a file are to be read."""
+    from datetime import UTC, datetime
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    from tocsin.errors import InvalidInputError
+    from tocsin.templates.format import RECOGNISED, declared
+    from tocsin.templates.reader import Reader
+
+    try:
+        reference = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        return Reader(ZoneInfo(zone), reference, RECOGNISED if layout is None else declared(layout))
+    except (ZoneInfoNotFoundError, InvalidInputError, ValueError) as error:
+        fail("usage", str(error), as_json, Exit.USAGE)
+
+
+def _mined(path: Path, reader: Reader) -> Miner:
     from tocsin.templates.miner import Miner
 
     miner = Miner()
-    for _ in miner.mine(_pieces(path, "reading")):
+    for _ in miner.mine(_pieces(path, "reading"), reader):
         pass
     return miner
 
 
-def _write_rows(path: Path, miner: Miner, out: Path) -> None:
+def _write_rows(path: Path, miner: Miner, out: Path, reader: Reader, heads: bool) -> None:
     """Read the lines a second time, now that every template is known."""
     import csv
 
@@ -94,9 +125,11 @@ def _write_rows(path: Path, miner: Miner, out: Path) -> None:
     line = 0
     with out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(("line", "template_id", "template", "parameters"))
-        for mined in again.mine(_pieces(path, "writing")):
-            writer.writerows(_rows(mined, learnt, line))
+        names = ("line", "template_id", "template", "parameters")
+        writer.writerow((*names, "stamp", "level", "component") if heads else names)
+        for mined in again.mine(_pieces(path, "writing"), reader):
+            rows = _rows(mined, learnt, line)
+            writer.writerows(map(_joined, rows, _heads(mined)) if heads else rows)
             line += len(mined.shapes)
 
 
@@ -112,6 +145,23 @@ def _rows(mined: Mined, learnt: Learnt, line: int) -> Iterator[tuple[int, str, s
             learnt.texts[number],
             json.dumps(values, ensure_ascii=False),
         )
+
+
+def _joined(row: tuple[int, str, str, str], head: tuple[str, str, str]) -> tuple[int | str, ...]:
+    return row + head
+
+
+def _heads(mined: Mined) -> Iterator[tuple[str, str, str]]:
+    from datetime import UTC, datetime, timedelta
+
+    from tocsin.templates.reader import LEVELS, NO_STAMP
+
+    epoch, raw = datetime(1970, 1, 1, tzinfo=UTC), mined.data
+    columns = mined.columns()
+    rows = zip(*(each.tolist() for each in columns[:3]), strict=True)
+    for stamp, level, (start, end) in rows:
+        said = "" if stamp == NO_STAMP else (epoch + timedelta(microseconds=stamp)).isoformat()
+        yield said, LEVELS[level], raw[start:end].tobytes().decode("utf-8", "backslashreplace")
 
 
 def _finish(found: Dictionary, before: Dictionary | None, show: bool, as_json: bool) -> None:

@@ -9,25 +9,33 @@ import numpy as np
 
 from tocsin.templates._bytes import IS_LETTER, KIND, SPACE
 from tocsin.templates._stamp_kernel import (
-    EPOCH_MS,
+    EPOCH_US,
     KIND_OF_TIME,
+    LETTER,
+    NONE,
     OF_DAY,
     WORDED,
     YEARLESS,
+    digits_end,
     stamp_end,
-    stamp_ms,
+    stamp_us,
 )
 
 TIME_MS, TIME_KIND, LEVEL, COMPONENT_START, COMPONENT_END, MESSAGE_START, MESSAGE_END = range(7)
-COLUMNS: Final = 7
+TIME_US, TEXT_START, TEXT_END = 7, 8, 9
+COLUMNS: Final = 10
+"""The message goes to the end of the line. The text is what of it is mined: all, or of fields the one that
+says what happened."""
+NO_HEAD, HEAD, STRUCTURED = 0, 1, 2
+"""The last is a line by RFC 5424, whose message begins with structured data."""
 TRACE, DEBUG, INFO, NOTICE, WARNING, ERROR, FATAL = 1, 2, 3, 4, 5, 6, 7
 
 _WORDS: Final = {
     "trace": TRACE, "verbose": TRACE, "finest": TRACE, "finer": TRACE, "debug": DEBUG, "fine": DEBUG,
     "info": INFO, "notice": NOTICE, "warn": WARNING, "warning": WARNING, "err": ERROR, "error": ERROR,
     "severe": ERROR, "failure": ERROR, "fatal": FATAL, "crit": FATAL, "critical": FATAL, "alert": FATAL,
-    "emerg": FATAL, "panic": FATAL,
-}  # fmt: skip
+    "emerg": FATAL, "panic": FATAL, "informat": INFO, "emergenc": FATAL,
+}  # the last two are the beginnings of longer ones  # fmt: skip
 _LETTERS: Final = {"V": TRACE, "D": DEBUG, "I": INFO, "N": NOTICE, "W": WARNING, "E": ERROR, "F": FATAL}
 LEVEL_WORDS: Final = np.array([int.from_bytes(word.encode(), "big") for word in _WORDS], np.int64)
 LEVELS: Final = np.array(list(_WORDS.values()), np.int64)
@@ -35,6 +43,7 @@ OF_LETTER: Final = np.zeros(256, np.int64)
 for _letter, _level in _LETTERS.items():
     OF_LETTER[ord(_letter)] = _level
 OF_SYSLOG: Final = np.array([FATAL, FATAL, FATAL, ERROR, WARNING, NOTICE, INFO, DEBUG], np.int64)
+LEVEL_BYTES_MAX: Final = 13
 PREAMBLE_MAX: Final = 6
 BRACKET_BYTES_MAX: Final = 512
 COMPONENT_BYTES_MAX: Final = 80
@@ -42,28 +51,101 @@ MARK_BYTES_MAX: Final = 8
 
 
 @nb.njit(cache=True, nogil=True)
-def read_header(data: Any, start: int, end: int, year: int, head: Any, fields: Any) -> bool:
-    """Fill `head` from a line; False = it has no head and is a message as a whole."""
-    head[TIME_MS] = head[TIME_KIND] = head[LEVEL] = 0
-    head[COMPONENT_START] = head[COMPONENT_END] = head[MESSAGE_START] = start
-    head[MESSAGE_END] = end
+def read_header(data: Any, start: int, end: int, clock: Any, head: Any, fields: Any) -> int:
+    """Fill `head` from a line; gives `NO_HEAD` for a message as a whole, else a kind of head.
+
+    `clock` has the year of stamps that say none, and the time that they can't be beyond (stamp_us).
+    """
+    head[TIME_MS] = head[TIME_US] = head[TIME_KIND] = head[LEVEL] = 0
+    head[COMPONENT_START] = head[COMPONENT_END] = head[MESSAGE_START] = head[TEXT_START] = start
+    head[MESSAGE_END] = head[TEXT_END] = end
     if start == end or KIND[data[start]] == SPACE:
-        return False
-    i = first_stamp(data, start, end, head, fields)
+        return NO_HEAD
+    i = numbered_syslog(data, start, end, head, fields) if data[start] == 60 else 0
+    kind = STRUCTURED if i else HEAD
     if i == 0:
-        return False
+        i = first_stamp(data, start, end, head, fields)
+        if i == 0:
+            return NO_HEAD
+        head[TIME_KIND] = fields[KIND_OF_TIME]
+        syslog = data[start] == 60 or (fields[WORDED] == 1 and fields[KIND_OF_TIME] == YEARLESS)
+        place = source_end(data, i, end, head) if fields[LETTER] else 0
+        if fields[LETTER]:
+            head[LEVEL] = OF_LETTER[fields[LETTER]]
+        if place:
+            i = place
+        elif i < end and data[i] in (124, 59, 9):
+            i = field_atoms(data, i, end, head)
+        else:
+            i = atoms(data, i, end, head, fields, syslog)
+        head[TIME_KIND] = fields[KIND_OF_TIME]
+    take_stamp(head, fields, clock)
+    head[MESSAGE_START] = head[TEXT_START] = skipped(data, i, end)
+    return kind
+
+
+@nb.njit(cache=True, nogil=True)
+def take_stamp(head: Any, fields: Any, clock: Any) -> None:
+    """The stamp in `fields` into the head."""
+    if head[TIME_KIND]:
+        head[TIME_US] = stamp_us(fields, clock[0], clock[1])
+        head[TIME_MS] = head[TIME_US] // 1000
+
+
+@nb.njit(cache=True, nogil=True)
+def source_end(data: Any, i: int, end: int, head: Any) -> int:
+    """Behind a thread's number and a place in a source, as in `12 pump.cc:34]`; 0 = none."""
+    k = skipped(data, i, end)
+    k = skipped(data, digits_end(data, k, end, 20), end)
+    until = token_at(data, k, end)
+    name = k
+    while name < until and data[name] != 58:
+        name += 1
+    if until == k or data[until - 1] != 93 or digits_end(data, name + 1, end, 9) != until - 1:
+        return 0
+    head[COMPONENT_START], head[COMPONENT_END] = k, name
+    return until
+
+
+@nb.njit(cache=True, nogil=True)
+def priority_end(data: Any, start: int, end: int, head: Any) -> int:
+    """Behind `<number>`, whose last three bits are the level; `start` = none."""
+    k, value = start + 1, 0
+    while k < min(end, start + 4) and 48 <= data[k] <= 57:
+        value, k = value * 10 + data[k] - 48, k + 1
+    if k == start + 1 or k >= end or data[k] != 62:
+        return start
+    head[LEVEL] = OF_SYSLOG[value & 7]
+    return k + 1
+
+
+@nb.njit(cache=True, nogil=True)
+def numbered_syslog(data: Any, start: int, end: int, head: Any, fields: Any) -> int:
+    """Where the structured data of a line by RFC 5424 begin; 0 = it is none.
+
+    `<priority>1 stamp host component process message-id`, each of which may be `-`.
+    """
+    i = priority_end(data, start, end, head)
+    if i == start or i + 2 >= end or data[i] != 49 or data[i + 1] != 32:
+        return 0
+    i += 2
+    until = token_at(data, i, end)
+    fields[EPOCH_US] = 0
+    if until == i + 1 and data[i] == 45:
+        fields[KIND_OF_TIME] = NONE
+    elif stamp_end(data, i, until, fields, False) != until or until == i:
+        return 0
+    for place in range(4):
+        if until >= end:
+            return 0
+        i = until + 1
+        until = token_at(data, i, end)
+        if until == i:
+            return 0
+        if place == 1 and not (until == i + 1 and data[i] == 45):
+            head[COMPONENT_START], head[COMPONENT_END] = i, until
     head[TIME_KIND] = fields[KIND_OF_TIME]
-    syslog = data[start] == 60 or (fields[WORDED] == 1 and fields[KIND_OF_TIME] == YEARLESS)
-    if i < end and data[i] in (124, 59, 9):
-        i = field_atoms(data, i, end, head)
-    else:
-        i = atoms(data, i, end, head, fields, syslog)
-    head[TIME_MS] = stamp_ms(fields, year)
-    head[TIME_KIND] = fields[KIND_OF_TIME]
-    while i < end and KIND[data[i]] == SPACE:
-        i += 1
-    head[MESSAGE_START] = i
-    return True
+    return until
 
 
 @nb.njit(cache=True, nogil=True)
@@ -89,18 +171,12 @@ def first_stamp(data: Any, start: int, end: int, head: Any, fields: Any) -> int:
     """Behind the first stamp among the first words; 0 = none."""
     i = start
     if data[i] == 60:
-        k = i + 1
-        value = 0
-        while k < min(end, i + 4) and 48 <= data[k] <= 57:
-            value, k = value * 10 + data[k] - 48, k + 1
-        if k > i + 1 and k < end and data[k] == 62:
-            head[LEVEL] = OF_SYSLOG[value & 7]
-            i = k + 1
+        i = priority_end(data, i, end, head)
     for _ in range(PREAMBLE_MAX):
         i = skipped(data, i, end)
         if i >= end:
             return 0
-        fields[EPOCH_MS] = 0
+        fields[EPOCH_US] = 0
         opened = data[i] in (91, 40)
         until = stamp_end(data, i + 1 if opened else i, end, fields, False)
         if until:
@@ -119,14 +195,14 @@ def first_stamp(data: Any, start: int, end: int, head: Any, fields: Any) -> int:
 def level_word(data: Any, i: int, until: int) -> int:
     """The level that a word of any case names; 0 = none."""
     size = until - i
-    if size < 3 or size > 8:
+    if size < 3 or size > LEVEL_BYTES_MAX:
         return 0
     word = 0
-    for k in range(i, until):
+    for k in range(i, min(until, i + 8)):
         word = word << 8 | (data[k] | 32)
     for place in range(len(LEVEL_WORDS)):
         if LEVEL_WORDS[place] == word:
-            return int(LEVELS[place])
+            return int(LEVELS[place]) if size <= 8 or place >= len(LEVELS) - 2 else 0
     return 0
 
 
@@ -229,7 +305,7 @@ def later_stamp(data: Any, i: int, end: int, fields: Any) -> int:
             fields[KIND_OF_TIME] = kept
             return 0
         until = stamp_end(data, skipped(data, word, end), end, fields, False)
-    if until == 0 or fields[EPOCH_MS]:
+    if until == 0 or fields[EPOCH_US]:
         fields[KIND_OF_TIME] = kept
     return until
 
@@ -258,7 +334,7 @@ def atoms(data: Any, i: int, end: int, head: Any, fields: Any, syslog: bool) -> 
             if until:
                 syslog = fields[WORDED] == 1 and fields[KIND_OF_TIME] != OF_DAY
             elif not levelled:
-                until = level_ahead(data, i, end, head)
+                until = level_ahead(data, i, end, head) or slashed(data, i, end, head)
             if until == 0:
                 until = component(data, i, end, head, levelled, syslog)
         if until == 0:
@@ -341,6 +417,29 @@ def component(data: Any, i: int, end: int, head: Any, levelled: bool, syslog: bo
         head[COMPONENT_START], head[COMPONENT_END] = i, until
         return dash if dashed else until
     return 0
+
+
+@nb.njit(cache=True, nogil=True)
+def slashed(data: Any, i: int, end: int, head: Any) -> int:
+    """Behind `E/Pump( 17):`, a level's letter, a component and a process; 0 = none."""
+    if i + 3 >= end or data[i + 1] != 47 or OF_LETTER[data[i]] == 0:
+        return 0
+    name = i + 2
+    while name < min(end, i + COMPONENT_BYTES_MAX) and data[name] not in (40, 58, 10):
+        name += 1
+    if name == i + 2 or name >= end or data[name] not in (40, 58):
+        return 0
+    until = name
+    if data[name] == 40:
+        until = digits_end(data, skipped(data, name + 1, end), end, 10)
+        if until + 1 >= end or data[until] != 41 or data[until + 1] != 58:
+            return 0
+        until += 1
+    while name > i + 2 and data[name - 1] == 32:
+        name -= 1
+    head[LEVEL] = OF_LETTER[data[i]]
+    head[COMPONENT_START], head[COMPONENT_END] = i + 2, name
+    return until + 1
 
 
 @nb.njit(cache=True, nogil=True)

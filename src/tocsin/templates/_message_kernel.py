@@ -59,15 +59,8 @@ def scan_message(data: Any, start: int, end: int, text: Any, spans: Any) -> tupl
         until, what = token_end(data, i, stop, equals)
         if what == QUOTED:  # its quotes stay
             size = marked(text, size, mark + 2, QUOTE)
-            i += 1
-            verb = verb_end(data, i, until)
-            if verb:
-                size = copied(data, i, verb, text, size, 1)
-                spans[words, 0], spans[words, 1] = i, verb
-                words, i = words + 1, verb + 1
-            size = marked(text, marked(text, size, 2 if verb else 1, 0), 3, QUOTE)
-            spans[words, 0], spans[words, 1] = i, until
-            words, until = words + 1, until + 1
+            size, words = quoted(data, i + 1, until, text, size, spans, words)
+            until += 1
             joint, equals, varied = -1, False, False
         elif what == VARIES:
             if joint >= 0 and not spaced:
@@ -97,6 +90,18 @@ def scan_message(data: Any, start: int, end: int, text: Any, spans: Any) -> tupl
         spans[words, 0], spans[words, 1] = i, end
         words += 1
     return size, words
+
+
+@nb.njit(cache=True, nogil=True)
+def quoted(data: Any, i: int, until: int, text: Any, size: int, spans: Any, words: int) -> tuple[int, int]:
+    """Append what is quoted as one that varies, but for a verb at its begin, and the closing quote."""
+    verb = verb_end(data, i, until)
+    if verb:
+        size = copied(data, i, verb, text, size, 1)
+        spans[words, 0], spans[words, 1] = i, verb
+        i, words = verb + 1, words + 1
+    spans[words, 0], spans[words, 1] = i, until
+    return marked(text, marked(text, size, 2 if verb else 1, 0), 3, QUOTE), words + 1
 
 
 @nb.njit(cache=True, nogil=True)

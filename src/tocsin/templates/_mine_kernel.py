@@ -9,8 +9,11 @@ import numpy as np
 
 from tocsin.intrinsics import address_of, fold_product, load_u64
 from tocsin.templates._bytes import KIND, SPACE
-from tocsin.templates._header_kernel import read_header
-from tocsin.templates._message_kernel import TOKENS_MAX, scan_message
+from tocsin.templates._declared_kernel import read_declared
+from tocsin.templates._fields_kernel import append_fields, read_fields, read_structured
+from tocsin.templates._header_kernel import LEVEL, STRUCTURED, TEXT_END, TEXT_START, TIME_KIND, read_header
+from tocsin.templates._message_kernel import TEXT_BYTES_MAX, TOKENS_MAX, scan_message
+from tocsin.templates._pairs_kernel import NAME_BYTES_MAX, PAIRS_MAX
 
 LAST, HEADED, LOOSE, SHAPES, POOL_BYTES, LINES = range(6)
 """Columns of the counters: shape of the last line with a head, lines with and without one, and sizes."""
@@ -19,6 +22,9 @@ FULL: Final = -1
 LINE_BYTES_MAX: Final = 1 << 20
 HEADED_MIN: Final = 8
 HEADED_SHARE: Final = 4
+WORDS_MAX: Final = TOKENS_MAX + 2 * PAIRS_MAX
+"""Words of a line: those of its text, and names and values."""
+MASKED_BYTES_MAX: Final = TEXT_BYTES_MAX + PAIRS_MAX * (NAME_BYTES_MAX + 5)
 SECRETS: Final = (0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93)
 
 
@@ -28,7 +34,7 @@ def mine_lines(
     start: int,
     size: int,
     whole: bool,
-    year: int,
+    reader: Any,
     known: Any,
     counters: Any,
     out: Any,
@@ -39,21 +45,23 @@ def mine_lines(
     Stops at a line without an end unless the data are `whole`, and when the room in `out` may not suffice.
     """
     shapes, heads, ends, spans, continued = out
-    text, fields = scratch
+    text = scratch[0]
     i, lines, words = start, 0, 0
-    while i < size and lines < len(shapes) and words + TOKENS_MAX <= len(spans):
+    while i < size and lines < len(shapes) and words + WORDS_MAX <= len(spans):
         end = line_end(data, i, size)
         if end == size and not whole:
             break
         kept = min(end, i + LINE_BYTES_MAX)
         bare = kept - 1 if kept > i and data[kept - 1] == 13 else kept
         head = heads[lines]
-        headed = read_header(data, i, bare, year, head, fields)
+        headed, pairs = read_line(data, i, bare, reader, head, scratch)
         counters[LINES] += 1
         if not headed and continues(data, i, bare, counters):
             shapes[lines], continued[lines] = counters[LAST], 1
         else:
-            length, count = scan_message(data, head[5], head[6], text, spans[words:])
+            length, count = scan_message(data, head[TEXT_START], head[TEXT_END], text, spans[words:])
+            if pairs:
+                length, count = append_fields(data, scratch[2], pairs, text, length, spans[words:], count)
             shape = shape_of(text, length, known, counters)
             words += count
             shapes[lines], continued[lines] = shape, 0
@@ -64,6 +72,20 @@ def mine_lines(
         lines += 1
         i = end + 1
     return min(i, size), lines, words
+
+
+@nb.njit(cache=True, nogil=True)
+def read_line(data: Any, start: int, end: int, reader: Any, head: Any, scratch: Any) -> tuple[bool, int]:
+    """The head of a line, declared or recognised; whether there is one, and how many pairs follow."""
+    clock, roles, places, literals = reader
+    _, fields, pairs = scratch
+    if len(roles):
+        return read_declared(data, start, end, clock, roles, places, literals, head, fields), 0
+    kind = read_header(data, start, end, clock, head, fields)
+    count = read_structured(data, head, pairs) if kind == STRUCTURED else 0
+    if count == 0:
+        count = read_fields(data, kind, clock, head, fields, pairs)
+    return kind != 0 or (count >= 0 and (head[TIME_KIND] != 0 or head[LEVEL] != 0)), max(count, 0)
 
 
 @nb.njit(cache=True, nogil=True)

@@ -11,8 +11,9 @@ from tocsin.templates._message_kernel import names_month, names_weekday, packed
 
 NONE, UTC, LOCAL, YEARLESS, OF_DAY = 0, 1, 2, 3, 4
 """What a time is counted in; the last is a time of day without a date."""
-YEAR, MONTH, DAY, HOUR, MINUTE, SECOND, MS, OFFSET_MIN, KIND_OF_TIME, EPOCH_MS, WORDED = range(11)
-FIELDS: Final = 11
+YEAR, MONTH, DAY, HOUR, MINUTE, SECOND, US, OFFSET_MIN, KIND_OF_TIME, EPOCH_US, WORDED, LETTER = range(12)
+FIELDS: Final = 12
+DAY_US: Final = 86_400_000_000
 
 
 @nb.njit(cache=True, nogil=True)
@@ -36,9 +37,10 @@ def number(data: Any, i: int, until: int) -> int:
 @nb.njit(cache=True, nogil=True)
 def stamp_end(data: Any, i: int, end: int, fields: Any, behind: bool) -> int:
     """Behind the stamp at `i`, which is then in `fields`; 0 = none. `behind` another, a date alone is one."""
-    fields[WORDED] = 0
+    fields[WORDED] = fields[LETTER] = 0
     if i < end and 65 <= data[i] <= 90:
-        return words_end(data, i, end, fields)
+        until = lettered_end(data, i, end, fields)
+        return until or words_end(data, i, end, fields)
     first = digits_end(data, i, end, 14)
     size = first - i
     if size in (10, 13):
@@ -54,29 +56,47 @@ def stamp_end(data: Any, i: int, end: int, fields: Any, behind: bool) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
+def lettered_end(data: Any, i: int, end: int, fields: Any) -> int:
+    """Behind a level's letter, month and day without a mark between them, and a time; 0 = none."""
+    first = digits_end(data, i + 1, end, 9)
+    size = first - i - 1
+    if data[i] not in (68, 69, 70, 73, 87) or size not in (4, 8) or first >= end or data[first] != 32:
+        return 0
+    until = time_end(data, first + 1, end, fields)
+    year = number(data, i + 1, i + 5) if size == 8 else 0
+    if (
+        until == 0
+        or dated(fields, year, number(data, first - 4, first - 2), number(data, first - 2, first), 1) == 0
+    ):
+        return 0
+    fields[LETTER] = data[i]
+    return until
+
+
+@nb.njit(cache=True, nogil=True)
 def epoch_end(data: Any, i: int, first: int, end: int, fields: Any) -> int:
     """Seconds, with or without a fraction, or milliseconds since 1970, from 2001 to 2033."""
     if data[i] != 49:
         return 0
-    ms, until = number(data, i, first), first
+    us, until = number(data, i, first) * 1000, first
     if first - i == 10:
-        ms *= 1000
+        us *= 1000
         if first + 1 < end and data[first] == 46 and 48 <= data[first + 1] <= 57:
             until = digits_end(data, first + 1, end, 9)
-            ms += fraction_ms(data, first + 1, until)
+            us += fraction_us(data, first + 1, until)
     if until < end and KIND[data[until]] != SPACE and data[until] not in (93, 124, 59, 44, 34, 125, 58):
         return 0
-    fields[EPOCH_MS] = ms
+    fields[EPOCH_US] = us
     fields[KIND_OF_TIME] = UTC
     return until
 
 
 @nb.njit(cache=True, nogil=True)
-def fraction_ms(data: Any, i: int, until: int) -> int:
-    """Digits behind a point as milliseconds, cut off."""
-    last = min(until, i + 3)
+def fraction_us(data: Any, i: int, until: int) -> int:
+    """Digits behind a point as microseconds, cut off."""
+    last = min(until, i + 6)
     value = number(data, i, last)
-    for _ in range(3 - (last - i)):
+    for _ in range(6 - (last - i)):
         value *= 10
     return value
 
@@ -139,7 +159,7 @@ def after_date(data: Any, date: int, end: int, fields: Any, behind: bool) -> int
             fields[HOUR] = number(data, date + 1, date + 3)
             fields[MINUTE] = number(data, date + 3, date + 5)
             fields[SECOND] = number(data, date + 5, date + 7)
-            fields[MS] = 0
+            fields[US] = 0
             return date + 7
         kind = fields[KIND_OF_TIME]
         until = time_end(data, date + 1, end, fields)
@@ -166,12 +186,12 @@ def time_end(data: Any, i: int, end: int, fields: Any) -> int:
     fields[HOUR] = number(data, i, first)
     fields[MINUTE] = number(data, first + 1, second)
     fields[SECOND] = number(data, second + 1, third)
-    fields[MS] = 0
+    fields[US] = 0
     if fields[HOUR] > 24 or fields[MINUTE] > 59 or fields[SECOND] > 60:
         return 0
     if third + 1 < end and data[third] in (46, 44, 58) and 48 <= data[third + 1] <= 57:
         until = digits_end(data, third + 1, end, 9)
-        fields[MS] = fraction_ms(data, third + 1, until)
+        fields[US] = fraction_us(data, third + 1, until)
         third = until
     fields[KIND_OF_TIME] = LOCAL
     return offset_end(data, third, end, fields)
@@ -239,16 +259,34 @@ def words_end(data: Any, i: int, end: int, fields: Any) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def stamp_ms(fields: Any, year: int) -> int:
-    """Milliseconds since 1970 in UTC, or by the clock on the wall; `year` stands in for one not said."""
-    if fields[EPOCH_MS]:
-        return int(fields[EPOCH_MS])
+def stamp_us(fields: Any, year: int, until_us: int) -> int:
+    """Microseconds since 1970 in UTC, or by the clock on the wall.
+
+    A year that is not said is `year`; or, where `until_us` is not 0, the last one in which the stamp is at
+    most a day beyond it.
+    """
+    if fields[EPOCH_US]:
+        return int(fields[EPOCH_US])
     kind = fields[KIND_OF_TIME]
-    clock = int(((fields[HOUR] * 60 + fields[MINUTE]) * 60 + fields[SECOND]) * 1000 + fields[MS])
+    clock = int(((fields[HOUR] * 60 + fields[MINUTE]) * 60 + fields[SECOND]) * 1_000_000 + fields[US])
     if kind == OF_DAY:
         return clock
-    days = days_since_1970(fields[YEAR] or year, fields[MONTH], fields[DAY])
-    return days * 86_400_000 + clock - (int(fields[OFFSET_MIN]) * 60_000 if kind == UTC else 0)
+    month, day = int(fields[MONTH]), int(fields[DAY])
+    if kind == YEARLESS and until_us:
+        year = year_with(year + 1, month, day)
+        while days_since_1970(year, month, day) * DAY_US + clock > until_us + DAY_US:
+            year = year_with(year - 1, month, day)
+    days = days_since_1970(fields[YEAR] or year, month, day)
+    return days * DAY_US + clock - (int(fields[OFFSET_MIN]) * 60_000_000 if kind == UTC else 0)
+
+
+@nb.njit(cache=True, nogil=True)
+def year_with(year: int, month: int, day: int) -> int:
+    """The last year up to this one that has the day."""
+    y = year
+    while month == 2 and day == 29 and not (y % 4 == 0 and (y % 100 != 0 or y % 400 == 0)):
+        y -= 1
+    return y
 
 
 @nb.njit(cache=True, nogil=True)

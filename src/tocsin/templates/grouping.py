@@ -31,8 +31,8 @@ MADE_MIN: Final = 3
 FOLLOWED_MIN: Final = 5
 FOLLOWED_SHARE: Final = 2
 """How many different values make a word vary: the first, a plain word, beside values that were masked, a
-name made by a machine (one more beside masked ones if all are in capitals, as states and protocols are); how many
-followers of the word before it make two enough, and how many of them there
+name made by a machine (one more beside masked ones if all are in capitals, as states and protocols are); how
+many followers of the word before it make two enough, and how many of them there
 must be for each word that stands before that one (`to` has many followers because it stands everywhere)."""
 _PLAIN: Final = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+|[A-Za-z]+-[a-z]+")
 _QUALIFIED: Final = re.compile(rb"[^.]+(?:\.[^.]+){2,}")

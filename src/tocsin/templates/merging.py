@@ -2,7 +2,7 @@
 
 Two things hide that lines have one template when only their texts, cut at separators, are compared:
 
-- a quantity may be said with another unit, as a bound, or twice: `9 bytes`, `2 KB`, `2842 bytes (2.8 KB)`, `<1 sec`;
+- a quantity may have another unit, be a bound, or be said twice: `9 B`, `<1 sec`, `2842 bytes (2.8 KB)`;
 - a value may hold separators: `10.1.2.3`, `LOCAL(0)`, `node[3]`.
 
 So templates that differ in how a quantity is said alone become one, and so does a template that another one
@@ -18,7 +18,8 @@ from typing import Final
 
 FIELDS_MAX: Final = 64
 _UNIT: Final = (
-    r"(?:[KMGT]i?B|kB|B|bytes?|[mun]?s|secs?|seconds?|msecs?|milliseconds?|mins?|minutes?|hours?|days?)(?![\w/])"
+    r"(?:[KMGT]i?B|kB|B|bytes?|[mun]?s|secs?|seconds?|msecs?|milliseconds?|mins?|minutes?|hours?|days?)"
+    r"(?![\w/])"
 )
 _QUANTITY: Final = re.compile(rf"(?<!\S)[<>~]?<\*>(?: ?{_UNIT})?(?: \(<\*> ?{_UNIT}\))?")
 _FIELD: Final = re.compile(r"(.*<\*>.*?)([,;:.]?)")

@@ -12,27 +12,30 @@ import numpy.typing as npt
 
 from tocsin.errors import InvalidInputError
 from tocsin.templates._header_kernel import COLUMNS
-from tocsin.templates._message_kernel import TEXT_BYTES_MAX, TOKENS_MAX
 from tocsin.templates._mine_kernel import (
     COUNTERS,
     LAST,
     LINE_BYTES_MAX,
+    MASKED_BYTES_MAX,
     POOL_BYTES,
     SHAPES,
+    WORDS_MAX,
     mine_lines,
     rebuild,
 )
+from tocsin.templates._pairs_kernel import PAIR_FIELDS, PAIRS_MAX
 from tocsin.templates._stamp_kernel import FIELDS
 from tocsin.templates.dictionary import Dictionary, dictionary_of, template_id
 from tocsin.templates.grouping import canonical, groups_of
 from tocsin.templates.merging import merged
 from tocsin.templates.mined import Mined
+from tocsin.templates.reader import AS_RECOGNISED, Reader
 from tocsin.templates.shape import Tokens, shown, tokens_of
 
 SHAPES_MAX: Final = 16_384
 POOL_BYTES_MAX: Final = 4 << 20
 _LINES: Final = 8192
-_WORDS: Final = 16 * _LINES + TOKENS_MAX
+_WORDS: Final = 16 * _LINES + WORDS_MAX
 _MAGIC: Final = b"tocsin-shapes-1\n"
 BEYOND: Final = "<*>"
 """The template of lines whose shape found no room."""
@@ -76,20 +79,25 @@ class Miner:
         self._starts = np.zeros(SHAPES_MAX + 1, np.int64)
         self._counts = np.zeros(SHAPES_MAX + 1, np.int64)
         self._pool = np.zeros(POOL_BYTES_MAX, np.uint8)
-        self._scratch = (np.zeros(TEXT_BYTES_MAX + 16, np.uint8), np.zeros(FIELDS, np.int64))
+        self._scratch = (
+            np.zeros(MASKED_BYTES_MAX + 16, np.uint8),
+            np.zeros(FIELDS, np.int64),
+            np.zeros((PAIRS_MAX, PAIR_FIELDS), np.int64),
+        )
 
     @property
     def shapes(self) -> int:
         """How many shapes are known."""
         return int(self._counters[SHAPES])
 
-    def mine(self, pieces: Iterable[bytes]) -> Iterator[Mined]:
+    def mine(self, pieces: Iterable[bytes], reader: Reader = AS_RECOGNISED) -> Iterator[Mined]:
         """Learn lines as they come; the last needs no end. What a line has beyond 1 MiB is left out."""
         for data, whole in _whole_lines(pieces):
-            yield from self._mine(np.frombuffer(data, np.uint8), whole)
+            yield from self._mine(np.frombuffer(data, np.uint8), whole, reader)
 
-    def _mine(self, data: npt.NDArray[np.uint8], whole: bool) -> Iterator[Mined]:
+    def _mine(self, data: npt.NDArray[np.uint8], whole: bool, reader: Reader) -> Iterator[Mined]:
         known = (self._table, self._hashes, self._starts, self._counts, self._pool)
+        read = (reader.clock(self.year), *reader.format)
         at = 0
         while at < len(data):
             mined = Mined(
@@ -102,7 +110,7 @@ class Miner:
             )
             out = (mined.shapes, mined.heads, mined.ends, mined.words, mined.continued)
             at, lines, words = mine_lines(
-                data, at, len(data), whole, self.year, known, self._counters, out, self._scratch
+                data, at, len(data), whole, read, known, self._counters, out, self._scratch
             )
             yield Mined(
                 data,
@@ -111,6 +119,7 @@ class Miner:
                 mined.ends[:lines],
                 mined.words[:words],
                 mined.continued[:lines],
+                reader,
             )
 
     def texts(self) -> list[bytes]:

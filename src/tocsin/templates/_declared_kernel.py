@@ -1,0 +1,111 @@
+"""The head of a line by a declared format, compiled."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numba as nb
+
+from tocsin.templates._bytes import KIND, SPACE
+from tocsin.templates._header_kernel import (
+    COMPONENT_END,
+    COMPONENT_START,
+    LEVEL,
+    MESSAGE_END,
+    MESSAGE_START,
+    TEXT_END,
+    TEXT_START,
+    TIME_KIND,
+    TIME_MS,
+    TIME_US,
+    bare_level,
+    level_word,
+    skipped,
+    take_stamp,
+)
+from tocsin.templates._stamp_kernel import EPOCH_US, KIND_OF_TIME, stamp_end
+
+IGNORED, TIME, LEVELLED, NAMED, MESSAGE = range(5)
+"""What a field of a declared format is for."""
+SPACES: Final = 32
+
+
+@nb.njit(cache=True, nogil=True)
+def read_declared(
+    data: Any,
+    start: int,
+    end: int,
+    clock: Any,
+    roles: Any,
+    places: Any,
+    literals: Any,
+    head: Any,
+    fields: Any,
+) -> bool:
+    """Fill `head` by the fields of a format; False = the line is not of it, and a message as a whole.
+
+    Before field f stand the bytes `literals[places[f]:places[f + 1]]`; a space among them stands for any
+    number. A stamp ends where it ends, other fields before the next bytes, the last at the end of the line.
+    """
+    blank(head, start, end)
+    i = start
+    for field in range(len(roles)):
+        i = literal_end(data, i, end, literals, places[field], places[field + 1])
+        if i < 0:
+            blank(head, start, end)
+            return False
+        role = roles[field]
+        if role == TIME:
+            fields[EPOCH_US] = 0
+            until = stamp_end(data, i, end, fields, False)
+            if until == 0:
+                blank(head, start, end)
+                return False
+            head[TIME_KIND] = fields[KIND_OF_TIME]
+            take_stamp(head, fields, clock)
+        else:
+            until = field_end(data, i, end, literals, places[field + 1], places[field + 2])
+        if role == LEVELLED:
+            head[LEVEL] = bare_level(data, i, until) or level_word(data, i, until)
+        elif role == NAMED:
+            head[COMPONENT_START], head[COMPONENT_END] = i, until
+        elif role == MESSAGE:
+            head[MESSAGE_START] = head[TEXT_START] = i
+            head[TEXT_END] = until
+        i = until
+    return True
+
+
+@nb.njit(cache=True, nogil=True)
+def blank(head: Any, start: int, end: int) -> None:
+    """The head of a line that has none."""
+    head[TIME_MS] = head[TIME_US] = head[TIME_KIND] = head[LEVEL] = 0
+    head[COMPONENT_START] = head[COMPONENT_END] = head[MESSAGE_START] = head[TEXT_START] = start
+    head[MESSAGE_END] = head[TEXT_END] = end
+
+
+@nb.njit(cache=True, nogil=True)
+def literal_end(data: Any, i: int, end: int, literals: Any, first: int, last: int) -> int:
+    """Behind the bytes of a format at `i`; -1 = other bytes stand there."""
+    k = i
+    for place in range(first, last):
+        if literals[place] == SPACES:
+            if k < end and KIND[data[k]] != SPACE:
+                return -1
+            k = skipped(data, k, end)
+        elif k < end and data[k] == literals[place]:
+            k += 1
+        else:
+            return -1
+    return k
+
+
+@nb.njit(cache=True, nogil=True)
+def field_end(data: Any, i: int, end: int, literals: Any, first: int, last: int) -> int:
+    """Where the bytes that end a field begin, the end of the line if there are none."""
+    if first == last:
+        return end
+    for k in range(i, end):
+        if literal_end(data, k, end, literals, first, last) >= 0:
+            return k
+    return end

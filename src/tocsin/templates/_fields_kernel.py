@@ -1,0 +1,213 @@
+"""What lines of names and values say in their head, compiled, and their names as part of the masked text."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numba as nb
+import numpy as np
+
+from tocsin.templates._bytes import DIGIT, KIND, SPACE
+from tocsin.templates._header_kernel import (
+    COMPONENT_BYTES_MAX,
+    COMPONENT_END,
+    COMPONENT_START,
+    DEBUG,
+    ERROR,
+    FATAL,
+    INFO,
+    LEVEL,
+    MESSAGE_END,
+    MESSAGE_START,
+    OF_LETTER,
+    OF_SYSLOG,
+    TEXT_END,
+    TEXT_START,
+    TIME_KIND,
+    TRACE,
+    WARNING,
+    level_word,
+    take_stamp,
+    token_at,
+)
+from tocsin.templates._message_kernel import EQUALS, copied, marked
+from tocsin.templates._pairs_kernel import (
+    NAME_BYTES_MAX,
+    NAME_END,
+    NAME_START,
+    OF_COMPONENT,
+    OF_LEVEL,
+    OF_TEXT,
+    OF_TIME,
+    ROLE,
+    TAKEN,
+    VALUE_END,
+    VALUE_START,
+    best_of,
+    equal_pairs,
+    object_pairs,
+    spaces_end,
+)
+from tocsin.templates._stamp_kernel import EPOCH_US, KIND_OF_TIME, NONE, UTC, digits_end, number, stamp_end
+
+OF_TENS: Final = np.array([0, TRACE, DEBUG, INFO, WARNING, ERROR, FATAL], np.int64)
+
+
+@nb.njit(cache=True, nogil=True)
+def read_fields(data: Any, headed: int, clock: Any, head: Any, fields: Any, pairs: Any) -> int:
+    """The pairs that a message is made of, their part of the head taken over; -1 = it is something else."""
+    start, end = head[MESSAGE_START], head[MESSAGE_END]
+    if start >= end:
+        return -1
+    if data[start] == 123:
+        count = object_pairs(data, start, end, pairs)
+    elif headed or not has_equals(data, start, end):
+        return -1
+    else:
+        count = equal_pairs(data, start, end, pairs, 0)
+        if count < 2:
+            return -1
+    if count < 0:
+        return -1
+    said = take_time(data, pairs, count, clock, head, fields) if head[TIME_KIND] == NONE else False
+    said = take_level(data, pairs, count, head) or said
+    told = best_of(pairs, count, OF_TEXT)
+    if data[start] != 123 and not said and told < 0:
+        return -1
+    take_component(data, pairs, count, head)
+    head[TEXT_START] = head[TEXT_END] = start
+    if told >= 0:
+        head[TEXT_START], head[TEXT_END] = pairs[told, VALUE_START], pairs[told, VALUE_END]
+        pairs[told, ROLE] = TAKEN
+    return count
+
+
+@nb.njit(cache=True, nogil=True)
+def has_equals(data: Any, i: int, end: int) -> bool:
+    """Whether the first word has an equals sign in it."""
+    k = i
+    while k < end and KIND[data[k]] != SPACE:
+        if data[k] == EQUALS:
+            return k > i
+        k += 1
+    return False
+
+
+@nb.njit(cache=True, nogil=True)
+def take_time(data: Any, pairs: Any, count: int, clock: Any, head: Any, fields: Any) -> bool:
+    """The stamp of a line from its pairs; False = none."""
+    place = best_of(pairs, count, OF_TIME)
+    if place < 0:
+        return False
+    start, end = pairs[place, VALUE_START], pairs[place, VALUE_END]
+    digits = digits_end(data, start, end, 20)
+    fields[EPOCH_US] = 0
+    if digits == end and end - start in (16, 19):
+        fields[EPOCH_US] = number(data, start, start + 16)
+        fields[KIND_OF_TIME] = UTC
+    elif start == end or stamp_end(data, start, end, fields, True) != end:
+        return False
+    head[TIME_KIND] = fields[KIND_OF_TIME]
+    take_stamp(head, fields, clock)
+    pairs[place, ROLE] = TAKEN
+    return True
+
+
+@nb.njit(cache=True, nogil=True)
+def take_level(data: Any, pairs: Any, count: int, head: Any) -> bool:
+    """The level of a line from its pairs, if it has none yet; False = none."""
+    place = best_of(pairs, count, OF_LEVEL)
+    if place < 0 or head[LEVEL]:
+        return False
+    start, end = pairs[place, VALUE_START], pairs[place, VALUE_END]
+    level = level_word(data, start, end)
+    if end == start + 1:
+        digit = data[start] - 48
+        level = OF_SYSLOG[digit] if 0 <= digit <= 7 else OF_LETTER[data[start]]
+    elif end == start + 2 and digits_end(data, start, end, 2) == end:
+        tens = number(data, start, end)
+        level = OF_TENS[tens // 10] if tens % 10 == 0 and tens <= 60 else 0
+    if level == 0:
+        return False
+    head[LEVEL] = level
+    pairs[place, ROLE] = TAKEN
+    return True
+
+
+@nb.njit(cache=True, nogil=True)
+def take_component(data: Any, pairs: Any, count: int, head: Any) -> None:
+    """The component of a line from its pairs, if it has none yet."""
+    place = best_of(pairs, count, OF_COMPONENT)
+    if place < 0 or head[COMPONENT_END] > head[COMPONENT_START]:
+        return
+    start, end = pairs[place, VALUE_START], pairs[place, VALUE_END]
+    if start < end <= start + COMPONENT_BYTES_MAX and data[start] not in (91, 123):
+        head[COMPONENT_START], head[COMPONENT_END] = start, end
+        pairs[place, ROLE] = TAKEN
+
+
+@nb.njit(cache=True, nogil=True)
+def read_structured(data: Any, head: Any, pairs: Any) -> int:
+    """The pairs of the structured data that a message by RFC 5424 begins with; it then begins behind them."""
+    i, end, count = head[MESSAGE_START], head[MESSAGE_END], 0
+    if i < end and data[i] == 45 and (i + 1 == end or data[i + 1] == 32):
+        i += 1
+    while i < end and data[i] == 91:
+        name = token_at(data, i, end)
+        close = element_end(data, i, end)
+        if close < 0:
+            break
+        if name < close:
+            count = max(count, equal_pairs(data, name, close, pairs, count))
+        i = close + 1
+    if i + 2 < end and data[i] == 32:
+        i += 1
+    i = spaces_end(data, i, end)
+    if i + 2 < end and data[i] == 0xEF and data[i + 1] == 0xBB and data[i + 2] == 0xBF:
+        i += 3
+    head[MESSAGE_START] = head[TEXT_START] = i
+    return count
+
+
+@nb.njit(cache=True, nogil=True)
+def element_end(data: Any, i: int, end: int) -> int:
+    """Where the bracket stands that ends an element, quoted ones and escaped bytes left out; -1 = none."""
+    k, quoted = i + 1, False
+    while k < end:
+        if data[k] == 92 and quoted:
+            k += 1
+        elif data[k] == 34:
+            quoted = not quoted
+        elif data[k] == 93 and not quoted:
+            return k
+        k += 1
+    return -1
+
+
+@nb.njit(cache=True, nogil=True)
+def append_fields(
+    data: Any, pairs: Any, count: int, text: Any, size: int, spans: Any, words: int
+) -> tuple[int, int]:
+    """The names of the pairs behind the masked text, their values as what varies; the new sizes."""
+    for place in range(count):
+        pair = pairs[place]
+        if pair[ROLE] == TAKEN:
+            continue
+        name, until = pair[NAME_START], pair[NAME_END]
+        spans[words, 0], spans[words, 1] = name, until
+        spans[words + 1, 0], spans[words + 1, 1] = pair[VALUE_START], pair[VALUE_END]
+        size = (
+            copied(data, name, until, text, size, 2) if names(data, name, until) else marked(text, size, 2, 0)
+        )
+        size = marked(text, marked(text, size, 3, EQUALS), 1, 0)
+        words += 2
+    return size, words
+
+
+@nb.njit(cache=True, nogil=True)
+def names(data: Any, i: int, until: int) -> bool:
+    """Whether a name can stand in a template: short, without digits and control bytes."""
+    k = i
+    while k < until and KIND[data[k]] != DIGIT and KIND[data[k]] != SPACE:
+        k += 1
+    return k == until and i < until <= i + NAME_BYTES_MAX

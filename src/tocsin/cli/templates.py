@@ -39,7 +39,9 @@ def templates(
     ] = "UTC",
     layout: Annotated[
         str | None,
-        typer.Option("--format", help="Format of the lines, such as '{time} {level} {component}: {message}'."),
+        typer.Option(
+            "--format", help="Format of the lines, such as '{time} {level} {component}: {message}'."
+        ),
     ] = None,
     json: JsonFlag = False,
 ) -> None:

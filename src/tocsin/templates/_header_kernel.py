@@ -10,6 +10,7 @@ import numpy as np
 from tocsin.templates._bytes import IS_LETTER, KIND, SPACE
 from tocsin.templates._stamp_kernel import (
     EPOCH_US,
+    FIELDS,
     KIND_OF_TIME,
     LETTER,
     NONE,
@@ -30,15 +31,15 @@ NO_HEAD, HEAD, STRUCTURED = 0, 1, 2
 """The last is a line by RFC 5424, whose message begins with structured data."""
 TRACE, DEBUG, INFO, NOTICE, WARNING, ERROR, FATAL = 1, 2, 3, 4, 5, 6, 7
 
-_WORDS: Final = {
+LEVEL_NAMES: Final = {
     "trace": TRACE, "verbose": TRACE, "finest": TRACE, "finer": TRACE, "debug": DEBUG, "fine": DEBUG,
     "info": INFO, "notice": NOTICE, "warn": WARNING, "warning": WARNING, "err": ERROR, "error": ERROR,
     "severe": ERROR, "failure": ERROR, "fatal": FATAL, "crit": FATAL, "critical": FATAL, "alert": FATAL,
     "emerg": FATAL, "panic": FATAL, "informat": INFO, "emergenc": FATAL,
 }  # the last two are the beginnings of longer ones  # fmt: skip
 _LETTERS: Final = {"V": TRACE, "D": DEBUG, "I": INFO, "N": NOTICE, "W": WARNING, "E": ERROR, "F": FATAL}
-LEVEL_WORDS: Final = np.array([int.from_bytes(word.encode(), "big") for word in _WORDS], np.int64)
-LEVELS: Final = np.array(list(_WORDS.values()), np.int64)
+LEVEL_WORDS: Final = np.array([int.from_bytes(word.encode(), "big") for word in LEVEL_NAMES], np.int64)
+LEVELS: Final = np.array(list(LEVEL_NAMES.values()), np.int64)
 OF_LETTER: Final = np.zeros(256, np.int64)
 for _letter, _level in _LETTERS.items():
     OF_LETTER[ord(_letter)] = _level
@@ -66,6 +67,7 @@ def read_header(data: Any, start: int, end: int, clock: Any, head: Any, fields: 
     if i == 0:
         i = first_stamp(data, start, end, head, fields)
         if i == 0:
+            headless_level(data, start, end, head)
             return NO_HEAD
         head[TIME_KIND] = fields[KIND_OF_TIME]
         syslog = data[start] == 60 or (fields[WORDED] == 1 and fields[KIND_OF_TIME] == YEARLESS)
@@ -82,6 +84,17 @@ def read_header(data: Any, start: int, end: int, clock: Any, head: Any, fields: 
     take_stamp(head, fields, clock)
     head[MESSAGE_START] = head[TEXT_START] = skipped(data, i, end)
     return kind
+
+
+@nb.njit(cache=True, nogil=True)
+def headless_level(data: Any, start: int, end: int, head: Any) -> None:
+    """Of a line without a stamp only a first word tells a level, or the priority of syslog."""
+    if data[start] == 60:
+        head[LEVEL] = 0
+        priority_end(data, start, end, head)
+        return
+    until = token_at(data, start, end)
+    head[LEVEL] = bare_level(data, start, until) if until > start + 2 else 0
 
 
 @nb.njit(cache=True, nogil=True)
@@ -135,6 +148,7 @@ def numbered_syslog(data: Any, start: int, end: int, head: Any, fields: Any) -> 
         fields[KIND_OF_TIME] = NONE
     elif stamp_end(data, i, until, fields, False) != until or until == i:
         return 0
+    name, name_end = start, start
     for place in range(4):
         if until >= end:
             return 0
@@ -143,7 +157,8 @@ def numbered_syslog(data: Any, start: int, end: int, head: Any, fields: Any) -> 
         if until == i:
             return 0
         if place == 1 and not (until == i + 1 and data[i] == 45):
-            head[COMPONENT_START], head[COMPONENT_END] = i, until
+            name, name_end = i, until
+    head[COMPONENT_START], head[COMPONENT_END] = name, name_end
     head[TIME_KIND] = fields[KIND_OF_TIME]
     return until
 
@@ -296,17 +311,20 @@ def level_ahead(data: Any, i: int, end: int, head: Any) -> int:
 
 @nb.njit(cache=True, nogil=True)
 def later_stamp(data: Any, i: int, end: int, fields: Any) -> int:
-    """Behind a further stamp at `i` or behind one word; 0 = none."""
-    kept = fields[KIND_OF_TIME]
+    """Behind a further stamp at `i` or behind one word; 0 = none. It counts unless the first is an epoch."""
+    for place in range(FIELDS):
+        fields[FIELDS + place] = fields[place]
     until = stamp_end(data, i, end, fields, True)
     if until == 0:
         word = token_at(data, i, end)
-        if word == i or data[word - 1] in (58, 93, 45):
-            fields[KIND_OF_TIME] = kept
-            return 0
-        until = stamp_end(data, skipped(data, word, end), end, fields, False)
-    if until == 0 or fields[EPOCH_US]:
-        fields[KIND_OF_TIME] = kept
+        if word > i and data[word - 1] not in (58, 93, 45):
+            until = stamp_end(data, skipped(data, word, end), end, fields, False)
+    worded = fields[WORDED]
+    if until == 0 or fields[FIELDS + EPOCH_US]:
+        for place in range(FIELDS):
+            fields[place] = fields[FIELDS + place]
+        if until:
+            fields[WORDED] = worded
     return until
 
 

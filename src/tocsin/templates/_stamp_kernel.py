@@ -183,12 +183,11 @@ def time_end(data: Any, i: int, end: int, fields: Any) -> int:
     third = digits_end(data, second + 1, end, 2)
     if third == second + 1:
         return 0
-    fields[HOUR] = number(data, i, first)
-    fields[MINUTE] = number(data, first + 1, second)
-    fields[SECOND] = number(data, second + 1, third)
-    fields[US] = 0
-    if fields[HOUR] > 24 or fields[MINUTE] > 59 or fields[SECOND] > 60:
+    hour, minute = number(data, i, first), number(data, first + 1, second)
+    seconds = number(data, second + 1, third)
+    if hour > 24 or minute > 59 or seconds > 60:
         return 0
+    fields[HOUR], fields[MINUTE], fields[SECOND], fields[US] = hour, minute, seconds, 0
     if third + 1 < end and data[third] in (46, 44, 58) and 48 <= data[third + 1] <= 57:
         until = digits_end(data, third + 1, end, 9)
         fields[US] = fraction_us(data, third + 1, until)

@@ -81,7 +81,7 @@ class Miner:
         self._pool = np.zeros(POOL_BYTES_MAX, np.uint8)
         self._scratch = (
             np.zeros(MASKED_BYTES_MAX + 16, np.uint8),
-            np.zeros(FIELDS, np.int64),
+            np.zeros(2 * FIELDS, np.int64),
             np.zeros((PAIRS_MAX, PAIR_FIELDS), np.int64),
         )
 
@@ -126,9 +126,13 @@ class Miner:
         """The masked text of each shape, by number."""
         return [self._text(shape) for shape in range(self.shapes)]
 
+    def counts(self) -> list[int]:
+        """How many lines each shape had, by number."""
+        return [int(count) for count in self._counts[: self.shapes]]
+
     def learnt(self) -> Learnt:
         """The templates of all shapes so far; costs time by shapes, not by lines."""
-        shapes = [tokens_of(self._text(shape)) for shape in range(self.shapes)]
+        shapes = [tokens_of(text) for text in self.texts()]
         number = np.zeros(len(shapes) + 1, np.int64)
         tokens: list[Tokens] = [()] * (len(shapes) + 1)
         known: dict[str, int] = {}

@@ -72,7 +72,7 @@ def row(raw: bytes, line: Line, shape: int, continued: bool) -> tuple[object, ..
 
 def rows(mined: Mined) -> list[tuple[object, ...]]:
     """What the compiled form says of lines."""
-    found = []
+    found: list[tuple[object, ...]] = []
     for line, head in enumerate(mined.heads.tolist()):
         parts = [mined.data[head[at] : head[at + 1]].tobytes() for at in (3, 5, 8)]
         shape, continued = int(mined.shapes[line]), bool(mined.continued[line])

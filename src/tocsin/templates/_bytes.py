@@ -30,8 +30,7 @@ def _marked(members: bytes) -> np.ndarray:
 
 
 KIND: Final = _kinds()
-IS_REPEATED: Final = _marked(REPEATED)
-IS_CUTTING: Final = _marked(CUTTING)
-IS_HEX: Final = _marked(b"0123456789abcdefABCDEF")
-IS_LETTER: Final = _marked(bytes([*range(65, 91), *range(97, 123), *range(128, 256)]))
-ENDS_VALUE: Final = _marked(b" \t\r\n,;)]}\"'|>=")
+HEX_DIGITS: Final = b"0123456789abcdefABCDEF"
+LETTERS: Final = bytes([*range(65, 91), *range(97, 123), *range(128, 256)])
+VALUE_ENDS: Final = b" \t\r\n,;)]}\"'|>="
+IS_LETTER: Final = _marked(LETTERS)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numba as nb
 
+from tocsin.intrinsics import load_u8
 from tocsin.templates._bytes import KIND, SPACE
 from tocsin.templates._header_kernel import (
     COMPONENT_END,
@@ -32,7 +33,7 @@ SPACES: Final = 32
 
 @nb.njit(cache=True, nogil=True)
 def read_declared(
-    data: Any,
+    data: int,
     start: int,
     end: int,
     clock: Any,
@@ -85,15 +86,15 @@ def blank(head: Any, start: int, end: int) -> None:
 
 
 @nb.njit(cache=True, nogil=True)
-def literal_end(data: Any, i: int, end: int, literals: Any, first: int, last: int) -> int:
+def literal_end(data: int, i: int, end: int, literals: Any, first: int, last: int) -> int:
     """Behind the bytes of a format at `i`; -1 = other bytes stand there."""
     k = i
     for place in range(first, last):
         if literals[place] == SPACES:
-            if k < end and KIND[data[k]] != SPACE:
+            if k < end and KIND[load_u8(data + k)] != SPACE:
                 return -1
             k = skipped(data, k, end)
-        elif k < end and data[k] == literals[place]:
+        elif k < end and load_u8(data + k) == literals[place]:
             k += 1
         else:
             return -1
@@ -101,7 +102,7 @@ def literal_end(data: Any, i: int, end: int, literals: Any, first: int, last: in
 
 
 @nb.njit(cache=True, nogil=True)
-def field_end(data: Any, i: int, end: int, literals: Any, first: int, last: int) -> int:
+def field_end(data: int, i: int, end: int, literals: Any, first: int, last: int) -> int:
     """Where the bytes that end a field begin, the end of the line if there are none."""
     if first == last:
         return end

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numba as nb
 import numpy as np
 
+from tocsin.intrinsics import load_u8
 from tocsin.templates._bytes import DIGIT, KIND, SPACE
 from tocsin.templates._header_kernel import (
     COMPONENT_BYTES_MAX,
@@ -30,7 +31,7 @@ from tocsin.templates._header_kernel import (
     take_stamp,
     token_at,
 )
-from tocsin.templates._message_kernel import EQUALS, copied, marked
+from tocsin.templates._message_kernel import EQUALS, copied, marked, placed
 from tocsin.templates._pairs_kernel import (
     NAME_BYTES_MAX,
     NAME_END,
@@ -54,12 +55,12 @@ OF_TENS: Final = np.array([0, TRACE, DEBUG, INFO, WARNING, ERROR, FATAL], np.int
 
 
 @nb.njit(cache=True, nogil=True)
-def read_fields(data: Any, headed: int, clock: Any, head: Any, fields: Any, pairs: Any) -> int:
+def read_fields(data: int, headed: int, clock: Any, head: Any, fields: Any, pairs: Any) -> int:
     """The pairs that a message is made of, their part of the head taken over; -1 = it is something else."""
     start, end = head[MESSAGE_START], head[MESSAGE_END]
     if start >= end:
         return -1
-    if data[start] == 123:
+    if load_u8(data + start) == 123:
         count = object_pairs(data, start, end, pairs)
     elif headed or not has_equals(data, start, end):
         return -1
@@ -72,7 +73,7 @@ def read_fields(data: Any, headed: int, clock: Any, head: Any, fields: Any, pair
     said = take_time(data, pairs, count, clock, head, fields) if head[TIME_KIND] == NONE else False
     said = take_level(data, pairs, count, head) or said
     told = best_of(pairs, count, OF_TEXT)
-    if data[start] != 123 and not said and told < 0:
+    if load_u8(data + start) != 123 and not said and told < 0:
         return -1
     take_component(data, pairs, count, head)
     head[TEXT_START] = head[TEXT_END] = start
@@ -83,18 +84,18 @@ def read_fields(data: Any, headed: int, clock: Any, head: Any, fields: Any, pair
 
 
 @nb.njit(cache=True, nogil=True)
-def has_equals(data: Any, i: int, end: int) -> bool:
+def has_equals(data: int, i: int, end: int) -> bool:
     """Whether the first word has an equals sign in it."""
     k = i
-    while k < end and KIND[data[k]] != SPACE:
-        if data[k] == EQUALS:
+    while k < end and KIND[load_u8(data + k)] != SPACE:
+        if load_u8(data + k) == EQUALS:
             return k > i
         k += 1
     return False
 
 
 @nb.njit(cache=True, nogil=True)
-def take_time(data: Any, pairs: Any, count: int, clock: Any, head: Any, fields: Any) -> bool:
+def take_time(data: int, pairs: Any, count: int, clock: Any, head: Any, fields: Any) -> bool:
     """The stamp of a line from its pairs; False = none."""
     place = best_of(pairs, count, OF_TIME)
     if place < 0:
@@ -114,7 +115,7 @@ def take_time(data: Any, pairs: Any, count: int, clock: Any, head: Any, fields: 
 
 
 @nb.njit(cache=True, nogil=True)
-def take_level(data: Any, pairs: Any, count: int, head: Any) -> bool:
+def take_level(data: int, pairs: Any, count: int, head: Any) -> bool:
     """The level of a line from its pairs, if it has none yet; False = none."""
     place = best_of(pairs, count, OF_LEVEL)
     if place < 0 or head[LEVEL]:
@@ -122,8 +123,8 @@ def take_level(data: Any, pairs: Any, count: int, head: Any) -> bool:
     start, end = pairs[place, VALUE_START], pairs[place, VALUE_END]
     level = level_word(data, start, end)
     if end == start + 1:
-        digit = data[start] - 48
-        level = OF_SYSLOG[digit] if 0 <= digit <= 7 else OF_LETTER[data[start]]
+        digit = load_u8(data + start) - 48
+        level = OF_SYSLOG[digit] if 0 <= digit <= 7 else OF_LETTER[load_u8(data + start)]
     elif end == start + 2 and digits_end(data, start, end, 2) == end:
         tens = number(data, start, end)
         level = OF_TENS[tens // 10] if tens % 10 == 0 and tens <= 60 else 0
@@ -135,24 +136,24 @@ def take_level(data: Any, pairs: Any, count: int, head: Any) -> bool:
 
 
 @nb.njit(cache=True, nogil=True)
-def take_component(data: Any, pairs: Any, count: int, head: Any) -> None:
+def take_component(data: int, pairs: Any, count: int, head: Any) -> None:
     """The component of a line from its pairs, if it has none yet."""
     place = best_of(pairs, count, OF_COMPONENT)
     if place < 0 or head[COMPONENT_END] > head[COMPONENT_START]:
         return
     start, end = pairs[place, VALUE_START], pairs[place, VALUE_END]
-    if start < end <= start + COMPONENT_BYTES_MAX and data[start] not in (91, 123):
+    if start < end <= start + COMPONENT_BYTES_MAX and load_u8(data + start) not in (91, 123):
         head[COMPONENT_START], head[COMPONENT_END] = start, end
         pairs[place, ROLE] = TAKEN
 
 
 @nb.njit(cache=True, nogil=True)
-def read_structured(data: Any, head: Any, pairs: Any) -> int:
+def read_structured(data: int, head: Any, pairs: Any) -> int:
     """The pairs of the structured data that a message by RFC 5424 begins with; it then begins behind them."""
     i, end, count = head[MESSAGE_START], head[MESSAGE_END], 0
-    if i < end and data[i] == 45 and (i + 1 == end or data[i + 1] == 32):
+    if i < end and load_u8(data + i) == 45 and (i + 1 == end or load_u8(data + i + 1) == 32):
         i += 1
-    while i < end and data[i] == 91:
+    while i < end and load_u8(data + i) == 91:
         name = token_at(data, i, end)
         close = element_end(data, i, end)
         if close < 0:
@@ -160,25 +161,30 @@ def read_structured(data: Any, head: Any, pairs: Any) -> int:
         if name < close:
             count = max(count, equal_pairs(data, name, close, pairs, count))
         i = close + 1
-    if i + 2 < end and data[i] == 32:
+    if i + 2 < end and load_u8(data + i) == 32:
         i += 1
     i = spaces_end(data, i, end)
-    if i + 2 < end and data[i] == 0xEF and data[i + 1] == 0xBB and data[i + 2] == 0xBF:
+    if (
+        i + 2 < end
+        and load_u8(data + i) == 0xEF
+        and load_u8(data + i + 1) == 0xBB
+        and load_u8(data + i + 2) == 0xBF
+    ):
         i += 3
     head[MESSAGE_START] = head[TEXT_START] = i
     return count
 
 
 @nb.njit(cache=True, nogil=True)
-def element_end(data: Any, i: int, end: int) -> int:
+def element_end(data: int, i: int, end: int) -> int:
     """Where the bracket stands that ends an element, quoted ones and escaped bytes left out; -1 = none."""
     k, quoted = i + 1, False
     while k < end:
-        if data[k] == 92 and quoted:
+        if load_u8(data + k) == 92 and quoted:
             k += 1
-        elif data[k] == 34:
+        elif load_u8(data + k) == 34:
             quoted = not quoted
-        elif data[k] == 93 and not quoted:
+        elif load_u8(data + k) == 93 and not quoted:
             return k
         k += 1
     return -1
@@ -186,28 +192,26 @@ def element_end(data: Any, i: int, end: int) -> int:
 
 @nb.njit(cache=True, nogil=True)
 def append_fields(
-    data: Any, pairs: Any, count: int, text: Any, size: int, spans: Any, words: int
+    data: int, pairs: Any, count: int, text: int, size: int, spans: int, words: int
 ) -> tuple[int, int]:
     """The names of the pairs behind the masked text, their values as what varies; the new sizes."""
+    end = text + size
     for place in range(count):
         pair = pairs[place]
         if pair[ROLE] == TAKEN:
             continue
         name, until = pair[NAME_START], pair[NAME_END]
-        spans[words, 0], spans[words, 1] = name, until
-        spans[words + 1, 0], spans[words + 1, 1] = pair[VALUE_START], pair[VALUE_END]
-        size = (
-            copied(data, name, until, text, size, 2) if names(data, name, until) else marked(text, size, 2, 0)
-        )
-        size = marked(text, marked(text, size, 3, EQUALS), 1, 0)
-        words += 2
-    return size, words
+        words = placed(spans, words, name, until)
+        words = placed(spans, words, pair[VALUE_START], pair[VALUE_END])
+        end = copied(data + name, data + until, end, 2) if names(data, name, until) else marked(end, 2, 0)
+        end = marked(marked(end, 3, EQUALS), 1, 0)
+    return end - text, words
 
 
 @nb.njit(cache=True, nogil=True)
-def names(data: Any, i: int, until: int) -> bool:
+def names(data: int, i: int, until: int) -> bool:
     """Whether a name can stand in a template: short, without digits and control bytes."""
     k = i
-    while k < until and KIND[data[k]] != DIGIT and KIND[data[k]] != SPACE:
+    while k < until and KIND[load_u8(data + k)] != DIGIT and KIND[load_u8(data + k)] != SPACE:
         k += 1
     return k == until and i < until <= i + NAME_BYTES_MAX

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numba as nb
 import numpy as np
 
+from tocsin.intrinsics import load_u8
 from tocsin.templates._bytes import IS_LETTER, KIND, SPACE
 from tocsin.templates._stamp_kernel import (
     EPOCH_US,
@@ -52,7 +53,7 @@ MARK_BYTES_MAX: Final = 8
 
 
 @nb.njit(cache=True, nogil=True)
-def read_header(data: Any, start: int, end: int, clock: Any, head: Any, fields: Any) -> int:
+def read_header(data: int, start: int, end: int, clock: Any, head: Any, fields: Any) -> int:
     """Fill `head` from a line; gives `NO_HEAD` for a message as a whole, else a kind of head.
 
     `clock` has the year of stamps that say none, and the time that they can't be beyond (stamp_us).
@@ -60,9 +61,9 @@ def read_header(data: Any, start: int, end: int, clock: Any, head: Any, fields: 
     head[TIME_MS] = head[TIME_US] = head[TIME_KIND] = head[LEVEL] = 0
     head[COMPONENT_START] = head[COMPONENT_END] = head[MESSAGE_START] = head[TEXT_START] = start
     head[MESSAGE_END] = head[TEXT_END] = end
-    if start == end or KIND[data[start]] == SPACE:
+    if start == end or KIND[load_u8(data + start)] == SPACE or load_u8(data + start) == 123:
         return NO_HEAD
-    i = numbered_syslog(data, start, end, head, fields) if data[start] == 60 else 0
+    i = numbered_syslog(data, start, end, head, fields) if load_u8(data + start) == 60 else 0
     kind = STRUCTURED if i else HEAD
     if i == 0:
         i = first_stamp(data, start, end, head, fields)
@@ -70,13 +71,13 @@ def read_header(data: Any, start: int, end: int, clock: Any, head: Any, fields: 
             headless_level(data, start, end, head)
             return NO_HEAD
         head[TIME_KIND] = fields[KIND_OF_TIME]
-        syslog = data[start] == 60 or (fields[WORDED] == 1 and fields[KIND_OF_TIME] == YEARLESS)
+        syslog = load_u8(data + start) == 60 or (fields[WORDED] == 1 and fields[KIND_OF_TIME] == YEARLESS)
         place = source_end(data, i, end, head) if fields[LETTER] else 0
         if fields[LETTER]:
             head[LEVEL] = OF_LETTER[fields[LETTER]]
         if place:
             i = place
-        elif i < end and data[i] in (124, 59, 9):
+        elif i < end and load_u8(data + i) in (124, 59, 9):
             i = field_atoms(data, i, end, head)
         else:
             i = atoms(data, i, end, head, fields, syslog)
@@ -87,9 +88,9 @@ def read_header(data: Any, start: int, end: int, clock: Any, head: Any, fields: 
 
 
 @nb.njit(cache=True, nogil=True)
-def headless_level(data: Any, start: int, end: int, head: Any) -> None:
+def headless_level(data: int, start: int, end: int, head: Any) -> None:
     """Of a line without a stamp only a first word tells a level, or the priority of syslog."""
-    if data[start] == 60:
+    if load_u8(data + start) == 60:
         head[LEVEL] = 0
         priority_end(data, start, end, head)
         return
@@ -106,45 +107,45 @@ def take_stamp(head: Any, fields: Any, clock: Any) -> None:
 
 
 @nb.njit(cache=True, nogil=True)
-def source_end(data: Any, i: int, end: int, head: Any) -> int:
+def source_end(data: int, i: int, end: int, head: Any) -> int:
     """Behind a thread's number and a place in a source, as in `12 pump.cc:34]`; 0 = none."""
     k = skipped(data, i, end)
     k = skipped(data, digits_end(data, k, end, 20), end)
     until = token_at(data, k, end)
     name = k
-    while name < until and data[name] != 58:
+    while name < until and load_u8(data + name) != 58:
         name += 1
-    if until == k or data[until - 1] != 93 or digits_end(data, name + 1, end, 9) != until - 1:
+    if until == k or load_u8(data + until - 1) != 93 or digits_end(data, name + 1, end, 9) != until - 1:
         return 0
     head[COMPONENT_START], head[COMPONENT_END] = k, name
     return until
 
 
 @nb.njit(cache=True, nogil=True)
-def priority_end(data: Any, start: int, end: int, head: Any) -> int:
+def priority_end(data: int, start: int, end: int, head: Any) -> int:
     """Behind `<number>`, whose last three bits are the level; `start` = none."""
     k, value = start + 1, 0
-    while k < min(end, start + 4) and 48 <= data[k] <= 57:
-        value, k = value * 10 + data[k] - 48, k + 1
-    if k == start + 1 or k >= end or data[k] != 62:
+    while k < min(end, start + 4) and 48 <= load_u8(data + k) <= 57:
+        value, k = value * 10 + load_u8(data + k) - 48, k + 1
+    if k == start + 1 or k >= end or load_u8(data + k) != 62:
         return start
     head[LEVEL] = OF_SYSLOG[value & 7]
     return k + 1
 
 
 @nb.njit(cache=True, nogil=True)
-def numbered_syslog(data: Any, start: int, end: int, head: Any, fields: Any) -> int:
+def numbered_syslog(data: int, start: int, end: int, head: Any, fields: Any) -> int:
     """Where the structured data of a line by RFC 5424 begin; 0 = it is none.
 
     `<priority>1 stamp host component process message-id`, each of which may be `-`.
     """
     i = priority_end(data, start, end, head)
-    if i == start or i + 2 >= end or data[i] != 49 or data[i + 1] != 32:
+    if i == start or i + 2 >= end or load_u8(data + i) != 49 or load_u8(data + i + 1) != 32:
         return 0
     i += 2
     until = token_at(data, i, end)
     fields[EPOCH_US] = 0
-    if until == i + 1 and data[i] == 45:
+    if until == i + 1 and load_u8(data + i) == 45:
         fields[KIND_OF_TIME] = NONE
     elif stamp_end(data, i, until, fields, False) != until or until == i:
         return 0
@@ -156,7 +157,7 @@ def numbered_syslog(data: Any, start: int, end: int, head: Any, fields: Any) -> 
         until = token_at(data, i, end)
         if until == i:
             return 0
-        if place == 1 and not (until == i + 1 and data[i] == 45):
+        if place == 1 and not (until == i + 1 and load_u8(data + i) == 45):
             name, name_end = i, until
     head[COMPONENT_START], head[COMPONENT_END] = name, name_end
     head[TIME_KIND] = fields[KIND_OF_TIME]
@@ -164,38 +165,38 @@ def numbered_syslog(data: Any, start: int, end: int, head: Any, fields: Any) -> 
 
 
 @nb.njit(cache=True, nogil=True)
-def token_at(data: Any, i: int, end: int) -> int:
+def token_at(data: int, i: int, end: int) -> int:
     """Where the bytes up to the next space end."""
     k = i
-    while k < end and KIND[data[k]] != SPACE:
+    while k < end and KIND[load_u8(data + k)] != SPACE:
         k += 1
     return k
 
 
 @nb.njit(cache=True, nogil=True)
-def skipped(data: Any, i: int, end: int) -> int:
+def skipped(data: int, i: int, end: int) -> int:
     """Behind spaces."""
     k = i
-    while k < end and KIND[data[k]] == SPACE:
+    while k < end and KIND[load_u8(data + k)] == SPACE:
         k += 1
     return k
 
 
 @nb.njit(cache=True, nogil=True)
-def first_stamp(data: Any, start: int, end: int, head: Any, fields: Any) -> int:
+def first_stamp(data: int, start: int, end: int, head: Any, fields: Any) -> int:
     """Behind the first stamp among the first words; 0 = none."""
     i = start
-    if data[i] == 60:
+    if load_u8(data + i) == 60:
         i = priority_end(data, i, end, head)
     for _ in range(PREAMBLE_MAX):
         i = skipped(data, i, end)
         if i >= end:
             return 0
         fields[EPOCH_US] = 0
-        opened = data[i] in (91, 40)
+        opened = load_u8(data + i) in (91, 40)
         until = stamp_end(data, i + 1 if opened else i, end, fields, False)
         if until:
-            return until + 1 if opened and until < end and data[until] in (93, 41) else until
+            return until + 1 if opened and until < end and load_u8(data + until) in (93, 41) else until
         until = token_at(data, i, end)
         if until - i > COMPONENT_BYTES_MAX:
             return 0
@@ -207,14 +208,14 @@ def first_stamp(data: Any, start: int, end: int, head: Any, fields: Any) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def level_word(data: Any, i: int, until: int) -> int:
+def level_word(data: int, i: int, until: int) -> int:
     """The level that a word of any case names; 0 = none."""
     size = until - i
     if size < 3 or size > LEVEL_BYTES_MAX:
         return 0
     word = 0
     for k in range(i, min(until, i + 8)):
-        word = word << 8 | (data[k] | 32)
+        word = word << 8 | (load_u8(data + k) | 32)
     for place in range(len(LEVEL_WORDS)):
         if LEVEL_WORDS[place] == word:
             return int(LEVELS[place]) if size <= 8 or place >= len(LEVELS) - 2 else 0
@@ -222,26 +223,26 @@ def level_word(data: Any, i: int, until: int) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def bare_level(data: Any, i: int, until: int) -> int:
+def bare_level(data: int, i: int, until: int) -> int:
     """The level that a word in capitals, or one letter, names; a colon may end it."""
-    if until > i + 1 and data[until - 1] == 58:
+    if until > i + 1 and load_u8(data + until - 1) == 58:
         until -= 1
     if until == i + 1:
-        return int(OF_LETTER[data[i]])
+        return int(OF_LETTER[load_u8(data + i)])
     for k in range(i, until):
-        if not 65 <= data[k] <= 90:
+        if not 65 <= load_u8(data + k) <= 90:
             return 0
     return level_word(data, i, until)
 
 
 @nb.njit(cache=True, nogil=True)
-def bracket_close(data: Any, i: int, end: int) -> int:
+def bracket_close(data: int, i: int, end: int) -> int:
     """Behind the bracket that closes the square one at `i`, spaces allowed; 0 = none near."""
     depth = 0
     for k in range(i, min(end, i + BRACKET_BYTES_MAX)):
-        if data[k] == 91:
+        if load_u8(data + k) == 91:
             depth += 1
-        elif data[k] == 93:
+        elif load_u8(data + k) == 93:
             depth -= 1
             if depth == 0:
                 return k + 1
@@ -249,10 +250,10 @@ def bracket_close(data: Any, i: int, end: int) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def name_component(data: Any, i: int, until: int, head: Any) -> None:
+def name_component(data: int, i: int, until: int, head: Any) -> None:
     """Take a word as the component, without a number in brackets behind it."""
     k = i
-    while k < until and data[k] != 91:
+    while k < until and load_u8(data + k) != 91:
         k += 1
     if k == i:
         k = until
@@ -260,27 +261,27 @@ def name_component(data: Any, i: int, until: int, head: Any) -> None:
 
 
 @nb.njit(cache=True, nogil=True)
-def field_atoms(data: Any, i: int, end: int, head: Any) -> int:
+def field_atoms(data: int, i: int, end: int, head: Any) -> int:
     """Fields between separators up to the message: the first with a space in it, or the last."""
-    mark = data[i]
+    mark = load_u8(data + i)
     for _ in range(6):
         i += 1
         k = i
-        while k < end and data[k] != mark and data[k] != 32:
+        while k < end and load_u8(data + k) != mark and load_u8(data + k) != 32:
             k += 1
-        if k >= end or data[k] != mark:
+        if k >= end or load_u8(data + k) != mark:
             return i
         level = bare_level(data, i, k)
         if level:
             head[LEVEL] = level
-        elif head[COMPONENT_END] == head[COMPONENT_START] and k > i and IS_LETTER[data[i]]:
+        elif head[COMPONENT_END] == head[COMPONENT_START] and k > i and IS_LETTER[load_u8(data + i)]:
             head[COMPONENT_START], head[COMPONENT_END] = i, k
         i = k
     return i + 1
 
 
 @nb.njit(cache=True, nogil=True)
-def level_ahead(data: Any, i: int, end: int, head: Any) -> int:
+def level_ahead(data: int, i: int, end: int, head: Any) -> int:
     """Behind a level that stands behind at most four words in capitals or numbers; 0 = none."""
     k = i
     named, named_end = i, i
@@ -288,7 +289,12 @@ def level_ahead(data: Any, i: int, end: int, head: Any) -> int:
         k = skipped(data, k, end)
         until = token_at(data, k, end)
         level = bare_level(data, k, until)
-        if k == i and level == 0 and until + 1 < end and (data[until] == 9 or data[until + 1] == 32):
+        if (
+            k == i
+            and level == 0
+            and until + 1 < end
+            and (load_u8(data + until) == 9 or load_u8(data + until + 1) == 32)
+        ):
             level = level_word(data, k, until)  # a column of its own
         if level and (until > k + 1 or k > i):
             head[LEVEL] = level
@@ -297,7 +303,7 @@ def level_ahead(data: Any, i: int, end: int, head: Any) -> int:
             return until
         letters = False
         for place in range(k, until):
-            byte = data[place]
+            byte = load_u8(data + place)
             if 97 <= byte <= 122 or byte >= 128 or byte in (91, 93, 40, 41, 61, 44):
                 return 0
             letters = letters or 65 <= byte <= 90
@@ -310,14 +316,14 @@ def level_ahead(data: Any, i: int, end: int, head: Any) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def later_stamp(data: Any, i: int, end: int, fields: Any) -> int:
+def later_stamp(data: int, i: int, end: int, fields: Any) -> int:
     """Behind a further stamp at `i` or behind one word; 0 = none. It counts unless the first is an epoch."""
     for place in range(FIELDS):
         fields[FIELDS + place] = fields[place]
     until = stamp_end(data, i, end, fields, True)
     if until == 0:
         word = token_at(data, i, end)
-        if word > i and data[word - 1] not in (58, 93, 45):
+        if word > i and load_u8(data + word - 1) not in (58, 93, 45):
             until = stamp_end(data, skipped(data, word, end), end, fields, False)
     worded = fields[WORDED]
     if until == 0 or fields[FIELDS + EPOCH_US]:
@@ -329,7 +335,7 @@ def later_stamp(data: Any, i: int, end: int, fields: Any) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def atoms(data: Any, i: int, end: int, head: Any, fields: Any, syslog: bool) -> int:
+def atoms(data: int, i: int, end: int, head: Any, fields: Any, syslog: bool) -> int:
     """What follows the stamp, one by one; gives where the message begins."""
     bracketed = False
     for _ in range(12):
@@ -337,12 +343,12 @@ def atoms(data: Any, i: int, end: int, head: Any, fields: Any, syslog: bool) -> 
         if i >= end:
             break
         levelled, named = head[LEVEL] != 0, head[COMPONENT_END] > head[COMPONENT_START]
-        if data[i] in (45, 58, 44) and (i + 1 == end or KIND[data[i + 1]] == SPACE):
+        if load_u8(data + i) in (45, 58, 44) and (i + 1 == end or KIND[load_u8(data + i + 1)] == SPACE):
             i += 1
-            if data[i - 1] == 45 and (levelled or named):
+            if load_u8(data + i - 1) == 45 and (levelled or named):
                 break
             continue
-        if data[i] == 91:
+        if load_u8(data + i) == 91:
             until = bracket_atom(data, i, end, head, bracketed)
             bracketed = bracketed or levelled == (head[LEVEL] != 0)
         elif named:
@@ -358,13 +364,13 @@ def atoms(data: Any, i: int, end: int, head: Any, fields: Any, syslog: bool) -> 
         if until == 0:
             break
         i = until
-        if data[i - 1] in (58, 62):
+        if load_u8(data + i - 1) in (58, 62):
             break
     return i
 
 
 @nb.njit(cache=True, nogil=True)
-def bracket_atom(data: Any, i: int, end: int, head: Any, bracketed: bool) -> int:
+def bracket_atom(data: int, i: int, end: int, head: Any, bracketed: bool) -> int:
     """Behind brackets that belong to the head; 0 = they begin the message."""
     until = bracket_close(data, i, end)
     if until == 0:
@@ -380,112 +386,114 @@ def bracket_atom(data: Any, i: int, end: int, head: Any, bracketed: bool) -> int
 
 
 @nb.njit(cache=True, nogil=True)
-def bracket_level(data: Any, i: int, until: int) -> int:
+def bracket_level(data: int, i: int, until: int) -> int:
     """The level in brackets, alone or behind a colon; 0 = none."""
     first = i + 1
     for k in range(i + 1, until - 1):
-        if data[k] == 58:
+        if load_u8(data + k) == 58:
             first = k + 1
     last = until - 1
-    while last > first and data[last - 1] == 32:
+    while last > first and load_u8(data + last - 1) == 32:
         last -= 1
     return level_word(data, first, last)
 
 
 @nb.njit(cache=True, nogil=True)
-def bracket_belongs(data: Any, i: int, until: int, end: int, levelled: bool, named: bool) -> bool:
+def bracket_belongs(data: int, i: int, until: int, end: int, levelled: bool, named: bool) -> bool:
     """Whether brackets without a level belong to the head: a thread, an address, a request."""
     if levelled and named:
         return True
     spaces = False
     for k in range(i, until):
-        spaces = spaces or data[k] == 32
+        spaces = spaces or load_u8(data + k) == 32
     k = skipped(data, until, end)
     if levelled:
         word = token_at(data, k, end)
         return (
-            not spaces or (word == k + 1 and data[k] in (45, 58)) or (word > k + 1 and data[word - 1] == 58)
+            not spaces
+            or (word == k + 1 and load_u8(data + k) in (45, 58))
+            or (word > k + 1 and load_u8(data + word - 1) == 58)
         )
-    if k < end and data[k] == 91:
+    if k < end and load_u8(data + k) == 91:
         close = bracket_close(data, k, end)
         return close > 0 and bracket_level(data, k, close) > 0
     return bare_level(data, k, token_at(data, k, end)) > 0
 
 
 @nb.njit(cache=True, nogil=True)
-def component(data: Any, i: int, end: int, head: Any, levelled: bool, syslog: bool) -> int:
+def component(data: int, i: int, end: int, head: Any, levelled: bool, syslog: bool) -> int:
     """Behind the component, or behind the host of a syslog line; 0 = the message begins here."""
     until = token_at(data, i, end)
-    size, colon = until - i, data[until - 1] == 58
+    size, colon = until - i, load_u8(data + until - 1) == 58
     if size > COMPONENT_BYTES_MAX:
         return 0
-    if data[i] == 60 and data[until - 1] == 62:
+    if load_u8(data + i) == 60 and load_u8(data + until - 1) == 62:
         head[COMPONENT_START], head[COMPONENT_END] = i + 1, until - 1
         return until
     if syslog and not colon:
         return syslog_tag(data, until, end, head)
-    if colon and size > 1 and IS_LETTER[data[i]]:
+    if colon and size > 1 and IS_LETTER[load_u8(data + i)]:
         name_component(data, i, until - 1, head)
         return until
     k = skipped(data, until, end)
     dash = behind_mark(data, k, end)
-    dashed = dash + 1 < end and data[dash] == 45 and data[dash + 1] == 32
-    wide = until + 1 < end and (data[until] == 9 or data[until + 1] == 32)
-    if dashed or (levelled and IS_LETTER[data[i]] and (wide or dotted(data, i, until))):
+    dashed = dash + 1 < end and load_u8(data + dash) == 45 and load_u8(data + dash + 1) == 32
+    wide = until + 1 < end and (load_u8(data + until) == 9 or load_u8(data + until + 1) == 32)
+    if dashed or (levelled and IS_LETTER[load_u8(data + i)] and (wide or dotted(data, i, until))):
         head[COMPONENT_START], head[COMPONENT_END] = i, until
         return dash if dashed else until
     return 0
 
 
 @nb.njit(cache=True, nogil=True)
-def slashed(data: Any, i: int, end: int, head: Any) -> int:
+def slashed(data: int, i: int, end: int, head: Any) -> int:
     """Behind `E/Pump( 17):`, a level's letter, a component and a process; 0 = none."""
-    if i + 3 >= end or data[i + 1] != 47 or OF_LETTER[data[i]] == 0:
+    if i + 3 >= end or load_u8(data + i + 1) != 47 or OF_LETTER[load_u8(data + i)] == 0:
         return 0
     name = i + 2
-    while name < min(end, i + COMPONENT_BYTES_MAX) and data[name] not in (40, 58, 10):
+    while name < min(end, i + COMPONENT_BYTES_MAX) and load_u8(data + name) not in (40, 58, 10):
         name += 1
-    if name == i + 2 or name >= end or data[name] not in (40, 58):
+    if name == i + 2 or name >= end or load_u8(data + name) not in (40, 58):
         return 0
     until = name
-    if data[name] == 40:
+    if load_u8(data + name) == 40:
         until = digits_end(data, skipped(data, name + 1, end), end, 10)
-        if until + 1 >= end or data[until] != 41 or data[until + 1] != 58:
+        if until + 1 >= end or load_u8(data + until) != 41 or load_u8(data + until + 1) != 58:
             return 0
         until += 1
-    while name > i + 2 and data[name - 1] == 32:
+    while name > i + 2 and load_u8(data + name - 1) == 32:
         name -= 1
-    head[LEVEL] = OF_LETTER[data[i]]
+    head[LEVEL] = OF_LETTER[load_u8(data + i)]
     head[COMPONENT_START], head[COMPONENT_END] = i + 2, name
     return until + 1
 
 
 @nb.njit(cache=True, nogil=True)
-def behind_mark(data: Any, i: int, end: int) -> int:
+def behind_mark(data: int, i: int, end: int) -> int:
     """Behind a short word without letters, such as a number, and the spaces after it; else `i`."""
     until = token_at(data, i, end)
-    if until - i > MARK_BYTES_MAX or (until == i + 1 and data[i] == 45):
+    if until - i > MARK_BYTES_MAX or (until == i + 1 and load_u8(data + i) == 45):
         return i
     for k in range(i, until):
-        if IS_LETTER[data[k]]:
+        if IS_LETTER[load_u8(data + k)]:
             return i
     return skipped(data, until, end)
 
 
 @nb.njit(cache=True, nogil=True)
-def dotted(data: Any, i: int, until: int) -> bool:
+def dotted(data: int, i: int, until: int) -> bool:
     """Whether a word is a name with points in it, as classes and modules have."""
     points = 0
     for k in range(i, until):
-        byte = data[k]
+        byte = load_u8(data + k)
         points += byte == 46
         if not (IS_LETTER[byte] or 48 <= byte <= 57 or byte in (46, 95, 36)):
             return False
-    return points > 0 and data[until - 1] != 46
+    return points > 0 and load_u8(data + until - 1) != 46
 
 
 @nb.njit(cache=True, nogil=True)
-def syslog_tag(data: Any, host_end: int, end: int, head: Any) -> int:
+def syslog_tag(data: int, host_end: int, end: int, head: Any) -> int:
     """Behind the tag of a syslog line, which a colon ends within three words; else behind the host."""
     k = skipped(data, host_end, end)
     first = k
@@ -493,7 +501,7 @@ def syslog_tag(data: Any, host_end: int, end: int, head: Any) -> int:
         until = token_at(data, k, end)
         if until == k:
             return host_end
-        if data[until - 1] == 58:
+        if load_u8(data + until - 1) == 58:
             name_component(data, first, until - 1, head)
             return until
         k = skipped(data, until, end)

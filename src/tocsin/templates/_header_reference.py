@@ -53,7 +53,7 @@ class Head:
 
 def head_of(line: bytes) -> Head:
     """The head of a line as it is recognised."""
-    if not line or line[0] in SPACES:
+    if not line or line[0] in SPACES + b"{":
         return Head()
     head = Head()
     numbered = _numbered(line, head)

@@ -7,7 +7,14 @@ from typing import Any, Final
 import numba as nb
 import numpy as np
 
-from tocsin.intrinsics import address_of, fold_product, load_u64
+from tocsin.intrinsics import (
+    address_of,
+    count_trailing_zeros,
+    fold_product,
+    load_u8,
+    load_u64,
+    store_u64,
+)
 from tocsin.templates._bytes import KIND, SPACE
 from tocsin.templates._declared_kernel import read_declared
 from tocsin.templates._fields_kernel import append_fields, read_fields, read_structured
@@ -25,6 +32,9 @@ HEADED_SHARE: Final = 4
 WORDS_MAX: Final = TOKENS_MAX + 2 * PAIRS_MAX
 """Words of a line: those of its text, and names and values."""
 MASKED_BYTES_MAX: Final = TEXT_BYTES_MAX + PAIRS_MAX * (NAME_BYTES_MAX + 5)
+LINE_FEEDS: Final = np.uint64(0x0A0A0A0A0A0A0A0A)
+ONES: Final = np.uint64(0x0101010101010101)
+TOPS: Final = np.uint64(0x8080808080808080)
 SECRETS: Final = (0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93)
 
 
@@ -45,23 +55,24 @@ def mine_lines(
     Stops at a line without an end unless the data are `whole`, and when the room in `out` may not suffice.
     """
     shapes, heads, ends, spans, continued = out
-    text = scratch[0]
+    raw, text, room = address_of(data), address_of(scratch[0]), address_of(spans)
     i, lines, words = start, 0, 0
     while i < size and lines < len(shapes) and words + WORDS_MAX <= len(spans):
-        end = line_end(data, i, size)
+        end = line_end(raw, i, size)
         if end == size and not whole:
             break
         kept = min(end, i + LINE_BYTES_MAX)
-        bare = kept - 1 if kept > i and data[kept - 1] == 13 else kept
+        bare = kept - 1 if kept > i and load_u8(raw + kept - 1) == 13 else kept
         head = heads[lines]
-        headed, pairs = read_line(data, i, bare, reader, head, scratch)
+        headed, pairs = read_line(raw, i, bare, reader, head, scratch)
         counters[LINES] += 1
-        if not headed and continues(data, i, bare, counters):
+        if not headed and continues(raw, i, bare, counters):
             shapes[lines], continued[lines] = counters[LAST], 1
         else:
-            length, count = scan_message(data, head[TEXT_START], head[TEXT_END], text, spans[words:])
+            place = room + 8 * words
+            length, count = scan_message(raw, head[TEXT_START], head[TEXT_END], text, place)
             if pairs:
-                length, count = append_fields(data, scratch[2], pairs, text, length, spans[words:], count)
+                length, count = append_fields(raw, scratch[2], pairs, text, length, place, count)
             shape = shape_of(text, length, known, counters)
             words += count
             shapes[lines], continued[lines] = shape, 0
@@ -75,7 +86,7 @@ def mine_lines(
 
 
 @nb.njit(cache=True, nogil=True)
-def read_line(data: Any, start: int, end: int, reader: Any, head: Any, scratch: Any) -> tuple[bool, int]:
+def read_line(data: int, start: int, end: int, reader: Any, head: Any, scratch: Any) -> tuple[bool, int]:
     """The head of a line, declared or recognised; whether there is one, and how many pairs follow."""
     clock, roles, places, literals = reader
     _, fields, pairs = scratch
@@ -89,37 +100,42 @@ def read_line(data: Any, start: int, end: int, reader: Any, head: Any, scratch: 
 
 
 @nb.njit(cache=True, nogil=True)
-def line_end(data: Any, i: int, size: int) -> int:
-    """Where the next line feed stands, or the size."""
-    while i < size and data[i] != 10:
-        i += 1
-    return i
+def line_end(data: int, i: int, size: int) -> int:
+    """Where the next line feed stands, or the size; eight bytes at a time."""
+    k = i
+    while k + 8 <= size:
+        word = load_u64(data + k) ^ LINE_FEEDS
+        found = (word - ONES) & ~word & TOPS
+        if found:
+            return int(k + (count_trailing_zeros(found) >> 3))
+        k += 8
+    while k < size and load_u8(data + k) != 10:
+        k += 1
+    return k
 
 
 @nb.njit(cache=True, nogil=True)
-def continues(data: Any, start: int, end: int, counters: Any) -> bool:
+def continues(data: int, start: int, end: int, counters: Any) -> bool:
     """Whether a line without a head belongs to the last one with a head."""
     if counters[LAST] == -2:
         return False
-    if start == end or KIND[data[start]] == SPACE or data[start] in (41, 93, 125):
+    if start == end or KIND[load_u8(data + start)] == SPACE or load_u8(data + start) in (41, 93, 125):
         return True
     return bool(counters[HEADED] >= max(HEADED_MIN, HEADED_SHARE * counters[LOOSE]))
 
 
 @nb.njit(cache=True, nogil=True)
-def text_hash(text: Any, size: int) -> Any:
-    """64 bits of a text that is padded with seven bytes at least, which are set to 0."""
-    for k in range(size, size + 8):
-        text[k] = 0
-    place = address_of(text)
+def text_hash(text: int, size: int) -> Any:
+    """64 bits of a text at an address that is padded with eight bytes at least, which are set to 0."""
+    store_u64(text + size, np.uint64(0))
     state = np.uint64(size) * np.uint64(SECRETS[0])
-    for k in range(0, size, 8):
-        state = fold_product(state ^ load_u64(place + k), np.uint64(SECRETS[1])) + np.uint64(SECRETS[0])
+    for k in range(text, text + size, 8):
+        state = fold_product(state ^ load_u64(k), np.uint64(SECRETS[1])) + np.uint64(SECRETS[0])
     return fold_product(state, np.uint64(SECRETS[0]))
 
 
 @nb.njit(cache=True, nogil=True)
-def shape_of(text: Any, size: int, known: Any, counters: Any) -> int:
+def shape_of(text: int, size: int, known: Any, counters: Any) -> int:
     """The number of a masked text, a new one if it is new; `FULL` when no room is left."""
     table, hashes, starts, counts, pool = known
     key = text_hash(text, size)
@@ -128,28 +144,33 @@ def shape_of(text: Any, size: int, known: Any, counters: Any) -> int:
     while table[slot] >= 0:
         shape = int(table[slot])
         length = starts[shape + 1] - starts[shape]
-        if hashes[shape] == key and length == size and same(text, size, pool, starts[shape]):
+        if hashes[shape] == key and length == size and same(text, size, address_of(pool) + starts[shape]):
             counts[shape] += 1
             return shape
         slot = (slot + 1) & mask
-    shape, used = int(counters[SHAPES]), counters[POOL_BYTES]
+    shape, used = counters[SHAPES], counters[POOL_BYTES]
     if shape == len(hashes) or used + size > len(pool):
         counts[len(counts) - 1] += 1
         return FULL
-    pool[used : used + size] = text[:size]
+    for k in range(size):
+        pool[used + k] = load_u8(text + k)
     table[slot] = shape
     hashes[shape] = key
     starts[shape + 1] = used + size
     counts[shape] = 1
     counters[SHAPES], counters[POOL_BYTES] = shape + 1, used + size
-    return shape
+    return int(shape)
 
 
 @nb.njit(cache=True, nogil=True)
-def same(text: Any, size: int, pool: Any, start: int) -> bool:
-    """Whether a text is the one in the pool."""
+def same(text: int, size: int, known: int) -> bool:
+    """Whether two texts are the same."""
     k = 0
-    while k < size and text[k] == pool[start + k]:
+    while k + 8 <= size:
+        if load_u64(text + k) != load_u64(known + k):
+            return False
+        k += 8
+    while k < size and load_u8(text + k) == load_u8(known + k):
         k += 1
     return k == size
 
@@ -161,7 +182,7 @@ def rebuild(shapes: int, table: Any, hashes: Any, starts: Any, pool: Any, text: 
     for shape in range(shapes):
         size = min(starts[shape + 1] - starts[shape], len(text) - 8)
         text[:size] = pool[starts[shape] : starts[shape] + size]
-        key = text_hash(text, size)
+        key = text_hash(address_of(text), size)
         hashes[shape] = key
         slot = np.int64(key & np.uint64(mask))
         while table[slot] >= 0:

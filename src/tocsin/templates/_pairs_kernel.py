@@ -12,6 +12,7 @@ from typing import Any, Final
 import numba as nb
 import numpy as np
 
+from tocsin.intrinsics import load_u8
 from tocsin.templates._bytes import IS_LETTER, KIND, SPACE
 
 NAME_START, NAME_END, VALUE_START, VALUE_END, ROLE = range(5)
@@ -44,37 +45,43 @@ _KNOWN: Final = [
     for role, names in NAMES.items()
     for rank, name in enumerate(names.split())
 ]
-NAME_HASHES: Final = np.array([key for key, _ in _KNOWN], np.int64)
-NAME_ROLES: Final = np.array([role for _, role in _KNOWN], np.int64)
+SLOTS: Final = 256
+NAME_HASHES: Final = np.zeros(SLOTS, np.int64)
+NAME_ROLES: Final = np.zeros(SLOTS, np.int64)
+for _key, _role in _KNOWN:
+    _slot = _key % SLOTS
+    while NAME_ROLES[_slot]:
+        _slot = (_slot + 1) % SLOTS
+    NAME_HASHES[_slot], NAME_ROLES[_slot] = _key, _role
 KNOWN_BYTES_MAX: Final = max(len(name) for names in NAMES.values() for name in names.split())
 
 
 @nb.njit(cache=True, nogil=True)
-def role_of(data: Any, i: int, until: int) -> int:
+def role_of(data: int, i: int, until: int) -> int:
     """What a name stands for, times `RANKS`, plus its rank; 0 = nothing known."""
     if until - i > KNOWN_BYTES_MAX:
         return 0
     value = until - i
     for k in range(i, until):
-        byte = data[k]
+        byte = load_u8(data + k)
         value = (value * 1_000_003 ^ (byte + 32 if 65 <= byte <= 90 else byte)) & (2**61 - 1)
-    for place in range(len(NAME_HASHES)):
-        if NAME_HASHES[place] == value:
-            return int(NAME_ROLES[place])
-    return 0
+    slot = value & (SLOTS - 1)
+    while NAME_ROLES[slot] and NAME_HASHES[slot] != value:
+        slot = (slot + 1) & (SLOTS - 1)
+    return int(NAME_ROLES[slot])
 
 
 @nb.njit(cache=True, nogil=True)
-def string_end(data: Any, i: int, end: int) -> int:
+def string_end(data: int, i: int, end: int) -> int:
     """Where the quote stands that ends a text which begins at `i`; -1 = none."""
     k = i
-    while k < end and data[k] != 34:
-        k += 2 if data[k] == 92 else 1
+    while k < end and load_u8(data + k) != 34:
+        k += 2 if load_u8(data + k) == 92 else 1
     return k if k < end else -1
 
 
 @nb.njit(cache=True, nogil=True)
-def keep_pair(data: Any, pairs: Any, count: int, name: int, name_end: int, value: int, value_end: int) -> int:
+def keep_pair(data: int, pairs: Any, count: int, name: int, name_end: int, value: int, value_end: int) -> int:
     """Append a pair, if there is room; gives the new count."""
     if count == PAIRS_MAX:
         return count
@@ -86,30 +93,30 @@ def keep_pair(data: Any, pairs: Any, count: int, name: int, name_end: int, value
 
 
 @nb.njit(cache=True, nogil=True)
-def spaces_end(data: Any, i: int, end: int) -> int:
+def spaces_end(data: int, i: int, end: int) -> int:
     """Behind spaces."""
     k = i
-    while k < end and KIND[data[k]] == SPACE:
+    while k < end and KIND[load_u8(data + k)] == SPACE:
         k += 1
     return k
 
 
 @nb.njit(cache=True, nogil=True)
-def object_pairs(data: Any, i: int, end: int, pairs: Any) -> int:
+def object_pairs(data: int, i: int, end: int, pairs: Any) -> int:
     """The pairs of a JSON object that goes from `i` to the end of the line; -1 = it is none."""
     k, count = spaces_end(data, i + 1, end), 0
-    closed = k < end and data[k] == 125
-    while not closed and k < end and data[k] == 34:
+    closed = k < end and load_u8(data + k) == 125
+    while not closed and k < end and load_u8(data + k) == 34:
         name, name_end = k + 1, string_end(data, k + 1, end)
         value = value_start(data, name_end, end)
         until = value_end(data, value, end)
         if until <= value:
             return -1
-        quoted = data[value] == 34
+        quoted = load_u8(data + value) == 34
         count = keep_pair(data, pairs, count, name, name_end, value + quoted, until - quoted)
         k = spaces_end(data, until, end)
-        closed = k < end and data[k] == 125
-        if k >= end or data[k] not in (44, 125):
+        closed = k < end and load_u8(data + k) == 125
+        if k >= end or load_u8(data + k) not in (44, 125):
             return -1
         if not closed:
             k = spaces_end(data, k + 1, end)
@@ -117,31 +124,33 @@ def object_pairs(data: Any, i: int, end: int, pairs: Any) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def value_start(data: Any, quote: int, end: int) -> int:
+def value_start(data: int, quote: int, end: int) -> int:
     """Behind the colon that follows the quote of a name; the end = none."""
     k = spaces_end(data, quote + 1, end) if quote >= 0 else end
-    return spaces_end(data, k + 1, end) if k < end and data[k] == 58 else end
+    return spaces_end(data, k + 1, end) if k < end and load_u8(data + k) == 58 else end
 
 
 @nb.njit(cache=True, nogil=True)
-def value_end(data: Any, i: int, end: int) -> int:
+def value_end(data: int, i: int, end: int) -> int:
     """Behind the JSON value at `i`; 0 or `i` = none. What is inside other objects is not looked at."""
-    if i < end and data[i] == 34:
+    if i < end and load_u8(data + i) == 34:
         return string_end(data, i + 1, end) + 1
-    if i < end and data[i] in (91, 123):
+    if i < end and load_u8(data + i) in (91, 123):
         return nested_end(data, i, end)
     k = i
-    while k < end and KIND[data[k]] != SPACE and data[k] not in (34, 44, 91, 93, 123, 125):
+    while (
+        k < end and KIND[load_u8(data + k)] != SPACE and load_u8(data + k) not in (34, 44, 91, 93, 123, 125)
+    ):
         k += 1
     return k
 
 
 @nb.njit(cache=True, nogil=True)
-def nested_end(data: Any, i: int, end: int) -> int:
+def nested_end(data: int, i: int, end: int) -> int:
     """Behind the bracket that closes the one at `i`, of whatever kind; 0 = none."""
     depth, k = 0, i
     while k < end:
-        byte = data[k]
+        byte = load_u8(data + k)
         if byte == 34:
             k = string_end(data, k + 1, end)
             if k < 0:
@@ -161,7 +170,7 @@ def names_byte(byte: int) -> bool:
 
 
 @nb.njit(cache=True, nogil=True)
-def equal_pairs(data: Any, i: int, end: int, pairs: Any, count: int) -> int:
+def equal_pairs(data: int, i: int, end: int, pairs: Any, count: int) -> int:
     """Append the pairs of `name=value` from `i` to the end; gives the new count, -1 = it is something else.
 
     Values are quoted or have no space.
@@ -169,23 +178,23 @@ def equal_pairs(data: Any, i: int, end: int, pairs: Any, count: int) -> int:
     k = spaces_end(data, i, end)
     while k < end:
         name = k
-        while k < end and names_byte(data[k]):
+        while k < end and names_byte(load_u8(data + k)):
             k += 1
-        if k == name or k >= end or data[k] != 61:
+        if k == name or k >= end or load_u8(data + k) != 61:
             return -1
         name_end, k = k, k + 1
         value = k
-        if k < end and data[k] == 34:
+        if k < end and load_u8(data + k) == 34:
             value, k = k + 1, string_end(data, k + 1, end)
             if k < 0:
                 return -1
             count = keep_pair(data, pairs, count, name, name_end, value, k)
             k += 1
         else:
-            while k < end and KIND[data[k]] != SPACE and data[k] != 34:
+            while k < end and KIND[load_u8(data + k)] != SPACE and load_u8(data + k) != 34:
                 k += 1
             count = keep_pair(data, pairs, count, name, name_end, value, k)
-        if k < end and KIND[data[k]] != SPACE:
+        if k < end and KIND[load_u8(data + k)] != SPACE:
             return -1
         k = spaces_end(data, k, end)
     return count

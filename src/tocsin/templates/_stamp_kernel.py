@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numba as nb
 
+from tocsin.intrinsics import load_u8
 from tocsin.templates._bytes import KIND, SPACE
 from tocsin.templates._message_kernel import names_month, names_weekday, packed
 
@@ -17,28 +18,28 @@ DAY_US: Final = 86_400_000_000
 
 
 @nb.njit(cache=True, nogil=True)
-def digits_end(data: Any, i: int, end: int, most: int) -> int:
+def digits_end(data: int, i: int, end: int, most: int) -> int:
     """Where the digits at `i` end, at most so many of them."""
     k = i
-    while k < end and k < i + most and 48 <= data[k] <= 57:
+    while k < end and k < i + most and 48 <= load_u8(data + k) <= 57:
         k += 1
     return k
 
 
 @nb.njit(cache=True, nogil=True)
-def number(data: Any, i: int, until: int) -> int:
+def number(data: int, i: int, until: int) -> int:
     """The digits as a number."""
     value = 0
     for k in range(i, until):
-        value = value * 10 + (data[k] - 48)
+        value = value * 10 + (load_u8(data + k) - 48)
     return value
 
 
 @nb.njit(cache=True, nogil=True)
-def stamp_end(data: Any, i: int, end: int, fields: Any, behind: bool) -> int:
+def stamp_end(data: int, i: int, end: int, fields: Any, behind: bool) -> int:
     """Behind the stamp at `i`, which is then in `fields`; 0 = none. `behind` another, a date alone is one."""
     fields[WORDED] = fields[LETTER] = 0
-    if i < end and 65 <= data[i] <= 90:
+    if i < end and 65 <= load_u8(data + i) <= 90:
         until = lettered_end(data, i, end, fields)
         return until or words_end(data, i, end, fields)
     first = digits_end(data, i, end, 14)
@@ -47,7 +48,7 @@ def stamp_end(data: Any, i: int, end: int, fields: Any, behind: bool) -> int:
         return epoch_end(data, i, first, end, fields)
     if first >= end or not 0 < size <= 8:
         return 0
-    if size <= 2 and data[first] == 58:
+    if size <= 2 and load_u8(data + first) == 58:
         until = time_end(data, i, end, fields)
         fields[KIND_OF_TIME] = OF_DAY if until else fields[KIND_OF_TIME]
         return until
@@ -56,11 +57,16 @@ def stamp_end(data: Any, i: int, end: int, fields: Any, behind: bool) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def lettered_end(data: Any, i: int, end: int, fields: Any) -> int:
+def lettered_end(data: int, i: int, end: int, fields: Any) -> int:
     """Behind a level's letter, month and day without a mark between them, and a time; 0 = none."""
     first = digits_end(data, i + 1, end, 9)
     size = first - i - 1
-    if data[i] not in (68, 69, 70, 73, 87) or size not in (4, 8) or first >= end or data[first] != 32:
+    if (
+        load_u8(data + i) not in (68, 69, 70, 73, 87)
+        or size not in (4, 8)
+        or first >= end
+        or load_u8(data + first) != 32
+    ):
         return 0
     until = time_end(data, first + 1, end, fields)
     year = number(data, i + 1, i + 5) if size == 8 else 0
@@ -69,22 +75,26 @@ def lettered_end(data: Any, i: int, end: int, fields: Any) -> int:
         or dated(fields, year, number(data, first - 4, first - 2), number(data, first - 2, first), 1) == 0
     ):
         return 0
-    fields[LETTER] = data[i]
+    fields[LETTER] = load_u8(data + i)
     return until
 
 
 @nb.njit(cache=True, nogil=True)
-def epoch_end(data: Any, i: int, first: int, end: int, fields: Any) -> int:
+def epoch_end(data: int, i: int, first: int, end: int, fields: Any) -> int:
     """Seconds, with or without a fraction, or milliseconds since 1970, from 2001 to 2033."""
-    if data[i] != 49:
+    if load_u8(data + i) != 49:
         return 0
     us, until = number(data, i, first) * 1000, first
     if first - i == 10:
         us *= 1000
-        if first + 1 < end and data[first] == 46 and 48 <= data[first + 1] <= 57:
+        if first + 1 < end and load_u8(data + first) == 46 and 48 <= load_u8(data + first + 1) <= 57:
             until = digits_end(data, first + 1, end, 9)
             us += fraction_us(data, first + 1, until)
-    if until < end and KIND[data[until]] != SPACE and data[until] not in (93, 124, 59, 44, 34, 125, 58):
+    if (
+        until < end
+        and KIND[load_u8(data + until)] != SPACE
+        and load_u8(data + until) not in (93, 124, 59, 44, 34, 125, 58)
+    ):
         return 0
     fields[EPOCH_US] = us
     fields[KIND_OF_TIME] = UTC
@@ -92,7 +102,7 @@ def epoch_end(data: Any, i: int, first: int, end: int, fields: Any) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def fraction_us(data: Any, i: int, until: int) -> int:
+def fraction_us(data: int, i: int, until: int) -> int:
     """Digits behind a point as microseconds, cut off."""
     last = min(until, i + 6)
     value = number(data, i, last)
@@ -102,9 +112,9 @@ def fraction_us(data: Any, i: int, until: int) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def date_end(data: Any, i: int, first: int, end: int, fields: Any) -> int:
+def date_end(data: int, i: int, first: int, end: int, fields: Any) -> int:
     """Behind a date that begins with the number up to `first`; 0 = none."""
-    size, mark = first - i, data[first]
+    size, mark = first - i, load_u8(data + first)
     if size == 8:
         month, day = number(data, i + 4, i + 6), number(data, i + 6, first)
         return dated(fields, number(data, i, i + 4), month, day, first)
@@ -116,20 +126,22 @@ def date_end(data: Any, i: int, first: int, end: int, fields: Any) -> int:
     second = digits_end(data, first + 1, end, 2)
     if second > first + 1:
         return separated_end(data, i, first, second, end, fields)
-    month = names_month(packed(data, first + 1, 3)) if first + 5 < end else 0
+    month = names_month(packed(data + first + 1, 3)) if first + 5 < end else 0
     last = digits_end(data, first + 5, end, 5)
-    if month == 0 or size > 2 or data[first + 4] != mark or last - first != 9:
+    if month == 0 or size > 2 or load_u8(data + first + 4) != mark or last - first != 9:
         return 0
     return dated(fields, number(data, first + 5, last), month, number(data, i, first), last)
 
 
 @nb.njit(cache=True, nogil=True)
-def separated_end(data: Any, i: int, first: int, second: int, end: int, fields: Any) -> int:
+def separated_end(data: int, i: int, first: int, second: int, end: int, fields: Any) -> int:
     """Behind two or three numbers with one mark between them, as a date; 0 = none."""
-    size, mark = first - i, data[first]
+    size, mark = first - i, load_u8(data + first)
     one, two = number(data, i, first), number(data, first + 1, second)
-    if second >= end or data[second] != mark:
-        yearless = size == 2 and second - first == 3 and mark != 47 and second < end and data[second] == 32
+    if second >= end or load_u8(data + second) != mark:
+        yearless = (
+            size == 2 and second - first == 3 and mark != 47 and second < end and load_u8(data + second) == 32
+        )
         return dated(fields, 0, one, two, second) if yearless else 0
     third = digits_end(data, second + 1, end, 4)
     three, width = number(data, second + 1, third), third - second - 1
@@ -152,10 +164,10 @@ def dated(fields: Any, year: int, month: int, day: int, until: int) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def after_date(data: Any, date: int, end: int, fields: Any, behind: bool) -> int:
+def after_date(data: int, date: int, end: int, fields: Any, behind: bool) -> int:
     """Behind the time that follows a date."""
-    if date < end and data[date] in (84, 32, 45, 58, 95, 59, 44):
-        if data[date] == 32 and digits_end(data, date + 1, end, 7) == date + 7:
+    if date < end and load_u8(data + date) in (84, 32, 45, 58, 95, 59, 44):
+        if load_u8(data + date) == 32 and digits_end(data, date + 1, end, 7) == date + 7:
             fields[HOUR] = number(data, date + 1, date + 3)
             fields[MINUTE] = number(data, date + 3, date + 5)
             fields[SECOND] = number(data, date + 5, date + 7)
@@ -167,18 +179,18 @@ def after_date(data: Any, date: int, end: int, fields: Any, behind: bool) -> int
             if fields[KIND_OF_TIME] != UTC:
                 fields[KIND_OF_TIME] = kind
             return until
-    ends = date >= end or KIND[data[date]] == SPACE
+    ends = date >= end or KIND[load_u8(data + date)] == SPACE
     return date if behind and ends and fields[YEAR] else 0
 
 
 @nb.njit(cache=True, nogil=True)
-def time_end(data: Any, i: int, end: int, fields: Any) -> int:
+def time_end(data: int, i: int, end: int, fields: Any) -> int:
     """Behind hours, minutes and seconds with their fraction and offset; 0 = none."""
     first = digits_end(data, i, end, 2)
-    if first == i or first >= end or data[first] not in (58, 46):
+    if first == i or first >= end or load_u8(data + first) not in (58, 46):
         return 0
     second = digits_end(data, first + 1, end, 2)
-    if second == first + 1 or second >= end or data[second] != data[first]:
+    if second == first + 1 or second >= end or load_u8(data + second) != load_u8(data + first):
         return 0
     third = digits_end(data, second + 1, end, 2)
     if third == second + 1:
@@ -188,7 +200,7 @@ def time_end(data: Any, i: int, end: int, fields: Any) -> int:
     if hour > 24 or minute > 59 or seconds > 60:
         return 0
     fields[HOUR], fields[MINUTE], fields[SECOND], fields[US] = hour, minute, seconds, 0
-    if third + 1 < end and data[third] in (46, 44, 58) and 48 <= data[third + 1] <= 57:
+    if third + 1 < end and load_u8(data + third) in (46, 44, 58) and 48 <= load_u8(data + third + 1) <= 57:
         until = digits_end(data, third + 1, end, 9)
         fields[US] = fraction_us(data, third + 1, until)
         third = until
@@ -197,46 +209,46 @@ def time_end(data: Any, i: int, end: int, fields: Any) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def offset_end(data: Any, i: int, end: int, fields: Any) -> int:
+def offset_end(data: int, i: int, end: int, fields: Any) -> int:
     """Behind Z or an offset such as +01:00 or ` +0100`, if one follows."""
     fields[OFFSET_MIN] = 0
-    if i < end and data[i] == 90:
+    if i < end and load_u8(data + i) == 90:
         fields[KIND_OF_TIME] = UTC
         return i + 1
-    k = i + 1 if i + 1 < end and data[i] == 32 and data[i + 1] in (43, 45) else i
-    if k >= end or data[k] not in (43, 45):
+    k = i + 1 if i + 1 < end and load_u8(data + i) == 32 and load_u8(data + i + 1) in (43, 45) else i
+    if k >= end or load_u8(data + k) not in (43, 45):
         return i
     hours = digits_end(data, k + 1, end, 2)
-    rest = hours + 1 if hours < end and data[hours] == 58 else hours
+    rest = hours + 1 if hours < end and load_u8(data + hours) == 58 else hours
     until = digits_end(data, rest, end, 2)
-    if hours - k != 3 or until - rest != 2 or (until < end and 48 <= data[until] <= 57):
+    if hours - k != 3 or until - rest != 2 or (until < end and 48 <= load_u8(data + until) <= 57):
         return i
     minutes = number(data, k + 1, hours) * 60 + number(data, rest, until)
-    fields[OFFSET_MIN] = minutes if data[k] == 43 else -minutes
+    fields[OFFSET_MIN] = minutes if load_u8(data + k) == 43 else -minutes
     fields[KIND_OF_TIME] = UTC
     return until
 
 
 @nb.njit(cache=True, nogil=True)
-def words_end(data: Any, i: int, end: int, fields: Any) -> int:
+def words_end(data: int, i: int, end: int, fields: Any) -> int:
     """Behind a stamp that begins with a weekday or a month; 0 = none."""
     k = i
-    if k + 4 < end and names_weekday(packed(data, k, 3)):
-        k += 4 if data[k + 3] == 32 else (5 if data[k + 3] == 44 else 0)
+    if k + 4 < end and names_weekday(packed(data + k, 3)):
+        k += 4 if load_u8(data + k + 3) == 32 else (5 if load_u8(data + k + 3) == 44 else 0)
     if k + 4 >= end:
         return 0
-    month = names_month(packed(data, k, 3))
-    if month == 0 or data[k + 3] != 32:
+    month = names_month(packed(data + k, 3))
+    if month == 0 or load_u8(data + k + 3) != 32:
         return 0
     first = k + 4
-    while first < end and data[first] == 32:
+    while first < end and load_u8(data + first) == 32:
         first += 1
     last = digits_end(data, first, end, 2)
-    if last == first or last >= end or data[last] != 32:
+    if last == first or last >= end or load_u8(data + last) != 32:
         return 0
     day, year = number(data, first, last), 0
     clock = last + 1
-    if digits_end(data, clock, end, 5) == clock + 4 and clock + 4 < end and data[clock + 4] == 32:
+    if digits_end(data, clock, end, 5) == clock + 4 and clock + 4 < end and load_u8(data + clock + 4) == 32:
         year, clock = number(data, clock, clock + 4), clock + 5
     until = time_end(data, clock, end, fields)
     if until == 0:
@@ -245,7 +257,7 @@ def words_end(data: Any, i: int, end: int, fields: Any) -> int:
     if (
         year == 0
         and until + 5 <= end
-        and data[until] == 32
+        and load_u8(data + until) == 32
         and digits_end(data, until + 1, end, 5) == until + 5
     ):
         year, until = number(data, until + 1, until + 5), until + 5

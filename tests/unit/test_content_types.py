@@ -161,7 +161,18 @@ def test_csv_rows_fail_one_by_one() -> None:
         (12, "number_not_finite", "x"),
     ]
     assert parsed.line.tolist() == [6, 11]
-    assert parsed.errors[-1].body == b'h,1,Infinity,"two\nlines"'
+    assert parsed.errors[-1].body == b'device,ts,x,s\nh,1,Infinity,"two\nlines"'
+
+
+def test_a_refused_row_keeps_its_header() -> None:
+    """So the two are a body again; a header that is very long or of several lines is left out."""
+    parsed = parse(b"\xef\xbb\xbfdevice,ts,x\r\na,1,nan\r\nb,1,1\r\n", CSV)
+    kept = parsed.errors[0].body
+    assert kept == b"device,ts,x\na,1,nan"
+    assert codes(parse(kept, CSV)) == [(2, "number_not_finite", "x")]
+    for name in ("y" * 200 + "," + ",".join(f"name-{number}" for number in range(2000)), '"two\nlines"'):
+        header = f"device,ts,x,{name}\n".encode()
+        assert parse(header + b"a,1,nan\n", CSV).errors[0].body == b"a,1,nan"
 
 
 def test_csv_rows_have_the_limits_of_lines() -> None:

@@ -49,7 +49,8 @@ class Record:
 class DeadLetter:
     """A line that was refused: its bytes (or a prefix and hash, when too long) and why.
 
-    `line` counts from 1 within its body; `field` may be empty. `body` is at most 256 KiB.
+    `line` counts from 1 within its body; `field` may be empty. `body` is at most 256 KiB, of a CSV row
+    8 KiB more, for the header above it.
     """
 
     tenant: str

@@ -19,7 +19,10 @@ from tocsin.access.rate_limit import RateLimits
 from tocsin.api.cursor import encode_cursor
 from tocsin.api.limits import RequestLimits
 from tocsin.errors import StorageUnavailableError
+from tocsin.ingest.parsing.csv_rows import parse_csv
+from tocsin.ingest.parsing.limits import ParseLimits
 from tocsin.lake.upkeep import check
+from tocsin.log.abstract import Append, DeadLetter
 from tocsin.model import Severity
 from tocsin.observability.logging import configure_logging
 from tocsin.scores.abstract import Findings
@@ -36,6 +39,12 @@ async def get(world: World, path: str, /, role: Role = Role.OPERATOR, **params: 
         answer = await client.get(path, params=params)
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+def keep(world: World, refused: list[tuple[str, bytes]]) -> None:
+    """Dead letters with these codes and bytes, numbered from 1."""
+    letters = [DeadLetter(OWN, NOW_MS, "http", 2, code, "", "", body) for code, body in refused]
+    world.log.submit(Append(OWN, NOW_MS, [], letters)).result()
 
 
 async def all_pages(world: World, path: str, name: str, limit: int) -> list[Any]:
@@ -202,6 +211,38 @@ async def test_dead_letter_is_replayed_once_it_fits(world: World) -> None:
         body = await client.get("/v1/dead-letters/2/body")
         assert body.content == b'{"device":"p","ts":1,"a":'
     assert world.log.dead_letter("default", 2) is not None
+
+
+async def test_a_refused_row_of_a_csv_is_replayed_under_its_header(world: World) -> None:
+    """Once the limit is raised that it broke it is accepted; before, its own reason is told again."""
+    body = b"device,ts,temperature\npump-number-seven,1700000000000,21.5\npump-8,1700000000000,nan\n"
+    errors = parse_csv(body, ParseLimits(name_characters=11)).errors
+    errors += parse_csv(body.replace(b"pump-number-seven", b"p" * 300), ParseLimits()).errors
+    keep(world, [(error.code, error.body) for error in errors])
+    async with world.client(world.key(Role.OPERATOR)) as client:
+        answers = [await client.post(f"/v1/dead-letters/{number}/replay") for number in (1, 2, 3, 4)]
+    told = [(answer.status_code, [error["code"] for error in answer.json()["errors"]]) for answer in answers]
+    assert told == [
+        (200, []),
+        (400, ["number_not_finite"]),
+        (400, ["name_too_long"]),
+        (400, ["number_not_finite"]),
+    ]
+
+
+async def test_a_row_without_its_header_says_what_to_do(world: World) -> None:
+    """It is no JSON, and is not said to be bad JSON; nothing is lost."""
+    keep(
+        world, [("invalid_csv", b"p,1,1,2"), ("number_not_finite", b"p,1,nan"), ("invalid_json", b"nonsense")]
+    )
+    async with world.client(world.key(Role.OPERATOR)) as client:
+        for number in (1, 2):
+            answer = await client.post(f"/v1/dead-letters/{number}/replay")
+            assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+            assert "put its header line above it, and send it as text/csv" in answer.json()["detail"]
+        answer = await client.post("/v1/dead-letters/3/replay")
+        assert answer.json()["errors"][0]["code"] == "truncated_line"
+        assert (await client.get("/v1/dead-letters/1/body")).content == b"p,1,1,2"
 
 
 async def test_replayed_letter_is_marked(make_world: Callable[..., World]) -> None:

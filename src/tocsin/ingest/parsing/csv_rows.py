@@ -7,6 +7,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -28,15 +29,19 @@ _Cells = list[str] | csv.Error
 _Row = tuple[_Cells, bytes, int]
 _BOOLEANS: Final = {"true": True, "false": False}
 
+_HEADER_KEPT_BYTES_MAX: Final = 8 << 10
+"""Longer headers are not kept with each refused row: many short rows under one would grow a thousandfold."""
+
 
 def parse_csv(body: bytes, limits: ParseLimits) -> ParsedBody:
     """Rows under a header of field names, which must have `device` and `ts`; an empty cell is absent.
 
     A cell that looks like a number is one, quoted or not; true and false are booleans; anything else is
-    text. Costs about 10 µs a row: NDJSON and Arrow are the formats for speed.
+    text. A refused row is kept under the header, without which it could not be sent again. Costs about
+    10 µs a row: NDJSON and Arrow are the formats for speed.
     """
     rows = iter(_Rows(body))
-    header = _header(rows, limits)
+    header, header_raw = _header(rows, limits)
     events: list[Event] = []
     numbers: list[int] = []
     errors: list[LineError] = []
@@ -45,10 +50,26 @@ def parse_csv(body: bytes, limits: ParseLimits) -> ParsedBody:
             events.append(_event(cells, raw, header, limits))
             numbers.append(line)
         except LineFault as fault:
-            errors.append(fault.at(line, raw))
+            errors.append(_under(header_raw, fault.at(line, raw)))
         if len(events) + len(errors) > limits.lines:
             raise too_many_lines(limits)
     return ParsedBody(batch_of(events), np.array(numbers, np.int32), errors, len(events) + len(errors))
+
+
+def is_csv(body: bytes) -> bool:
+    """Whether this refused line is a row under its header: no line of JSON can begin with such a header.
+
+    >>> is_csv(b"device,ts,a\\np,1,nan"), is_csv(b"p,1,nan"), is_csv(b'{"device":\\n"ts"}')
+    (True, False, False)
+    """
+    header, line_end, _ = body.partition(b"\n")
+    if not line_end or len(header) > _HEADER_KEPT_BYTES_MAX:
+        return False
+    try:
+        cells = next(csv.reader([header.rstrip(b"\r").decode(errors="replace")]), [])
+    except csv.Error:
+        return False
+    return {"device", "ts"} <= {cell.strip() for cell in cells}
 
 
 class _Rows:
@@ -84,7 +105,17 @@ class _Rows:
             line += len(self._row)
 
 
-def _header(rows: Iterator[_Row], limits: ParseLimits) -> list[str]:
+def _under(header: bytes, error: LineError) -> LineError:
+    """The error with the row's header above its bytes, where the row is whole and the header not too long.
+
+    A header of several lines is left out too: it could not be told from a row.
+    """
+    if error.code is LineCode.LINE_TOO_LONG or len(header) > _HEADER_KEPT_BYTES_MAX or b"\n" in header:
+        return error
+    return replace(error, body=header + b"\n" + error.body)
+
+
+def _header(rows: Iterator[_Row], limits: ParseLimits) -> tuple[list[str], bytes]:
     cells, raw, _ = next(rows, ([], b"", 1))
     try:
         raw.decode()
@@ -99,7 +130,7 @@ def _header(rows: Iterator[_Row], limits: ParseLimits) -> list[str]:
     for needed in ("device", "ts"):
         if needed not in names:
             raise InvalidInputError(f"The CSV header does not name the column {needed!r}.", field=needed)
-    return names
+    return names, raw
 
 
 def _event(cells: _Cells, raw: bytes, header: list[str], limits: ParseLimits) -> Event:

@@ -15,8 +15,8 @@ _PREFIX_BYTES: Final = 4096
 class LineError:
     """One refused (or warned-of) line. `line` counts from 1 in the body, `field` may be empty.
 
-    `detail` says what is wrong and what to do. `body` is the line as it came; of a line that is too long
-    it is the first 4 KiB, and the detail gives the length and SHA-256 of the whole.
+    `detail` says what is wrong and what to do. `body` is the line as it came, a CSV row under its header; of
+    a line that is too long it is the first 4 KiB, and the detail gives the length and SHA-256 of the whole.
     """
 
     line: int

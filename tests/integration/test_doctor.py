@@ -61,6 +61,22 @@ def doctor(folder: Path, capfd: pytest.CaptureFixture[str]) -> tuple[int, str, s
     return code, said.out, said.err
 
 
+@pytest.mark.parametrize("way", ["data", "data/log", "data/log/lock"])
+def test_what_is_in_the_way_of_the_folder_is_a_problem(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], way: str
+) -> None:
+    """A file where the folder or its log belongs, or a folder where a file does: nothing can start."""
+    in_the_way = tmp_path / way
+    in_the_way.parent.mkdir(parents=True, exist_ok=True)
+    if way.endswith("lock"):
+        in_the_way.mkdir()
+    else:
+        in_the_way.write_text("mine")
+    code, out, _ = doctor(tmp_path / "data", capfd)
+    assert code == 1
+    assert str(in_the_way) in next(line for line in out.splitlines() if line.startswith("PROBLEM"))
+
+
 def test_a_healthy_folder_has_no_problem(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Every store is named, and none is a problem."""
     code, out, err = doctor(folder, capfd)

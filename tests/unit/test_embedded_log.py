@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -50,6 +51,35 @@ def open_log(
         vfs=vfs,
         dead_letters=dead_letters,
     )
+
+
+def held() -> tuple[set[str], int]:
+    """The files that this process has open, and how many threads it has."""
+    links = []
+    for path in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            links.append(str(path.readlink()))
+    return {link for link in links if ".db" in link or link.endswith("lock")}, threading.active_count()
+
+
+@pytest.mark.parametrize("step", ["start_writing", "ends", "size_bytes", "last_dead_letter", "create"])
+def test_a_log_that_fails_to_open_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """No open file, no thread, no lock: the same process can open it once the disk is in order."""
+    before = held()
+
+    def fails(*_: object) -> None:
+        raise StorageFullError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(*((segment.Segment, step, fails) if step != "create" else (segment, "migrate", fails)))
+        with pytest.raises(StorageFullError):
+            open_log(tmp_path / "log")
+    assert held() == before
+    log = open_log(tmp_path / "log")
+    add(log)
+    log.close()
 
 
 def add(log: EmbeddedLog, payload: bytes = b"payload", *, sequence: str = "") -> None:

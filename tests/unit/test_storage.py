@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 import threading
@@ -154,6 +156,29 @@ def test_a_folder_has_one_owner(tmp_path: Path) -> None:
         FolderLock(tmp_path / "data")
     first.close()
     FolderLock(tmp_path / "data").close()
+
+
+def test_a_folder_that_cant_be_locked_says_why_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file where a folder is needed, a folder where the lock is, no permission, a disk for reading only."""
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "odd" / "lock").mkdir(parents=True)
+    for folder, why in (
+        ("file", r"file can't be used: File exists; a folder is needed there"),
+        ("file/below", r"file can't be used: File exists; a folder is needed there"),
+        ("odd", r"odd can't be used: Is a directory \(.*odd/lock\); a file is needed there"),
+    ):
+        with pytest.raises(StorageUnavailableError, match=why):
+            FolderLock(tmp_path / folder)
+    for number, remedy in ((errno.EACCES, "as the user whom"), (errno.EROFS, "mount it for writing")):
+
+        def refused(self: Path, *, exist_ok: bool, number: int = number) -> None:
+            raise OSError(number, os.strerror(number), str(self))
+
+        monkeypatch.setattr(Path, "mkdir", refused)
+        with pytest.raises(StorageUnavailableError, match=f"{os.strerror(number)}; .*{remedy}"):
+            FolderLock(tmp_path / "new")
 
 
 @pytest.mark.parametrize(

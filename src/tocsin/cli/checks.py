@@ -96,6 +96,13 @@ def check_clock(wall_s: Callable[[], float], monotonic_s: Callable[[], float]) -
 def check_permissions(data: Path) -> Check:
     """This user may write the folder, and strangers may not."""
     folder = _existing(data)
+    if in_the_way := _file_in_the_way(data):
+        return Check(
+            name="permissions",
+            ok=False,
+            detail=f"{in_the_way} is a file, and a folder is needed there",
+            remedy="name another data folder, or move the file",
+        )
     where = str(data) if data.exists() else f"{data} (does not exist yet)"
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         return Check(
@@ -166,6 +173,13 @@ def _changed_s(path: Path) -> float:
         return path.stat().st_mtime
     except FileNotFoundError:
         return 0.0
+
+
+def _file_in_the_way(data: Path) -> Path | None:
+    """What keeps the data folder, or the log's in it, from being made."""
+    wanted = (data / "log").absolute()
+    there = next(path for path in (wanted, *wanted.parents) if path.exists())
+    return None if there.is_dir() else there
 
 
 def _existing(folder: Path) -> Path:

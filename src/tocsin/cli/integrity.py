@@ -32,13 +32,17 @@ def stored_checks(config: Config) -> list[Check]:
     """
     from tocsin.bootstrap import Application
     from tocsin.errors import StorageUnavailableError, TocsinError
+    from tocsin.storage.lock import FolderInUseError
 
     if not (config.data / "log").is_dir():
         return [Check(name="stores", ok=True, detail="nothing is stored yet")]
     try:
         application = Application(config)
-    except StorageUnavailableError as error:
+    except FolderInUseError as error:
         return [Check(name="stores", ok=True, detail=f"not checked: {error.detail}")]
+    except StorageUnavailableError as error:
+        remedy = "nothing was checked: mend this, then run it again"
+        return [Check(name="stores", ok=False, detail=error.detail, remedy=remedy)]
     except TocsinError as error:
         return [_damaged("stores", [error.detail])]
     try:

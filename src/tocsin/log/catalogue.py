@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -50,14 +50,14 @@ class Catalogue:
         self._settling = threads.lock()
         self._trimming = threads.lock()
         self._open_sealed: list[Segment] = []
-        self._folder_lock = FolderLock(folder)
-        try:
+        with ExitStack() as opened:
+            self._folder_lock = FolderLock(folder)
+            opened.callback(self._folder_lock.close)
             self._kept = KeptStore(folder / "kept.db", Tuning(vfs=tuning.vfs), bounds.dead_letters)
+            opened.callback(self._kept.close)
             self.book = AnswerBook(self._kept, clock, bounds.answers)
-            self._segments = self._open(partitions)
-        except BaseException:
-            self._folder_lock.close()
-            raise
+            self._segments = self._open(partitions, opened)
+            opened.pop_all()
         self._settler = Settler(self.settle)
         self._settler.wake()
 
@@ -225,8 +225,10 @@ class Catalogue:
         self._kept.close()
         self._folder_lock.close()
 
-    def _open(self, partitions: int) -> tuple[Segment, ...]:
+    def _open(self, partitions: int, opened: ExitStack) -> tuple[Segment, ...]:
         segments = self._find_segments(partitions)
+        for segment in segments:
+            opened.callback(segment.close)
         for segment in segments:
             self._check_partitions(segment, partitions)
         segments[-1].start_writing()

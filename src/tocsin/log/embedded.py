@@ -47,9 +47,13 @@ class EmbeddedLog(Log):
         self._segment_bytes_max = segment_bytes_max
         bounds = Bounds(dead_letters or DeadLetterBounds(), answers or AnswerBounds())
         self._catalogue = Catalogue(folder, partitions, clock, replace(TUNING, vfs=vfs), bounds)
-        self._ends = self._catalogue.active.ends()
-        self._segment_bytes = self._catalogue.active.size_bytes()
-        self._last_dead_letter = self._catalogue.active.last_dead_letter()
+        try:
+            self._ends = self._catalogue.active.ends()
+            self._segment_bytes = self._catalogue.active.size_bytes()
+            self._last_dead_letter = self._catalogue.active.last_dead_letter()
+        except BaseException:
+            self._catalogue.close()
+            raise
         self._tail = Tail(partitions, tail_bytes_max)
         self._queue = GroupQueue(queue_bytes_max, group_bytes_max)
         self._grown = threads.condition()

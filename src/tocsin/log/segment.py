@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -91,11 +92,10 @@ class Segment:
         with storage_faults(str(path)):
             remove_database(unnamed)
             remove_database(path)
-            connection = open_database(unnamed, tuning)
-            migrate(connection, SCRIPTS)
-            connection.execute(_SQL["describe"], (*row, row_hash(row)))
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-            connection.close()
+            with closing(open_database(unnamed, tuning)) as connection:
+                migrate(connection, SCRIPTS)
+                connection.execute(_SQL["describe"], (*row, row_hash(row)))
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             remove_database(unnamed, but_main=True)
             rename(unnamed, path)
         sync_directory(folder)

@@ -16,6 +16,18 @@ EXIT_STATUS: Final = 74  # EX_IOERR of sysexits.h
 
 _SYNC_FAILED: Final = frozenset({apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC})
 _DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NOT_A_FOLDER: Final = "a folder is needed there and a file is in the way: name another one, or move the file"
+_NOT_ALLOWED: Final = "run Tocsin as the user whom the folder belongs to, or give it to this one (chown)"
+_REMEDIES: Final = {
+    errno.EEXIST: _NOT_A_FOLDER,
+    errno.ENOTDIR: _NOT_A_FOLDER,
+    errno.EISDIR: "a file is needed there and a folder is in the way: move it",
+    errno.EACCES: _NOT_ALLOWED,
+    errno.EPERM: _NOT_ALLOWED,
+    errno.EROFS: "the disk is mounted for reading only: mount it for writing, or name another folder",
+    errno.ENAMETOOLONG: "name a shorter one",
+    errno.EMFILE: "this process may open too few files: raise its limit (ulimit -n)",
+}
 _UNAVAILABLE: Final = (apsw.ReadOnlyError, apsw.CantOpenError, apsw.IOError, apsw.BusyError, apsw.LockedError)
 
 
@@ -76,4 +88,9 @@ def storage_faults(place: str) -> _Faults:
 def _answer_to_system(error: OSError, place: str) -> TocsinError:
     if error.errno in _DISK_FULL:
         return StorageFullError(f"the disk is full at {place}: free space and try again", retry_after_s=10)
-    return StorageUnavailableError(f"{place} can't be used: {error}", retry_after_s=10)
+    remedy = _REMEDIES.get(error.errno or 0)
+    if remedy is None:
+        return StorageUnavailableError(f"{place} can't be used: {error}", retry_after_s=10)
+    inside = "" if error.filename in {None, place} else f" ({error.filename})"
+    reason = f"{error.strerror}{inside}; {remedy}"
+    return StorageUnavailableError(f"{place} can't be used: {reason}", retry_after_s=10)

@@ -110,7 +110,8 @@ class _EmbeddedStagedUpload(StagedUpload):
         self._lock = threads.lock()  # a file closed while another thread writes could be another file by then
         self._digest = hashlib.sha256()
         self._size, self._kept = self._load()
-        if self._kept:
+        self._named = bool(self._kept)
+        if self._named:
             self._name_blob()
         else:
             self._file = self._take_up()
@@ -141,6 +142,8 @@ class _EmbeddedStagedUpload(StagedUpload):
 
     def revert(self) -> None:
         with self._lock, storage_faults(str(self._path)):
+            if self._kept:
+                return
             self._size, digest = self._synced
             self._digest = digest.copy()
             self._file.truncate(self._size)
@@ -154,15 +157,17 @@ class _EmbeddedStagedUpload(StagedUpload):
                 )
             if not self._kept:
                 sync_file(self._file, self._path)
+                self._store(found)
                 self._kept = found
-                self._store()
+            if not self._named:
                 self._file.close()
                 self._name_blob()
+                self._named = True
             return BlobRef(found, self._size)
 
     def close(self) -> None:
         with self._lock:
-            if not self._kept:
+            if not self._named:
                 self._file.close()
 
     def discard(self) -> None:
@@ -180,8 +185,9 @@ class _EmbeddedStagedUpload(StagedUpload):
             raise CorruptError(f"{path} belongs to another upload")
         return size, sha256
 
-    def _store(self) -> None:
-        content = msgspec.msgpack.encode((self._size, self._kept))
+    def _store(self, sha256: str = "") -> None:
+        """Note how many bytes are durable, and their hash if all of them are to become a blob."""
+        content = msgspec.msgpack.encode((self._size, sha256))
         write_whole(self._folder / _SIZE, encode_claim(self._name, content), self._folder / _NEW)
 
     def _name_blob(self) -> None:

@@ -50,7 +50,9 @@ class Checks:
         self._senders = senders
 
     def remember(self, node: Node) -> None:
-        """Keep the digests."""
+        """Keep the digests; nobody has a place for a dump that is not on its way any more."""
+        if held := node.running().services.dumps.uploads:
+            self._findings.add("places held", f"{held} of uploads that have ended")
         self.seen.digests = _digests(node.running())
 
     def check(self, node: Node) -> None:

@@ -80,7 +80,9 @@ def _dump(rng: random.Random, device: str, epoch: int, sequence: int, at_s: floa
 
 def _steps(rng: random.Random) -> Steps:
     bad = rng.choice((0.0, 0.05, 0.3))
-    return Steps(crash=bad, hang=bad / 2, slow=bad, alter=rng.choice((0.0, 0.1)))
+    return Steps(
+        crash=bad, hang=bad / 2, slow=bad, alter=rng.choice((0.0, 0.1)), stall=rng.choice((0.0, 0.1))
+    )
 
 
 def _releases(rng: random.Random, devices: Sequence[str], span_s: float) -> Iterator[Quarantining]:

@@ -80,7 +80,10 @@ class Answer:
 
 @dataclass(slots=True)
 class Request:
-    """`cut_at`: after that many bytes of the body the connection is gone. `pause_s` passes in the middle."""
+    """`cut_at`: after that many bytes of the body the connection is gone. `pause_s` passes in the middle.
+
+    `stalls_at`: after that many nothing comes any more, and nobody hangs up.
+    """
 
     method: str
     path: str
@@ -89,6 +92,7 @@ class Request:
     body: bytes = b""
     cut_at: int | None = None
     pause_s: float = 0.0
+    stalls_at: int | None = None
 
 
 class Server:
@@ -135,12 +139,14 @@ class _Body:
         request = self._request
         if request.cut_at is not None and self._given >= request.cut_at:
             return {"type": "http.disconnect"}
-        if self._done:
+        if self._done or (request.stalls_at is not None and self._given >= request.stalls_at):
             await asyncio.Event().wait()  # a client that waits for its answer says nothing more
         if self._given and request.pause_s:
             await asyncio.sleep(request.pause_s)
         end = self._half if not self._given else len(request.body)
-        piece = request.body[self._given : end if request.cut_at is None else min(end, request.cut_at)]
+        for bound in (request.cut_at, request.stalls_at):
+            end = end if bound is None else min(end, bound)
+        piece = request.body[self._given : end]
         self._given += len(piece)
         self._done = self._given == len(request.body)
         return {"type": "http.request", "body": piece, "more_body": not self._done}

@@ -44,12 +44,13 @@ class DumpPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Steps(msgspec.Struct, frozen=True, kw_only=True):
-    """Chances of what becomes of a dump's step, and of pieces that are altered on their way."""
+    """Chances of what becomes of a dump's step, and on its way: a piece is altered, a body stalls."""
 
     crash: float = 0.0
     hang: float = 0.0
     slow: float = 0.0
     alter: float = 0.0
+    stall: float = 0.0
 
 
 class CrashPlan(msgspec.Struct, frozen=True, kw_only=True):

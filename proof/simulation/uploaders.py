@@ -93,6 +93,10 @@ class Uploaders:
             self._found("other answer", sent, f"first {sent.outcome}, then {outcome}")
 
     def _ask(self, request: Request) -> Answer | None:
+        chance = self.lives.plan.steps.stall if request.body and not self.lives.workshop.calm else 0.0
+        if self.lives.rng.random() < chance:
+            self.lives.trace.fault("network-half-open")
+            request = replace(request, stalls_at=self.lives.rng.randrange(len(request.body)))
         answer = self.lives.wire.ask(request)
         return None if answer is None or answer.status in TRY_AGAIN or not answer.status else answer
 

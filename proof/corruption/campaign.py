@@ -14,8 +14,9 @@ from typing import Any, Final
 from proof.corruption.flipping import flips_in, kind_of
 from proof.corruption.trial import FAILURES, Fate, Verdict, Ward, before_of
 from proof.kills.run import Expected
+from proof.subject.answers import Answers
 from proof.subject.expected import expected_of
-from proof.subject.life import Answers, config_of, live
+from proof.subject.life import config_of, live
 from proof.subject.nursery import Cradle, a_life, born, cradle_in, died
 from proof.subject.traffic import bodies
 

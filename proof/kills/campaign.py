@@ -17,6 +17,7 @@ import msgspec
 
 from proof.kills.faults import FAULTS
 from proof.kills.run import LATER_CALLS, Expected, Outcome, Run
+from proof.subject.crates import crates, digest_of
 from proof.subject.expected import expected_of
 from proof.subject.life import config_of
 from proof.subject.nursery import require_alone
@@ -90,7 +91,9 @@ class Campaign:
             producer: list(bodies(producer, seed, steps=STEPS, devices=DEVICES)) for producer in PRODUCERS
         }
         together = [body for own in self._bodies.values() for body in own]
-        self._expected = Expected(*expected_of(together, scratch, config_of(scratch / "none")))
+        self._machines = [crates(producer, seed) for producer in PRODUCERS]
+        undisturbed = expected_of(together, scratch, config_of(scratch / "none"))
+        self._expected = Expected(*undisturbed, digest_of(self._machines))
 
     def undisturbed(self) -> None:
         """A run without any harm, to learn how many calls it has; it must come to what is expected."""
@@ -137,7 +140,7 @@ class Campaign:
         self._place.cleanup()
         self._place = tempfile.TemporaryDirectory(dir=self._scratch)
         scratch = Path(self._place.name)
-        return Run(scratch, self._bodies, self._expected)
+        return Run(scratch, self._bodies, self._expected, self._machines)
 
 
 def campaign(

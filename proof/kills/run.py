@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from proof.kills.faults import SYNC_FAILED, Fault
+from proof.subject.crates import Crate
 from proof.subject.expected import differences
 from proof.subject.nursery import Cradle, Death, born, cradle_in, died
 from proof.subject.traffic import Body
@@ -24,10 +25,11 @@ LIVES_MAX: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the undisturbed run came to."""
+    """What the undisturbed run came to; `dumps` is the digest of dumps, empty where there are none."""
 
     digests: Mapping[str, str]
     accepted: int
+    dumps: str = ""
 
 
 @dataclass(slots=True)
@@ -44,8 +46,14 @@ class Outcome:
 class Run:
     """Bodies are sent by the lives themselves; what they were answered is kept beside the disk."""
 
-    def __init__(self, scratch: Path, bodies: Mapping[str, Sequence[Body]], expected: Expected) -> None:
-        self._cradle: Final[Cradle] = cradle_in(scratch, bodies)
+    def __init__(
+        self,
+        scratch: Path,
+        bodies: Mapping[str, Sequence[Body]],
+        expected: Expected,
+        machines: Sequence[Sequence[Crate]] = (),
+    ) -> None:
+        self._cradle: Final[Cradle] = cradle_in(scratch, bodies, machines)
         self._expected: Final = expected
         self.outcome: Final = Outcome()
 
@@ -96,4 +104,6 @@ class Run:
             return
         digest = msgspec.json.decode(death.result, type=Digest)
         found = differences(digest, self._expected.digests, self._expected.accepted)
+        if self._expected.dumps not in {"", digest.digest_dumps}:
+            found.append(f"digest_dumps is {digest.digest_dumps}, of all in order {self._expected.dumps}")
         self.outcome.problems += [f"{what}: {words}" for words in found]

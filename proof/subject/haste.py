@@ -19,6 +19,7 @@ SETTINGS: Final = {
     "TOCSIN_PROCESSING__CHECKPOINT_INTERVAL_S": "0.3",
     "TOCSIN_PROCESSING__CORRECTION_INTERVAL_S": "0.3",
     "TOCSIN_OBSERVABILITY__LOG_LEVEL": "warning",
+    "TOCSIN_WATCH__DUMP_DETECTORS": '{"tally": {}}',
 }
 
 
@@ -32,11 +33,13 @@ PACES: Final[tuple[dict[str, str], ...]] = (
 
 def hurry() -> None:
     """Shorten intervals and limits in this process, before anything is opened."""
+    from proof.subject.local import LOCAL
     from tocsin import bootstrap
     from tocsin.lake import chores, table, upkeep
     from tocsin.log import segment
     from tocsin.storage import database
 
+    bootstrap.PROCESSES = LOCAL  # type: ignore[misc]
     bootstrap.MINUTE_S = 0.4  # type: ignore[misc]
     bootstrap.HOUR_S = 1.0  # type: ignore[misc]
     table.CHECKPOINT_EVERY = 6  # type: ignore[misc]

@@ -5,7 +5,6 @@ Senders retry what they have no answer to; what was answered in an earlier life 
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
@@ -14,6 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from proof.subject.answers import Answers, BrokenPromiseError
+from proof.subject.crates import Crate
+from proof.subject.delivering import check_kept, deliver
 from proof.subject.haste import SETTINGS
 from proof.subject.traffic import Body
 from tocsin.access.device_scope import DeviceScope
@@ -33,45 +35,19 @@ SETTLE_S: Final = 60.0
 _TRY_AGAIN: Final = (BackpressureError, StorageFullError, StorageUnavailableError)
 
 
-class BrokenPromiseError(Exception):
-    """Something that was answered is answered differently, or never comes to an end."""
-
-
 def config_of(data: Path, settings: Mapping[str, str] | None = None) -> Config:
     """The hasty configuration for a folder."""
     os.environ.update(SETTINGS | dict(settings or {}))
     return with_options(load_config(None), {"data": data})
 
 
-class Answers:
-    """What was answered, durable for the sender: a file outside the disk that is proved. Thread-safe."""
-
-    def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        lines = path.read_text().splitlines()
-        self._known = {(said[0], said[1]): said[2] for said in map(json.loads, lines)}
-
-    def note(self, body: Body, answer: str) -> None:
-        """An answer has come; BrokenPromiseError if it differs from an earlier one."""
-        known = self._known.setdefault((body.producer, body.sequence), answer)
-        if _told(known) != _told(answer):
-            raise BrokenPromiseError(f"{body.producer}/{body.sequence}: {known} first, then {answer}")
-        os.write(self._descriptor, (json.dumps([body.producer, body.sequence, known]) + "\n").encode())
-
-    def unanswered(self, bodies: Sequence[Body]) -> Sequence[Body]:
-        """What is still to be sent, and the last that was answered once more, as a doubtful sender would."""
-        answered = sum((body.producer, body.sequence) in self._known for body in bodies)
-        return bodies[max(answered - 1, 0) :]
-
-
-def _told(answer: str) -> tuple[int, int, int]:
-    """Lines received, refused, and taken now or before; a repeat tells the latter as repeated."""
-    said = json.loads(answer)
-    return said["received"], said["rejected"], said["accepted"] + said["repeated"]
-
-
 def live(
-    config: Config, bodies: Mapping[str, Sequence[Body]], answers: Answers, *, end: int | None = None
+    config: Config,
+    bodies: Mapping[str, Sequence[Body]],
+    answers: Answers,
+    *,
+    machines: Sequence[Sequence[Crate]] = (),
+    end: int | None = None,
 ) -> Digest:
     """Recover, take in everything that has no answer yet, wait until all is settled, stop in order.
 
@@ -86,6 +62,8 @@ def live(
             threading.Thread(target=_send, args=(application, answers.unanswered(own), answers, ended))
             for own in bodies.values()
         ]
+        if machines:
+            senders.append(threading.Thread(target=_ship, args=(application, machines, answers, ended)))
         for sender in senders:
             sender.start()
         for sender in senders:
@@ -93,6 +71,8 @@ def live(
         if ended:
             raise ended[0]
         digest = _settled(application)
+        if machines:
+            check_kept(application, machines)
         if end is not None:
             os._exit(end)
         return digest
@@ -106,6 +86,18 @@ def _send(
     try:
         for body in bodies:
             answers.note(body, _deliver(application, body))
+    except Exception as error:  # noqa: BLE001 - raised by `live`
+        ended.append(error)
+
+
+def _ship(
+    application: Application,
+    machines: Sequence[Sequence[Crate]],
+    answers: Answers,
+    ended: list[BaseException],
+) -> None:
+    try:
+        deliver(application, SENDER, machines, answers)
     except Exception as error:  # noqa: BLE001 - raised by `live`
         ended.append(error)
 

@@ -21,8 +21,10 @@ import msgspec
 
 from proof.shim.building import built
 from proof.shim.control import Control
+from proof.subject.answers import Answers
+from proof.subject.crates import Crate
 from proof.subject.haste import hurry
-from proof.subject.life import Answers, config_of, live
+from proof.subject.life import config_of, live
 from proof.subject.planting import plant
 from proof.subject.traffic import Body
 
@@ -49,6 +51,7 @@ class Cradle:
     scratch: Path
     control: Control
     bodies: Mapping[str, Sequence[Body]]
+    machines: Sequence[Sequence[Crate]] = ()
 
     @property
     def data(self) -> Path:
@@ -65,15 +68,18 @@ Work = Callable[[Cradle], bytes]
 """What a process does; its result."""
 
 
-def cradle_in(scratch: Path, bodies: Mapping[str, Sequence[Body]]) -> Cradle:
+def cradle_in(
+    scratch: Path, bodies: Mapping[str, Sequence[Body]], machines: Sequence[Sequence[Crate]] = ()
+) -> Cradle:
     """An empty disk and all that belongs to it."""
     (scratch / "disk").mkdir(exist_ok=True)
-    return Cradle(scratch, Control(scratch / "control"), bodies)
+    return Cradle(scratch, Control(scratch / "control"), bodies, machines)
 
 
 def a_life(cradle: Cradle) -> bytes:
     """Live until all is settled; the digest as JSON."""
-    digest = live(config_of(cradle.data), cradle.bodies, Answers(cradle.scratch / "answers"))
+    answers = Answers(cradle.scratch / "answers")
+    digest = live(config_of(cradle.data), cradle.bodies, answers, machines=cradle.machines)
     return msgspec.json.encode(digest)
 
 

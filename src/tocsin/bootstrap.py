@@ -111,13 +111,13 @@ class Application:
         *,
         open_lake: LakeOpener = DeltaLake,
         pace: Pace | None = None,
-        detectors: DetectorHost = PROCESSES,
+        detectors: DetectorHost | None = None,
     ) -> None:
         self.config: Final = config
         self.clock: Final = clock or SystemClock()
         self._open_lake: Final = open_lake
         self._pace: Final = pace or _pace(config)
-        self._detectors: Final = detectors
+        self._detectors: Final = detectors or PROCESSES
         self._ended = threads.event()
         self.clock_watch: Final = ClockWatch(self._clock_drift_ms)
         with ExitStack() as opened:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Final
 
 from tocsin.clock import Clock
-from tocsin.control import Control, Correct, Settings, SettingsChanged, Tick, encode_control
+from tocsin.control import Control, Correct, Settings, SettingsChanged, Tick, decode_control, encode_control
 from tocsin.errors import CorruptError, TocsinError
 from tocsin.lake.abstract import Lake
 from tocsin.log.abstract import Append, Log, Part, RecordKind
@@ -51,11 +51,15 @@ class Decisions:
 
         A tenant's first settings act from the beginning of its records, later ones from now on.
         """
-        for tenant in self._tenants():
-            wanted = self._settings_of(tenant)
-            if self._logged.get(tenant) == wanted:
-                continue
-            logged = [self._log_settings(worker, tenant, wanted) for worker in self._workers]
+        all_wanted = {tenant: self._settings_of(tenant) for tenant in self._tenants()}
+        changed = {
+            tenant: wanted for tenant, wanted in all_wanted.items() if self._logged.get(tenant) != wanted
+        }
+        if not changed:
+            return
+        last = [(worker.partition, self._last_settings(worker)) for worker in self._workers]
+        for tenant, wanted in changed.items():
+            logged = [self._log_settings(partition, tenant, wanted, known) for partition, known in last]
             if all(logged):
                 self._logged[tenant] = wanted
 
@@ -117,21 +121,35 @@ class Decisions:
             return False
         return True
 
-    def _log_settings(self, worker: Worker, tenant: str, wanted: Settings) -> bool:
-        """Whether the partition has them, or has them in the log."""
-        last = self._last_settings(worker, tenant)
+    def _log_settings(
+        self, partition: int, tenant: str, wanted: Settings, known: Mapping[str, Settings]
+    ) -> bool:
+        """Whether the partition has them, or has them in the log; `known` are the last by tenant."""
+        last = known.get(tenant)
         if last == wanted:
             return True
         effective_ms = 0 if last is None else self._clock.now_ms()
         change = SettingsChanged(tenant=tenant, effective_ms=effective_ms, settings=wanted)
-        return self._append(tenant, worker.partition, change)
+        return self._append(tenant, partition, change)
 
-    def _last_settings(self, worker: Worker, tenant: str) -> Settings | None:
+    def _last_settings(self, worker: Worker) -> dict[str, Settings]:
+        """By tenant, the last ones in the partition's log, whether they are processed yet or not."""
         with worker.lock:
-            state = worker.state.tenants.get(tenant)
-            if state is None or state.timeline.offsets[-1] < 0:
-                return None
-            return state.timeline.settings[-1]
+            found = {
+                tenant: state.timeline.settings[-1]
+                for tenant, state in worker.state.tenants.items()
+                if state.timeline.offsets[-1] >= 0
+            }
+            position = worker.state.position
+        end = self._log.end(worker.partition)
+        while position < end:
+            records = self._log.read(worker.partition, position)
+            for record in records:
+                control = decode_control(record.payload) if record.kind is RecordKind.CONTROL else None
+                if isinstance(control, SettingsChanged):
+                    found[control.tenant] = control.settings
+            position = records[-1].next_offset
+        return found
 
     def _append(self, tenant: str, partition: int, *controls: Control) -> bool:
         """Log decisions, durable on return; False where the log refuses them: the next round asks again."""

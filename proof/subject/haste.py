@@ -39,7 +39,7 @@ def hurry() -> None:
     from tocsin.log import segment
     from tocsin.storage import database
 
-    bootstrap.PROCESSES = LOCAL  # type: ignore[misc]
+    vars(bootstrap)["PROCESSES"] = LOCAL
     bootstrap.MINUTE_S = 0.4  # type: ignore[misc]
     bootstrap.HOUR_S = 1.0  # type: ignore[misc]
     table.CHECKPOINT_EVERY = 6  # type: ignore[misc]

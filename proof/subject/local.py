@@ -9,6 +9,7 @@ from typing import Any, Final
 from proof.simulation.tally import Tally
 from tocsin import threads
 from tocsin.dump_detectors.host import DetectorHost
+from tocsin.dump_detectors.installed import Answer
 from tocsin.dump_detectors.instances import Instances
 from tocsin.dump_detectors.limits import StepLimits
 from tocsin.dump_detectors.stepping import step
@@ -35,8 +36,8 @@ class LocalWorker(Stepper):
         future.set_result(step(task, self._instances, self._limits))
 
 
-def _version(_: str, __: Mapping[str, Any]) -> str:
-    return Tally.version
+def _ask_version(_: str, __: Mapping[str, Any]) -> Answer:
+    return lambda: Tally.version
 
 
-LOCAL: Final = DetectorHost(LocalWorker, _version)
+LOCAL: Final = DetectorHost(LocalWorker, _ask_version)

@@ -68,10 +68,13 @@ class Turnstile:
 
     def _may_work(self, tenant: str) -> bool:
         most = self._alone if self._alike >= _RECENT else self._shared
-        return self._working[tenant] < most and self._working.total() < 2 * self._alone
+        return self._working[tenant] < most and not self._is_full()
+
+    def _is_full(self) -> bool:
+        return self._working.total() >= 2 * self._alone
 
     def _let_in(self) -> None:
-        while (found := self._waiting.take(self._may_work)) is not None:
+        while not self._is_full() and (found := self._waiting.take(self._may_work)) is not None:
             tenant, turn = found
             if not turn.done():  # else whoever waited has gone
                 self._working[tenant] += 1

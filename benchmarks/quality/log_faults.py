@@ -29,9 +29,9 @@ WEEK_MS: Final = 7 * 86_400_000
 MONTH_MS: Final = 30 * 86_400_000
 FAULTS_PER_DEVICE: Final = 4.0
 FLEETS: Final = (
-    DumpFleet(devices=5, seed=101),
+    DumpFleet(devices=10, seed=12),
+    DumpFleet(devices=5, seed=101, scale=0.7),
     DumpFleet(devices=5, seed=102, scale=0.4),
-    DumpFleet(devices=5, seed=103, scale=2.0),
 )
 
 

@@ -67,6 +67,7 @@ reference: .venv/.dev ## write the generated pages of docs/reference anew
 	$(BIN)/python -m tocsin.access > docs/reference/roles.md
 	$(BIN)/python -m benchmarks.report > docs/reference/speed.md
 	$(BIN)/python -m proof.reliability > docs/reliability.md
+	$(BIN)/python -m proof.endpoints > docs/reference/endpoints.md
 
 lock: .venv/.dev ## resolve requirements/*.txt again from pyproject.toml (UPGRADE=1 takes newer versions)
 	@scripts/lock $(if $(UPGRADE),--upgrade)

@@ -22,11 +22,13 @@ from tocsin.api.server import HttpServer
 from tocsin.blobs.embedded import EmbeddedBlobStore
 from tocsin.clock import Clock, SystemClock
 from tocsin.commit.checkpoints import EmbeddedCheckpointStore
+from tocsin.commit.dump_steps import DumpStepStore
 from tocsin.commit.embedded import EmbeddedCommitStore
 from tocsin.config import Config
 from tocsin.dump_detectors.host import PROCESSES, DetectorHost
 from tocsin.dump_detectors.in_force import InForce
 from tocsin.dump_detectors.limits import StepLimits
+from tocsin.dump_detectors.steps import Stepper
 from tocsin.dumps.limits import ArchiveLimits
 from tocsin.errors import NotFoundError, TocsinError
 from tocsin.inbox.embedded import EmbeddedInbox
@@ -47,6 +49,7 @@ from tocsin.log.embedded import EmbeddedLog
 from tocsin.memory import Returning
 from tocsin.observability import metrics
 from tocsin.observability.collector import collector_of
+from tocsin.observability.dependency import Dependency
 from tocsin.observability.logging import get_logger
 from tocsin.observability.meters import Meters
 from tocsin.observability.tracing import Tracing
@@ -83,6 +86,7 @@ from tocsin.services.short import ShortQuestions
 from tocsin.services.stream import ChangeStream
 from tocsin.services.uploads import Uploads
 from tocsin.storage.files import settle_directory
+from tocsin.traced import CallTracing
 
 _log = get_logger("tocsin")
 
@@ -91,6 +95,7 @@ MINUTE_S: Final = 60.0
 HOUR_S: Final = 3600.0
 ANSWER_BYTES_MAX: Final = 16 << 20
 ANSWER_SPARE_S: Final = 15.0
+PATIENCE_S: Final = 30.0
 LakeOpener = Callable[[Path, Clock], Lake]
 MODEL_SERIES_MAX: Final = 5_000
 """Series of a tenant and partition whose models are recorded each day; about 500 rows a series."""
@@ -101,7 +106,8 @@ class Application:
     `start` recovers, works and serves; `stop` ends it in order. Everything is closed again when a part
     can't be opened. For a simulation, `open_lake` gives another lake than Delta tables (it then has no
     chores and answers no queries), `pace` another pace than the configuration, and `detectors` another
-    place for dump detectors than worker processes.
+    place for dump detectors than worker processes. `tracing` sends spans elsewhere than the configuration
+    says.
     """
 
     def __init__(
@@ -112,6 +118,7 @@ class Application:
         open_lake: LakeOpener = DeltaLake,
         pace: Pace | None = None,
         detectors: DetectorHost | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.config: Final = config
         self.clock: Final = clock or SystemClock()
@@ -121,7 +128,7 @@ class Application:
         self._ended = threads.event()
         self.clock_watch: Final = ClockWatch(self._clock_drift_ms)
         with ExitStack() as opened:
-            self._build(config, opened)
+            self._build(config, opened, tracing)
             self._opened: Final = opened.pop_all()
 
     def __enter__(self) -> Self:
@@ -135,6 +142,7 @@ class Application:
         """Recover what was acknowledged, then accept requests."""
         self.runtime.on_failure = self.server.on_failure = self._ended.set
         self.runtime.start()
+        self.runtime.views.patience_s = PATIENCE_S
         self.query_processes.warm()
         self.server.start()
 
@@ -167,7 +175,7 @@ class Application:
         """Take no more requests, finish what runs, write a last checkpoint, close everything; idempotent."""
         self._opened.close()
 
-    def _build(self, config: Config, opened: ExitStack) -> None:
+    def _build(self, config: Config, opened: ExitStack, tracing: Tracing | None) -> None:
         settle_directory(config.data, mode=0o700)
         in_force = InForce(config.settings_of, self._detectors.ask_version)
         for watch in (config.watch, *config.tenants.values()):
@@ -175,19 +183,23 @@ class Application:
         collector = collector_of(config.observability)
         self.meters = Meters(collector)
         opened.callback(self.meters.close)
-        self.tracing = Tracing(collector, ratio=config.observability.trace_ratio)
+        self.tracing = tracing or Tracing(collector, ratio=config.observability.trace_ratio)
         opened.callback(self.tracing.close)
-        self.stores, self.log = _stores(config, self.clock, self.meters, self._open_lake, opened)
+        self.calls = CallTracing(self.tracing)
+        watched = self.calls.watch
+        self.stores, self.log = _stores(config, self.clock, self.meters, self._open_lake, opened, self.calls)
         self.lake = self.stores.lake
-        self.access = AccessStore(config.data / "access.db", self.clock)
+        self.access = watched(AccessStore(config.data / "access.db", self.clock), Dependency.ACCESS)
         opened.callback(self.access.close)
         self._decoding = threads.lock()
-        self.blobs = EmbeddedBlobStore(config.data / "blobs")
+        self.blobs = watched(EmbeddedBlobStore(config.data / "blobs"), Dependency.BLOBS)
         opened.callback(self.blobs.close)
-        self.query_processes = QueryProcesses(config.query.memory_bytes)
+        self.query_processes = watched(QueryProcesses(config.query.memory_bytes), Dependency.QUERIES)
         opened.callback(self.query_processes.close)
         self.lake_chores = (
-            LakeChores(self.lake, self.stores.commits, self.stores.findings, self.clock)
+            watched(
+                LakeChores(self.lake, self.stores.commits, self.stores.findings, self.clock), Dependency.LAKE
+            )
             if isinstance(self.lake, DeltaLake)
             else None
         )
@@ -203,7 +215,9 @@ class Application:
             keep_scores=config.scores_of if self.lake_chores else None,
             dumps=self._dump_work(config),
             dump_proofs=self._dump_proofs(config),
+            rounds=self.calls.job,
         )
+        watched(self.runtime.views, Dependency.PROCESSOR)
         self.services = self._services(config, opened)
         self.app = create_app(
             self.services,
@@ -225,7 +239,7 @@ class Application:
         if steps is None or not (steps.waiting() or any(watch.dump_detectors for watch in watches)):
             return None
         crew = Crew(
-            partial(self._detectors.worker, _step_limits(config)),
+            self._workers(config),
             self.clock,
             workers_min=config.dumps.workers_min,
             workers_max=config.dumps.workers,
@@ -239,11 +253,15 @@ class Application:
         return DumpProofs(
             self.stores.steps,
             Archives(self.blobs.path, _archive_limits(config)),
-            partial(self._detectors.worker, _step_limits(config)),
+            self._workers(config),
             lambda tenant: config.settings_of(tenant).dump_detectors,
             self.stores.log,
             self.lake,
         )
+
+    def _workers(self, config: Config) -> Callable[[], Stepper]:
+        make = partial(self._detectors.worker, _step_limits(config))
+        return self.calls.maker(make, Dependency.WORKERS)
 
     def _chores(self) -> list[Chore]:
         chores = [
@@ -296,7 +314,7 @@ class Application:
         stores, views, clock = self.stores, self.runtime.views, self.clock
         ingest = self._ingest(config, opened)
         audit = self._audit(config, opened)
-        replays = self.replays = Replays(config.data / "replays.db")
+        replays = self.replays = self.calls.watch(Replays(config.data / "replays.db"), Dependency.REPLAYS)
         opened.callback(replays.close)
         stream = ChangeStream(stores.inbox, listeners_max=config.http.streams_max)
         self._observe(stream)
@@ -332,7 +350,7 @@ class Application:
                 lake=stores.lake,
                 inbox=stores.inbox,
                 probes={
-                    "disk": disk_probe(config.data),
+                    "disk": self.calls.watched(disk_probe(config.data), Dependency.DISK, "probe"),
                     "runtime": self._runtime_works,
                     "clock": self.clock_watch.tell,
                 },
@@ -347,7 +365,8 @@ class Application:
             fields=config.ingest.fields_per_device_max,
             series=config.ingest.series_per_tenant_max,
         )
-        catalogue = Catalogue(CatalogueStore(config.data / "catalogue.db"), limits)
+        store = CatalogueStore(config.data / "catalogue.db")
+        catalogue = self.calls.watch(Catalogue(store, limits), Dependency.CATALOGUE)
         opened.callback(catalogue.close)
         self.meters.observe(metrics.INGEST_SERIES, lambda: catalogue.series)
         ingest = Ingest(
@@ -390,12 +409,13 @@ class Application:
         return dumps
 
     def _audit(self, config: Config, opened: ExitStack) -> AuditTrail:
-        self.audit_log = AuditLog(
+        audit_log = AuditLog(
             config.data / "audit.db",
             self.clock,
             retention_days=config.access.audit_retention_days,
             rows_max=config.access.audit_rows_max,
         )
+        self.audit_log = self.calls.watch(audit_log, Dependency.AUDIT)
         opened.callback(self.audit_log.close)
         return AuditTrail(self.audit_log, self.clock, self.meters)
 
@@ -456,7 +476,12 @@ class Application:
 
 
 def _stores(
-    config: Config, clock: Clock, meters: Meters, open_lake: LakeOpener, opened: ExitStack
+    config: Config,
+    clock: Clock,
+    meters: Meters,
+    open_lake: LakeOpener,
+    opened: ExitStack,
+    calls: CallTracing,
 ) -> tuple[Stores, EmbeddedLog]:
     """Every store under the data folder; the log comes first, since it refuses a second process."""
     data: Path = config.data
@@ -475,22 +500,24 @@ def _stores(
             letters_max=config.log.dead_letters_max, bytes_max=config.log.dead_letters_bytes
         ),
         answers=AnswerBounds(bytes_max=config.log.answers_bytes),
-        on_group=on_group,
+        on_group=calls.group_written(on_group),
     )
     opened.callback(log.close)
-    commits = EmbeddedCommitStore(data / "commit.db")
+    calls.watch(log, Dependency.LOG)
+    commits = calls.watch(EmbeddedCommitStore(data / "commit.db"), Dependency.COMMIT)
     opened.callback(commits.close)
-    checkpoints = EmbeddedCheckpointStore(data / "checkpoints.db")
+    calls.watch(commits.steps, Dependency.STEPS, DumpStepStore)
+    checkpoints = calls.watch(EmbeddedCheckpointStore(data / "checkpoints.db"), Dependency.CHECKPOINTS)
     opened.callback(checkpoints.close)
     windows = Windows(
         correlation_ms=config.inbox.correlation_window_s * 1000,
         recurrence_ms=config.inbox.recurrence_window_s * 1000,
     )
-    inbox = EmbeddedInbox(data / "inbox.db", windows)
+    inbox = calls.watch(EmbeddedInbox(data / "inbox.db", windows), Dependency.INBOX)
     opened.callback(inbox.close)
-    findings = EmbeddedAbnormalReadings(data / "abnormal.db")
+    findings = calls.watch(EmbeddedAbnormalReadings(data / "abnormal.db"), Dependency.SCORES)
     opened.callback(findings.close)
-    lake = open_lake(data / "lake", clock)
+    lake = calls.watch(open_lake(data / "lake", clock), Dependency.LAKE)
     opened.callback(lake.close)
     stores = Stores(
         log=log,

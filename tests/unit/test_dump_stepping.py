@@ -14,6 +14,7 @@ from tocsin import threads
 from tocsin.clock import ManualClock
 from tocsin.control import DumpReceived
 from tocsin.dump_detectors.steps import StepDone, StepFailed, Stepper, Task
+from tocsin.errors import StorageUnavailableError
 from tocsin.runtimes.embedded.dump_crew import Crew
 from tocsin.threads import Future
 
@@ -161,6 +162,25 @@ def test_devices_of_a_tenant_take_turns(tmp_path: Path) -> None:
     assert not bench.decided
     others = [place for place, (device, _) in enumerate(bench.shown) if device != "behind"]
     assert max(others) <= 9
+    bench.close()
+
+
+def test_a_store_that_can_not_be_used_puts_turns_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nobody can read which dumps are ready, nothing begins and nothing ends; then all goes on."""
+    bench = Bench(tmp_path)
+    bench.free(bench.dump(1))
+    next_tenant = bench.store.steps.next_tenant
+
+    def unusable(_: str) -> str | None:
+        raise StorageUnavailableError("too many open files")
+
+    monkeypatch.setattr(bench.store.steps, "next_tenant", unusable)
+    bench.stepping.round()
+    assert bench.judged() == []
+    monkeypatch.setattr(bench.store.steps, "next_tenant", next_tenant)
+    bench.clock.sleep(1.0)
+    bench.settle()
+    assert bench.judged() == [1]
     bench.close()
 
 

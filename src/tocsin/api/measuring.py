@@ -37,6 +37,7 @@ class RequestMeter:
                 await self._app(scope, measured.receive, measured.send)
             finally:
                 span.set_attribute("http.route", measured.route)
+                span.set_attribute("http.response.status_code", measured.status)
                 measured.finish(method)
 
 
@@ -54,6 +55,11 @@ class _Measured:
     def route(self) -> str:
         """The template of the route that answered."""
         return getattr(self._scope.get("route"), "path", "unmatched")
+
+    @property
+    def status(self) -> int:
+        """What was answered, 500 while nothing was."""
+        return self._status
 
     async def receive(self) -> Message:
         message = await self._receive()

@@ -361,12 +361,31 @@ Prometheus reads them at `/metrics`; with `observability.otlp_endpoint` they are
 OpenTelemetry collector. A histogram has `_bucket`, `_count` and `_sum` behind its name.
 
 This page is generated from `src/tocsin/observability/metrics.py`; a test proves it up to date.
+
+## Look at these first
+
+Of log dumps: what came of the steps of detectors, how many are at work, and how long they take. With these
+three one sees whether a detector fails, whether there are too few workers, or whether a detector has become
+slow. What the steps need, and what happens without it, is in [endpoints and jobs](endpoints.md).
+
+| metric | kind | look for |
+|---|---|---|
 """
+_FIRST: Final[dict[Metric, str]] = {
+    DUMP_STEPS: "any outcome but `done` that grows",
+    DUMP_STEPS_RUNNING: "as many as `dumps.workers` for long, while `tocsin.dumps.ready` grows",
+    DUMP_STEP_DURATION: "p99 near `dumps.step_s`, beyond which steps are given up",
+}
+"""Three of different kinds: a rate, a level and a spread."""
 
 
 def render_reference() -> str:
     """The page docs/reference/metrics.md."""
-    return "\n".join([_HEAD, *(_entry(metric) for metric in all_metrics())])
+    first = [
+        f"| [{metric.name}](#{metric.name.replace('.', '')}) | {metric.kind} | {what} |"
+        for metric, what in _FIRST.items()
+    ]
+    return "\n".join([_HEAD + "\n".join(first) + "\n", *(_entry(metric) for metric in all_metrics())])
 
 
 def _entry(metric: Metric) -> str:

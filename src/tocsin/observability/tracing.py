@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from typing import Final
 
 from opentelemetry import trace as api
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -19,22 +22,24 @@ from tocsin.observability.collector import Collector
 Value = str | bool | int | float
 
 
+JOB: Final = "tocsin.job"
+DEPENDENCY: Final = "tocsin.dependency"
+
+
 class SpanName(StrEnum):
-    """The steps that are traced, in the order a record goes through them."""
+    """The steps of a request that are traced, in the order a record goes through them."""
 
     REQUEST = "request"
     PARSE = "parse"
     APPEND = "append"
-    PROCESS = "process"
-    COMMIT = "commit"
-    FOLD = "fold"
 
 
 class Tracing:
     """Makes spans; without a collector or processor they cost next to nothing and go nowhere.
 
-    A request's spans lie inside each other. The processor works on batches made of many requests, so its
-    spans start traces of their own and link to the requests they come from.
+    A request's spans lie inside each other. Jobs work on what came of many requests, so each of their rounds
+    is a trace of its own; a call that takes up what others have handed on links to the calls that did (see
+    `tocsin.traced`). There are spans for requests, rounds and calls, never for records.
     """
 
     def __init__(
@@ -57,6 +62,11 @@ class Tracing:
             for processor in active:
                 self._provider.add_span_processor(processor)
             self._tracer = self._provider.get_tracer("tocsin")
+
+    @property
+    def active(self) -> bool:
+        """Whether spans go anywhere."""
+        return self._provider is not None
 
     @contextmanager
     def span(
@@ -86,6 +96,26 @@ class Tracing:
             SpanName.REQUEST.value, context, api.SpanKind.SERVER, attributes
         ) as span:
             yield span
+
+    @contextmanager
+    def job(self, name: str) -> Iterator[api.Span]:
+        """The outermost span of one round of a job."""
+        with self._tracer.start_as_current_span(
+            name, Context(), attributes={JOB: name}, record_exception=False
+        ) as span:
+            yield span
+
+    def job_over(self, name: str, took_s: float, links: Sequence[api.SpanContext]) -> None:
+        """A round of a job that has just ended and was not in a span, with the calls that it served."""
+        start_ns = time.time_ns() - round(took_s * 1e9)
+        linked = [api.Link(context) for context in links]
+        self._tracer.start_span(
+            name, Context(), attributes={JOB: name}, links=linked, start_time=start_ns
+        ).end()
+
+    def call(self, dependency: str, method: str) -> api.Span:
+        """A span inside the current one, for a call of a dependency; the caller ends it, in any thread."""
+        return self._tracer.start_span(f"{dependency}.{method}", attributes={DEPENDENCY: dependency})
 
     def close(self) -> None:
         """Send what is left, and stop; idempotent."""

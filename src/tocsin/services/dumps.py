@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
 import msgspec
@@ -100,7 +102,7 @@ class Dumps:
         """
         check_announced(principal, announced)
         with self.place():
-            begun = self._pool.submit(self._blobs.begin)
+            begun = self._submit(self._blobs.begin)
             try:
                 upload = await finished(begun)
                 async for piece in gathered(pieces):
@@ -130,7 +132,13 @@ class Dumps:
         self, work: Callable[_Given, _Result], *given: _Given.args, **named: _Given.kwargs
     ) -> _Result:
         """Do what blocks on one of the threads for dumps; who is cancelled ends when that has ended."""
-        return await finished(self._pool.submit(work, *given, **named))
+        return await finished(self._submit(work, *given, **named))
+
+    def _submit(
+        self, work: Callable[_Given, _Result], *given: _Given.args, **named: _Given.kwargs
+    ) -> Future[_Result]:
+        context = copy_context()  # the trace goes along
+        return self._pool.submit(context.run, partial(work, *given, **named))
 
     def _finish(self, principal: Principal, announced: Announced, upload: Upload) -> DumpReceipt:
         try:

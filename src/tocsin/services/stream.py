@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextvars import Context
 from typing import Final
 
 from tocsin.access.shares import TENANT_RATIO, Shares
@@ -82,7 +83,8 @@ class ChangeStream:
 
     async def _wait(self, changed: asyncio.Event, after: int, timeout_s: float) -> bool:
         if self._watcher is None or self._watcher.done():
-            self._watcher = asyncio.create_task(self._watch(after))
+            # in a context of its own: it serves all listeners, and belongs to no one's trace
+            self._watcher = asyncio.create_task(self._watch(after), context=Context())
         try:
             async with asyncio.timeout(timeout_s):
                 await changed.wait()

@@ -48,6 +48,7 @@ class DumpRunning:
         published: Callable[[], None],
         *,
         idle_s: float = 0.5,
+        rounds: Callable[[str, Callable[[], None]], Callable[[], None]],
     ) -> None:
         self._log: Final = log
         self._clock: Final = clock
@@ -66,13 +67,14 @@ class DumpRunning:
             chance=work.chance,
         )
         self._stepping: Final = DumpStepping(ground, work.crew, clock, meters, idle_s=idle_s)
+        self._round: Final = rounds("dump-steps", self._stepping.round)
         meters.observe(metrics.DUMPS_READY, work.steps.waiting)
         meters.observe(metrics.DUMP_WORKERS, lambda: self._stepping.workers)
 
     def run(self, stopping: Event) -> None:
         """Work until told to stop; first what was logged before the start has to be processed."""
         self._begun_at = tuple(self._log.end(worker.partition) for worker in self._workers)
-        self._stepping.run(stopping, self._in_force)
+        self._stepping.run(stopping, self._in_force, self._round)
 
     def wake(self) -> None:
         """Dumps may have become ready; from any thread."""

@@ -15,7 +15,13 @@ from typing import Final
 from tocsin import threads
 from tocsin.clock import Clock
 from tocsin.dump_detectors.steps import StepDone, StepFailed
-from tocsin.errors import BackpressureError, CorruptError, StorageFullError, StorageUnavailableError
+from tocsin.errors import (
+    BackpressureError,
+    CorruptError,
+    StorageFullError,
+    StorageUnavailableError,
+    TocsinError,
+)
 from tocsin.observability import metrics
 from tocsin.observability.logging import get_logger
 from tocsin.observability.meters import Meters
@@ -82,16 +88,19 @@ class DumpStepping:
             self._woken = True
             self._changed.notify()
 
-    def run(self, stopping: Event, ready: Callable[[], bool]) -> None:
+    def run(
+        self, stopping: Event, ready: Callable[[], bool], round_: Callable[[], None] | None = None
+    ) -> None:
         """Work until `stopping`, from when `ready` says that what was logged before the start is processed.
 
+        `round_` is called instead of `round`, which it calls.
         What is under way at the end is left out: the next start does it again. Closes the workers.
         """
         try:
             while not stopping.is_set() and not ready():
                 stopping.wait(self._idle_s)
             while not stopping.is_set():
-                self.round()
+                (round_ or self.round)()
                 self._wait()
         finally:
             self._crew.close()
@@ -127,7 +136,11 @@ class DumpStepping:
         for _ in range(TURNS_BEGUN_MAX):
             if len(turns.waiting) >= self._crew.room or len(turns.resting) >= RESTING_MAX:
                 return
-            key = self._picking.next(turns.busy)
+            try:
+                key = self._picking.next(turns.busy)
+            except _PUT_OFF_BY as error:
+                self._put_off(error)
+                return
             if key is None:
                 return
             turns.busy.add(key)
@@ -150,8 +163,7 @@ class DumpStepping:
             _log.error("device_set_aside", tenant=going_on.key[0], device=going_on.key[1], error=error.detail)
             return
         except _PUT_OFF_BY as error:
-            _log.warning("dump_steps_wait", error=error.detail, device=going_on.key[1])
-            self._put_off_until_s = self._clock.monotonic_s() + self._idle_s
+            self._put_off(error, going_on.key[1])
             turns.busy.discard(going_on.key)
             return
         if isinstance(asked, Rest):
@@ -166,6 +178,11 @@ class DumpStepping:
         else:  # its turn comes again: nothing of it was done yet that is not committed
             going_on.going.close()
             turns.busy.discard(going_on.key)
+
+    def _put_off(self, error: TocsinError, device: str = "") -> None:
+        """Begin no turns for a moment: the disk is full, or a store can't be used."""
+        _log.warning("dump_steps_wait", error=error.detail, device=device)
+        self._put_off_until_s = self._clock.monotonic_s() + self._idle_s
 
     def _wake_rested(self) -> None:
         now_s = self._clock.monotonic_s()

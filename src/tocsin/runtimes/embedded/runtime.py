@@ -39,6 +39,8 @@ _log = get_logger("runtime")
 CHECKPOINT_SHARE: Final = 0.1
 OUTBOX_ROWS: Final = 1000
 STORAGE_ERRORS: Final = (StorageFullError, StorageUnavailableError)
+Rounds = Callable[[str, Callable[[], None]], Callable[[], None]]
+"""Takes the name of a job and what one round of it does, and gives what is called instead, to trace it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,7 @@ class Runtime:
         keep_scores: KeepOf | None = None,
         dumps: DumpWork | None = None,
         dump_proofs: DumpProofs | None = None,
+        rounds: Rounds = lambda _job, work: work,
     ) -> None:
         """`projected` tells up to which outbox row others have what they need, so that it may be pruned.
 
@@ -105,6 +108,7 @@ class Runtime:
         `dumps`, dumps are shown to dump detectors; `dump_proofs` shows them again on request.
         """
         self._stores: Final = stores
+        self._rounds: Final = rounds
         self._clock: Final = clock
         self._meters: Final = meters
         self._pace: Final = pace or Pace()
@@ -133,6 +137,7 @@ class Runtime:
             meters,
             self._episodes.set,
             idle_s=self._pace.idle_s,
+            rounds=rounds,
         )
         history = DeviceHistory(stores.log, stores.lake)
         self.views: Final = Views(
@@ -142,24 +147,18 @@ class Runtime:
 
     def start(self) -> None:
         """Recover every partition, then begin to work; blocks for the recovery."""
-        self._checkpointing.complete.update(
-            recover(self.workers, self._stores.checkpoints, self._stores.findings, self._keep_scores)
-        )
-        self._decisions.settings()
+        self._rounds("start", self._recover)()
         for worker in self.workers:
             self._run(f"processor-{worker.partition}", partial(self._process, worker))
         if self._dumps:
             self._run("dump-steps", partial(self._dumps.run, self._stopping))
-        self._run("inbox", self._fold)
-        self._run("lake", lambda: self._every(self._pace.lake_s, self._flush))
-        self._run(
-            "checkpoints", lambda: self._every(self._pace.checkpoint_s, self._checkpoint, CHECKPOINT_SHARE)
-        )
-        self._run("ticks", lambda: self._every(self._pace.tick_s, self._decisions.tick))
-        self._run("corrections", lambda: self._every(self._pace.correction_s, self._decisions.corrections))
-
+        self._run("inbox", partial(self._fold, self._rounds("inbox", self._fold_waiting)))
+        self._repeat("lake", self._pace.lake_s, self._flush)
+        self._repeat("checkpoints", self._pace.checkpoint_s, self._checkpoint, CHECKPOINT_SHARE)
+        self._repeat("ticks", self._pace.tick_s, self._decisions.tick)
+        self._repeat("corrections", self._pace.correction_s, self._decisions.corrections)
         for chore in self._chores:
-            self._run(chore.name, partial(self._every, chore.every_s, chore.work))
+            self._repeat(chore.name, chore.every_s, chore.work)
 
     def stop(self) -> None:
         """Finish the running steps, write a last checkpoint and part of the lake; idempotent.
@@ -184,6 +183,15 @@ class Runtime:
         if self._dumps and not self._dumps.idle():
             return False
         return all(ends) and not self._stores.commits.outbox(self._stores.inbox.position(), limit=1)
+
+    def _recover(self) -> None:
+        self._checkpointing.complete.update(
+            recover(self.workers, self._stores.checkpoints, self._stores.findings, self._keep_scores)
+        )
+        self._decisions.settings()
+
+    def _repeat(self, name: str, pause_s: float, work: Callable[[], None], share: float = 1.0) -> None:
+        self._run(name, partial(self._every, pause_s, self._rounds(name, work), share))
 
     def _run(self, name: str, work: Callable[[], None]) -> None:
         self._threads.append(threads.start(name, partial(self._guarded, name, work)))
@@ -215,11 +223,12 @@ class Runtime:
     def _process(self, worker: Worker) -> None:
         """Step by step while there are records; a short rest between steps lets small requests share one."""
         log = self._stores.log
+        step = self._rounds("processor", partial(self._step, worker))
         while not self._stopping.is_set():
             if not log.wait(worker.partition, worker.state.position, self._pace.idle_s):
                 continue
             with self._steps:
-                self._step(worker)
+                step()
             if log.end(worker.partition) - worker.state.position < self._pace.step_events:
                 self._stopping.wait(self._pace.rest_s)
 
@@ -258,7 +267,7 @@ class Runtime:
             else:
                 return True
 
-    def _fold(self) -> None:
+    def _fold(self, fold_waiting: Callable[[], None]) -> None:
         """Fold episodes into the inbox as they come; idempotent by the outbox's sequence."""
         behind = True  # an earlier process may have left some
         while not self._stopping.is_set():
@@ -266,7 +275,7 @@ class Runtime:
                 continue
             self._episodes.clear()
             try:
-                self._fold_waiting()
+                fold_waiting()
                 behind = False
             except STORAGE_ERRORS as error:
                 behind = True

@@ -55,6 +55,8 @@ class Views:
         self._steps = steps
         self._dump_proofs = dump_proofs
         self._names: dict[str, tuple[tuple[int, int], list[str]]] = {}
+        self.patience_s: float = -1
+        """How long a question waits for a step to end before it is refused; -1 = as long as it takes."""
 
     def devices(self, tenant: str, *, after: str = "", limit: int = 100) -> Sequence[Device]:
         """Devices with names above `after`, ordered by name."""
@@ -66,7 +68,7 @@ class Views:
     def device(self, tenant: str, device: str) -> Device | None:
         """One device, None if it never sent anything."""
         worker = self._worker(tenant, device)
-        with worker.lock:
+        with worker.seen(self.patience_s):
             order = worker.state.dumps.find(tenant, device)
             dumps = sum(order.counts.values()) if order else 0
             state = worker.state.tenants.get(tenant)
@@ -80,13 +82,13 @@ class Views:
     def sends_dumps(self, tenant: str, device: str) -> bool:
         """Whether the device ever sent a dump."""
         worker = self._worker(tenant, device)
-        with worker.lock:
+        with worker.seen(self.patience_s):
             return worker.state.dumps.find(tenant, device) is not None
 
     def dumps(self, tenant: str, device: str) -> PlacedDumps | None:
         """Every dump of a device as of everything committed, None if it never sent one; reads the lake."""
         worker = self._worker(tenant, device)
-        with worker.lock:
+        with worker.seen(self.patience_s):
             known = worker.state.dumps.find(tenant, device) is not None
             before_offset = worker.state.position
         if not known:
@@ -104,7 +106,7 @@ class Views:
         counts: Counter[str] = Counter()
         pending, caught_up = 0, True
         for worker in self._workers:
-            with worker.lock:
+            with worker.seen(self.patience_s):
                 caught_up &= worker.state.position == self._log.end(worker.partition)
                 state = worker.state.tenants.get(tenant)
                 if state is not None:
@@ -132,7 +134,7 @@ class Views:
     def band(self, tenant: str, device: str, parameter: str, from_ms: int, to_ms: int) -> Band:
         """The readings of a series with the band they were judged by, derived again from all its past."""
         worker = self._worker(tenant, device)
-        with worker.lock:
+        with worker.seen(self.patience_s):
             state = worker.state.tenants.get(tenant)
             scratch = scratch_of(state, device) if state else None
             before_offset = worker.state.position
@@ -166,7 +168,7 @@ class Views:
         """Ids of the episodes of these devices that have not ended."""
         found: set[str] = set()
         for worker, names in self._by_worker(tenant, devices).items():
-            with worker.lock:
+            with worker.seen(self.patience_s):
                 state = worker.state.tenants.get(tenant)
                 if state is not None:
                     found = found.union(*(lasting_ids(state, name) for name in names))
@@ -176,7 +178,7 @@ class Views:
         """The episodes with span, peak and sentence as of the newest record, in the order given."""
         found: dict[str, Episode] = {}
         for worker, names in self._by_worker(tenant, {each.device for each in episodes}).items():
-            with worker.lock:
+            with worker.seen(self.patience_s):
                 state = worker.state.tenants.get(tenant)
                 if state is not None:
                     own = (each for each in episodes if each.device in names)
@@ -195,13 +197,16 @@ class Views:
 
     def _sorted_names(self, tenant: str) -> list[str]:
         """All device names in order; sorted anew only when devices have come."""
+        patience_s = self.patience_s
         states = [worker.state.tenants.get(tenant) for worker in self._workers]
-        senders = [name for worker in self._workers for name in _dump_senders(worker, tenant)]
+        senders = [name for worker in self._workers for name in _dump_senders(worker, tenant, patience_s)]
         counts = (sum(state.devices.count for state in states if state), len(senders))
         known, names = self._names.get(tenant, ((-1, -1), []))
         if known != counts:
             names = sorted(
-                {name for worker in self._workers for name in _names(worker, tenant)}.union(senders)
+                {name for worker in self._workers for name in _names(worker, tenant, patience_s)}.union(
+                    senders
+                )
             )
             self._names[tenant] = (counts, names)
         return names
@@ -213,14 +218,14 @@ def _processed(item: PlacedDump, left: Collection[tuple[int, int]]) -> PlacedDum
     return msgspec.structs.replace(item, processed=done)
 
 
-def _names(worker: Worker, tenant: str) -> list[str]:
-    with worker.lock:
+def _names(worker: Worker, tenant: str, patience_s: float) -> list[str]:
+    with worker.seen(patience_s):
         state = worker.state.tenants.get(tenant)
         return state.names.names().tolist() if state else []
 
 
-def _dump_senders(worker: Worker, tenant: str) -> list[str]:
-    with worker.lock:
+def _dump_senders(worker: Worker, tenant: str, patience_s: float) -> list[str]:
+    with worker.seen(patience_s):
         return worker.state.dumps.devices(tenant)
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from tocsin import threads
 from tocsin.commit.abstract import Commit, CommitStore, DumpKind, FreedDump, Lease
 from tocsin.control import Settings
-from tocsin.errors import CorruptError
+from tocsin.errors import BackpressureError, CorruptError
 from tocsin.lake.abstract import Lake
 from tocsin.log.abstract import Log, Record
 from tocsin.processing.controls import Applied
@@ -114,6 +114,19 @@ class Worker:
             if self._unstored:
                 raise UnstoredError
             yield self.state
+
+    @contextmanager
+    def seen(self, patience_s: float) -> Iterator[PartitionState]:
+        """The lock, for somebody's question; BackpressureError after `patience_s`, -1 = never.
+
+        A step holds the lock until it is stored, so on a full disk it is held until there is room.
+        """
+        if not self.lock.acquire(timeout=patience_s):
+            raise BackpressureError("The processor is busy, or waits for the disk.", retry_after_s=10)
+        try:
+            yield self.state
+        finally:
+            self.lock.release()
 
     def committed(self, commit: Commit) -> None:
         """Note that the commit is durable."""

@@ -1,0 +1,78 @@
+"""One request for each operation, good enough to reach whatever it always needs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+from typing import Any, Final
+
+import httpx
+
+from proof.endpoints.tour import PRESS, PUMP, archive
+
+_BODY: Final = archive(9, "")
+_SHA256: Final = hashlib.sha256(_BODY).hexdigest()
+_TUS: Final = {"Tus-Resumable": "1.0.0"}
+_PIECE: Final = {"Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+_NAMES: Final = {
+    "device": PUMP,
+    "parameter": "temperature",
+    "sequence": "1",
+    "sha256": _SHA256,
+    "letter_id": "1",
+    "anomaly_id": "a",
+    "episode_id": "e",
+}
+_QUERIES: Final = {"GET /api/outliers_count": "?time_range=1h"}
+_OF_A_PRESS: Final = "/v1/devices/{device}/dumps"
+
+
+def probe(client: httpx.Client, operation: str, *, key_id: str = "") -> httpx.Response:
+    """The answer to a request for the operation, such as `GET /v1/devices/{device}`.
+
+    `key_id` is that of a credential that may be ended.
+    """
+    method, _, path = operation.partition(" ")
+    names = _NAMES | {"key_id": key_id} | ({"device": PRESS} if path.startswith(_OF_A_PRESS) else {})
+    url = path.format(**names) + _QUERIES.get(operation, "")
+    with client.stream(method, url, **_given(operation)) as answer:
+        if answer.headers.get("content-type", "").startswith("text/event-stream"):
+            next(answer.iter_lines())  # it would go on for minutes
+        else:
+            answer.read()
+        return answer
+
+
+def _given(operation: str) -> dict[str, Any]:
+    if operation != "POST /v1/events":
+        return _GIVEN.get(operation, {})
+    new_field = f"seen_{time.time_ns()}"  # so that the catalogue has to write it down
+    line = f'{{"device":"{PUMP}","ts":1795341600000,"{new_field}":20}}'
+    return {"content": line.encode(), "headers": {"Content-Type": "application/x-ndjson"}}
+
+
+def _metadata() -> str:
+    told = {"device": PRESS, "sequence": "9", "sha256": _SHA256}
+    return ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in told.items())
+
+
+_GIVEN: Final[dict[str, dict[str, Any]]] = {
+    "POST /v1/devices/{device}/quarantine": {"json": {"reason": "is repaired"}},
+    "PUT /v1/devices/{device}/dumps/{sequence}": {
+        "content": _BODY,
+        "headers": {
+            "Content-Type": "application/zip",
+            "Content-Digest": f"sha-256=:{base64.b64encode(hashlib.sha256(_BODY).digest()).decode()}:",
+        },
+    },
+    "POST /v1/dumps": {
+        "headers": _TUS | {"Upload-Length": str(len(_BODY)), "Upload-Metadata": _metadata()},
+    },
+    "HEAD /v1/dumps/{device}/{sequence}/{sha256}": {"headers": _TUS},
+    "PATCH /v1/dumps/{device}/{sequence}/{sha256}": {"headers": _TUS | _PIECE, "content": _BODY},
+    "DELETE /v1/dumps/{device}/{sequence}/{sha256}": {"headers": _TUS},
+    "POST /v1/credentials": {"json": {"kind": "device", "name": "probe", "devices": ["pump-9"]}},
+    "POST /v1/tenants": {"json": {"name": "south"}},
+    "POST /v1/query": {"json": {"sql": "SELECT 1 AS one"}},
+}

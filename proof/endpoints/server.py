@@ -1,0 +1,93 @@
+"""A whole server in this process that hands its spans over, and does within seconds what comes hourly."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+from unittest.mock import patch
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from proof.endpoints.graph import Graph, graph_of
+from proof.endpoints.tour import HOT, PUMP, Tour
+from tocsin.bootstrap import Application, _pace
+from tocsin.config import Config
+from tocsin.observability.tracing import Tracing
+
+_PATIENCE_S: Final = 30.0
+_YEAR_MS: Final = 366 * 86_400_000
+
+
+def config_of(data: Path, *, devices_max: int) -> Config:
+    """A server on a free port; a hot reading is an episode at once."""
+    settings: dict[str, Any] = {
+        "data": data,
+        "http": {"port": 0},
+        "log": {"partitions": 2},
+        "ingest": {"devices_per_tenant_max": devices_max},
+        "lake": {"flush_s": 0.3},
+        "processing": {"checkpoint_interval_s": 0.5, "correction_interval_s": 0.5},
+        "watch": {
+            "parameters": {"temperature": {"lower": 0, "upper": HOT / 5}},
+            "policy": {"open_after_s": 0, "open_readings": 1},
+            "dump_detectors": {"counting": {}},
+        },
+    }
+    return Config(**settings)
+
+
+@contextmanager
+def serving(config: Config, spans: list[ReadableSpan]) -> Iterator[tuple[Application, InMemorySpanExporter]]:
+    """A server that its user starts; at the end `spans` has all that it told."""
+    exporter = InMemorySpanExporter()
+    tracing = Tracing(processors=[SimpleSpanProcessor(exporter)])
+    pace = replace(_pace(config), tick_s=0.5, idle_s=0.1)
+    with patch.multiple("tocsin.bootstrap", MINUTE_S=0.7, HOUR_S=1.3, MEMORY_S=0.9):
+        application = Application(config, pace=pace, tracing=tracing)
+    try:
+        yield application, exporter
+    finally:
+        application.stop()
+        spans += exporter.get_finished_spans()
+
+
+def toured(data: Path, enough: Callable[[Graph], bool]) -> Graph:
+    """The graph of two lives of a server, in the second of which everything was asked for.
+
+    In the first one device too many sent something, which the second would take. What depends on the moment
+    is asked for again until there is `enough`, or half a minute has passed.
+    """
+    spans: list[ReadableSpan] = []
+    with serving(config_of(data, devices_max=1), spans) as (application, _):
+        key = application.bootstrap_admin() or ""
+        application.start()
+        with touring(application, key) as tour:
+            tour.events(tour.event(PUMP, -70))
+            letter = tour.refused_line("pump-2")
+    with serving(config_of(data, devices_max=10), spans) as (application, exporter):
+        application.start()
+        with touring(application, key) as tour:
+            tour.everything(letter)
+            end_s = time.monotonic() + _PATIENCE_S
+            with patch("tocsin.services.uploads._EXPIRY_MARGIN_MS", -_YEAR_MS):  # unfinished ones go now
+                while not enough(graph_of([*spans, *exporter.get_finished_spans()])):
+                    if time.monotonic() > end_s:
+                        break
+                    tour.again()
+    return graph_of(spans)
+
+
+@contextmanager
+def touring(application: Application, key: str) -> Iterator[Tour]:
+    """A client of the server, closed at the end."""
+    tour = Tour(application.server.url, key, application.clock.now_ms())
+    try:
+        yield tour
+    finally:
+        tour.close()

@@ -1,0 +1,213 @@
+"""Asks a running server for everything that its description has, each at least once and with success."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import time
+import zipfile
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+import httpx
+
+_TUS: Final = {"Tus-Resumable": "1.0.0"}
+_PATIENCE_S: Final = 90.0
+HOT: Final = 500.0  # far above what the configuration of the tour allows
+PUMP: Final = "pump-1"
+PRESS: Final = "press-1"
+POISONED: Final = "press-2"
+
+
+class Tour:
+    """One client with the key of an admin; `now_ms` is the server's time at the beginning."""
+
+    def __init__(self, url: str, key: str, now_ms: int) -> None:
+        headers = {"Authorization": f"Bearer {key}"}
+        self.client: Final = httpx.Client(base_url=url, headers=headers, timeout=60)
+        self._now_ms: Final = now_ms
+        self._next_dump = 8
+
+    def close(self) -> None:
+        self.client.close()
+
+    def ask(self, method: str, path: str, **given: Any) -> httpx.Response:
+        """The answer, which must be a good one."""
+        answer = self.client.request(method, path, **given)
+        assert answer.status_code < 400, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer
+
+    def get(self, path: str) -> Any:
+        """The JSON of a GET."""
+        return self.ask("GET", path).json()
+
+    def events(self, *events: Mapping[str, Any], raw: bytes = b"") -> Any:
+        """Send events; `raw` are lines behind them. What became of them."""
+        body = b"".join(json.dumps(event).encode() + b"\n" for event in events) + raw
+        return self.ask(
+            "POST", "/v1/events", content=body, headers={"Content-Type": "application/x-ndjson"}
+        ).json()
+
+    def event(self, device: str, second: int, temperature: float = 20.0) -> dict[str, Any]:
+        """One event, some seconds from the beginning."""
+        return {"device": device, "ts": self._now_ms + second * 1000, "temperature": temperature}
+
+    def refused_line(self, device: str) -> int:
+        """Send an event of a device too many; the id of its dead letter."""
+        self.events(self.event(device, -5), self.event(PUMP, -60))
+        found: int = self.get("/v1/dead-letters")["dead_letters"][0]["id"]
+        return found
+
+    def prepare(self) -> str:
+        """Make devices, dumps, anomalies and a dead letter known, and a credential, whose key id this is."""
+        self._send_readings()
+        self._send_dumps()
+        self._wait_until_judged()
+        wanted = {"kind": "device", "name": "to be ended", "devices": ["pump-9"]}
+        made = self.ask("POST", "/v1/credentials", json=wanted).json()
+        return str(made["credential"]["key_id"])
+
+    def everything(self, letter: int) -> None:
+        """All operations; `letter` is a dead letter that would be accepted now."""
+        self._send_readings()
+        self._send_dumps()
+        self._send_in_pieces()
+        self._wait_until_judged()
+        self._read_anomalies()
+        self._read_devices()
+        self._keep_apart()
+        self._read_dead_letters(letter)
+        self._manage_access()
+        self.ask("POST", "/v1/query", json={"sql": "SELECT count(*) AS n FROM readings"})
+        for path in ("/healthz", "/readyz", "/metrics", "/v1/audit"):
+            self.ask("GET", path)
+
+    def again(self) -> None:
+        """What depends on how far the lake is, with something new in the log."""
+        self.events(self.event(PUMP, round(time.time() - self._now_ms / 1000)))
+        self._dump(PRESS, self._next_dump, "")
+        self._next_dump += 1
+        time.sleep(0.15)
+        self._read_devices()
+        self._read_anomalies()
+        for path in ("/readyz", "/metrics"):
+            assert httpx.get(f"{self.client.base_url}{path}", timeout=60).is_success
+
+    def _send_readings(self) -> None:
+        """Some good ones, some far too high, one that is late, one line that is none."""
+        calm = [self.event(PUMP, second) for second in range(-40, -20)]
+        hot = [self.event(PUMP, second, HOT) for second in range(-20, -10)]
+        self.events(*calm, *hot, raw=b"nonsense\n")
+        wait_until(lambda: self.get("/v1/devices")["devices"])
+        self.events(self.event(PUMP, -50))
+
+    def _send_dumps(self) -> None:
+        for sequence, text in enumerate(["", "fault bearing", "fault bearing", ""], start=1):
+            self._dump(PRESS, sequence, text)
+        self._dump(POISONED, 1, "raise")
+
+    def _dump(self, device: str, sequence: int, text: str) -> None:
+        body = archive(sequence, text)
+        digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
+        headers = {"Content-Digest": f"sha-256=:{digest}:", "Content-Type": "application/zip"}
+        times = {
+            "collected_from": f"2026-11-22T10:{sequence:02}:00Z",
+            "collected_to": f"2026-11-22T10:{sequence:02}:59Z",
+        }
+        self.ask("PUT", f"/v1/devices/{device}/dumps/{sequence}", content=body, headers=headers, params=times)
+
+    def _send_in_pieces(self) -> None:
+        self.ask("OPTIONS", "/v1/dumps")
+        body = archive(5, "")
+        self.ask("DELETE", self._announce(6, archive(6, "")), headers=_TUS)
+        self._announce(7, archive(7, ""), whole=True)
+        self._announce(1000, archive(1000, ""))  # of which no more comes
+        upload = self._announce(5, body)
+        self._piece(upload, 0, body[:10])
+        assert self.ask("HEAD", upload, headers=_TUS).headers["Upload-Offset"] == "10"
+        self._piece(upload, 10, body[10:])
+
+    def _announce(self, sequence: int, body: bytes, *, whole: bool = False) -> str:
+        told = {"device": PRESS, "sequence": str(sequence), "sha256": hashlib.sha256(body).hexdigest()}
+        metadata = ",".join(
+            f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in told.items()
+        )
+        headers = _TUS | {"Upload-Length": str(len(body)), "Upload-Metadata": metadata}
+        if whole:
+            headers["Content-Type"] = "application/offset+octet-stream"
+        answer = self.ask("POST", "/v1/dumps", headers=headers, content=body if whole else b"")
+        return str(answer.headers["Location"])
+
+    def _piece(self, upload: str, offset: int, piece: bytes) -> None:
+        headers = _TUS | {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+        self.ask("PATCH", upload, headers=headers, content=piece)
+
+    def _wait_until_judged(self) -> None:
+        """Readings and dumps have their anomalies, and what a detector failed at has its own."""
+        for device in (PUMP, PRESS, POISONED):
+            wait_until(partial(self._anomalies, device))
+        wait_until(lambda: self.get("/v1/digest")["pending"] == 0)
+
+    def _anomalies(self, device: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.get(f"/v1/anomalies?device={device}")["anomalies"]
+        return found
+
+    def _read_anomalies(self) -> None:
+        for device in (PUMP, PRESS, POISONED):
+            anomaly = self._anomalies(device)[0]
+            self.get(f"/v1/anomalies/{anomaly['id']}")
+            self.get(f"/v1/anomalies/{anomaly['id']}/history")
+            for episode in anomaly["episodes"]:
+                self.get(f"/v1/episodes/{episode}")
+                self.get(f"/v1/episodes/{episode}/revisions")
+                assert self.get(f"/v1/episodes/{episode}/proof")["matches"], device
+        self.get("/v1/episodes")
+        self.get("/api/latest_anomalies")
+        self.get("/api/outliers_count?time_range=1h")
+        with self.client.stream("GET", "/v1/stream", headers={"Last-Event-ID": "0"}) as stream:
+            next(line for line in stream.iter_lines() if line.startswith("data:"))
+
+    def _read_devices(self) -> None:
+        self.get(f"/v1/devices/{PUMP}")
+        self.get(f"/v1/devices/{PUMP}/series")
+        self.get(f"/v1/devices/{PUMP}/series/temperature")
+        self.get(f"/v1/devices/{PRESS}/dumps")
+        self.get(f"/v1/devices/{PRESS}/dumps/1")
+        self.ask("GET", f"/v1/devices/{PRESS}/dumps/1/archive")
+
+    def _keep_apart(self) -> None:
+        self.ask("POST", f"/v1/devices/{PUMP}/quarantine", json={"reason": "is repaired"})
+        self.ask("DELETE", f"/v1/devices/{PUMP}/quarantine")
+
+    def _read_dead_letters(self, letter: int) -> None:
+        self.get("/v1/dead-letters")
+        self.get(f"/v1/dead-letters/{letter}")
+        self.ask("GET", f"/v1/dead-letters/{letter}/body")
+        self.ask("POST", f"/v1/dead-letters/{letter}/replay")
+
+    def _manage_access(self) -> None:
+        wanted = {"kind": "device", "name": "of the tour", "devices": ["pump-9"]}
+        made = self.ask("POST", "/v1/credentials", json=wanted).json()
+        self.get("/v1/credentials")
+        self.ask("DELETE", f"/v1/credentials/{made['credential']['key_id']}")
+        self.ask("POST", "/v1/tenants", json={"name": "north"})
+        self.get("/v1/tenants")
+
+
+def archive(sequence: int, text: str) -> bytes:
+    """A dump whose engine log says `text`."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("engine/engine.log", f"dump {sequence}\n{text}\n")
+    return buffer.getvalue()
+
+
+def wait_until(done: Callable[[], Any], timeout_s: float = _PATIENCE_S) -> None:
+    """Look again and again; an assertion if it never comes."""
+    end_s = time.monotonic() + timeout_s
+    while not done():
+        assert time.monotonic() < end_s, "it did not come"
+        time.sleep(0.1)

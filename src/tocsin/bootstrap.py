@@ -145,6 +145,7 @@ class Application:
         self.runtime.views.patience_s = PATIENCE_S
         self.query_processes.warm()
         self.server.start()
+        self.log.tell(self.server.url)
 
     def bootstrap_admin(self) -> str | None:
         """The first admin key of a new folder, None where there are credentials.

@@ -236,7 +236,7 @@ def test_an_anomaly_is_explained_by_its_episodes(tmp_path: Path, capsys: pytest.
     with Application(config_of(None, tmp_path, http_port=0)) as application:
         wait_until_caught_up(application)
         url, key = application.server.url, viewer_of(application)
-        found = ask(url, key, "GET", "/v1/anomalies")["anomalies"][0]
+        found = ask(Destination(url=url, token=key), "GET", "/v1/anomalies")["anomalies"][0]
         assert main(["explain", found["id"], "--url", url, "--token", key, "--json"]) == 0
     asked = json.loads(capsys.readouterr().out)
     assert main(["explain", found["id"], "--data", str(tmp_path), "--json"]) == 0
@@ -274,10 +274,11 @@ def test_a_folder_in_use_is_told_with_the_way_to_ask(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """While a server runs, `explain` names the whole command that works, without any secret in it."""
-    with Application(config_of(None, tmp_path, http_port=0)):
+    with Application(config_of(None, tmp_path, http_port=0)) as application:
         code, error = ended(["explain", "an_1", "--data", str(tmp_path)], capsys)
     assert code == 3
-    asked = 'tocsin explain an_1 --url http://127.0.0.1:8765 --token "$TOCSIN_TOKEN"'
+    assert application.server.port != 8765
+    asked = f'tocsin explain an_1 --url {application.server.url} --token "$TOCSIN_TOKEN"'
     assert asked in error["detail"]
 
 

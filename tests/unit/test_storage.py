@@ -16,7 +16,7 @@ from apsw.ext import query_info
 from tocsin.errors import CorruptError, StorageFullError, StorageUnavailableError
 from tocsin.storage.database import Tuning, migrate, open_database, open_reader, require_sqlite
 from tocsin.storage.faults import EXIT_STATUS, storage_faults
-from tocsin.storage.lock import FolderLock
+from tocsin.storage.lock import FolderInUseError, FolderLock
 from tocsin.storage.readers import Readers
 from tocsin.storage.scripts import Scripts, load_scripts
 from tocsin.storage.writer import Writer
@@ -152,10 +152,17 @@ def test_readers_keep_few_connections_open(tmp_path: Path) -> None:
 def test_a_folder_has_one_owner(tmp_path: Path) -> None:
     """A second Tocsin on the same folder is told so instead of mixing its records in."""
     first = FolderLock(tmp_path / "data")
-    with pytest.raises(StorageUnavailableError, match="in use"):
-        FolderLock(tmp_path / "data")
+    for address in ("", "http://127.0.0.1:40000", "http://h"):
+        first.tell(address)
+        with pytest.raises(FolderInUseError, match="in use") as refused:
+            FolderLock(tmp_path / "data")
+        assert refused.value.told == address
     first.close()
-    FolderLock(tmp_path / "data").close()
+    second = FolderLock(tmp_path / "data")
+    with pytest.raises(FolderInUseError) as refused:
+        FolderLock(tmp_path / "data")
+    assert refused.value.told == ""
+    second.close()
 
 
 def test_a_folder_that_cant_be_locked_says_why_and_what_to_do(

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
 
 from tocsin.cli.opened import TENANT, ask, config_of, opened
-from tocsin.cli.options import ConfigFile, DataFolder, ServerUrl, Token
+from tocsin.cli.options import CaFile, ConfigFile, DataFolder, ServerUrl, Token
 from tocsin.cli.output import JsonFlag, finish
+
+if TYPE_CHECKING:
+    from tocsin.client import Destination
 
 
 def dumps(
     device: Annotated[str, typer.Argument(help="Name of the device.")],
     url: ServerUrl = "http://127.0.0.1:8765",
     token: Token = "",
+    ca_file: CaFile = None,
     data: DataFolder = None,
     config: ConfigFile = None,
     json: JsonFlag = False,
@@ -25,8 +29,10 @@ def dumps(
     Waiting ones wait for a dump before them, ready ones for dump detectors. Asks the server; with --data
     (and no server on it) the folder is opened instead.
     """
+    from tocsin.client import Destination
+
     if data is None:
-        result = _asked(url, token, device)
+        result = _asked(Destination(url=url, token=token, ca_file=ca_file), device)
     else:
         with opened(config_of(config, data), f"tocsin dumps {device}") as application:
             result = _plain(application.runtime.views.dumps(TENANT, device), device)
@@ -35,11 +41,11 @@ def dumps(
     finish(result, [*lines, f"{len(result['dumps'])} dumps, {len(result['missing'])} gaps"], json)
 
 
-def _asked(url: str, token: str, device: str) -> dict[str, Any]:
+def _asked(server: Destination, device: str) -> dict[str, Any]:
     found: list[Any] = []
     parameters: dict[str, str] = {"limit": "200"}
     while True:
-        page = ask(url, token, "GET", f"/v1/devices/{quote(device, safe='')}/dumps", params=parameters)
+        page = ask(server, "GET", f"/v1/devices/{quote(device, safe='')}/dumps", params=parameters)
         found += page["dumps"]
         if page["next"] is None:
             return {"device": device, "dumps": found, "missing": page["missing"]}

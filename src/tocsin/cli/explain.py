@@ -8,11 +8,12 @@ from urllib.parse import quote
 import typer
 
 from tocsin.cli.opened import TENANT, ask, config_of, opened
-from tocsin.cli.options import ConfigFile, DataFolder, Token
+from tocsin.cli.options import CaFile, ConfigFile, DataFolder, Token
 from tocsin.cli.output import Exit, JsonFlag, finish
 
 if TYPE_CHECKING:
     from tocsin.bootstrap import Application
+    from tocsin.client import Destination
     from tocsin.commit.abstract import CommitStore
     from tocsin.config import Config
     from tocsin.model import Episode
@@ -32,6 +33,7 @@ def explain(
         str | None, typer.Option(help="Ask this running server instead of opening the folder.")
     ] = None,
     token: Token = "",
+    ca_file: CaFile = None,
     json: JsonFlag = False,
 ) -> None:
     """Derive an episode again from its raw records and compare.
@@ -39,7 +41,13 @@ def explain(
     Exit code 1 if it does not match. An anomaly's id stands for its newest episodes. Opens the data
     folder, so stop the server first, or ask it with --url.
     """
-    results = _opened(config_of(config, data), episode) if url is None else _asked(url, token, episode)
+    from tocsin.client import Destination
+
+    results = (
+        _opened(config_of(config, data), episode)
+        if url is None
+        else _asked(Destination(url=url, token=token, ca_file=ca_file), episode)
+    )
     bad = [result for result in results if not result["matches"]]
     lines = [line for result in results for line in _lines(result)]
     one = len(results) == 1 and episode == results[0]["id"]
@@ -54,12 +62,12 @@ def _opened(config: Config, episode: str) -> list[dict[str, Any]]:
         return [_result(*views.explain(TENANT, each)) for each in _ids_stored(application, episode)]
 
 
-def _asked(url: str, token: str, episode: str) -> list[dict[str, Any]]:
+def _asked(server: Destination, episode: str) -> list[dict[str, Any]]:
     results = []
-    for each in _ids_asked(url, token, episode):
+    for each in _ids_asked(server, episode):
         path = f"/v1/episodes/{quote(each, safe='')}"
-        found = ask(url, token, "GET", path)
-        proof = ask(url, token, "GET", f"{path}/proof")
+        found = ask(server, "GET", path)
+        proof = ask(server, "GET", f"{path}/proof")
         from_dumps = bool((found["evidence"] or {}).get("dumps"))
         shown = {name: found[name] for name in _SHOWN} | {name: proof[name] for name in _PROVED}
         results.append(shown | {"of": _of(from_dumps)})
@@ -73,18 +81,18 @@ def _ids_stored(application: Application, named: str) -> list[str]:
     return [named] if anomaly is None else list(anomaly.episodes)
 
 
-def _ids_asked(url: str, token: str, named: str) -> list[str]:
+def _ids_asked(server: Destination, named: str) -> list[str]:
     if named.startswith(_ANOMALY):
-        anomaly = ask(url, token, "GET", f"/v1/anomalies/{quote(named, safe='')}")
+        anomaly = ask(server, "GET", f"/v1/anomalies/{quote(named, safe='')}")
         return list(anomaly["episodes"])
-    return _all_ids_asked(url, token) if named == "all" else [named]
+    return _all_ids_asked(server) if named == "all" else [named]
 
 
-def _all_ids_asked(url: str, token: str) -> list[str]:
+def _all_ids_asked(server: Destination) -> list[str]:
     ids: list[str] = []
     cursor: dict[str, str] = {}
     while True:
-        page = ask(url, token, "GET", "/v1/episodes", params={"limit": "200", **cursor})
+        page = ask(server, "GET", "/v1/episodes", params={"limit": "200", **cursor})
         ids += [episode["id"] for episode in page["episodes"] if not episode["retracted"]]
         if page["next"] is None:
             return ids

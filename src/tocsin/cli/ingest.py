@@ -13,6 +13,7 @@ import typer
 
 from tocsin.cli.options import (
     ArrivalColumn,
+    CaFile,
     DeviceColumn,
     Exclude,
     Format,
@@ -42,9 +43,7 @@ def ingest(
     connections: Annotated[int, typer.Option(help="Parallel connections; a device stays on one.")] = 1,
     body_events: Annotated[int, typer.Option(help="Most events in one request.")] = 5_000,
     compress: Annotated[bool, typer.Option("--gzip", help="Compress the requests.")] = False,
-    ca_file: Annotated[
-        Path | None, typer.Option(help="Certificates to trust besides the system's (PEM).")
-    ] = None,
+    ca_file: CaFile = None,
     resume: Annotated[
         Path | None,
         typer.Option(help="Remember here what was acknowledged; run again with it, only the rest is sent."),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tocsin.bootstrap import Application
+    from tocsin.client import Destination
     from tocsin.config import Config
 
 TENANT = "default"
@@ -52,7 +53,7 @@ def opened(config: Config, command: str = "") -> Iterator[Application]:
     except FolderInUseError as error:
         if not command:
             raise
-        asked = f'{command} --url {_address(config)} --token "$TOCSIN_TOKEN"'
+        asked = f'{command} --url {_reachable(error.told) or _address(config)} --token "$TOCSIN_TOKEN"'
         raise FolderInUseError(
             f"{config.data} is in use by a running Tocsin; ask it: {asked}; or stop it first"
         ) from error
@@ -62,6 +63,15 @@ def opened(config: Config, command: str = "") -> Iterator[Application]:
         yield application
     finally:
         application.stop()
+
+
+def _reachable(address: str) -> str:
+    """From this machine, where a server listens on all its addresses.
+
+    >>> _reachable("http://0.0.0.0:8765")
+    'http://127.0.0.1:8765'
+    """
+    return address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 def _address(config: Config) -> str:
@@ -82,26 +92,23 @@ def wait_until_caught_up(application: Application, *, corrected: bool = False) -
         clock.sleep(0.05)
 
 
-def ask(url: str, token: str, method: str, path: str, **request: Any) -> dict[str, Any]:
+def ask(server: Destination, method: str, path: str, **request: Any) -> dict[str, Any]:
     """The server's answer as an object; a refusal is the error it names, absence UnavailableError."""
     import httpx
 
     from tocsin.client import RefusedError, UnavailableError
-    from tocsin.client.destination import require_address, require_token
     from tocsin.errors import TocsinError
 
-    require_address(url)
-    require_token(token)
+    trusted = server.tls_context()
     try:
-        headers = {"Authorization": f"Bearer {token}"}
-        response = httpx.request(method, url.rstrip("/") + path, headers=headers, timeout=120, **request)
+        headers = {"Authorization": f"Bearer {server.token}"}
+        address = server.url.rstrip("/") + path
+        response = httpx.request(method, address, headers=headers, timeout=120, verify=trusted, **request)
         answer: dict[str, Any] = response.json()
     except httpx.TransportError as error:
-        raise UnavailableError(
-            f"{url} can't be reached ({error}): start it, name another with --url, or use --data"
-        ) from error
+        raise UnavailableError(f"{server.url} can't be reached ({error}): {_remedy(error)}") from error
     except ValueError as error:
-        raise UnavailableError(f"{url} does not answer as Tocsin does") from error
+        raise UnavailableError(f"{server.url} does not answer as Tocsin does") from error
     if response.is_success:
         return answer
     code, detail = answer.get("code", "refused"), answer.get("detail", response.reason_phrase)
@@ -110,3 +117,9 @@ def ask(url: str, token: str, method: str, path: str, **request: Any) -> dict[st
     # the same error as if this process had found it, so that output and exit code are the same
     known = {kind.code: kind for kind in TocsinError.__subclasses__() if kind.__module__ == "tocsin.errors"}
     raise known.get(code, RefusedError)(detail, field=answer.get("field"))
+
+
+def _remedy(error: Exception) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return "name the certificate of whoever vouches for it with --ca-file"
+    return "start it, name another with --url, or use --data"

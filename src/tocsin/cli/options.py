@@ -71,6 +71,9 @@ Token = Annotated[
     str,
     typer.Option("--token", envvar="TOCSIN_TOKEN", help="Credential: a device token or an API key."),
 ]
+CaFile = Annotated[
+    Path | None, typer.Option("--ca-file", help="Certificates to trust besides the system's (PEM).")
+]
 SkipDamaged = Annotated[
     bool,
     typer.Option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tocsin.cli.opened import TENANT, ask, config_of, opened
-from tocsin.cli.options import ConfigFile, DataFolder, ServerUrl, SkipDamaged, Token
+from tocsin.cli.options import CaFile, ConfigFile, DataFolder, ServerUrl, SkipDamaged, Token
 from tocsin.cli.output import JsonFlag, finish, lines_of, progress
 from tocsin.cli.targets import require_file
 from tocsin.visible import visible
@@ -24,6 +24,7 @@ def query(
     sql: Annotated[str, typer.Argument(help="One SELECT over the tables of the lake.")],
     url: ServerUrl = "http://127.0.0.1:8765",
     token: Token = "",
+    ca_file: CaFile = None,
     data: DataFolder = None,
     config: ConfigFile = None,
     out: Annotated[
@@ -39,13 +40,16 @@ def query(
     events, hours, days, weeks, months, seasons, episodes, scores, control, models and dead_letters.
     Asks the server (at most 10,000 rows); with --data (and no server on it) the folder is opened instead.
     """
+    from tocsin.client import Destination
     from tocsin.lake.export import require_target
 
     if data is None and out is not None:
         raise typer.BadParameter("--out needs --data: the server answers small questions only")
     question = {"sql": sql, "skip_damaged": skip_damaged}
-    result = ask(url, token, "POST", "/v1/query", json=question) if data is None else {}
-    if data is not None:
+    if data is None:
+        server = Destination(url=url, token=token, ca_file=ca_file)
+        result = ask(server, "POST", "/v1/query", json=question)
+    else:
         if out is not None:
             require_target(out)
             require_file(out)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tocsin.cli.options import ServerUrl, Token
+from tocsin.cli.options import CaFile, ServerUrl, Token
 from tocsin.cli.output import Exit, JsonFlag, finish, lines_of, note, note_once, progress
 from tocsin.cli.targets import require_file
 
@@ -28,9 +28,7 @@ def upload(
     application: Annotated[str, typer.Option(help="Product line of the devices.")] = "",
     software: Annotated[str, typer.Option(help="Version of the software that the devices run.")] = "",
     connections: Annotated[int, typer.Option(help="Parallel connections; a device stays on one.")] = 4,
-    ca_file: Annotated[
-        Path | None, typer.Option(help="Certificates to trust besides the system's (PEM).")
-    ] = None,
+    ca_file: CaFile = None,
     resume: Annotated[
         Path | None,
         typer.Option(help="Remember here what was answered; run again with it, only the rest is sent."),

@@ -43,10 +43,17 @@ class Destination:
         require_token(self.token)
 
     def tls_context(self) -> ssl.SSLContext:
-        """What is trusted: the system's certificates and those of `ca_file`."""
+        """What is trusted: the system's certificates and those of `ca_file`.
+
+        InvalidInputError if there are none in it.
+        """
         context = ssl.create_default_context()
         if self.ca_file is not None:
-            context.load_verify_locations(self.ca_file)
+            try:
+                context.load_verify_locations(self.ca_file)
+            except OSError as error:
+                detail = f"{self.ca_file} can't be read as certificates ({error.strerror or error})"
+                raise InvalidInputError(f"{detail}: name a PEM file", field="ca_file") from error
         return context
 
 

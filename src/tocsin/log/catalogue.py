@@ -217,6 +217,10 @@ class Catalogue:
             problems += segment.verify(after)
         return problems
 
+    def tell(self, address: str) -> None:
+        """Leave an address in the folder for whoever finds it in use."""
+        self._folder_lock.tell(address)
+
     def close(self) -> None:
         """Close every file; idempotent."""
         self._settler.close()

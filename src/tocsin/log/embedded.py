@@ -131,6 +131,10 @@ class EmbeddedLog(Log):
         """Check every stored record, answer and dead letter against its hash; what is wrong, in words."""
         return self._catalogue.verify(self._ends)
 
+    def tell(self, address: str) -> None:
+        """Leave the address of this process in the folder, for whoever finds it in use."""
+        self._catalogue.tell(address)
+
     def close(self) -> None:
         self._queue.close()
         self._writer.join()

@@ -19,6 +19,7 @@ from tests.http_kit import FOREIGN, NDJSON, World, event, lines
 from tocsin.access.principal import Role
 from tocsin.api.limits import RequestLimits
 from tocsin.api.server import HttpServer
+from tocsin.cli import main
 from tocsin.config.sections import HttpConfig
 from tocsin.errors import TocsinError
 
@@ -186,6 +187,31 @@ def test_crowd_is_refused_not_queued(make_world: Callable[..., World]) -> None:
 
 def test_tls_by_certificate_files(world: World, tmp_path: Path) -> None:
     """With certificate and key, requests come over TLS, and browsers are told to stay with it."""
+    certificate, key = certified(tmp_path)
+    with serving(world, tls_cert=certificate, tls_key=key) as server:
+        answer = httpx.get(server.url + "/healthz", verify=ssl.create_default_context(cafile=certificate))
+    assert server.url.startswith("https://")
+    assert "strict-transport-security" in answer.headers
+
+
+def test_commands_trust_a_certificate_of_ones_own(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --ca-file they ask over TLS; without it they say what is missing, and never go on unproved."""
+    certificate, key = certified(tmp_path)
+    commands = (["digest"], ["query", "SELECT 1"], ["explain", "all"])
+    with serving(world, tls_cert=certificate, tls_key=key) as server:
+        to = ["--url", server.url, "--token", world.key(Role.OPERATOR)]
+        for words in commands:
+            assert main([*words, *to, "--ca-file", str(certificate)]) == 0, capsys.readouterr().err
+            assert main([*words, *to]) == 3
+            assert "with --ca-file" in capsys.readouterr().err
+            assert main([*words, *to, "--ca-file", str(key)]) == 2
+            assert f"{key} can't be read as certificates" in capsys.readouterr().err
+
+
+def certified(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate for this machine that vouches for itself, and its key."""
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     subprocess.run(
         [
@@ -206,10 +232,7 @@ def test_tls_by_certificate_files(world: World, tmp_path: Path) -> None:
         check=True,
         capture_output=True,
     )
-    with serving(world, tls_cert=certificate, tls_key=key) as server:
-        answer = httpx.get(server.url + "/healthz", verify=ssl.create_default_context(cafile=certificate))
-    assert server.url.startswith("https://")
-    assert "strict-transport-security" in answer.headers
+    return certificate, key
 
 
 def test_stopping_ends_live_views_and_frees_the_port(world: World) -> None:

@@ -13,7 +13,7 @@ from tocsin.access.store import AccessStore
 from tocsin.bootstrap import Application
 from tocsin.cli.app import main
 from tocsin.cli.opened import wait_until_caught_up
-from tocsin.clock import ManualClock
+from tocsin.clock import ManualClock, SystemClock
 from tocsin.commit.abstract import OutboxRow
 from tocsin.config import load_config
 from tocsin.errors import CorruptError
@@ -75,6 +75,26 @@ def test_what_is_in_the_way_of_the_folder_is_a_problem(
     code, out, _ = doctor(tmp_path / "data", capfd)
     assert code == 1
     assert str(in_the_way) in next(line for line in out.splitlines() if line.startswith("PROBLEM"))
+
+
+@pytest.mark.parametrize(("hours", "found"), [(-2, 1), (0, 0), (2000, 0)])
+def test_a_clock_that_was_set_back_is_noticed(
+    folder: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    hours: int,
+    found: int,
+) -> None:
+    """What arrived tells: nothing can have come later than now. That nothing came for long is no problem."""
+    clock = SystemClock()
+    monkeypatch.setattr(
+        "tocsin.bootstrap.SystemClock", lambda: ManualClock(clock.now_ms() + hours * 3_600_000)
+    )
+    code, out, _ = doctor(folder, capfd)
+    (told,) = [line for line in out.splitlines() if " arrivals: the newest record arrived at 20" in line]
+    assert (code, told.startswith("PROBLEM")) == (found, bool(found)), out
+    assert ("s after what the clock says now" in told) == bool(found)
+    assert ("arrivals: the clock was ahead then or is behind now" in out) == bool(found)
 
 
 def test_a_healthy_folder_has_no_problem(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ import msgspec
 
 _FREE_BYTES_MIN: Final = 1 << 30
 _FSYNC_S_MAX: Final = 1.0
-_AHEAD_S_MAX: Final = 300.0
+AHEAD_S_MAX: Final = 300.0
 _RELEASE_S: Final = 1_767_225_600  # 2026-01-01: no machine that runs this is younger
 
 
@@ -158,7 +158,7 @@ def check_file_times(data: Path) -> Check:
     """No file of the data folder is from the future, as after the clock was set back."""
     newest_s = max((_changed_s(path) for path in data.glob("**/*") if path.is_file()), default=0.0)
     ahead_s = newest_s - time.time()
-    ok = ahead_s < _AHEAD_S_MAX
+    ok = ahead_s < AHEAD_S_MAX
     return Check(
         name="file_times",
         ok=ok,

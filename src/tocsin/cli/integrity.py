@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
-from tocsin.cli.checks import Check
+from tocsin.cli.checks import AHEAD_S_MAX, Check
 from tocsin.cli.output import progress
 
 if TYPE_CHECKING:
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from tocsin.config import Config
     from tocsin.lake.delta import DeltaLake
     from tocsin.runtimes.embedded.runtime import Stores
+
+
+_LAST_MS: Final = 253_402_300_799_000  # in the last second of the year 9999
 
 
 @runtime_checkable
@@ -75,7 +79,8 @@ def _checks(application: Application) -> list[Check]:
 
     lake = application.lake
     of_lake = [_check_lake(lake)] if isinstance(lake, DeltaLake) else []
-    return [*checks, _check_audit(application), _check_ends(stores), *of_lake]
+    arrived = check_arrivals(application.log.newest_arrival_ms(), application.clock.now_ms())
+    return [*checks, _check_audit(application), _check_ends(stores), arrived, *of_lake]
 
 
 def _check_audit(application: Application) -> Check:
@@ -90,6 +95,32 @@ def _check_audit(application: Application) -> Check:
         return _damaged("audit", [f"audit.db: entry {found.broken_at} does not fit the chain of hashes"])
     return Check(
         name="audit", ok=True, detail=f"{found.entries} entries in an unbroken chain to {found.head}"
+    )
+
+
+def check_arrivals(newest_ms: int | None, now_ms: int) -> Check:
+    """No record arrived later than now: the clock that says so was ahead then, or is behind now."""
+    if newest_ms is None:
+        return Check(name="arrivals", ok=True, detail="none yet")
+    newest, now = (_moment(ms) for ms in (newest_ms, now_ms))
+    ahead_s = (newest_ms - now_ms) / 1000
+    if ahead_s <= AHEAD_S_MAX:
+        return Check(name="arrivals", ok=True, detail=f"the newest record arrived at {newest}")
+    detail = f"the newest record arrived at {newest}, {ahead_s:.0f} s after what the clock says now ({now})"
+    return Check(
+        name="arrivals",
+        ok=False,
+        detail=detail,
+        remedy="the clock was ahead then or is behind now: set it right (NTP) before more is taken in",
+    )
+
+
+def _moment(ms: int) -> str:
+    """In words; a time that a flipped bit has put beyond the calendar is its end."""
+    return (
+        datetime.fromtimestamp(min(max(ms, 0), _LAST_MS) / 1000, UTC)
+        .isoformat(timespec="seconds")
+        .replace("+00:00", "Z")
     )
 
 

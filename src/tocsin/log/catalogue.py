@@ -217,6 +217,11 @@ class Catalogue:
             problems += segment.verify(after)
         return problems
 
+    def newest_arrival_ms(self) -> int | None:
+        """The latest time at which a record arrived, of all that are kept."""
+        found = [segment.newest_arrival_ms() for segment in self._segments]
+        return max((ms for ms in found if ms is not None), default=None)
+
     def tell(self, address: str) -> None:
         """Leave an address in the folder for whoever finds it in use."""
         self._folder_lock.tell(address)

@@ -127,6 +127,10 @@ class EmbeddedLog(Log):
         """What lies on disk, oldest first."""
         return self._catalogue.infos(self._ends)
 
+    def newest_arrival_ms(self) -> int | None:
+        """The latest time at which a record arrived, of all that are kept; None without any."""
+        return self._catalogue.newest_arrival_ms()
+
     def verify(self) -> list[str]:
         """Check every stored record, answer and dead letter against its hash; what is wrong, in words."""
         return self._catalogue.verify(self._ends)

@@ -174,6 +174,11 @@ class Segment:
         newest = self._rows("last_dead_letter")[0][0]
         return self.first_dead_letter - 1 if newest is None else int(newest)
 
+    def newest_arrival_ms(self) -> int | None:
+        """The latest time at which a record arrived; None if there is none. Reads every row."""
+        found = self._rows("newest_arrival")[0][0]
+        return None if found is None else int(found)
+
     def find_answer(self, tenant: str, producer: str, sequence: str) -> Answer | None:
         """The answer given in this segment, whatever its age."""
         rows = self._rows("find_answer", (tenant, producer, sequence))

@@ -26,6 +26,9 @@ ORDER BY offset
 -- name: ends
 SELECT partition, max(offset), count FROM record GROUP BY partition
 
+-- name: newest_arrival
+SELECT max(arrival_ms) FROM record
+
 -- name: all_records
 SELECT partition, offset, count, kind, tenant, arrival_ms, hash, payload FROM record ORDER BY partition, offset
 

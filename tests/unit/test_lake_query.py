@@ -14,12 +14,12 @@ from tocsin.control import Tick, encode_control
 from tocsin.errors import BackpressureError, CorruptError, InvalidInputError, TooLargeError
 from tocsin.events import EventBatch
 from tocsin.lake.delta import DeltaLake
-from tocsin.lake.query import query
+from tocsin.lake.query import query, whole_result
 from tocsin.lake.room import QueryLimits
 from tocsin.lake.tables import append_table
 from tocsin.lake.upkeep import check, write_down
 from tocsin.lake.writer import FlushPolicy, LakeWriter
-from tocsin.log.abstract import Append, Part, RecordKind
+from tocsin.log.abstract import Append, Part, Record, RecordKind
 from tocsin.log.embedded import EmbeddedLog
 from tocsin.payloads import encode_events
 
@@ -174,6 +174,26 @@ def test_quarantined_files_are_named(lake: DeltaLake) -> None:
     path.write_bytes(whole)
     assert scalar("SELECT count(*) FROM events", reader) == scalar("SELECT count(*) FROM events", lake) == 7
     reader.close()
+
+
+@pytest.mark.parametrize("table", ["events", "hours", "control"])
+def test_a_damaged_file_concerns_its_tenant_alone(lake: DeltaLake, tmp_path: Path, table: str) -> None:
+    """Another tenant's questions and exports are answered in full, before and after the damage is found."""
+    tick = encode_control(Tick(now_ms=NOW_MS))
+    for number, tenant in enumerate(("acme", "other")):
+        decision = Record(number, 3, 1, RecordKind.CONTROL, tenant, NOW_MS, tick)
+        lake.append([record(0, events(steady(3)), tenant=tenant, partition=number), decision])
+    damaged = lake.snapshot().of(table, "acme")[0]
+    path = lake.snapshot().path(table, damaged)
+    path.write_bytes(path.read_bytes()[:-1])
+    for _ in range(2):
+        found = query("SELECT count(*) FROM events", lake=lake, log=None, tenant="other")
+        assert found.column(0).to_pylist() == [3]
+        with whole_result("FROM events", lake=lake, log=None, tenant="other", spill=tmp_path) as rows:
+            assert sum(batch.num_rows for batch in rows.batches) == 3
+        list(check(lake.snapshot()))
+    with pytest.raises(CorruptError, match=path.name):
+        query("SELECT 1", lake=lake, log=None, tenant="acme")
 
 
 def test_appending_a_table_twice_changes_nothing(lake: DeltaLake) -> None:

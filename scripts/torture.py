@@ -146,6 +146,13 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4)))
     arguments = parser.parse_args()
+    if arguments.data is None:
+        print("no data named (DATA=FILE): a fleet of 40 stations is simulated", file=sys.stderr, flush=True)
+    elif not arguments.data.is_file():
+        parser.error(
+            f"{arguments.data} is no file: name a .parquet, .csv or .ndjson of events with DATA=FILE "
+            "(--data FILE), or none, so that a fleet is simulated"
+        )
     folder = Path(tempfile.mkdtemp(prefix="tocsin-torture-"))
     findings = torture(arguments.data or simulated(folder), folder, arguments.kills, arguments.seed)
     if findings["ok"]:

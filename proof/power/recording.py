@@ -54,6 +54,7 @@ def record(
     rng = random.Random(seed)
     server = RecordedServer(scratch, plant=plant, settings=settings)
     notary = Notary(server.trace)
+    sending = Sending(())
     try:
         server.start()
         notary.note(Promise(kind="key", name=server.key))
@@ -83,5 +84,6 @@ def record(
         raise
     finally:
         server.kill()
+        sending.end()
         notary.close()
     return Recording(read_trace(server.trace), digest, server.key)

@@ -22,13 +22,17 @@ class GivenUpError(Exception):
 
 
 class Client:
-    """One connection; bodies go one after another. `key` is asked for at each try."""
+    """One connection; bodies go one after another. `key` is asked for at each try.
+
+    Once `ended` is set nothing more is tried.
+    """
 
     def __init__(self, url: str, key: Callable[[], str], notary: Notary | None) -> None:
         self._address = urlsplit(url).netloc
         self._key = key
         self._notary = notary
         self._connection: HTTPConnection | None = None
+        self.ended = threading.Event()
         self.statuses: dict[int, int] = {}
 
     def deliver(self, body: Body) -> str:
@@ -39,7 +43,7 @@ class Client:
             "Tocsin-Sequence": body.sequence,
         }
         deadline_s = time.monotonic() + _GIVE_UP_S
-        while time.monotonic() < deadline_s:
+        while time.monotonic() < deadline_s and not self.ended.is_set():
             status, answer = self.ask("POST", "/v1/events", body.payload, headers)
             self.statuses[status] = self.statuses.get(status, 0) + 1
             if status in _FINAL:
@@ -101,6 +105,8 @@ class Sending:
     """Sends several producers' bodies side by side; `join` raises what went wrong in any of them."""
 
     def __init__(self, clients: Iterable[tuple[Client, Iterable[Body]]], pause_s: float = 0.0) -> None:
+        clients = list(clients)
+        self._ended = [client.ended for client, _ in clients]
         self._errors: list[Exception] = []
         self._threads = [
             threading.Thread(target=self._send, args=(client, bodies, pause_s), daemon=True)
@@ -112,6 +118,13 @@ class Sending:
     def alive(self) -> bool:
         """Whether anything is still to be sent."""
         return any(thread.is_alive() for thread in self._threads)
+
+    def end(self) -> None:
+        """Send no more: a later server on the same port must not get what was meant for one that is gone."""
+        for ended in self._ended:
+            ended.set()
+        for thread in self._threads:
+            thread.join()
 
     def join(self) -> None:
         """Wait until everything is answered."""

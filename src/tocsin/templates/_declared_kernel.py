@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numba as nb
 
-from tocsin.intrinsics import load_u8
+from tocsin.intrinsics import load_i64, load_u8, store_i64
 from tocsin.templates._bytes import KIND, SPACE
 from tocsin.templates._header_kernel import (
     COMPONENT_END,
@@ -36,12 +36,12 @@ def read_declared(
     data: int,
     start: int,
     end: int,
-    clock: Any,
+    clock: int,
     roles: Any,
     places: Any,
     literals: Any,
-    head: Any,
-    fields: Any,
+    head: int,
+    fields: int,
 ) -> bool:
     """Fill `head` by the fields of a format; False = the line is not of it, and a message as a whole.
 
@@ -57,32 +57,41 @@ def read_declared(
             return False
         role = roles[field]
         if role == TIME:
-            fields[EPOCH_US] = 0
+            store_i64(fields + 8 * EPOCH_US, 0)
             until = stamp_end(data, i, end, fields, False)
             if until == 0:
                 blank(head, start, end)
                 return False
-            head[TIME_KIND] = fields[KIND_OF_TIME]
+            store_i64(head + 8 * TIME_KIND, load_i64(fields + 8 * KIND_OF_TIME))
             take_stamp(head, fields, clock)
         else:
             until = field_end(data, i, end, literals, places[field + 1], places[field + 2])
         if role == LEVELLED:
-            head[LEVEL] = bare_level(data, i, until) or level_word(data, i, until)
+            store_i64(head + 8 * LEVEL, bare_level(data, i, until) or level_word(data, i, until))
         elif role == NAMED:
-            head[COMPONENT_START], head[COMPONENT_END] = i, until
+            store_i64(head + 8 * COMPONENT_START, i)
+            store_i64(head + 8 * COMPONENT_END, until)
         elif role == MESSAGE:
-            head[MESSAGE_START] = head[TEXT_START] = i
-            head[TEXT_END] = until
+            store_i64(head + 8 * MESSAGE_START, i)
+            store_i64(head + 8 * TEXT_START, i)
+            store_i64(head + 8 * TEXT_END, until)
         i = until
     return True
 
 
 @nb.njit(cache=True, nogil=True)
-def blank(head: Any, start: int, end: int) -> None:
+def blank(head: int, start: int, end: int) -> None:
     """The head of a line that has none."""
-    head[TIME_MS] = head[TIME_US] = head[TIME_KIND] = head[LEVEL] = 0
-    head[COMPONENT_START] = head[COMPONENT_END] = head[MESSAGE_START] = head[TEXT_START] = start
-    head[MESSAGE_END] = head[TEXT_END] = end
+    store_i64(head + 8 * TIME_MS, 0)
+    store_i64(head + 8 * TIME_US, 0)
+    store_i64(head + 8 * TIME_KIND, 0)
+    store_i64(head + 8 * LEVEL, 0)
+    store_i64(head + 8 * COMPONENT_START, start)
+    store_i64(head + 8 * COMPONENT_END, start)
+    store_i64(head + 8 * MESSAGE_START, start)
+    store_i64(head + 8 * TEXT_START, start)
+    store_i64(head + 8 * MESSAGE_END, end)
+    store_i64(head + 8 * TEXT_END, end)
 
 
 @nb.njit(cache=True, nogil=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numba as nb
 import numpy as np
 
-from tocsin.intrinsics import load_u8
+from tocsin.intrinsics import load_i64, load_u8, store_i64
 from tocsin.templates._bytes import DIGIT, KIND, SPACE
 from tocsin.templates._header_kernel import (
     COMPONENT_BYTES_MAX,
@@ -40,6 +40,7 @@ from tocsin.templates._pairs_kernel import (
     OF_LEVEL,
     OF_TEXT,
     OF_TIME,
+    PAIR_FIELDS,
     ROLE,
     TAKEN,
     VALUE_END,
@@ -55,9 +56,9 @@ OF_TENS: Final = np.array([0, TRACE, DEBUG, INFO, WARNING, ERROR, FATAL], np.int
 
 
 @nb.njit(cache=True, nogil=True)
-def read_fields(data: int, headed: int, clock: Any, head: Any, fields: Any, pairs: Any) -> int:
+def read_fields(data: int, headed: int, clock: int, head: int, fields: int, pairs: int) -> int:
     """The pairs that a message is made of, their part of the head taken over; -1 = it is something else."""
-    start, end = head[MESSAGE_START], head[MESSAGE_END]
+    start, end = load_i64(head + 8 * MESSAGE_START), load_i64(head + 8 * MESSAGE_END)
     if start >= end:
         return -1
     if load_u8(data + start) == 123:
@@ -70,16 +71,22 @@ def read_fields(data: int, headed: int, clock: Any, head: Any, fields: Any, pair
             return -1
     if count < 0:
         return -1
-    said = take_time(data, pairs, count, clock, head, fields) if head[TIME_KIND] == NONE else False
+    said = (
+        take_time(data, pairs, count, clock, head, fields)
+        if load_i64(head + 8 * TIME_KIND) == NONE
+        else False
+    )
     said = take_level(data, pairs, count, head) or said
     told = best_of(pairs, count, OF_TEXT)
     if load_u8(data + start) != 123 and not said and told < 0:
         return -1
     take_component(data, pairs, count, head)
-    head[TEXT_START] = head[TEXT_END] = start
+    store_i64(head + 8 * TEXT_START, start)
+    store_i64(head + 8 * TEXT_END, start)
     if told >= 0:
-        head[TEXT_START], head[TEXT_END] = pairs[told, VALUE_START], pairs[told, VALUE_END]
-        pairs[told, ROLE] = TAKEN
+        store_i64(head + 8 * TEXT_START, load_i64(pairs + 8 * (PAIR_FIELDS * told + VALUE_START)))
+        store_i64(head + 8 * TEXT_END, load_i64(pairs + 8 * (PAIR_FIELDS * told + VALUE_END)))
+        store_i64(pairs + 8 * (PAIR_FIELDS * told + ROLE), TAKEN)
     return count
 
 
@@ -95,32 +102,38 @@ def has_equals(data: int, i: int, end: int) -> bool:
 
 
 @nb.njit(cache=True, nogil=True)
-def take_time(data: int, pairs: Any, count: int, clock: Any, head: Any, fields: Any) -> bool:
+def take_time(data: int, pairs: int, count: int, clock: int, head: int, fields: int) -> bool:
     """The stamp of a line from its pairs; False = none."""
     place = best_of(pairs, count, OF_TIME)
     if place < 0:
         return False
-    start, end = pairs[place, VALUE_START], pairs[place, VALUE_END]
+    start, end = (
+        load_i64(pairs + 8 * (PAIR_FIELDS * place + VALUE_START)),
+        load_i64(pairs + 8 * (PAIR_FIELDS * place + VALUE_END)),
+    )
     digits = digits_end(data, start, end, 20)
-    fields[EPOCH_US] = 0
+    store_i64(fields + 8 * EPOCH_US, 0)
     if digits == end and end - start in (16, 19):
-        fields[EPOCH_US] = number(data, start, start + 16)
-        fields[KIND_OF_TIME] = UTC
+        store_i64(fields + 8 * EPOCH_US, number(data, start, start + 16))
+        store_i64(fields + 8 * KIND_OF_TIME, UTC)
     elif start == end or stamp_end(data, start, end, fields, True) != end:
         return False
-    head[TIME_KIND] = fields[KIND_OF_TIME]
+    store_i64(head + 8 * TIME_KIND, load_i64(fields + 8 * KIND_OF_TIME))
     take_stamp(head, fields, clock)
-    pairs[place, ROLE] = TAKEN
+    store_i64(pairs + 8 * (PAIR_FIELDS * place + ROLE), TAKEN)
     return True
 
 
 @nb.njit(cache=True, nogil=True)
-def take_level(data: int, pairs: Any, count: int, head: Any) -> bool:
+def take_level(data: int, pairs: int, count: int, head: int) -> bool:
     """The level of a line from its pairs, if it has none yet; False = none."""
     place = best_of(pairs, count, OF_LEVEL)
-    if place < 0 or head[LEVEL]:
+    if place < 0 or load_i64(head + 8 * LEVEL):
         return False
-    start, end = pairs[place, VALUE_START], pairs[place, VALUE_END]
+    start, end = (
+        load_i64(pairs + 8 * (PAIR_FIELDS * place + VALUE_START)),
+        load_i64(pairs + 8 * (PAIR_FIELDS * place + VALUE_END)),
+    )
     level = level_word(data, start, end)
     if end == start + 1:
         digit = load_u8(data + start) - 48
@@ -130,27 +143,31 @@ def take_level(data: int, pairs: Any, count: int, head: Any) -> bool:
         level = OF_TENS[tens // 10] if tens % 10 == 0 and tens <= 60 else 0
     if level == 0:
         return False
-    head[LEVEL] = level
-    pairs[place, ROLE] = TAKEN
+    store_i64(head + 8 * LEVEL, level)
+    store_i64(pairs + 8 * (PAIR_FIELDS * place + ROLE), TAKEN)
     return True
 
 
 @nb.njit(cache=True, nogil=True)
-def take_component(data: int, pairs: Any, count: int, head: Any) -> None:
+def take_component(data: int, pairs: int, count: int, head: int) -> None:
     """The component of a line from its pairs, if it has none yet."""
     place = best_of(pairs, count, OF_COMPONENT)
-    if place < 0 or head[COMPONENT_END] > head[COMPONENT_START]:
+    if place < 0 or load_i64(head + 8 * COMPONENT_END) > load_i64(head + 8 * COMPONENT_START):
         return
-    start, end = pairs[place, VALUE_START], pairs[place, VALUE_END]
+    start, end = (
+        load_i64(pairs + 8 * (PAIR_FIELDS * place + VALUE_START)),
+        load_i64(pairs + 8 * (PAIR_FIELDS * place + VALUE_END)),
+    )
     if start < end <= start + COMPONENT_BYTES_MAX and load_u8(data + start) not in (91, 123):
-        head[COMPONENT_START], head[COMPONENT_END] = start, end
-        pairs[place, ROLE] = TAKEN
+        store_i64(head + 8 * COMPONENT_START, start)
+        store_i64(head + 8 * COMPONENT_END, end)
+        store_i64(pairs + 8 * (PAIR_FIELDS * place + ROLE), TAKEN)
 
 
 @nb.njit(cache=True, nogil=True)
-def read_structured(data: int, head: Any, pairs: Any) -> int:
+def read_structured(data: int, head: int, pairs: int) -> int:
     """The pairs of the structured data that a message by RFC 5424 begins with; it then begins behind them."""
-    i, end, count = head[MESSAGE_START], head[MESSAGE_END], 0
+    i, end, count = load_i64(head + 8 * MESSAGE_START), load_i64(head + 8 * MESSAGE_END), 0
     if i < end and load_u8(data + i) == 45 and (i + 1 == end or load_u8(data + i + 1) == 32):
         i += 1
     while i < end and load_u8(data + i) == 91:
@@ -171,7 +188,8 @@ def read_structured(data: int, head: Any, pairs: Any) -> int:
         and load_u8(data + i + 2) == 0xBF
     ):
         i += 3
-    head[MESSAGE_START] = head[TEXT_START] = i
+    store_i64(head + 8 * MESSAGE_START, i)
+    store_i64(head + 8 * TEXT_START, i)
     return count
 
 
@@ -192,17 +210,17 @@ def element_end(data: int, i: int, end: int) -> int:
 
 @nb.njit(cache=True, nogil=True)
 def append_fields(
-    data: int, pairs: Any, count: int, text: int, size: int, spans: int, words: int
+    data: int, pairs: int, count: int, text: int, size: int, spans: int, words: int
 ) -> tuple[int, int]:
     """The names of the pairs behind the masked text, their values as what varies; the new sizes."""
     end = text + size
     for place in range(count):
-        pair = pairs[place]
-        if pair[ROLE] == TAKEN:
+        pair = pairs + 8 * PAIR_FIELDS * place
+        if load_i64(pair + 8 * ROLE) == TAKEN:
             continue
-        name, until = pair[NAME_START], pair[NAME_END]
+        name, until = load_i64(pair + 8 * NAME_START), load_i64(pair + 8 * NAME_END)
         words = placed(spans, words, name, until)
-        words = placed(spans, words, pair[VALUE_START], pair[VALUE_END])
+        words = placed(spans, words, load_i64(pair + 8 * VALUE_START), load_i64(pair + 8 * VALUE_END))
         end = copied(data + name, data + until, end, 2) if names(data, name, until) else marked(end, 2, 0)
         end = marked(marked(end, 3, EQUALS), 1, 0)
     return end - text, words

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numba as nb
 import numpy as np
 
-from tocsin.intrinsics import load_u8
+from tocsin.intrinsics import load_i64, load_u8, store_i64
 from tocsin.templates._bytes import IS_LETTER, KIND, SPACE
 from tocsin.templates._stamp_kernel import (
     EPOCH_US,
@@ -19,6 +19,7 @@ from tocsin.templates._stamp_kernel import (
     WORDED,
     YEARLESS,
     digits_end,
+    may_begin,
     stamp_end,
     stamp_us,
 )
@@ -39,8 +40,25 @@ LEVEL_NAMES: Final = {
     "emerg": FATAL, "panic": FATAL, "informat": INFO, "emergenc": FATAL,
 }  # the last two are the beginnings of longer ones  # fmt: skip
 _LETTERS: Final = {"V": TRACE, "D": DEBUG, "I": INFO, "N": NOTICE, "W": WARNING, "E": ERROR, "F": FATAL}
-LEVEL_WORDS: Final = np.array([int.from_bytes(word.encode(), "big") for word in LEVEL_NAMES], np.int64)
-LEVELS: Final = np.array(list(LEVEL_NAMES.values()), np.int64)
+LEVEL_SLOTS: Final = 128
+LEVEL_WORDS: Final = np.zeros(LEVEL_SLOTS, np.int64)
+LEVELS: Final = np.zeros(LEVEL_SLOTS, np.int64)
+INFORMAT: Final = int.from_bytes(b"informat", "big")
+EMERGENC: Final = int.from_bytes(b"emergenc", "big")
+
+
+@nb.njit(cache=True, nogil=True)
+def level_slot(word: int) -> int:
+    """Where a packed word is looked for among the levels."""
+    return (word ^ word >> 7 ^ word >> 17) & (LEVEL_SLOTS - 1)
+
+
+for _name, _level in LEVEL_NAMES.items():
+    _word = int.from_bytes(_name.encode(), "big")
+    _slot = (_word ^ _word >> 7 ^ _word >> 17) & (LEVEL_SLOTS - 1)
+    while LEVEL_WORDS[_slot]:
+        _slot = (_slot + 1) & (LEVEL_SLOTS - 1)
+    LEVEL_WORDS[_slot], LEVELS[_slot] = _word, _level
 OF_LETTER: Final = np.zeros(256, np.int64)
 for _letter, _level in _LETTERS.items():
     OF_LETTER[ord(_letter)] = _level
@@ -53,14 +71,21 @@ MARK_BYTES_MAX: Final = 8
 
 
 @nb.njit(cache=True, nogil=True)
-def read_header(data: int, start: int, end: int, clock: Any, head: Any, fields: Any) -> int:
+def read_header(data: int, start: int, end: int, clock: int, head: int, fields: int) -> int:
     """Fill `head` from a line; gives `NO_HEAD` for a message as a whole, else a kind of head.
 
     `clock` has the year of stamps that say none, and the time that they can't be beyond (stamp_us).
     """
-    head[TIME_MS] = head[TIME_US] = head[TIME_KIND] = head[LEVEL] = 0
-    head[COMPONENT_START] = head[COMPONENT_END] = head[MESSAGE_START] = head[TEXT_START] = start
-    head[MESSAGE_END] = head[TEXT_END] = end
+    store_i64(head + 8 * TIME_MS, 0)
+    store_i64(head + 8 * TIME_US, 0)
+    store_i64(head + 8 * TIME_KIND, 0)
+    store_i64(head + 8 * LEVEL, 0)
+    store_i64(head + 8 * COMPONENT_START, start)
+    store_i64(head + 8 * COMPONENT_END, start)
+    store_i64(head + 8 * MESSAGE_START, start)
+    store_i64(head + 8 * TEXT_START, start)
+    store_i64(head + 8 * MESSAGE_END, end)
+    store_i64(head + 8 * TEXT_END, end)
     if start == end or KIND[load_u8(data + start)] == SPACE or load_u8(data + start) == 123:
         return NO_HEAD
     i = numbered_syslog(data, start, end, head, fields) if load_u8(data + start) == 60 else 0
@@ -70,44 +95,48 @@ def read_header(data: int, start: int, end: int, clock: Any, head: Any, fields: 
         if i == 0:
             headless_level(data, start, end, head)
             return NO_HEAD
-        head[TIME_KIND] = fields[KIND_OF_TIME]
-        syslog = load_u8(data + start) == 60 or (fields[WORDED] == 1 and fields[KIND_OF_TIME] == YEARLESS)
-        place = source_end(data, i, end, head) if fields[LETTER] else 0
-        if fields[LETTER]:
-            head[LEVEL] = OF_LETTER[fields[LETTER]]
+        store_i64(head + 8 * TIME_KIND, load_i64(fields + 8 * KIND_OF_TIME))
+        syslog = load_u8(data + start) == 60 or (
+            load_i64(fields + 8 * WORDED) == 1 and load_i64(fields + 8 * KIND_OF_TIME) == YEARLESS
+        )
+        place = source_end(data, i, end, head) if load_i64(fields + 8 * LETTER) else 0
+        if load_i64(fields + 8 * LETTER):
+            store_i64(head + 8 * LEVEL, OF_LETTER[load_i64(fields + 8 * LETTER)])
         if place:
             i = place
         elif i < end and load_u8(data + i) in (124, 59, 9):
             i = field_atoms(data, i, end, head)
         else:
             i = atoms(data, i, end, head, fields, syslog)
-        head[TIME_KIND] = fields[KIND_OF_TIME]
+        store_i64(head + 8 * TIME_KIND, load_i64(fields + 8 * KIND_OF_TIME))
     take_stamp(head, fields, clock)
-    head[MESSAGE_START] = head[TEXT_START] = skipped(data, i, end)
+    value = skipped(data, i, end)
+    store_i64(head + 8 * MESSAGE_START, value)
+    store_i64(head + 8 * TEXT_START, value)
     return kind
 
 
 @nb.njit(cache=True, nogil=True)
-def headless_level(data: int, start: int, end: int, head: Any) -> None:
+def headless_level(data: int, start: int, end: int, head: int) -> None:
     """Of a line without a stamp only a first word tells a level, or the priority of syslog."""
     if load_u8(data + start) == 60:
-        head[LEVEL] = 0
+        store_i64(head + 8 * LEVEL, 0)
         priority_end(data, start, end, head)
         return
     until = token_at(data, start, end)
-    head[LEVEL] = bare_level(data, start, until) if until > start + 2 else 0
+    store_i64(head + 8 * LEVEL, bare_level(data, start, until) if until > start + 2 else 0)
 
 
 @nb.njit(cache=True, nogil=True)
-def take_stamp(head: Any, fields: Any, clock: Any) -> None:
+def take_stamp(head: int, fields: int, clock: int) -> None:
     """The stamp in `fields` into the head."""
-    if head[TIME_KIND]:
-        head[TIME_US] = stamp_us(fields, clock[0], clock[1])
-        head[TIME_MS] = head[TIME_US] // 1000
+    if load_i64(head + 8 * TIME_KIND):
+        store_i64(head + 8 * TIME_US, stamp_us(fields, load_i64(clock), load_i64(clock + 8 * 1)))
+        store_i64(head + 8 * TIME_MS, load_i64(head + 8 * TIME_US) // 1000)
 
 
 @nb.njit(cache=True, nogil=True)
-def source_end(data: int, i: int, end: int, head: Any) -> int:
+def source_end(data: int, i: int, end: int, head: int) -> int:
     """Behind a thread's number and a place in a source, as in `12 pump.cc:34]`; 0 = none."""
     k = skipped(data, i, end)
     k = skipped(data, digits_end(data, k, end, 20), end)
@@ -117,24 +146,25 @@ def source_end(data: int, i: int, end: int, head: Any) -> int:
         name += 1
     if until == k or load_u8(data + until - 1) != 93 or digits_end(data, name + 1, end, 9) != until - 1:
         return 0
-    head[COMPONENT_START], head[COMPONENT_END] = k, name
+    store_i64(head + 8 * COMPONENT_START, k)
+    store_i64(head + 8 * COMPONENT_END, name)
     return until
 
 
 @nb.njit(cache=True, nogil=True)
-def priority_end(data: int, start: int, end: int, head: Any) -> int:
+def priority_end(data: int, start: int, end: int, head: int) -> int:
     """Behind `<number>`, whose last three bits are the level; `start` = none."""
     k, value = start + 1, 0
     while k < min(end, start + 4) and 48 <= load_u8(data + k) <= 57:
         value, k = value * 10 + load_u8(data + k) - 48, k + 1
     if k == start + 1 or k >= end or load_u8(data + k) != 62:
         return start
-    head[LEVEL] = OF_SYSLOG[value & 7]
+    store_i64(head + 8 * LEVEL, OF_SYSLOG[value & 7])
     return k + 1
 
 
 @nb.njit(cache=True, nogil=True)
-def numbered_syslog(data: int, start: int, end: int, head: Any, fields: Any) -> int:
+def numbered_syslog(data: int, start: int, end: int, head: int, fields: int) -> int:
     """Where the structured data of a line by RFC 5424 begin; 0 = it is none.
 
     `<priority>1 stamp host component process message-id`, each of which may be `-`.
@@ -144,9 +174,9 @@ def numbered_syslog(data: int, start: int, end: int, head: Any, fields: Any) -> 
         return 0
     i += 2
     until = token_at(data, i, end)
-    fields[EPOCH_US] = 0
+    store_i64(fields + 8 * EPOCH_US, 0)
     if until == i + 1 and load_u8(data + i) == 45:
-        fields[KIND_OF_TIME] = NONE
+        store_i64(fields + 8 * KIND_OF_TIME, NONE)
     elif stamp_end(data, i, until, fields, False) != until or until == i:
         return 0
     name, name_end = start, start
@@ -159,8 +189,9 @@ def numbered_syslog(data: int, start: int, end: int, head: Any, fields: Any) -> 
             return 0
         if place == 1 and not (until == i + 1 and load_u8(data + i) == 45):
             name, name_end = i, until
-    head[COMPONENT_START], head[COMPONENT_END] = name, name_end
-    head[TIME_KIND] = fields[KIND_OF_TIME]
+    store_i64(head + 8 * COMPONENT_START, name)
+    store_i64(head + 8 * COMPONENT_END, name_end)
+    store_i64(head + 8 * TIME_KIND, load_i64(fields + 8 * KIND_OF_TIME))
     return until
 
 
@@ -183,7 +214,7 @@ def skipped(data: int, i: int, end: int) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def first_stamp(data: int, start: int, end: int, head: Any, fields: Any) -> int:
+def first_stamp(data: int, start: int, end: int, head: int, fields: int) -> int:
     """Behind the first stamp among the first words; 0 = none."""
     i = start
     if load_u8(data + i) == 60:
@@ -192,7 +223,7 @@ def first_stamp(data: int, start: int, end: int, head: Any, fields: Any) -> int:
         i = skipped(data, i, end)
         if i >= end:
             return 0
-        fields[EPOCH_US] = 0
+        store_i64(fields + 8 * EPOCH_US, 0)
         opened = load_u8(data + i) in (91, 40)
         until = stamp_end(data, i + 1 if opened else i, end, fields, False)
         if until:
@@ -202,7 +233,7 @@ def first_stamp(data: int, start: int, end: int, head: Any, fields: Any) -> int:
             return 0
         level = bare_level(data, i, until)
         if level:
-            head[LEVEL] = level
+            store_i64(head + 8 * LEVEL, level)
         i = until
     return 0
 
@@ -216,10 +247,12 @@ def level_word(data: int, i: int, until: int) -> int:
     word = 0
     for k in range(i, min(until, i + 8)):
         word = word << 8 | (load_u8(data + k) | 32)
-    for place in range(len(LEVEL_WORDS)):
-        if LEVEL_WORDS[place] == word:
-            return int(LEVELS[place]) if size <= 8 or place >= len(LEVELS) - 2 else 0
-    return 0
+    slot = level_slot(word)
+    while LEVEL_WORDS[slot] != word:
+        if LEVEL_WORDS[slot] == 0:
+            return 0
+        slot = (slot + 1) & (LEVEL_SLOTS - 1)
+    return int(LEVELS[slot]) if size <= 8 or word in (INFORMAT, EMERGENC) else 0
 
 
 @nb.njit(cache=True, nogil=True)
@@ -250,18 +283,19 @@ def bracket_close(data: int, i: int, end: int) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def name_component(data: int, i: int, until: int, head: Any) -> None:
+def name_component(data: int, i: int, until: int, head: int) -> None:
     """Take a word as the component, without a number in brackets behind it."""
     k = i
     while k < until and load_u8(data + k) != 91:
         k += 1
     if k == i:
         k = until
-    head[COMPONENT_START], head[COMPONENT_END] = i, k
+    store_i64(head + 8 * COMPONENT_START, i)
+    store_i64(head + 8 * COMPONENT_END, k)
 
 
 @nb.njit(cache=True, nogil=True)
-def field_atoms(data: int, i: int, end: int, head: Any) -> int:
+def field_atoms(data: int, i: int, end: int, head: int) -> int:
     """Fields between separators up to the message: the first with a space in it, or the last."""
     mark = load_u8(data + i)
     for _ in range(6):
@@ -273,15 +307,20 @@ def field_atoms(data: int, i: int, end: int, head: Any) -> int:
             return i
         level = bare_level(data, i, k)
         if level:
-            head[LEVEL] = level
-        elif head[COMPONENT_END] == head[COMPONENT_START] and k > i and IS_LETTER[load_u8(data + i)]:
-            head[COMPONENT_START], head[COMPONENT_END] = i, k
+            store_i64(head + 8 * LEVEL, level)
+        elif (
+            load_i64(head + 8 * COMPONENT_END) == load_i64(head + 8 * COMPONENT_START)
+            and k > i
+            and IS_LETTER[load_u8(data + i)]
+        ):
+            store_i64(head + 8 * COMPONENT_START, i)
+            store_i64(head + 8 * COMPONENT_END, k)
         i = k
     return i + 1
 
 
 @nb.njit(cache=True, nogil=True)
-def level_ahead(data: int, i: int, end: int, head: Any) -> int:
+def level_ahead(data: int, i: int, end: int, head: int) -> int:
     """Behind a level that stands behind at most four words in capitals or numbers; 0 = none."""
     k = i
     named, named_end = i, i
@@ -297,9 +336,12 @@ def level_ahead(data: int, i: int, end: int, head: Any) -> int:
         ):
             level = level_word(data, k, until)  # a column of its own
         if level and (until > k + 1 or k > i):
-            head[LEVEL] = level
-            if named_end > named and head[COMPONENT_END] == head[COMPONENT_START]:
-                head[COMPONENT_START], head[COMPONENT_END] = named, named_end
+            store_i64(head + 8 * LEVEL, level)
+            if named_end > named and load_i64(head + 8 * COMPONENT_END) == load_i64(
+                head + 8 * COMPONENT_START
+            ):
+                store_i64(head + 8 * COMPONENT_START, named)
+                store_i64(head + 8 * COMPONENT_END, named_end)
             return until
         letters = False
         for place in range(k, until):
@@ -316,33 +358,38 @@ def level_ahead(data: int, i: int, end: int, head: Any) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def later_stamp(data: int, i: int, end: int, fields: Any) -> int:
+def later_stamp(data: int, i: int, end: int, fields: int) -> int:
     """Behind a further stamp at `i` or behind one word; 0 = none. It counts unless the first is an epoch."""
+    word = token_at(data, i, end)
+    second = skipped(data, word, end) if word > i and load_u8(data + word - 1) not in (58, 93, 45) else end
+    if not may_begin(data, i, end) and not may_begin(data, second, end):
+        return 0
     for place in range(FIELDS):
-        fields[FIELDS + place] = fields[place]
+        store_i64(fields + 8 * (FIELDS + place), load_i64(fields + 8 * place))
     until = stamp_end(data, i, end, fields, True)
-    if until == 0:
-        word = token_at(data, i, end)
-        if word > i and load_u8(data + word - 1) not in (58, 93, 45):
-            until = stamp_end(data, skipped(data, word, end), end, fields, False)
-    worded = fields[WORDED]
-    if until == 0 or fields[FIELDS + EPOCH_US]:
+    if until == 0 and second < end:
+        until = stamp_end(data, second, end, fields, False)
+    worded = load_i64(fields + 8 * WORDED)
+    if until == 0 or load_i64(fields + 8 * (FIELDS + EPOCH_US)):
         for place in range(FIELDS):
-            fields[place] = fields[FIELDS + place]
+            store_i64(fields + 8 * place, load_i64(fields + 8 * (FIELDS + place)))
         if until:
-            fields[WORDED] = worded
+            store_i64(fields + 8 * WORDED, worded)
     return until
 
 
 @nb.njit(cache=True, nogil=True)
-def atoms(data: int, i: int, end: int, head: Any, fields: Any, syslog: bool) -> int:
+def atoms(data: int, i: int, end: int, head: int, fields: int, syslog: bool) -> int:
     """What follows the stamp, one by one; gives where the message begins."""
     bracketed = False
     for _ in range(12):
         i = skipped(data, i, end)
         if i >= end:
             break
-        levelled, named = head[LEVEL] != 0, head[COMPONENT_END] > head[COMPONENT_START]
+        levelled, named = (
+            load_i64(head + 8 * LEVEL) != 0,
+            load_i64(head + 8 * COMPONENT_END) > load_i64(head + 8 * COMPONENT_START),
+        )
         if load_u8(data + i) in (45, 58, 44) and (i + 1 == end or KIND[load_u8(data + i + 1)] == SPACE):
             i += 1
             if load_u8(data + i - 1) == 45 and (levelled or named):
@@ -350,13 +397,13 @@ def atoms(data: int, i: int, end: int, head: Any, fields: Any, syslog: bool) -> 
             continue
         if load_u8(data + i) == 91:
             until = bracket_atom(data, i, end, head, bracketed)
-            bracketed = bracketed or levelled == (head[LEVEL] != 0)
+            bracketed = bracketed or levelled == (load_i64(head + 8 * LEVEL) != 0)
         elif named:
             break
         else:
             until = 0 if levelled or syslog else later_stamp(data, i, end, fields)
             if until:
-                syslog = fields[WORDED] == 1 and fields[KIND_OF_TIME] != OF_DAY
+                syslog = load_i64(fields + 8 * WORDED) == 1 and load_i64(fields + 8 * KIND_OF_TIME) != OF_DAY
             elif not levelled:
                 until = level_ahead(data, i, end, head) or slashed(data, i, end, head)
             if until == 0:
@@ -370,17 +417,17 @@ def atoms(data: int, i: int, end: int, head: Any, fields: Any, syslog: bool) -> 
 
 
 @nb.njit(cache=True, nogil=True)
-def bracket_atom(data: int, i: int, end: int, head: Any, bracketed: bool) -> int:
+def bracket_atom(data: int, i: int, end: int, head: int, bracketed: bool) -> int:
     """Behind brackets that belong to the head; 0 = they begin the message."""
     until = bracket_close(data, i, end)
     if until == 0:
         return 0
     level = bracket_level(data, i, until)
-    if level and head[LEVEL] == 0:
-        head[LEVEL] = level
+    if level and load_i64(head + 8 * LEVEL) == 0:
+        store_i64(head + 8 * LEVEL, level)
         return until
-    named = head[COMPONENT_END] > head[COMPONENT_START]
-    if bracketed or not bracket_belongs(data, i, until, end, head[LEVEL] != 0, named):
+    named = load_i64(head + 8 * COMPONENT_END) > load_i64(head + 8 * COMPONENT_START)
+    if bracketed or not bracket_belongs(data, i, until, end, load_i64(head + 8 * LEVEL) != 0, named):
         return 0
     return until
 
@@ -421,14 +468,15 @@ def bracket_belongs(data: int, i: int, until: int, end: int, levelled: bool, nam
 
 
 @nb.njit(cache=True, nogil=True)
-def component(data: int, i: int, end: int, head: Any, levelled: bool, syslog: bool) -> int:
+def component(data: int, i: int, end: int, head: int, levelled: bool, syslog: bool) -> int:
     """Behind the component, or behind the host of a syslog line; 0 = the message begins here."""
     until = token_at(data, i, end)
     size, colon = until - i, load_u8(data + until - 1) == 58
     if size > COMPONENT_BYTES_MAX:
         return 0
     if load_u8(data + i) == 60 and load_u8(data + until - 1) == 62:
-        head[COMPONENT_START], head[COMPONENT_END] = i + 1, until - 1
+        store_i64(head + 8 * COMPONENT_START, i + 1)
+        store_i64(head + 8 * COMPONENT_END, until - 1)
         return until
     if syslog and not colon:
         return syslog_tag(data, until, end, head)
@@ -440,13 +488,14 @@ def component(data: int, i: int, end: int, head: Any, levelled: bool, syslog: bo
     dashed = dash + 1 < end and load_u8(data + dash) == 45 and load_u8(data + dash + 1) == 32
     wide = until + 1 < end and (load_u8(data + until) == 9 or load_u8(data + until + 1) == 32)
     if dashed or (levelled and IS_LETTER[load_u8(data + i)] and (wide or dotted(data, i, until))):
-        head[COMPONENT_START], head[COMPONENT_END] = i, until
+        store_i64(head + 8 * COMPONENT_START, i)
+        store_i64(head + 8 * COMPONENT_END, until)
         return dash if dashed else until
     return 0
 
 
 @nb.njit(cache=True, nogil=True)
-def slashed(data: int, i: int, end: int, head: Any) -> int:
+def slashed(data: int, i: int, end: int, head: int) -> int:
     """Behind `E/Pump( 17):`, a level's letter, a component and a process; 0 = none."""
     if i + 3 >= end or load_u8(data + i + 1) != 47 or OF_LETTER[load_u8(data + i)] == 0:
         return 0
@@ -463,8 +512,9 @@ def slashed(data: int, i: int, end: int, head: Any) -> int:
         until += 1
     while name > i + 2 and load_u8(data + name - 1) == 32:
         name -= 1
-    head[LEVEL] = OF_LETTER[load_u8(data + i)]
-    head[COMPONENT_START], head[COMPONENT_END] = i + 2, name
+    store_i64(head + 8 * LEVEL, OF_LETTER[load_u8(data + i)])
+    store_i64(head + 8 * COMPONENT_START, i + 2)
+    store_i64(head + 8 * COMPONENT_END, name)
     return until + 1
 
 
@@ -493,7 +543,7 @@ def dotted(data: int, i: int, until: int) -> bool:
 
 
 @nb.njit(cache=True, nogil=True)
-def syslog_tag(data: int, host_end: int, end: int, head: Any) -> int:
+def syslog_tag(data: int, host_end: int, end: int, head: int) -> int:
     """Behind the tag of a syslog line, which a colon ends within three words; else behind the host."""
     k = skipped(data, host_end, end)
     first = k

@@ -11,6 +11,7 @@ from tocsin.intrinsics import (
     address_of,
     count_trailing_zeros,
     fold_product,
+    load_i64,
     load_u8,
     load_u64,
     store_u64,
@@ -18,7 +19,15 @@ from tocsin.intrinsics import (
 from tocsin.templates._bytes import KIND, SPACE
 from tocsin.templates._declared_kernel import read_declared
 from tocsin.templates._fields_kernel import append_fields, read_fields, read_structured
-from tocsin.templates._header_kernel import LEVEL, STRUCTURED, TEXT_END, TEXT_START, TIME_KIND, read_header
+from tocsin.templates._header_kernel import (
+    COLUMNS,
+    LEVEL,
+    STRUCTURED,
+    TEXT_END,
+    TEXT_START,
+    TIME_KIND,
+    read_header,
+)
 from tocsin.templates._message_kernel import TEXT_BYTES_MAX, TOKENS_MAX, scan_message
 from tocsin.templates._pairs_kernel import NAME_BYTES_MAX, PAIRS_MAX
 
@@ -56,6 +65,8 @@ def mine_lines(
     """
     shapes, heads, ends, spans, continued = out
     raw, text, room = address_of(data), address_of(scratch[0]), address_of(spans)
+    fields, pairs = address_of(scratch[1]), address_of(scratch[2])
+    clock, form = address_of(reader[0]), reader[1:]
     i, lines, words = start, 0, 0
     while i < size and lines < len(shapes) and words + WORDS_MAX <= len(spans):
         end = line_end(raw, i, size)
@@ -63,18 +74,19 @@ def mine_lines(
             break
         kept = min(end, i + LINE_BYTES_MAX)
         bare = kept - 1 if kept > i and load_u8(raw + kept - 1) == 13 else kept
-        head = heads[lines]
-        headed, pairs = read_line(raw, i, bare, reader, head, scratch)
+        head = address_of(heads) + 8 * COLUMNS * lines
+        headed, count = read_line(raw, i, bare, clock, form, head, fields, pairs)
         counters[LINES] += 1
         if not headed and continues(raw, i, bare, counters):
             shapes[lines], continued[lines] = counters[LAST], 1
         else:
             place = room + 8 * words
-            length, count = scan_message(raw, head[TEXT_START], head[TEXT_END], text, place)
-            if pairs:
-                length, count = append_fields(raw, scratch[2], pairs, text, length, place, count)
+            start, until = load_i64(head + 8 * TEXT_START), load_i64(head + 8 * TEXT_END)
+            length, found = scan_message(raw, start, until, text, place)
+            if count:
+                length, found = append_fields(raw, pairs, count, text, length, place, found)
             shape = shape_of(text, length, known, counters)
-            words += count
+            words += found
             shapes[lines], continued[lines] = shape, 0
             if headed:
                 counters[LAST] = shape
@@ -86,17 +98,18 @@ def mine_lines(
 
 
 @nb.njit(cache=True, nogil=True)
-def read_line(data: int, start: int, end: int, reader: Any, head: Any, scratch: Any) -> tuple[bool, int]:
+def read_line(
+    data: int, start: int, end: int, clock: int, form: Any, head: int, fields: int, pairs: int
+) -> tuple[bool, int]:
     """The head of a line, declared or recognised; whether there is one, and how many pairs follow."""
-    clock, roles, places, literals = reader
-    _, fields, pairs = scratch
-    if len(roles):
-        return read_declared(data, start, end, clock, roles, places, literals, head, fields), 0
+    if len(form[0]):
+        return read_declared(data, start, end, clock, form[0], form[1], form[2], head, fields), 0
     kind = read_header(data, start, end, clock, head, fields)
     count = read_structured(data, head, pairs) if kind == STRUCTURED else 0
     if count == 0:
         count = read_fields(data, kind, clock, head, fields, pairs)
-    return kind != 0 or (count >= 0 and (head[TIME_KIND] != 0 or head[LEVEL] != 0)), max(count, 0)
+    said = load_i64(head + 8 * TIME_KIND) != 0 or load_i64(head + 8 * LEVEL) != 0
+    return kind != 0 or (count >= 0 and said), max(count, 0)
 
 
 @nb.njit(cache=True, nogil=True)

@@ -7,12 +7,12 @@ decided by the order in `NAMES`.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numba as nb
 import numpy as np
 
-from tocsin.intrinsics import load_u8
+from tocsin.intrinsics import load_i64, load_u8, store_i64
 from tocsin.templates._bytes import IS_LETTER, KIND, SPACE
 
 NAME_START, NAME_END, VALUE_START, VALUE_END, ROLE = range(5)
@@ -81,14 +81,16 @@ def string_end(data: int, i: int, end: int) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def keep_pair(data: int, pairs: Any, count: int, name: int, name_end: int, value: int, value_end: int) -> int:
+def keep_pair(data: int, pairs: int, count: int, name: int, name_end: int, value: int, value_end: int) -> int:
     """Append a pair, if there is room; gives the new count."""
     if count == PAIRS_MAX:
         return count
-    pair = pairs[count]
-    pair[NAME_START], pair[NAME_END] = name, name_end
-    pair[VALUE_START], pair[VALUE_END] = value, value_end
-    pair[ROLE] = role_of(data, name, name_end)
+    pair = pairs + 8 * PAIR_FIELDS * count
+    store_i64(pair + 8 * NAME_START, name)
+    store_i64(pair + 8 * NAME_END, name_end)
+    store_i64(pair + 8 * VALUE_START, value)
+    store_i64(pair + 8 * VALUE_END, value_end)
+    store_i64(pair + 8 * ROLE, role_of(data, name, name_end))
     return count + 1
 
 
@@ -102,7 +104,7 @@ def spaces_end(data: int, i: int, end: int) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def object_pairs(data: int, i: int, end: int, pairs: Any) -> int:
+def object_pairs(data: int, i: int, end: int, pairs: int) -> int:
     """The pairs of a JSON object that goes from `i` to the end of the line; -1 = it is none."""
     k, count = spaces_end(data, i + 1, end), 0
     closed = k < end and load_u8(data + k) == 125
@@ -170,7 +172,7 @@ def names_byte(byte: int) -> bool:
 
 
 @nb.njit(cache=True, nogil=True)
-def equal_pairs(data: int, i: int, end: int, pairs: Any, count: int) -> int:
+def equal_pairs(data: int, i: int, end: int, pairs: int, count: int) -> int:
     """Append the pairs of `name=value` from `i` to the end; gives the new count, -1 = it is something else.
 
     Values are quoted or have no space.
@@ -201,10 +203,14 @@ def equal_pairs(data: int, i: int, end: int, pairs: Any, count: int) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def best_of(pairs: Any, count: int, role: int) -> int:
+def best_of(pairs: int, count: int, role: int) -> int:
     """The pair with the most telling name for a role; -1 = none."""
     best = -1
     for place in range(count):
-        if pairs[place, ROLE] // RANKS == role and (best < 0 or pairs[place, ROLE] < pairs[best, ROLE]):
+        if load_i64(pairs + 8 * (PAIR_FIELDS * place + ROLE)) // RANKS == role and (
+            best < 0
+            or load_i64(pairs + 8 * (PAIR_FIELDS * place + ROLE))
+            < load_i64(pairs + 8 * (PAIR_FIELDS * best + ROLE))
+        ):
             best = place
     return best

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numba as nb
 
-from tocsin.intrinsics import load_u8
+from tocsin.intrinsics import load_i64, load_u8, store_i64
 from tocsin.templates._bytes import KIND, SPACE
 from tocsin.templates._message_kernel import names_month, names_weekday, packed
 
@@ -36,10 +36,13 @@ def number(data: int, i: int, until: int) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def stamp_end(data: int, i: int, end: int, fields: Any, behind: bool) -> int:
+def stamp_end(data: int, i: int, end: int, fields: int, behind: bool) -> int:
     """Behind the stamp at `i`, which is then in `fields`; 0 = none. `behind` another, a date alone is one."""
-    fields[WORDED] = fields[LETTER] = 0
-    if i < end and 65 <= load_u8(data + i) <= 90:
+    store_i64(fields + 8 * WORDED, 0)
+    store_i64(fields + 8 * LETTER, 0)
+    if not may_begin(data, i, end):
+        return 0
+    if load_u8(data + i) >= 65:
         until = lettered_end(data, i, end, fields)
         return until or words_end(data, i, end, fields)
     first = digits_end(data, i, end, 14)
@@ -50,14 +53,24 @@ def stamp_end(data: int, i: int, end: int, fields: Any, behind: bool) -> int:
         return 0
     if size <= 2 and load_u8(data + first) == 58:
         until = time_end(data, i, end, fields)
-        fields[KIND_OF_TIME] = OF_DAY if until else fields[KIND_OF_TIME]
+        store_i64(fields + 8 * KIND_OF_TIME, OF_DAY if until else load_i64(fields + 8 * KIND_OF_TIME))
         return until
     date = date_end(data, i, first, end, fields)
     return after_date(data, date, end, fields, behind) if date else 0
 
 
 @nb.njit(cache=True, nogil=True)
-def lettered_end(data: int, i: int, end: int, fields: Any) -> int:
+def may_begin(data: int, i: int, end: int) -> bool:
+    """Whether a stamp may begin here: with a digit, or a capital before a small letter or a digit."""
+    if i + 1 >= end:
+        return False
+    byte, second = load_u8(data + i), load_u8(data + i + 1)
+    capital = 65 <= byte <= 90 and (97 <= second <= 122 or 48 <= second <= 57)
+    return bool(48 <= byte <= 57 or capital)
+
+
+@nb.njit(cache=True, nogil=True)
+def lettered_end(data: int, i: int, end: int, fields: int) -> int:
     """Behind a level's letter, month and day without a mark between them, and a time; 0 = none."""
     first = digits_end(data, i + 1, end, 9)
     size = first - i - 1
@@ -75,12 +88,12 @@ def lettered_end(data: int, i: int, end: int, fields: Any) -> int:
         or dated(fields, year, number(data, first - 4, first - 2), number(data, first - 2, first), 1) == 0
     ):
         return 0
-    fields[LETTER] = load_u8(data + i)
+    store_i64(fields + 8 * LETTER, load_u8(data + i))
     return until
 
 
 @nb.njit(cache=True, nogil=True)
-def epoch_end(data: int, i: int, first: int, end: int, fields: Any) -> int:
+def epoch_end(data: int, i: int, first: int, end: int, fields: int) -> int:
     """Seconds, with or without a fraction, or milliseconds since 1970, from 2001 to 2033."""
     if load_u8(data + i) != 49:
         return 0
@@ -96,8 +109,8 @@ def epoch_end(data: int, i: int, first: int, end: int, fields: Any) -> int:
         and load_u8(data + until) not in (93, 124, 59, 44, 34, 125, 58)
     ):
         return 0
-    fields[EPOCH_US] = us
-    fields[KIND_OF_TIME] = UTC
+    store_i64(fields + 8 * EPOCH_US, us)
+    store_i64(fields + 8 * KIND_OF_TIME, UTC)
     return until
 
 
@@ -112,7 +125,7 @@ def fraction_us(data: int, i: int, until: int) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def date_end(data: int, i: int, first: int, end: int, fields: Any) -> int:
+def date_end(data: int, i: int, first: int, end: int, fields: int) -> int:
     """Behind a date that begins with the number up to `first`; 0 = none."""
     size, mark = first - i, load_u8(data + first)
     if size == 8:
@@ -134,7 +147,7 @@ def date_end(data: int, i: int, first: int, end: int, fields: Any) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
-def separated_end(data: int, i: int, first: int, second: int, end: int, fields: Any) -> int:
+def separated_end(data: int, i: int, first: int, second: int, end: int, fields: int) -> int:
     """Behind two or three numbers with one mark between them, as a date; 0 = none."""
     size, mark = first - i, load_u8(data + first)
     one, two = number(data, i, first), number(data, first + 1, second)
@@ -154,37 +167,39 @@ def separated_end(data: int, i: int, first: int, second: int, end: int, fields: 
 
 
 @nb.njit(cache=True, nogil=True)
-def dated(fields: Any, year: int, month: int, day: int, until: int) -> int:
+def dated(fields: int, year: int, month: int, day: int, until: int) -> int:
     """Take a date over, if it is one; year 0 = not said."""
     if not (1 <= month <= 12 and 1 <= day <= 31) or (year != 0 and not 1970 <= year <= 2199):
         return 0
-    fields[YEAR], fields[MONTH], fields[DAY] = year, month, day
-    fields[KIND_OF_TIME] = LOCAL if year else YEARLESS
+    store_i64(fields + 8 * YEAR, year)
+    store_i64(fields + 8 * MONTH, month)
+    store_i64(fields + 8 * DAY, day)
+    store_i64(fields + 8 * KIND_OF_TIME, LOCAL if year else YEARLESS)
     return until
 
 
 @nb.njit(cache=True, nogil=True)
-def after_date(data: int, date: int, end: int, fields: Any, behind: bool) -> int:
+def after_date(data: int, date: int, end: int, fields: int, behind: bool) -> int:
     """Behind the time that follows a date."""
     if date < end and load_u8(data + date) in (84, 32, 45, 58, 95, 59, 44):
         if load_u8(data + date) == 32 and digits_end(data, date + 1, end, 7) == date + 7:
-            fields[HOUR] = number(data, date + 1, date + 3)
-            fields[MINUTE] = number(data, date + 3, date + 5)
-            fields[SECOND] = number(data, date + 5, date + 7)
-            fields[US] = 0
+            store_i64(fields + 8 * HOUR, number(data, date + 1, date + 3))
+            store_i64(fields + 8 * MINUTE, number(data, date + 3, date + 5))
+            store_i64(fields + 8 * SECOND, number(data, date + 5, date + 7))
+            store_i64(fields + 8 * US, 0)
             return date + 7
-        kind = fields[KIND_OF_TIME]
+        kind = load_i64(fields + 8 * KIND_OF_TIME)
         until = time_end(data, date + 1, end, fields)
         if until:
-            if fields[KIND_OF_TIME] != UTC:
-                fields[KIND_OF_TIME] = kind
+            if load_i64(fields + 8 * KIND_OF_TIME) != UTC:
+                store_i64(fields + 8 * KIND_OF_TIME, kind)
             return until
     ends = date >= end or KIND[load_u8(data + date)] == SPACE
-    return date if behind and ends and fields[YEAR] else 0
+    return date if behind and ends and load_i64(fields + 8 * YEAR) else 0
 
 
 @nb.njit(cache=True, nogil=True)
-def time_end(data: int, i: int, end: int, fields: Any) -> int:
+def time_end(data: int, i: int, end: int, fields: int) -> int:
     """Behind hours, minutes and seconds with their fraction and offset; 0 = none."""
     first = digits_end(data, i, end, 2)
     if first == i or first >= end or load_u8(data + first) not in (58, 46):
@@ -199,21 +214,24 @@ def time_end(data: int, i: int, end: int, fields: Any) -> int:
     seconds = number(data, second + 1, third)
     if hour > 24 or minute > 59 or seconds > 60:
         return 0
-    fields[HOUR], fields[MINUTE], fields[SECOND], fields[US] = hour, minute, seconds, 0
+    store_i64(fields + 8 * HOUR, hour)
+    store_i64(fields + 8 * MINUTE, minute)
+    store_i64(fields + 8 * SECOND, seconds)
+    store_i64(fields + 8 * US, 0)
     if third + 1 < end and load_u8(data + third) in (46, 44, 58) and 48 <= load_u8(data + third + 1) <= 57:
         until = digits_end(data, third + 1, end, 9)
-        fields[US] = fraction_us(data, third + 1, until)
+        store_i64(fields + 8 * US, fraction_us(data, third + 1, until))
         third = until
-    fields[KIND_OF_TIME] = LOCAL
+    store_i64(fields + 8 * KIND_OF_TIME, LOCAL)
     return offset_end(data, third, end, fields)
 
 
 @nb.njit(cache=True, nogil=True)
-def offset_end(data: int, i: int, end: int, fields: Any) -> int:
+def offset_end(data: int, i: int, end: int, fields: int) -> int:
     """Behind Z or an offset such as +01:00 or ` +0100`, if one follows."""
-    fields[OFFSET_MIN] = 0
+    store_i64(fields + 8 * OFFSET_MIN, 0)
     if i < end and load_u8(data + i) == 90:
-        fields[KIND_OF_TIME] = UTC
+        store_i64(fields + 8 * KIND_OF_TIME, UTC)
         return i + 1
     k = i + 1 if i + 1 < end and load_u8(data + i) == 32 and load_u8(data + i + 1) in (43, 45) else i
     if k >= end or load_u8(data + k) not in (43, 45):
@@ -224,13 +242,13 @@ def offset_end(data: int, i: int, end: int, fields: Any) -> int:
     if hours - k != 3 or until - rest != 2 or (until < end and 48 <= load_u8(data + until) <= 57):
         return i
     minutes = number(data, k + 1, hours) * 60 + number(data, rest, until)
-    fields[OFFSET_MIN] = minutes if load_u8(data + k) == 43 else -minutes
-    fields[KIND_OF_TIME] = UTC
+    store_i64(fields + 8 * OFFSET_MIN, minutes if load_u8(data + k) == 43 else -minutes)
+    store_i64(fields + 8 * KIND_OF_TIME, UTC)
     return until
 
 
 @nb.njit(cache=True, nogil=True)
-def words_end(data: int, i: int, end: int, fields: Any) -> int:
+def words_end(data: int, i: int, end: int, fields: int) -> int:
     """Behind a stamp that begins with a weekday or a month; 0 = none."""
     k = i
     if k + 4 < end and names_weekday(packed(data + k, 3)):
@@ -253,7 +271,7 @@ def words_end(data: int, i: int, end: int, fields: Any) -> int:
     until = time_end(data, clock, end, fields)
     if until == 0:
         return 0
-    zoned = fields[KIND_OF_TIME] == UTC
+    zoned = load_i64(fields + 8 * KIND_OF_TIME) == UTC
     if (
         year == 0
         and until + 5 <= end
@@ -264,31 +282,38 @@ def words_end(data: int, i: int, end: int, fields: Any) -> int:
     if dated(fields, year, month, day, until) == 0:
         return 0
     if zoned and year:
-        fields[KIND_OF_TIME] = UTC
-    fields[WORDED] = 1
+        store_i64(fields + 8 * KIND_OF_TIME, UTC)
+    store_i64(fields + 8 * WORDED, 1)
     return until
 
 
 @nb.njit(cache=True, nogil=True)
-def stamp_us(fields: Any, year: int, until_us: int) -> int:
+def stamp_us(fields: int, year: int, until_us: int) -> int:
     """Microseconds since 1970 in UTC, or by the clock on the wall.
 
     A year that is not said is `year`; or, where `until_us` is not 0, the last one in which the stamp is at
     most a day beyond it.
     """
-    if fields[EPOCH_US]:
-        return int(fields[EPOCH_US])
-    kind = fields[KIND_OF_TIME]
-    clock = int(((fields[HOUR] * 60 + fields[MINUTE]) * 60 + fields[SECOND]) * 1_000_000 + fields[US])
+    if load_i64(fields + 8 * EPOCH_US):
+        return int(load_i64(fields + 8 * EPOCH_US))
+    kind = load_i64(fields + 8 * KIND_OF_TIME)
+    clock = int(
+        (
+            (load_i64(fields + 8 * HOUR) * 60 + load_i64(fields + 8 * MINUTE)) * 60
+            + load_i64(fields + 8 * SECOND)
+        )
+        * 1_000_000
+        + load_i64(fields + 8 * US)
+    )
     if kind == OF_DAY:
         return clock
-    month, day = int(fields[MONTH]), int(fields[DAY])
+    month, day = int(load_i64(fields + 8 * MONTH)), int(load_i64(fields + 8 * DAY))
     if kind == YEARLESS and until_us:
         year = year_with(year + 1, month, day)
         while days_since_1970(year, month, day) * DAY_US + clock > until_us + DAY_US:
             year = year_with(year - 1, month, day)
-    days = days_since_1970(fields[YEAR] or year, month, day)
-    return days * DAY_US + clock - (int(fields[OFFSET_MIN]) * 60_000_000 if kind == UTC else 0)
+    days = days_since_1970(load_i64(fields + 8 * YEAR) or year, month, day)
+    return days * DAY_US + clock - (int(load_i64(fields + 8 * OFFSET_MIN)) * 60_000_000 if kind == UTC else 0)
 
 
 @nb.njit(cache=True, nogil=True)

@@ -1,4 +1,7 @@
-"""`python -m proof.power --seconds N`: power cuts in recorded runs; the last line is a JSON object."""
+"""`python -m proof.power --seconds N`: power cuts in recorded runs; the last line is a JSON object.
+
+Disks on which something was lost, doubled or broken are kept below `.power/`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import argparse
 import json
 import random
 import sys
+from pathlib import Path
 
 from proof.figures import remember
 from proof.power.campaign import campaign
@@ -20,7 +24,12 @@ def main() -> int:
     parser.add_argument("--plant", choices=sorted(PLANTS), default="", help="take one protection away")
     parser.add_argument("--history", action="store_true", help="add a line to proof/history.ndjson")
     arguments = parser.parse_args()
-    figures = campaign(arguments.seconds, arguments.seed, plant=arguments.plant)
+    figures = campaign(
+        arguments.seconds,
+        arguments.seed,
+        plant=arguments.plant,
+        keep=None if arguments.plant else Path(".power"),
+    )
     result = {**figures.as_json(), "seed": arguments.seed, "seconds": arguments.seconds}
     if arguments.history:
         remember("power", result)

@@ -33,7 +33,9 @@ def memory() -> Path | None:
 
 @dataclass(slots=True)
 class Figures:
-    """What a campaign has found so far."""
+    """What a campaign has found so far. States with harm are laid out below `keep`, to be looked at."""
+
+    keep: Path | None = None
 
     states: set[bytes] = field(default_factory=set)
     harm: Counter[str] = field(default_factory=Counter)
@@ -43,8 +45,11 @@ class Figures:
     opened: int = 0
     ended: int = 0
 
-    def add(self, seed: int, moment: int, findings: Sequence[Finding]) -> None:
-        """Count each kind of harm once a state."""
+    def add(self, seed: int, moment: int, state: State, findings: Sequence[Finding]) -> None:
+        """Count the state, and each kind of harm in it once."""
+        self.states.add(state.hash())
+        if findings and self.keep is not None and len(self.words) < _TOLD_MAX:
+            state.write(self.keep / f"{seed}-{moment}-{state.hash().hex()[:8]}")
         for harm in {finding.harm for finding in findings}:
             self.harm[harm] += 1
         for finding in findings:
@@ -115,8 +120,7 @@ def _cut(
         if (digest, len(promises)) in examined:
             continue
         examined.add((digest, len(promises)))
-        figures.states.add(digest)
-        figures.add(seed, moment, examiner.examine(state, promises))
+        figures.add(seed, moment, state, examiner.examine(state, promises))
 
 
 def _examine(
@@ -137,10 +141,16 @@ def _examine(
 
 
 def campaign(
-    seconds: float, seed: int, *, plant: str = "", states_a_run: int = 4000, runs_max: int = 1 << 30
+    seconds: float,
+    seed: int,
+    *,
+    plant: str = "",
+    states_a_run: int = 4000,
+    runs_max: int = 1 << 30,
+    keep: Path | None = None,
 ) -> Figures:
     """Run after run, each with a seed of its own, until the time is up."""
-    figures, until_s = Figures(), time.monotonic() + seconds
+    figures, until_s = Figures(keep=keep), time.monotonic() + seconds
     while time.monotonic() < until_s and figures.runs < runs_max and not (plant and figures.words):
         with tempfile.TemporaryDirectory(dir=memory(), prefix="tocsin-power-") as folder:
             scratch = Path(folder)

@@ -38,9 +38,24 @@ class Door:
             waiting_s=self.waiting_s,
         )
 
-    def come(self, tenant: str, body: asyncio.Future[None] | None = None, path: str = "/v1/events") -> Answer:
+    def come(
+        self,
+        tenant: str,
+        body: asyncio.Future[None] | None = None,
+        *,
+        path: str = "/v1/events",
+        length: bytes = b"2",
+    ) -> Answer:
         """A request whose body comes when `body` is done; a task that gives the status."""
-        return asyncio.create_task(self._request(tenant, body, path))
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "tenant": tenant,
+            "client": (tenant, 1),
+            "headers": [(b"content-length", length)] if length else [],
+        }
+        return asyncio.create_task(self._request(scope, body))
 
     async def _application(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.begun.append(scope["tenant"])
@@ -48,7 +63,7 @@ class Door:
         await self.may_end.wait()
         await send({"type": "http.response.start", "status": 200})
 
-    async def _request(self, tenant: str, body: asyncio.Future[None] | None, path: str) -> int:
+    async def _request(self, scope: Scope, body: asyncio.Future[None] | None) -> int:
         statuses: list[int] = []
 
         async def receive() -> Message:
@@ -60,7 +75,6 @@ class Door:
             if message["type"] == "http.response.start":
                 statuses.append(message["status"])
 
-        scope = {"type": "http", "method": "POST", "path": path, "tenant": tenant, "client": (tenant, 1)}
         await self.turns(scope, receive, send)
         return statuses[0]
 
@@ -77,17 +91,17 @@ async def rounds() -> None:
 
 
 def test_a_crowd_waits_and_is_answered_while_another_tenant_passes_it() -> None:
-    """Fifty come at once, four begin; one of another tenant begins beside them; in the end all have a 200."""
+    """Fifty come at once, eight begin; one of another tenant begins beside them; at last all have a 200."""
 
     async def play() -> None:
         door = Door()
         crowd = [door.come("crowd") for _ in range(50)]
         await rounds()
-        assert door.begun == ["crowd"] * 4
+        assert door.begun == ["crowd"] * 8
         assert door.waiting == {("crowd", 1)}
         calm = door.come("calm")
         await rounds()
-        assert door.begun == ["crowd"] * 4 + ["calm"]
+        assert door.begun == ["crowd"] * 8 + ["calm"]
         door.may_end.set()
         assert await asyncio.gather(calm, *crowd) == [200] * 51
         assert not door.waiting
@@ -104,7 +118,7 @@ def test_other_operations_do_not_wait() -> None:
         await rounds()
         page = door.come("a", path="/v1/anomalies")
         await rounds()
-        assert len(door.begun) == 5
+        assert len(door.begun) == 9
         door.may_end.set()
         assert await page == 200
         await asyncio.gather(*crowd)
@@ -118,9 +132,9 @@ def test_more_than_may_wait_is_refused_at_once(tenant: str) -> None:
 
     async def play() -> None:
         door = Door(waiting_max=8)
-        crowd = [door.come("crowd") for _ in range(4 + 6)]
+        crowd = [door.come("crowd") for _ in range(8 + 6)]
         await rounds()
-        crowd += [door.come("other") for _ in range(4)]  # all of its turns
+        crowd += [door.come("other") for _ in range(8)]  # all of its turns
         await rounds()
         one = door.come(tenant)
         await rounds()
@@ -137,27 +151,44 @@ def test_nobody_waits_for_ever() -> None:
 
     async def play() -> None:
         door = Door(waiting_s=0.01)
-        crowd = [door.come("a") for _ in range(5)]
-        assert await crowd[4] == 503
+        crowd = [door.come("a") for _ in range(9)]
+        assert await crowd[8] == 503
         assert not door.waiting
         door.may_end.set()
-        assert await asyncio.gather(*crowd[:4]) == [200] * 4
+        assert await asyncio.gather(*crowd[:8]) == [200] * 8
 
     run(play)
 
 
 def test_a_body_that_does_not_come_holds_nobody_up() -> None:
-    """Four that wait for their own senders give their turns to others, and go on once their bodies come."""
+    """Eight that wait for their own senders give their turns to others, and go on once their bodies come."""
 
     async def play() -> None:
         door = Door()
-        bodies = [asyncio.get_running_loop().create_future() for _ in range(4)]
+        bodies = [asyncio.get_running_loop().create_future() for _ in range(8)]
         slow = [door.come("a", body) for body in bodies]
         await rounds()
         door.may_end.set()
         assert await door.come("a") == 200
         for body in bodies:
             body.set_result(None)
-        assert await asyncio.gather(*slow) == [200] * 4
+        assert await asyncio.gather(*slow) == [200] * 8
+
+    run(play)
+
+
+@pytest.mark.parametrize("length", [b"300000", b""], ids=["large", "not told"])
+def test_large_bodies_work_one_at_a_time(length: bytes) -> None:
+    """Beside one of a tenant's large bodies none of it begins; all end, and another tenant passes them."""
+
+    async def play() -> None:
+        door = Door()
+        flood = [door.come("flood", length=length) for _ in range(5)]
+        await rounds()
+        calm = door.come("calm")
+        await rounds()
+        assert door.begun == ["flood", "calm"]
+        door.may_end.set()
+        assert await asyncio.gather(calm, *flood) == [200] * 6
 
     run(play)

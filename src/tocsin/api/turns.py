@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tocsin.access.shares import TenantShares
-from tocsin.api.limits import EVENTS_PATH, Holder
+from tocsin.api.limits import EVENTS_PATH, Holder, content_length
 from tocsin.api.measuring import BEGAN_S
 from tocsin.api.problems import problem_response
 from tocsin.api.turnstile import Turnstile
@@ -19,7 +19,9 @@ from tocsin.observability.meters import Meters
 from tocsin.observability.metrics import HTTP_REQUESTS
 
 _ALONE: Final = 64
-_SHARED: Final = 4
+_SHARED: Final = 8
+_WEIGHT_BYTES: Final = 16 << 10
+_WEIGHT_UNKNOWN: Final = float(_SHARED)
 _PAUSE_S: Final = 0.05
 _RETRY_AFTER: Final = {"Retry-After": "2"}
 
@@ -28,7 +30,8 @@ class TelemetryTurns:
     """ASGI middleware: lets bodies of telemetry begin in fair turns of tenants and of their credentials.
 
     A crowd waits here instead of being refused, since whoever is refused comes again, and that costs more
-    than a place in a queue. `holder_of` must not block. While a body does not come, others have its turn.
+    than a place in a queue. Large bodies of a tenant work one at a time while others come too.
+    `holder_of` must not block. While a body does not come, others have its turn.
     Who waits for `waiting_s` gets 503, and so does who finds `waiting_max` waiting; who has its share of
     these already gets 429. `waiting` is kept to be the other ends of those who wait.
     """
@@ -60,20 +63,23 @@ class TelemetryTurns:
             return
         scope[BEGAN_S] = time.perf_counter()
         tenant, holder = self._holder_of(scope)
-        if not self._turnstile.enter_now(tenant):
-            refusal = await self._wait(tenant, holder, scope.get("client"))
+        weight = _weight(scope)
+        if not self._turnstile.enter_now(tenant, weight):
+            refusal = await self._wait(tenant, holder, weight, scope.get("client"))
             if refusal is not None:
                 status = str(refusal.status_code)
                 self._meters.add(HTTP_REQUESTS, 1, route="unmatched", method=scope["method"], status=status)
                 await refusal(scope, receive, send)
                 return
-        turn = _Turn(self._turnstile, tenant, receive)
+        turn = _Turn(self._turnstile, tenant, weight, receive)
         try:
             await self._app(scope, turn.receive, send)
         finally:
             turn.pause()
 
-    async def _wait(self, tenant: str, holder: str, peer: tuple[str, int] | None) -> Response | None:
+    async def _wait(
+        self, tenant: str, holder: str, weight: float, peer: tuple[str, int] | None
+    ) -> Response | None:
         """Wait for the turn; the answer to who does not get one."""
         if not self._room.take(tenant, holder):
             return self._full if self._room.full() else self._over_share
@@ -81,7 +87,7 @@ class TelemetryTurns:
             self._waiting.add(peer)
         try:
             async with asyncio.timeout(self._waiting_s):
-                await self._turnstile.enter(tenant, holder)
+                await self._turnstile.enter(tenant, holder, weight)
         except TimeoutError:
             return self._full
         finally:
@@ -93,9 +99,10 @@ class TelemetryTurns:
 class _Turn:
     """The turn of one request, which others have while its body does not come."""
 
-    def __init__(self, turnstile: Turnstile, tenant: str, inner: Receive) -> None:
+    def __init__(self, turnstile: Turnstile, tenant: str, weight: float, inner: Receive) -> None:
         self._turnstile = turnstile
         self._tenant = tenant
+        self._weight = weight
         self._inner = inner
         self._working = True
 
@@ -103,7 +110,7 @@ class _Turn:
         """Let others work; idempotent."""
         if self._working:
             self._working = False
-            self._turnstile.leave(self._tenant)
+            self._turnstile.leave(self._tenant, self._weight)
 
     async def receive(self) -> Message:
         """The next piece of the body."""
@@ -114,4 +121,10 @@ class _Turn:
             soon.cancel()
             if not self._working:
                 self._working = True
-                self._turnstile.go_on(self._tenant)
+                self._turnstile.go_on(self._tenant, self._weight)
+
+
+def _weight(scope: Scope) -> float:
+    """1 for a small body, 1 more for each 16 KiB; a body whose length is not told may be a large one."""
+    length = content_length(scope)
+    return 1.0 + length / _WEIGHT_BYTES if length else _WEIGHT_UNKNOWN

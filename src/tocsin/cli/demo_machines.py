@@ -96,15 +96,14 @@ class MachineFeed:
             self.failure = error
 
     def _send_history(self, machine: LiveMachine) -> None:
-        """Up to the first start of the demo, so that the same start gives the same; later ones, up to now."""
-        first_ms = self.story.first_ms
-        until_ms = first_ms if machine.reached_ms < first_ms else self._application.clock.now_ms()
-        dumps = machine.until(until_ms)
-        while some := list(islice(dumps, _TOGETHER)):
-            self._send(some)
-            self._wait_until_judged()
-            if self._stop.is_set():
-                return
+        """Up to the first start of the demo, so that the same start gives the same, and from there to now."""
+        for until_ms in (self.story.first_ms, self._application.clock.now_ms()):
+            dumps = machine.until(until_ms)
+            while some := list(islice(dumps, _TOGETHER)):
+                self._send(some)
+                self._wait_until_judged()
+                if self._stop.is_set():
+                    return
 
     def _send(self, dumps: Sequence[MadeDump]) -> None:
         for dump in dumps:

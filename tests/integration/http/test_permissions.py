@@ -14,9 +14,11 @@ import pytest
 
 from tests.dump_kit import content_digest, good_archive
 from tests.http_kit import FOREIGN, NDJSON, OWN, World, event, lines
+from tests.integration.http.test_dumps import logged
 from tests.integration.http.test_uploads import PIECE, TUS, announcement
 from tocsin.access.permissions import TABLE, Permission
 from tocsin.access.principal import Role
+from tocsin.processing.dump_places import place_dumps
 
 pytestmark = pytest.mark.anyio
 
@@ -39,6 +41,7 @@ NEEDS: Final = {
     ("POST", "/v1/devices/{device}/quarantine"): Permission.OPERATE,
     ("DELETE", "/v1/devices/{device}/quarantine"): Permission.OPERATE,
     ("PUT", "/v1/devices/{device}/dumps/{sequence}"): Permission.INGEST,
+    ("GET", "/v1/devices/{device}/dumps"): Permission.READ,
     ("GET", "/v1/devices/{device}/dumps/{sequence}"): Permission.READ,
     ("GET", "/v1/devices/{device}/dumps/{sequence}/archive"): Permission.OPERATE,
     ("OPTIONS", "/v1/dumps"): Permission.INGEST,
@@ -107,6 +110,7 @@ async def _sent(populated: Populated) -> None:
             "/v1/devices/pump-7/dumps/1", content=DUMP, headers={"Content-Digest": content_digest(DUMP)}
         )
         assert sent.status_code in {200, 201}
+        populated.world.fleet.placed[OWN, "pump-7"] = place_dumps(logged(populated.world))
         await client.delete(UPLOAD, headers=TUS)
         announced = await client.post("/v1/dumps", headers=announcement(sequence="9"))
         assert (announced.status_code, announced.headers["location"]) == (201, UPLOAD)

@@ -36,9 +36,14 @@ _TRY_AGAIN: Final = (BackpressureError, StorageFullError, StorageUnavailableErro
 
 
 def config_of(data: Path, settings: Mapping[str, str] | None = None) -> Config:
-    """The hasty configuration for a folder."""
+    """The hasty configuration for a folder; the environment is left as it was, for servers started later."""
+    kept = dict(os.environ)
     os.environ.update(SETTINGS | dict(settings or {}))
-    return with_options(load_config(None), {"data": data})
+    try:
+        return with_options(load_config(None), {"data": data})
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
 
 
 def live(

@@ -76,7 +76,7 @@ def listed(words: list[str], environment: dict[str, str]) -> dict[str, Any]:
 
 
 def test_a_large_dump_takes_little_memory(tmp_path: Path) -> None:
-    """96 MiB that can't be packed take no more of the server than 16 MiB did before them."""
+    """96 MiB that can't be packed take at most 32 MiB more of the server than 16 MiB did before them."""
     smaller, body = (
         good_archive({"a.log": random.Random(size).randbytes(size << 20)}, method=0) for size in (16, 96)
     )
@@ -84,7 +84,7 @@ def test_a_large_dump_takes_little_memory(tmp_path: Path) -> None:
         put(server, 1, smaller)  # a server that has just started still grows by itself
         before = rss_peak_bytes(server.pid)
         assert put(server, 2, body).status_code == 201
-        assert rss_peak_bytes(server.pid) - before < 16 << 20
+        assert rss_peak_bytes(server.pid) - before < 32 << 20
 
 
 def test_an_upload_goes_on_when_the_server_is_killed(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ from proof.reliability.row import Row, rows_of
 _INTRODUCTION = Path(__file__).with_name("introduction.txt")
 
 _CAMPAIGNS = (
-    ("simulation", "seeds", "seed_failures"),
-    ("power", "power_loss_states", "power_loss_lost"),
-    ("kills", "kill_points", "kill_failures"),
-    ("fuzz", "fuzz_executions", "fuzz_failures"),
-    ("selftest", "planted", "escaped"),
+    ("simulation", "seeds", ("seed_failures",)),
+    ("power", "power_loss_states", ("power_loss_lost", "power_loss_duplicated", "power_loss_corrupt")),
+    ("kills", "kill_points", ("kill_failures",)),
+    ("fuzz", "fuzz_executions", ("fuzz_failures",)),
+    ("selftest", "planted", ("escaped",)),
 )
 
 
@@ -44,11 +44,13 @@ def _figures() -> Iterator[str]:
         if not own:
             yield f"| {what} | 0 | not run yet | | | |"
             continue
-        count, failures = history.total(own, tried), history.total(own, failed)
+        count, failures = history.total(own, tried), sum(history.total(own, name) for name in failed)
         last = f"`{own[-1]['commit']}` | {own[-1]['at'][:10]}"
         yield f"| {what} | {len(own)} | {count:,} {tried} | {failures} | {last} |"
     yield ""
-    yield "Failures are those of the whole history: each was a bug, is mended, and stands in the changelog."
+    yield "Failures are those of the whole history. Those of the simulation were bugs, are mended, and stand"
+    yield "in the changelog. That of power loss was seen once: a commit store refused to open, and said why."
+    yield "It is not explained yet."
     yield ""
 
 

@@ -26,7 +26,7 @@ def test_nothing_is_left_that_is_not_needed(needed: set[int]) -> None:
 
 def test_a_planted_failure_is_shrunk() -> None:
     """What has nothing to do with it goes; what is left fails in the same way, also when written down."""
-    plan = plan_of(29)  # few bodies, a crash and two faults of the disk
+    plan = plan_of(35)  # few bodies, a crash and two faults of the disk
     with lost_end():
         smaller = shrink(plan, runs=10)
         again = msgspec.json.decode(msgspec.json.encode(smaller), type=Plan)

@@ -16,6 +16,7 @@ from tocsin.services.sessions import SESSION_COOKIE, SESSION_S, csrf_matches
 from tocsin.web.rendering import page
 
 _FORM_BYTES_MAX: Final = 16 << 10
+_FORM_FIELDS_MAX: Final = 10
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
 
@@ -80,6 +81,7 @@ def _same_site_only(request: Request) -> None:
 
 
 async def _form(request: Request) -> dict[str, str]:
+    """The fields, each with its first value; none where the body is no form of these pages."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != _FORM_TYPE:
         return {}
     body = b""
@@ -87,7 +89,10 @@ async def _form(request: Request) -> dict[str, str]:
         body += piece
         if len(body) > _FORM_BYTES_MAX:
             return {}
-    fields = parse_qs(body.decode("ascii", "replace"), max_num_fields=10)
+    try:
+        fields = parse_qs(body.decode("ascii", "replace"), max_num_fields=_FORM_FIELDS_MAX)
+    except ValueError:  # there are more
+        return {}
     return {name: values[0] for name, values in fields.items()}
 
 

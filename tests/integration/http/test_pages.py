@@ -105,6 +105,19 @@ async def test_sign_out_needs_the_pages_own_form(world: World) -> None:
         assert (await client.get("/")).status_code == 303
 
 
+async def test_forms_with_many_fields_are_refused(world: World) -> None:
+    """A form of fifty fields is none of the pages' own: no key, no token, and never an internal error."""
+    many = {f"field{number}": "x" for number in range(50)}
+    async with signed_in(world) as client:
+        assert (await client.post("/logout", data=many)).status_code == 403
+        assert (await client.get("/")).status_code == 200
+    async with world.client() as client:
+        for key in ("nonsense", world.key(Role.VIEWER)):
+            answer = await client.post("/login", data=many | {"key": key})
+            assert (answer.status_code, "set-cookie" in answer.headers) == (401, False)
+        assert (await client.post("/logout", data=many)).status_code == 303
+
+
 async def test_session_ends_with_its_key_and_its_time(world: World) -> None:
     """A revoked key or the end of the day ends the session."""
     async with signed_in(world) as client, signed_in(world, Role.ADMIN) as other:

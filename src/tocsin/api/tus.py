@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from email.utils import formatdate
 from typing import Final
@@ -90,7 +89,7 @@ def metadata_of(header: str) -> dict[str, str]:
         key, _, value = pair.partition(" ")
         try:
             found[key] = base64.b64decode(value, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError) as error:
+        except ValueError as error:  # no base64, characters beyond ASCII, or no UTF-8 behind it
             raise InvalidInputError(
                 f"`{key}` is followed by a space and its value in base64 of UTF-8.", field="Upload-Metadata"
             ) from error
@@ -121,7 +120,7 @@ class PieceChecksum:
         algorithm, _, encoded = header.partition(" ")
         try:
             self._wanted = base64.b64decode(encoded, validate=True)
-        except binascii.Error:
+        except ValueError:  # no base64, or characters beyond ASCII
             self._wanted = b""
         if len(self._wanted) != _ALGORITHMS.get(algorithm, -1):
             raise InvalidInputError(

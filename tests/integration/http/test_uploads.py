@@ -286,17 +286,30 @@ async def test_others_see_and_change_nothing(world: World, device: Device) -> No
         pytest.param(
             "POST", {"Upload-Metadata": metadata(device="pump-7")}, 400, "Upload-Metadata", id="lacks"
         ),
+        pytest.param(
+            "POST",
+            {"Upload-Metadata": b"device \xc3\xa9"},
+            400,
+            "Upload-Metadata",
+            id="metadata beyond ASCII",
+        ),
+        pytest.param(
+            "PATCH", {"Upload-Checksum": b"sha1 \xc3\xa9"}, 400, "Upload-Checksum", id="checksum beyond ASCII"
+        ),
         pytest.param("PATCH", {"Content-Type": "text/plain"}, 415, None, id="type"),
         pytest.param("PATCH", {"Upload-Offset": "x"}, 400, "Upload-Offset", id="offset"),
         pytest.param("PATCH", {"Upload-Checksum": "crc32 AA=="}, 400, "Upload-Checksum", id="algorithm"),
     ],
 )
 async def test_what_is_no_tus_is_refused(
-    device: Device, method: str, headers: dict[str, str], status: int, field: str | None
+    device: Device, method: str, headers: dict[str, str | bytes], status: int, field: str | None
 ) -> None:
     """With the header at fault, and always with the version that is spoken."""
     await device.announce()
-    given = announcement() | PIECE | {"Upload-Offset": "0"} | headers
+    sent: dict[str, str | bytes] = {**announcement(), **PIECE, "Upload-Offset": "0", **headers}
+    given = [
+        (name.encode(), value if isinstance(value, bytes) else value.encode()) for name, value in sent.items()
+    ]
     url = "/v1/dumps" if method == "POST" else device.place
     answer = await device.http.request(method, url, headers=given, content=b"x")
     assert (answer.status_code, answer.json().get("field")) == (status, field)

@@ -30,7 +30,7 @@ def decode_number(kind: str, cursor: str, *, tenant: str = "") -> int:
     """The number in a cursor; InvalidInputError for anything that was not made here for this list."""
     value = _decode(kind, cursor, tenant)
     if not isinstance(value, int) or not -_NUMBER_END <= value < _NUMBER_END:
-        raise _refused()
+        raise refused()
     return value
 
 
@@ -38,7 +38,7 @@ def decode_text(kind: str, cursor: str, *, tenant: str = "") -> str:
     """The text in a cursor; InvalidInputError as above."""
     value = _decode(kind, cursor, tenant)
     if not isinstance(value, str):
-        raise _refused()
+        raise refused()
     return value
 
 
@@ -48,21 +48,22 @@ def _check(payload: bytes, tenant: str) -> bytes:
 
 def _decode(kind: str, cursor: str, tenant: str) -> int | str:
     if len(cursor) > CURSOR_CHARACTERS_MAX or not cursor.isascii():
-        raise _refused()
+        raise refused()
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         payload, check = raw[:-_CHECK_BYTES], raw[-_CHECK_BYTES:]
         if _check(payload, tenant) != check:
-            raise _refused()
+            raise refused()
         stored_kind, value = msgspec.json.decode(payload, type=tuple[str, int | str])
-    except (binascii.Error, msgspec.DecodeError) as error:
-        raise _refused() from error
+    except (binascii.Error, UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise refused() from error
     if stored_kind != kind or encode_cursor(kind, value, tenant=tenant) != cursor:
-        raise _refused()
+        raise refused()
     return value
 
 
-def _refused() -> InvalidInputError:
+def refused() -> InvalidInputError:
+    """What to raise for a cursor that was not made here; for lists that look into the text of theirs."""
     return InvalidInputError(
         "This cursor was not made by this list; start again without a cursor.", field="cursor"
     )

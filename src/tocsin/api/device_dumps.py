@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
-from tocsin.api.cursor import decode_text, encode_cursor
+from tocsin.api.cursor import decode_text, encode_cursor, refused
 from tocsin.api.dependencies import PrincipalOf, ServicesOf
 from tocsin.api.names import Name
 from tocsin.api.openapi import answers
@@ -70,9 +70,7 @@ def list_dumps(
 ) -> PlacedPage:
     """Every body that came, with what became of it, in the order in which a device's dumps are processed."""
     kind, tenant = f"dumps of {device}", principal.tenant
-    after = None
-    if cursor is not None:
-        after = msgspec.json.decode(decode_text(kind, cursor, tenant=tenant), type=DumpKey)
+    after = None if cursor is None else _key(decode_text(kind, cursor, tenant=tenant))
     page, found, following = services.device_dumps.page(principal, device, after, limit)
     following_text = None if following is None else msgspec.json.encode(following).decode()
     return PlacedPage(
@@ -80,6 +78,15 @@ def list_dumps(
         missing=[_missing_view(item) for item in found.missing],
         next=None if following_text is None else encode_cursor(kind, following_text, tenant=tenant),
     )
+
+
+def _key(text: str) -> DumpKey:
+    """Where a page begins; anybody can make a cursor, so there may be anything in it."""
+    try:
+        key: DumpKey = msgspec.json.decode(text, type=DumpKey)
+    except msgspec.DecodeError as error:
+        raise refused() from error
+    return key
 
 
 def _placed_view(item: PlacedDump) -> PlacedView:

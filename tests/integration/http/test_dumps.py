@@ -17,6 +17,7 @@ from tests.dump_kit import Hostile, Part, content_digest, good_archive, nested_q
 from tests.http_kit import NOW_MS, OWN, World
 from tocsin.access.principal import Role
 from tocsin.access.rate_limit import RateLimits
+from tocsin.api.cursor import encode_cursor
 from tocsin.api.limits import RequestLimits
 from tocsin.api.server import HttpServer
 from tocsin.config.sections import HttpConfig
@@ -343,6 +344,17 @@ async def test_a_devices_dumps_are_listed_in_pages_with_what_is_missing(world: W
     assert rest["next"] is None
     async with world.client(world.key(Role.VIEWER, "other")) as client:
         assert (await client.get(place)).status_code == 404
+
+
+@pytest.mark.parametrize("inside", ["garbage", "[1]", '["0",1,"x"]', "[0,1.5,null]", "\x00", "[" * 300])
+async def test_a_made_up_cursor_of_dumps_is_refused(world: World, inside: str) -> None:
+    """Its checksum has no key, so that anybody can make one: what is in it is checked all the same."""
+    await put(world)
+    world.fleet.placed[OWN, "pump-7"] = place_dumps(logged(world))
+    cursor = encode_cursor("dumps of pump-7", inside, tenant=OWN)
+    async with world.client(world.key(Role.VIEWER)) as client:
+        answer = await client.get("/v1/devices/pump-7/dumps", params={"cursor": cursor})
+    assert (answer.status_code, answer.json().get("field")) == (400, "cursor")
 
 
 async def test_what_became_of_a_dump_can_be_asked_for(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from collections.abc import AsyncIterator, Callable
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import xxhash
 
 from tests.http_kit import FOREIGN, GENEROUS, NDJSON, NOW_MS, OWN, World, event, lines, reading_of
 from tests.lake_kit import events, record, steady
@@ -47,6 +49,12 @@ def keep(world: World, refused: list[tuple[str, bytes]]) -> None:
     world.log.submit(Append(OWN, NOW_MS, [], letters)).result()
 
 
+def made_up(payload: bytes) -> str:
+    """A cursor that nobody gave, with the checksum that anybody can make."""
+    check = xxhash.xxh3_64_digest(payload + OWN.encode())
+    return base64.urlsafe_b64encode(payload + check).rstrip(b"=").decode()
+
+
 async def all_pages(world: World, path: str, name: str, limit: int) -> list[Any]:
     """Every entry of a list, page by page."""
     found: list[Any] = []
@@ -79,7 +87,17 @@ async def test_pages_together_are_the_whole_list(world: World, limit: int) -> No
 
 @pytest.mark.parametrize(
     "cursor",
-    ["", "nonsense", "ö", "AAAA", "x" * 3000, encode_cursor("devices", "a"), encode_cursor("anomalies", "a")],
+    [
+        "",
+        "nonsense",
+        "ö",
+        "AAAA",
+        "x" * 3000,
+        encode_cursor("devices", "a"),
+        encode_cursor("anomalies", "a"),
+        made_up(b"no cursor"),
+        made_up(b'["anomalies","\xff"]'),
+    ],
 )
 async def test_made_up_cursors_are_refused(shared: World, cursor: str) -> None:
     """Only a cursor that this list has given is taken; anything else is 400, never a wrong page."""

@@ -12,6 +12,8 @@ import xxhash
 from tocsin.errors import InvalidInputError
 
 CURSOR_CHARACTERS_MAX: Final = 2048
+"""The longest has 1,532: that of the dumps of a device whose name is 256 characters of 4 bytes each."""
+
 _CHECK_BYTES: Final = 8
 _NUMBER_END: Final = 1 << 63
 
@@ -22,8 +24,10 @@ def encode_cursor(kind: str, value: int | str, *, tenant: str = "") -> str:
     >>> decode_number("anomalies", encode_cursor("anomalies", 17))
     17
     """
-    payload = msgspec.json.encode([kind, value])
-    return base64.urlsafe_b64encode(payload + _check(payload, tenant)).rstrip(b"=").decode()
+    cursor = _encoded(kind, value, tenant)
+    if len(cursor) > CURSOR_CHARACTERS_MAX:
+        raise RuntimeError(f"a cursor of {kind[:32]!r} has {len(cursor)} characters: no list would take it")
+    return cursor
 
 
 def decode_number(kind: str, cursor: str, *, tenant: str = "") -> int:
@@ -42,6 +46,12 @@ def decode_text(kind: str, cursor: str, *, tenant: str = "") -> str:
     return value
 
 
+def _encoded(kind: str, value: int | str, tenant: str) -> str:
+    """MessagePack escapes nothing: in JSON a name of control characters takes six times its length."""
+    payload = msgspec.msgpack.encode([kind, value])
+    return base64.urlsafe_b64encode(payload + _check(payload, tenant)).rstrip(b"=").decode()
+
+
 def _check(payload: bytes, tenant: str) -> bytes:
     return xxhash.xxh3_64_digest(payload + tenant.encode())
 
@@ -54,10 +64,10 @@ def _decode(kind: str, cursor: str, tenant: str) -> int | str:
         payload, check = raw[:-_CHECK_BYTES], raw[-_CHECK_BYTES:]
         if _check(payload, tenant) != check:
             raise refused()
-        stored_kind, value = msgspec.json.decode(payload, type=tuple[str, int | str])
+        stored_kind, value = msgspec.msgpack.decode(payload, type=tuple[str, int | str])
     except (binascii.Error, UnicodeDecodeError, msgspec.DecodeError) as error:
         raise refused() from error
-    if stored_kind != kind or encode_cursor(kind, value, tenant=tenant) != cursor:
+    if stored_kind != kind or _encoded(kind, value, tenant) != cursor:
         raise refused()
     return value
 

@@ -20,6 +20,7 @@ from tocsin.access.principal import Role
 from tocsin.access.rate_limit import RateLimits
 from tocsin.api.cursor import encode_cursor
 from tocsin.api.limits import RequestLimits
+from tocsin.control import DumpOutcome, DumpReceived
 from tocsin.errors import StorageUnavailableError
 from tocsin.ingest.parsing.csv_rows import parse_csv
 from tocsin.ingest.parsing.limits import ParseLimits
@@ -27,7 +28,9 @@ from tocsin.lake.upkeep import check
 from tocsin.log.abstract import Append, DeadLetter
 from tocsin.model import Severity
 from tocsin.observability.logging import configure_logging
+from tocsin.processing.dump_places import place_dumps
 from tocsin.scores.abstract import Findings
+from tocsin.services.dumps import SEQUENCE_MAX
 from tocsin.services.health import disk_probe
 
 pytestmark = pytest.mark.anyio
@@ -85,6 +88,32 @@ async def test_pages_together_are_the_whole_list(world: World, limit: int) -> No
     assert len({each["key_id"] for each in credentials}) == len(credentials) == 6
 
 
+@pytest.mark.parametrize("letter", ["\x01", '"', "\\", "\N{COLLISION SYMBOL}"])
+async def test_pages_go_on_behind_the_longest_names(world: World, letter: str) -> None:
+    """Whatever 256 characters a device is called by, its list and that of its dumps take what they gave."""
+    names = [letter * 255 + end for end in "abc"]
+    for name in names:
+        world.fleet.add(OWN, name)
+    found = await all_pages(world, "/v1/devices", "devices", 1)
+    assert [each["device"] for each in found] == names
+    dumps = [
+        DumpReceived(
+            tenant=OWN,
+            device=names[1],
+            epoch=SEQUENCE_MAX,
+            sequence=SEQUENCE_MAX - left,
+            sha256="f" * 64,
+            size_bytes=1,
+            outcome=DumpOutcome.QUARANTINED,
+        )
+        for left in (2, 1, 0)
+    ]
+    world.fleet.placed[OWN, names[1]] = place_dumps(dumps)
+    path = f"/v1/devices/{quote(names[1], safe='')}/dumps"
+    listed = await all_pages(world, path, "dumps", 1)
+    assert [each["sequence"] for each in listed] == [dump.sequence for dump in dumps]
+
+
 @pytest.mark.parametrize(
     "cursor",
     [
@@ -96,7 +125,7 @@ async def test_pages_together_are_the_whole_list(world: World, limit: int) -> No
         encode_cursor("devices", "a"),
         encode_cursor("anomalies", "a"),
         made_up(b"no cursor"),
-        made_up(b'["anomalies","\xff"]'),
+        made_up(b"\x92\xa9anomalies\xa1\xff"),
     ],
 )
 async def test_made_up_cursors_are_refused(shared: World, cursor: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -103,6 +103,7 @@ class _Open:
     staged: StagedUpload
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     superseded: asyncio.Future[None] | None = None
+    wanted: int = 0  # requests that have it or wait for it: nobody closes it meanwhile
     forgotten: bool = False
 
     @asynccontextmanager
@@ -111,10 +112,14 @@ class _Open:
         if self.superseded is not None and not self.superseded.done():
             self.superseded.set_result(None)  # most often it is a connection that is dead already
         self.superseded = own = asyncio.get_running_loop().create_future()
-        async with self.lock:
-            if self.forgotten:
-                raise NotFoundError("The upload has ended meanwhile: announce it again.")
-            yield own
+        self.wanted += 1
+        try:
+            async with self.lock:
+                if self.forgotten:
+                    raise NotFoundError("The upload has ended meanwhile: announce it again.")
+                yield own
+        finally:
+            self.wanted -= 1
 
 
 class Uploads:
@@ -144,6 +149,7 @@ class Uploads:
         self._by_device = Counter(_owner(note) for note in self._notes.values())
         self._open: OrderedDict[str, _Open] = OrderedDict()
         self._lock = threads.lock()
+        self._ending = asyncio.Lock()
 
     def bytes_max(self, principal: Principal) -> int:
         """The largest dump that may be announced."""
@@ -208,10 +214,11 @@ class Uploads:
             await self._dumps.run(self._forget, found.name)
 
     def expire(self) -> None:
-        """Forget uploads that were not finished in time; blocks."""
+        """Forget uploads that were not finished in time and that no request has; blocks."""
         now_ms = self._clock.now_ms()
         for name, note in list(self._notes.items()):
-            if note.until_ms + _EXPIRY_MARGIN_MS <= now_ms:
+            upload = self._open.get(name)
+            if note.until_ms + _EXPIRY_MARGIN_MS <= now_ms and not (upload and upload.wanted):
                 self._forget(name)
 
     def close(self) -> None:
@@ -261,8 +268,8 @@ class Uploads:
         note = self._notes.get(name)
         if note is None:
             return None
-        if note.until_ms <= self._clock.now_ms():
-            await self._dumps.run(self._forget, name)
+        if self._is_over(note):
+            await self._end(name, note)
             return None
         if name not in self._open:
             staged = await self._dumps.run(self._reopen, name)
@@ -276,6 +283,20 @@ class Uploads:
         self._open.move_to_end(name)
         return self._open[name]
 
+    def _is_over(self, note: _Note) -> bool:
+        return note.until_ms <= self._clock.now_ms()
+
+    async def _end(self, name: str, note: _Note) -> None:
+        """Forget an upload whose time is up, after the request that still has it; that one is ended."""
+        if (upload := self._open.get(name)) is not None:
+            with suppress(NotFoundError):  # it came to its end while this waited
+                async with upload.turn():
+                    await self._dumps.run(self._forget, name)
+            return
+        async with self._ending:
+            if self._notes.get(name) is note:  # else another did it, and it may be announced anew by now
+                await self._dumps.run(self._forget, name)
+
     def _reopen(self, name: str) -> StagedUpload | None:
         """A damaged one is given up: its sender begins anew, nothing was acknowledged for good."""
         try:
@@ -288,7 +309,7 @@ class Uploads:
     def _let_go(self) -> None:
         """Close those that nobody has used for longest; taking one up again hashes what it has."""
         for name in list(self._open)[: max(0, len(self._open) - _OPEN_MAX)]:
-            if not self._open[name].lock.locked():
+            if not self._open[name].wanted:
                 self._open.pop(name).staged.close()
 
     def _forget(self, name: str) -> None:
@@ -316,8 +337,10 @@ class Uploads:
                     raise _misplaced(offset, upload.staged.size)
                 try:
                     await self._fill(upload, gathered(_until(superseded, pieces)), checksum)
-                except BaseException:
+                except BaseException as error:
                     await self._dumps.run(upload.staged.revert if checksum else upload.staged.sync)
+                    if isinstance(error, SupersededError) and self._is_over(upload.note):
+                        raise NotFoundError("The upload's time is up: announce it again.") from error
                     raise
                 await self._dumps.run(upload.staged.sync)
                 return await self._reached(upload)

@@ -252,6 +252,60 @@ async def test_an_unfinished_upload_expires(world: World, device: Device) -> Non
     assert (await device.announce()).headers["upload-offset"] == "0"
 
 
+class Sending:
+    """A PATCH of the whole archive that waits behind its first 60 bytes until `go` is set."""
+
+    def __init__(self, device: Device) -> None:
+        self.stuck, self.go = asyncio.Event(), asyncio.Event()
+        headers = TUS | PIECE | {"Upload-Offset": "0"}
+        patch = device.http.patch(device.place, content=self._pieces(), headers=headers)
+        self.answer = asyncio.create_task(patch)
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        yield ARCHIVE[:60]
+        self.stuck.set()
+        await self.go.wait()
+        yield ARCHIVE[60:]
+
+
+@pytest.mark.parametrize("asks", ["HEAD", "POST", "PATCH", "DELETE"])
+async def test_an_upload_that_expires_under_a_piece_is_forgotten_in_its_turn(
+    world: World, device: Device, asks: str
+) -> None:
+    """Who asks then hears that it is unknown, and so does who was sending; a new announcement begins anew."""
+    await device.announce()
+    sending = Sending(device)
+    await sending.stuck.wait()
+    world.clock.advance_to(NOW_MS + 7 * 86_400_000)
+    if asks == "POST":
+        again = await device.announce()
+        assert (again.status_code, again.headers["upload-offset"]) == (201, "0")
+    else:
+        headers = TUS | PIECE | {"Upload-Offset": "60"}
+        asked = await device.http.request(asks, device.place, headers=headers)
+        assert asked.status_code == 404
+        assert world.blobs.notes() == {}
+    sending.go.set()
+    assert (await sending.answer).status_code == 404
+    await device.announce()
+    assert (await device.send(0)).headers["tocsin-outcome"] == "accepted"
+
+
+@pytest.mark.parametrize("days", [7, 9])
+async def test_a_piece_that_began_in_time_may_end_later(world: World, device: Device, days: int) -> None:
+    """The sweep passes over what a request still has, though the clock may have jumped beyond all margins."""
+    await device.announce()
+    sending = Sending(device)
+    await sending.stuck.wait()
+    world.clock.advance_to(NOW_MS + days * 86_400_000)
+    await asyncio.to_thread(world.services.uploads.expire)
+    sending.go.set()
+    answer = await sending.answer
+    assert (answer.status_code, answer.headers["tocsin-outcome"]) == (204, "accepted")
+    assert kept(world, SHA256) == ARCHIVE
+    assert world.blobs.notes() == {}
+
+
 async def test_a_device_has_few_unfinished_uploads(device: Device) -> None:
     """More than its bound is a 429, until one is finished or ended."""
     for sequence in range(1, 5):

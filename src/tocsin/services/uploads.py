@@ -62,6 +62,10 @@ class ChecksumError(TocsinError):
     status = 460  # the number that tus gave it
 
 
+class _EndedError(Exception):
+    """The upload came to its end while a request waited for its turn: it is complete, or forgotten."""
+
+
 class Checksum(Protocol):
     """Hashes a piece while it comes."""
 
@@ -108,7 +112,7 @@ class _Open:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[asyncio.Future[None]]:
-        """Have it alone; the future is done when another request wants it."""
+        """Have it alone; the future is done when another request wants it. _EndedError if it is no more."""
         if self.superseded is not None and not self.superseded.done():
             self.superseded.set_result(None)  # most often it is a connection that is dead already
         self.superseded = own = asyncio.get_running_loop().create_future()
@@ -116,7 +120,7 @@ class _Open:
         try:
             async with self.lock:
                 if self.forgotten:
-                    raise NotFoundError("The upload has ended meanwhile: announce it again.")
+                    raise _EndedError
                 yield own
         finally:
             self.wanted -= 1
@@ -201,17 +205,19 @@ class Uploads:
         found = await self._find(principal, announced)
         if isinstance(found, _Open):
             return await self._append(found, offset, pieces, checksum)
-        if offset != found.offset:
-            raise _misplaced(offset, found.offset)
-        return found
+        return _nothing_at(offset, found)
 
     async def terminate(self, principal: Principal, announced: Announced) -> None:
         """Forget an unfinished upload; NotFoundError if there is none."""
         found = await self._find(principal, announced)
-        if isinstance(found, UploadState):
-            raise ConflictError("The dump is complete, and kept.")
-        async with found.turn():
-            await self._dumps.run(self._forget, found.name)
+        if isinstance(found, _Open):
+            try:
+                async with found.turn():
+                    await self._dumps.run(self._forget, found.name)
+                    return
+            except _EndedError:
+                await self._ended(found)
+        raise ConflictError("The dump is complete, and kept.")
 
     def expire(self) -> None:
         """Forget uploads that were not finished in time and that no request has; blocks."""
@@ -289,7 +295,7 @@ class Uploads:
     async def _end(self, name: str, note: _Note) -> None:
         """Forget an upload whose time is up, after the request that still has it; that one is ended."""
         if (upload := self._open.get(name)) is not None:
-            with suppress(NotFoundError):  # it came to its end while this waited
+            with suppress(_EndedError):
                 async with upload.turn():
                     await self._dumps.run(self._forget, name)
             return
@@ -324,26 +330,45 @@ class Uploads:
                 self._by_device[_owner(note)] -= 1
 
     async def _state(self, upload: _Open) -> UploadState:
-        async with upload.turn():
-            await self._dumps.run(upload.staged.sync)
-            return await self._reached(upload)
+        try:
+            async with upload.turn():
+                await self._dumps.run(upload.staged.sync)
+                return await self._reached(upload)
+        except _EndedError:
+            return await self._ended(upload)
+
+    async def _ended(self, upload: _Open) -> UploadState:
+        """What became of an upload that came to its end meanwhile; NotFoundError if it was forgotten."""
+        note = upload.note
+        kept = await self._dumps.run(self._dumps.settled, note.tenant, note.announced)
+        if kept is None:
+            raise NotFoundError("The upload has ended meanwhile: announce it again.")
+        return _settled(kept)
 
     async def _append(
         self, upload: _Open, offset: int, pieces: AsyncIterator[bytes], checksum: Checksum | None
     ) -> UploadState:
         with self._dumps.place():
-            async with upload.turn() as superseded:
-                if offset != upload.staged.size:
-                    raise _misplaced(offset, upload.staged.size)
-                try:
-                    await self._fill(upload, gathered(_until(superseded, pieces)), checksum)
-                except BaseException as error:
-                    await self._dumps.run(upload.staged.revert if checksum else upload.staged.sync)
-                    if isinstance(error, SupersededError) and self._is_over(upload.note):
-                        raise NotFoundError("The upload's time is up: announce it again.") from error
-                    raise
-                await self._dumps.run(upload.staged.sync)
-                return await self._reached(upload)
+            try:
+                async with upload.turn() as superseded:
+                    return await self._taken(upload, offset, _until(superseded, pieces), checksum)
+            except _EndedError:
+                return _nothing_at(offset, await self._ended(upload))
+
+    async def _taken(
+        self, upload: _Open, offset: int, pieces: AsyncIterator[bytes], checksum: Checksum | None
+    ) -> UploadState:
+        if offset != upload.staged.size:
+            raise _misplaced(offset, upload.staged.size)
+        try:
+            await self._fill(upload, gathered(pieces), checksum)
+        except BaseException as error:
+            await self._dumps.run(upload.staged.revert if checksum else upload.staged.sync)
+            if isinstance(error, SupersededError) and self._is_over(upload.note):
+                raise NotFoundError("The upload's time is up: announce it again.") from error
+            raise
+        await self._dumps.run(upload.staged.sync)
+        return await self._reached(upload)
 
     async def _fill(self, upload: _Open, pieces: AsyncIterator[bytes], checksum: Checksum | None) -> None:
         staged, synced = upload.staged, upload.staged.size
@@ -387,6 +412,13 @@ def _owner(note: _Note) -> tuple[str, str]:
 
 def _settled(kept: Kept) -> UploadState:
     return UploadState(kept.size_bytes, kept.size_bytes, kept=kept, repeated=True)
+
+
+def _nothing_at(offset: int, complete: UploadState) -> UploadState:
+    """The answer to a piece for a complete upload: there is nothing to add, so it begins at the end."""
+    if offset != complete.offset:
+        raise _misplaced(offset, complete.offset)
+    return complete
 
 
 def _misplaced(offset: int, reached: int) -> OffsetError:

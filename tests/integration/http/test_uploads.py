@@ -6,10 +6,11 @@ import asyncio
 import base64
 import hashlib
 import random
+import threading
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -21,6 +22,7 @@ from tocsin.access.principal import Role
 from tocsin.api.server import HttpServer
 from tocsin.client import Destination, DumpSender, find_dumps
 from tocsin.config.sections import HttpConfig
+from tocsin.services.dumps import DumpReceipt
 from tocsin.services.uploads import Uploads
 
 pytestmark = pytest.mark.anyio
@@ -136,6 +138,37 @@ async def test_an_answer_that_was_lost_is_given_again(device: Device) -> None:
         assert {each.headers["tocsin-outcome"] for each in (nothing, announced)} == {"duplicate"}
         assert announced.headers["upload-offset"] == str(len(ARCHIVE))
         assert (await device.send(3)).status_code == 409
+
+
+@pytest.mark.parametrize("method", ["HEAD", "PATCH", "POST", "DELETE"])
+async def test_who_asks_while_the_last_piece_is_proved_hears_the_outcome(
+    world: World, device: Device, method: str
+) -> None:
+    """A dump that is being accepted is never unknown, though its upload ends meanwhile."""
+    held, go = threading.Event(), threading.Event()
+    settle = world.services.dumps.settle
+
+    def holding(*given: Any) -> DumpReceipt:
+        held.set()
+        go.wait()
+        return settle(*given)
+
+    world.services.dumps.settle = holding  # type: ignore[assignment, method-assign]
+    await device.announce()
+    last = asyncio.create_task(device.send(0))
+    await asyncio.to_thread(held.wait)
+    headers = announcement() if method == "POST" else TUS | PIECE | {"Upload-Offset": str(len(ARCHIVE))}
+    url = "/v1/dumps" if method == "POST" else device.place
+    asking = asyncio.create_task(device.http.request(method, url, headers=headers))
+    (upload,) = world.services.uploads._open.values()
+    while upload.wanted < 2:
+        await asyncio.sleep(0.001)
+    go.set()
+    asked, ended = await asking, await last
+    assert (ended.status_code, ended.headers["tocsin-outcome"]) == (204, "accepted")
+    assert asked.status_code == {"HEAD": 200, "PATCH": 204, "POST": 201, "DELETE": 409}[method]
+    assert asked.headers.get("tocsin-outcome") == (None if method == "DELETE" else "duplicate")
+    assert len(logged(world)) == 1
 
 
 async def test_a_piece_goes_where_the_upload_ends(device: Device) -> None:

@@ -77,6 +77,21 @@ def test_what_is_in_the_way_of_the_folder_is_a_problem(
     assert str(in_the_way) in next(line for line in out.splitlines() if line.startswith("PROBLEM"))
 
 
+@pytest.mark.parametrize("name", ["none", "empty", "foreign"])
+def test_a_folder_without_data_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Who names a folder means one with something in it: that all is well there would be no answer."""
+    folder = tmp_path / name
+    if name != "none":
+        folder.mkdir()
+    if name == "foreign":
+        (folder / "letter.txt").write_text("mine")
+    code, out, err = doctor(folder, capfd)
+    assert (code, out) == (2, "")
+    assert f"{folder} is no data folder of Tocsin" in err
+
+
 @pytest.mark.parametrize(("hours", "found"), [(-2, 1), (0, 0), (2000, 0)])
 def test_a_clock_that_was_set_back_is_noticed(
     folder: Path,

@@ -120,6 +120,16 @@ def test_options_of_the_command_line_win(monkeypatch: pytest.MonkeyPatch, tmp_pa
         with_options(config, {"http.port": 70_000})
 
 
+@pytest.mark.parametrize(
+    "text", ["a: &a {b: *a}", "a: &a [*a, *a]", "a: " + "[" * 4000, "{b: " * 40 + "1" + "}" * 40]
+)
+def test_what_is_nested_without_end_is_a_mistake(tmp_path: Path, text: str) -> None:
+    """A file that contains itself by an alias, or is too deep to be read, is refused like any other."""
+    (mistake,) = mistakes_of(written(tmp_path, text))
+    assert mistake.startswith("tocsin.yaml")
+    assert "nested deeper" in mistake
+
+
 def test_certificate_needs_its_key(tmp_path: Path) -> None:
     """A certificate without a key is refused: it would serve in the clear."""
     certificate = tmp_path / "cert.pem"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from granian.http import HTTP1Settings, HTTP2Settings
 from granian.server.embed import Server
 
 from tocsin.api.connections import ConnectionWarden, files_left
+from tocsin.config.errors import ConfigError
 from tocsin.config.sections import HttpConfig
 from tocsin.errors import InvalidInputError, TocsinError
 from tocsin.observability.logging import get_logger
@@ -35,6 +37,7 @@ class HttpServer:
     Connections that idle are closed: those without a byte after `body_idle_timeout_s`, others after
     `idle_s`, which must be longer than any request may take. Stopping takes no new connections, ends live
     views, lets requests finish, and gives up on those that take longer than `stop_s`.
+    ConfigError for files of TLS that are not what they should be.
     """
 
     def __init__(
@@ -46,6 +49,8 @@ class HttpServer:
         stop_s: int = _STOP_S,
         idle_s: float = 0.0,
     ) -> None:
+        if config.tls_cert and config.tls_key:
+            _require_certified(config.tls_cert, config.tls_key)
         self._stream = stream
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -168,6 +173,27 @@ def _bound(host: str, port: int) -> socket.socket:
             field="http.port",
         ) from error
     return probe
+
+
+def _require_certified(certificate: Path, key: Path) -> None:
+    """Asked before, since the server's own words for it name no file, and it would ask for a passphrase."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_verify_locations(certificate)
+    except OSError as error:
+        raise ConfigError(
+            f"http.tls_cert: {certificate} can't be read as certificates ({error.strerror or error}): "
+            "name a PEM file",
+            field="http.tls_cert",
+        ) from error
+    try:
+        context.load_cert_chain(certificate, key, password=lambda: "")
+    except OSError as error:
+        raise ConfigError(
+            f"http.tls_key: {key} can't be read as the key of {certificate} ({error.strerror or error}): "
+            "name a PEM file without a passphrase",
+            field="http.tls_key",
+        ) from error
 
 
 def _path(given: object) -> Path | None:

@@ -22,6 +22,8 @@ PATH_VARIABLE = "TOCSIN_CONFIG"
 # read by the commands that talk to a server, so they may be set where one is started
 _CLIENT_VARIABLES = {"TOCSIN_URL", "TOCSIN_TOKEN"}
 _FILE_BYTES_MAX = 4 << 20
+_DEPTH_MAX = 32
+_TOO_DEEP = f"is nested deeper than {_DEPTH_MAX} levels, or contains itself by an alias"
 
 Place = tuple[str | int, ...]
 
@@ -83,6 +85,8 @@ def _read(path: Path) -> _Document:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         content = yaml.safe_load(text)
+    except RecursionError as error:
+        raise ConfigError(f"{path}: {_TOO_DEEP}") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -110,6 +114,8 @@ def _text(path: Path) -> str:
 
 
 def _collect_lines(name: str, node: yaml.Node, place: Place, lines: dict[Place, int]) -> None:
+    if len(place) > _DEPTH_MAX:
+        raise ConfigError(f"{name}:{node.start_mark.line + 1}: {_dotted(place[:1])}: {_TOO_DEEP}")
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             inner = (*place, str(key.value))

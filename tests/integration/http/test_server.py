@@ -194,6 +194,34 @@ def test_tls_by_certificate_files(world: World, tmp_path: Path) -> None:
     assert "strict-transport-security" in answer.headers
 
 
+@pytest.mark.parametrize("bad", ["certificate", "key", "both", "other key", "passphrase"])
+def test_tls_files_that_are_none_are_a_mistake_of_the_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], bad: str
+) -> None:
+    """The server does not start, says which files, and ends as for any wrong configuration."""
+    certificate, key = certified(tmp_path)
+    if bad in {"certificate", "both"}:
+        certificate.write_text("no certificate")
+    if bad in {"key", "both"}:
+        key.write_text("no key")
+    if bad == "other key":
+        (tmp_path / "other").mkdir()
+        _, key = certified(tmp_path / "other")
+    if bad == "passphrase":
+        locked = tmp_path / "locked.pem"
+        options = ["-aes256", "-passout", "pass:secret", "-in", str(key), "-out", str(locked)]
+        subprocess.run(["openssl", "rsa", *options], check=True, capture_output=True)
+        key = locked
+    config = tmp_path / "tocsin.yaml"
+    config.write_text(
+        f"data: {tmp_path / 'data'}\nhttp: {{port: 0, tls_cert: {certificate}, tls_key: {key}}}\n"
+    )
+    assert main(["serve", "--config", str(config)]) == 2
+    said = capsys.readouterr().err
+    assert "tocsin: config_invalid: http.tls_" in said
+    assert str(certificate if bad in {"certificate", "both"} else key) in said
+
+
 def test_commands_trust_a_certificate_of_ones_own(
     world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

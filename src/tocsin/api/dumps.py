@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import StreamingResponse
 
@@ -45,6 +45,14 @@ _BODY: dict[str, Any] = {
     "description": "The archive.",
     "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
 }
+_CONTENT_DIGEST: Final[dict[str, Any]] = {
+    "name": "Content-Digest",
+    "in": "header",
+    "required": True,
+    "description": "RFC 9530: `sha-256=:…base64…:`.",
+    "schema": {"type": "string"},
+}
+"""Described by hand: the framework would say no more than `Field required` to a request without it."""
 _EXAMPLE: Final[dict[str, Any]] = {
     "device": "press-3",
     "epoch": 0,
@@ -76,7 +84,7 @@ class DumpView(BaseModel):
     status_code=201,
     response_model=DumpView,
     responses=answers(408, 409, 413, 415, 422, 507) | {200: {"model": DumpView, "description": "Repeated."}},
-    openapi_extra={"requestBody": _BODY},
+    openapi_extra={"requestBody": _BODY, "parameters": [_CONTENT_DIGEST]},
 )
 async def send_dump(
     request: Request,
@@ -85,7 +93,6 @@ async def send_dump(
     principal: PrincipalOf,
     device: Name,
     sequence: Sequence,
-    content_digest: Annotated[str, Header(description="RFC 9530: `sha-256=:…base64…:`.")],
     epoch: Epoch = 0,
     application: Annotated[str, Query(max_length=_NAME_MAX, description="Product line.")] = "",
     version: Annotated[str, Query(max_length=_NAME_MAX, description="Software version.")] = "",
@@ -100,7 +107,7 @@ async def send_dump(
     announced = Announced(
         device=device,
         sequence=sequence,
-        sha256=_sha256(content_digest),
+        sha256=_sha256(request.headers.get("content-digest", "")),
         application=application,
         version=version,
         collected_from_ms=time_or_none(collected_from, "collected_from"),

@@ -324,6 +324,17 @@ async def read(world: World, path: str, role: Role = Role.OPERATOR) -> httpx.Res
         return await client.get(f"{URL}{path}")
 
 
+async def test_a_dump_without_its_hash_is_told_how_to_send_it(world: World) -> None:
+    """With the name and form of the header; the reference says that it is required."""
+    async with world.client(world.key(Role.DEVICE)) as client:
+        answer = (await client.put(URL, content=ARCHIVE)).json()
+        operation = world.app.openapi()["paths"]["/v1/devices/{device}/dumps/{sequence}"]["put"]
+    assert (answer["status"], answer["field"]) == (400, "Content-Digest")
+    assert "`Content-Digest: sha-256=:`" in answer["detail"]
+    (described,) = [each for each in operation["parameters"] if each["name"].lower() == "content-digest"]
+    assert described["required"]
+
+
 async def test_a_devices_dumps_are_listed_in_pages_with_what_is_missing(world: World) -> None:
     """By epoch and number, to nobody of another tenant; a device without dumps is not found."""
     await put(world)

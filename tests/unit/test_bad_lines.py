@@ -83,6 +83,14 @@ def test_bad_line_among_good_ones_is_told_and_kept(line: bytes, code: str, field
     assert body.errors[0].detail.endswith(LINE_CODES[LineCode(code)].remedy)
 
 
+@pytest.mark.parametrize("line", [b'{"ts":1,"x":1}', b'{"device":"d","x":1}'])
+def test_an_event_without_device_or_time_is_told_that_it_needs_both(line: bytes) -> None:
+    """By their names, since the detail of the line stands alone."""
+    (error,) = parse(line).errors
+    assert "`device`" in error.detail
+    assert "`ts`" in error.detail
+
+
 def test_all_lines_bad_leaves_an_empty_batch() -> None:
     """Every line is told; nothing is accepted."""
     body = parse(b"a\nb\n")

@@ -77,7 +77,7 @@ LINE_CODES: Final[Mapping[LineCode, CodeInfo]] = MappingProxyType(
             "The device or another name has too many characters.", "Use names of at most 256 characters."
         ),
         LineCode.MISSING_FIELD: CodeInfo(
-            "`device` or `ts` is absent, null or empty.", "Send both with every event."
+            "`device` or `ts` is absent, null or empty.", "Send `device` and `ts` with every event."
         ),
         LineCode.INVALID_TYPE: CodeInfo(
             "`device`, `application`, `version` or `id` is not a string.", "Put its value into quotes."

@@ -30,7 +30,8 @@ def explain(
     data: DataFolder = None,
     config: ConfigFile = None,
     url: Annotated[
-        str | None, typer.Option(help="Ask this running server instead of opening the folder.")
+        str | None,
+        typer.Option(envvar="TOCSIN_URL", help="Ask this running server instead of opening the folder."),
     ] = None,
     token: Token = "",
     ca_file: CaFile = None,
@@ -39,13 +40,13 @@ def explain(
     """Derive an episode again from its raw records and compare.
 
     Exit code 1 if it does not match. An anomaly's id stands for its newest episodes. Opens the data
-    folder, so stop the server first, or ask it with --url.
+    folder, so stop the server first, or ask it with --url; with --data the folder is opened in any case.
     """
     from tocsin.client import Destination
 
     results = (
         _opened(config_of(config, data), episode)
-        if url is None
+        if url is None or data is not None
         else _asked(Destination(url=url, token=token, ca_file=ca_file), episode)
     )
     bad = [result for result in results if not result["matches"]]

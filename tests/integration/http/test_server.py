@@ -238,6 +238,20 @@ def test_commands_trust_a_certificate_of_ones_own(
             assert f"{key} can't be read as certificates" in capsys.readouterr().err
 
 
+def test_commands_ask_the_server_that_the_environment_names(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """TOCSIN_URL and TOCSIN_TOKEN are enough for each; a folder that is named is opened all the same."""
+    monkeypatch.chdir(tmp_path)
+    with serving(world) as server:
+        monkeypatch.setenv("TOCSIN_URL", server.url)
+        monkeypatch.setenv("TOCSIN_TOKEN", world.key(Role.OPERATOR))
+        for words in (["digest"], ["query", "SELECT 1"], ["explain", "all"]):
+            assert main(words) == 0, capsys.readouterr().err
+            assert main([*words, "--data", "none"]) == 2
+            assert "none is no data folder of Tocsin" in capsys.readouterr().err
+
+
 def certified(tmp_path: Path) -> tuple[Path, Path]:
     """A certificate for this machine that vouches for itself, and its key."""
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"

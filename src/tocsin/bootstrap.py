@@ -25,6 +25,7 @@ from tocsin.commit.checkpoints import EmbeddedCheckpointStore
 from tocsin.commit.dump_steps import DumpStepStore
 from tocsin.commit.embedded import EmbeddedCommitStore
 from tocsin.config import Config
+from tocsin.config.watched import check_detectors
 from tocsin.dump_detectors.host import PROCESSES, DetectorHost
 from tocsin.dump_detectors.in_force import InForce
 from tocsin.dump_detectors.limits import StepLimits
@@ -177,6 +178,7 @@ class Application:
         self._opened.close()
 
     def _build(self, config: Config, opened: ExitStack, tracing: Tracing | None) -> None:
+        check_detectors(config)
         settle_directory(config.data, mode=0o700)
         in_force = InForce(config.settings_of, self._detectors.ask_version)
         for watch in (config.watch, *config.tenants.values()):

@@ -212,3 +212,22 @@ def test_no_segment_goes_before_lake_and_checkpoint_have_passed_it(pace: Pace, t
             while not trimmed(stores):
                 send(stores, events_of(rows[-8:]))
                 settled(runtime)
+
+
+def test_a_log_with_settings_that_no_detector_can_use_comes_up(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """They act as the defaults do, at every start, and the start that supersedes them names them."""
+    bad = Settings(detectors={"seasonal": {"memory": 0.0}, "health": {"limmit": 1.0}, "sesonal": {}})
+    with stores_in(tmp_path) as stores:
+        with running(stores, NEVER, settings=bad) as runtime:
+            send(stores, events_of(fleet(3)))
+            judged = settled(runtime)
+        with running(stores, NEVER, settings=bad) as runtime:
+            assert settled(runtime) == judged
+        assert "logged_settings_unusable" not in capfd.readouterr().out
+        with running(stores, NEVER, settings=Settings()) as runtime:
+            assert settled(runtime) == judged
+    said = capfd.readouterr().out
+    assert said.count("logged_settings_unusable") == 3 * PARTITIONS
+    assert "there is no detector 'sesonal'" in said

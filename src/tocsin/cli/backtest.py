@@ -109,8 +109,10 @@ def backtest(
 def _settings(config: Config, name: str | None) -> Settings:
     import msgspec
 
+    from tocsin.config.watched import check_detectors
     from tocsin.detectors.registry import detector
 
+    check_detectors(config)
     settings = config.settings_of(_TENANT)
     if name is None:
         return settings

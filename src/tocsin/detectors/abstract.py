@@ -6,6 +6,7 @@ and tests/contract/test_detectors.py applies itself to it.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,14 +24,24 @@ Rows = npt.NDArray[Any]
 
 HOT_BYTES_MAX: Final = 256
 
+LIMIT_MAX: Final = 1e6
+READINGS_MAX: Final = 1e9
+TIME_MAX_S: Final = 3_153_600_000.0  # a hundred years
+"""Bounds of parameters for which nothing smaller can be said; with them everything stays finite."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A number that a detector can be tuned by; its default needs no tuning, and `why` says so."""
+    """A number that a detector can be tuned by; its default needs no tuning, and `why` says so.
+
+    Beyond `least` and `most` it makes no sense, or the detector could not reckon with it.
+    """
 
     default: float
     unit: str
     why: str
+    least: float = -math.inf
+    most: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,19 +193,38 @@ class SeriesDetector(ABC):
 
     @abstractmethod
     def settings_row(self, settings: Settings, parameter: str) -> Rows:
-        """The settings of one parameter as an array of one row; unknown overrides raise InvalidInputError."""
+        """The settings of one parameter as an array of one row; bad overrides raise InvalidInputError."""
 
     def values_of(self, settings: Settings) -> dict[str, float]:
-        """Declared parameters under the tenant's overrides; an unknown name raises InvalidInputError."""
-        name, declared = self.info.name, self.info.parameters
-        overrides = settings.detectors.get(name, {})
-        for unknown in overrides.keys() - declared.keys():
-            known = ", ".join(sorted(declared))
-            raise InvalidInputError(
-                f"detector {name} has no parameter {unknown!r}; it has {known}",
-                field=f"detectors.{name}.{unknown}",
-            )
+        """Declared parameters under the tenant's overrides; the first of `faults` is raised."""
+        for error in self.faults(settings).values():
+            raise error
+        declared, overrides = self.info.parameters, settings.detectors.get(self.info.name, {})
         return {key: float(overrides.get(key, declared[key].default)) for key in declared}
+
+    def faults(self, settings: Settings) -> dict[str, InvalidInputError]:
+        """The overrides that can't be used, by name, sorted: not declared, or out of the declared bounds."""
+        overrides = settings.detectors.get(self.info.name, {})
+        found = ((key, self._fault(key, value)) for key, value in sorted(overrides.items()))
+        return {
+            key: InvalidInputError(fault, field=f"detectors.{self.info.name}.{key}")
+            for key, fault in found
+            if fault
+        }
+
+    def _fault(self, key: str, value: float) -> str:
+        """What is wrong with an override; nothing if it can be used."""
+        name, declared = self.info.name, self.info.parameters.get(key)
+        if declared is None:
+            return (
+                f"detector {name} has no parameter {key!r}; it has {', '.join(sorted(self.info.parameters))}"
+            )
+        if declared.least <= value <= declared.most:
+            return ""
+        return (
+            f"detector {name}: {key} is {value:g} ({declared.unit}), but must be between "
+            f"{declared.least:g} and {declared.most:g}"
+        )
 
     @abstractmethod
     def initialise(self, hot: Rows, cells: Rows) -> None:

@@ -103,6 +103,9 @@ def check_declaration(detector: SeriesDetector) -> None:
     for name, parameter in info.parameters.items():
         assert parameter.unit, f"{name} has no unit"
         assert parameter.why, f"{name} has no reason"
+        assert parameter.least <= parameter.default <= parameter.most, (
+            f"the default of {name} is out of bounds"
+        )
     assert info.reasons[0] == "none"
     assert info.score_range[0] < 1.0 < info.score_range[1], "1 is the limit of every score"
     assert detector.hot_dtype.itemsize <= HOT_BYTES_MAX

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -13,7 +13,10 @@ from tocsin.detectors._health_reference import HealthReference
 from tocsin.detectors._settings import settings_row
 from tocsin.detectors._words import amount, exact
 from tocsin.detectors.abstract import (
+    LIMIT_MAX,
     NEVER_MS,
+    READINGS_MAX,
+    TIME_MAX_S,
     DetectorInfo,
     EpisodeFacts,
     Parameter,
@@ -26,6 +29,8 @@ from tocsin.detectors.abstract import (
     start_rows,
 )
 
+DAYS_MAX: Final = 36_500
+
 
 class Health(SeriesDetector):
     """Compares runs of one value, the physical range and the daily mean with the series' own past."""
@@ -35,13 +40,29 @@ class Health(SeriesDetector):
         version=1,
         summary="stuck value, value out of its physical range, lasting shift of the level",
         parameters={
-            "ready_s": Parameter(86_400, "s", "one day shows the nights, when many values rest"),
-            "stuck_ratio": Parameter(5, "times the longest run", "a longer weekend is not a fault"),
-            "stuck_readings": Parameter(15, "readings", "a short run proves nothing, however rare"),
-            "stuck_s": Parameter(900, "s", "the same in time"),
-            "changes": Parameter(20, "changes", "a series that hardly ever changes is constant by nature"),
-            "shift_limit": Parameter(8, "mean distances of daily means", "six σ of a Gaussian"),
-            "shift_days": Parameter(8, "days", "a week with its weekend, and the day to judge"),
+            "ready_s": Parameter(
+                86_400, "s", "one day shows the nights, when many values rest", least=0, most=TIME_MAX_S
+            ),
+            "stuck_ratio": Parameter(
+                5, "times the longest run", "a longer weekend is not a fault", least=0, most=LIMIT_MAX
+            ),
+            "stuck_readings": Parameter(
+                15, "readings", "a short run proves nothing, however rare", least=1, most=READINGS_MAX
+            ),
+            "stuck_s": Parameter(900, "s", "the same in time", least=1, most=TIME_MAX_S),
+            "changes": Parameter(
+                20,
+                "changes",
+                "a series that hardly ever changes is constant by nature",
+                least=0,
+                most=READINGS_MAX,
+            ),
+            "shift_limit": Parameter(
+                8, "mean distances of daily means", "six σ of a Gaussian", least=0.1, most=LIMIT_MAX
+            ),
+            "shift_days": Parameter(
+                8, "days", "a week with its weekend, and the day to judge", least=1, most=DAYS_MAX
+            ),
         },
         ready_after="one day (at once for the range, nine days for the level)",
         cost_ns_per_reading=20.0,

@@ -13,7 +13,10 @@ from tocsin.detectors._seasonal_reference import SeasonalReference
 from tocsin.detectors._settings import settings_row
 from tocsin.detectors._words import amount, apart
 from tocsin.detectors.abstract import (
+    LIMIT_MAX,
     NEVER_MS,
+    READINGS_MAX,
+    TIME_MAX_S,
     CellCapture,
     DetectorInfo,
     EpisodeFacts,
@@ -45,15 +48,39 @@ class Seasonal(SeriesDetector):
                 6.4,
                 "e-folds of rarity at one reading an hour",
                 "one false sign in 600 hours; half an e-fold more for each doubling of the pace",
+                least=0.1,
+                most=LIMIT_MAX,
             ),
-            "ready_readings": Parameter(20, "readings", "ten to start the average, ten to judge it by"),
-            "warm_visits": Parameter(3, "visits", "the least that show how much visits differ"),
-            "memory": Parameter(1000, "readings", "of the series as a whole, asked until cells are warm"),
-            "level_gain": Parameter(0.02, "share an hour", "what has lasted for two days is the new level"),
+            "ready_readings": Parameter(
+                20, "readings", "ten to start the average, ten to judge it by", least=1, most=READINGS_MAX
+            ),
+            "warm_visits": Parameter(
+                3, "visits", "the least that show how much visits differ", least=1, most=kernel.VISITS_MAX
+            ),
+            "memory": Parameter(
+                1000,
+                "readings",
+                "of the series as a whole, asked until cells are warm",
+                least=1,
+                most=READINGS_MAX,
+            ),
+            "level_gain": Parameter(
+                0.02, "share an hour", "what has lasted for two days is the new level", least=0, most=1
+            ),
             "stray_limit": Parameter(
-                4, "times the usual distance", "twice what noise with a memory of ten readings comes to"
+                4,
+                "times the usual distance",
+                "twice what noise with a memory of ten readings comes to",
+                least=0.1,
+                most=LIMIT_MAX,
             ),
-            "hold_s": Parameter(86_400, "s", "a fault has a day to be noticed before it becomes normal"),
+            "hold_s": Parameter(
+                86_400,
+                "s",
+                "a fault has a day to be noticed before it becomes normal",
+                least=0,
+                most=TIME_MAX_S,
+            ),
         },
         ready_after="20 readings; hours of the day after 3 days, hours of the week after 3 weeks",
         cost_ns_per_reading=20.0,

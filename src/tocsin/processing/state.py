@@ -13,7 +13,8 @@ import numpy.typing as npt
 from tocsin.commit.abstract import Totals
 from tocsin.control import Settings
 from tocsin.detectors.abstract import Rows, SeriesDetector, SeriesState
-from tocsin.detectors.registry import detector
+from tocsin.detectors.registry import detector, detectors
+from tocsin.detectors.usable import usable
 from tocsin.events import I32, I64, EventBatch, Strings
 from tocsin.interning import Interner
 from tocsin.model import SeriesKey
@@ -148,7 +149,10 @@ class TenantState:
 
     def settings_changed(self) -> None:
         """Bring detectors and their settings rows in line with the timeline."""
-        self.add_slots(name for settings in self.timeline.settings for name in settings.detectors)
+        known = detectors()
+        self.add_slots(
+            name for settings in self.timeline.settings for name in settings.detectors if name in known
+        )
         self._place_all_settings(0)
 
     def add_slots(self, names: Iterable[str]) -> None:
@@ -302,7 +306,8 @@ class TenantState:
 
     def _place_settings(self, slot: Slot, first: int) -> None:
         """Settings rows of parameters from `first` on, for every version; `first` 0 = all anew."""
-        kind, versions = slot.detector, self.timeline.settings
+        kind = slot.detector
+        versions = [usable(kind, settings) for settings in self.timeline.settings]
         rows = [
             kind.settings_row(settings, name) for _, name in self.parameters[first:] for settings in versions
         ]

@@ -8,6 +8,7 @@ from typing import Final
 
 from tocsin.clock import Clock
 from tocsin.control import Control, Correct, Settings, SettingsChanged, Tick, decode_control, encode_control
+from tocsin.detectors.usable import unusable
 from tocsin.errors import CorruptError, TocsinError
 from tocsin.lake.abstract import Lake
 from tocsin.log.abstract import Append, Log, Part, RecordKind
@@ -128,6 +129,8 @@ class Decisions:
         last = known.get(tenant)
         if last == wanted:
             return True
+        for fault in () if last is None else unusable(last):
+            _log.warning("logged_settings_unusable", partition=partition, tenant=tenant, error=fault.detail)
         effective_ms = 0 if last is None else self._clock.now_ms()
         change = SettingsChanged(tenant=tenant, effective_ms=effective_ms, settings=wanted)
         return self._append(tenant, partition, change)

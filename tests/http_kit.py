@@ -292,7 +292,7 @@ class World:
             device_dumps=DeviceDumps(self.fleet),
             anomalies=Anomalies(self.inbox, lasting),
             episodes=Episodes(self.commits),
-            dead_letters=DeadLetters(self.log, ingest, self.replays, audit, self.clock),
+            dead_letters=DeadLetters(self.log, ingest, self.replays, audit, self.clock, self.access.holder),
             devices=Devices(self.fleet, self.inbox, lasting),
             quarantines=Quarantines(self.log, self.fleet, audit, self.clock),
             lasting=lasting,

@@ -338,7 +338,7 @@ class Application:
             device_dumps=DeviceDumps(views),
             anomalies=Anomalies(stores.inbox, lasting),
             episodes=Episodes(stores.commits),
-            dead_letters=DeadLetters(stores.log, ingest, replays, audit, clock),
+            dead_letters=DeadLetters(stores.log, ingest, replays, audit, clock, self.access.holder),
             devices=Devices(views, stores.inbox, lasting),
             quarantines=Quarantines(stores.log, views, audit, clock),
             lasting=lasting,

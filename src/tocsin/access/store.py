@@ -115,6 +115,11 @@ class AccessStore:
             known = self._known.get(parsed.key_id)
         return known.principal if known is not None and parsed.proves(known.digest) else None
 
+    def holder(self, tenant: str, key_id: str) -> Principal | None:
+        """Whom a credential of the tenant stands for, expired or revoked too; None if there is none."""
+        known = self._look_up(key_id)
+        return known.principal if known is not None and known.principal.tenant == tenant else None
+
     def create(
         self, new: NewCredential, *, created_by: str, tell: Callable[[Credential], None] = _nobody
     ) -> tuple[Credential, str]:

@@ -50,7 +50,8 @@ class DeadLetter:
     """A line that was refused: its bytes (or a prefix and hash, when too long) and why.
 
     `line` counts from 1 within its body; `field` may be empty. `body` is at most 256 KiB, of a CSV row
-    8 KiB more, for the header above it.
+    8 KiB more, for the header above it. `form` says how it is to be read, `sender` is the id of the
+    credential that sent it; both are empty in letters that were kept before there were any.
     """
 
     tenant: str
@@ -61,6 +62,8 @@ class DeadLetter:
     field: str
     detail: str
     body: bytes
+    form: str = ""
+    sender: str = ""
 
 
 @dataclass(frozen=True, slots=True)

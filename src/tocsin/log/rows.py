@@ -20,9 +20,9 @@ Row = tuple[Any, ...]
 _HEAD: Final = struct.Struct("<IQQIqI")
 _ANSWER_ROW_BYTES: Final = 128  # hash, moment and indexes
 _ANSWER_COLUMNS: Final = attrgetter("tenant", "producer", "sequence", "arrival_ms", "fingerprint")
-_LETTER_COLUMNS: Final = attrgetter(
-    "tenant", "arrival_ms", "source", "line", "code", "field", "detail", "body"
-)
+_LETTER_COLUMNS: Final = attrgetter("line", "code", "field", "detail", "body")
+_WORD_END: Final = "\x1f"
+"""Between the words of column `source`, which no name in it has."""
 
 
 def record_hash(record: Record) -> bytes:
@@ -127,15 +127,22 @@ def answer_of(row: tuple[Any, ...], place: str) -> Answer:
 
 
 def dead_letter_row(stored: StoredDeadLetter) -> tuple[Any, ...]:
-    """The dead letter as the columns of table `dead_letter`."""
-    row = (stored.id, *_LETTER_COLUMNS(stored.letter))
+    """The dead letter as the columns of table `dead_letter`.
+
+    Form and sender stand behind the source, in its column: the row's hash covers them, and the rows of
+    sealed segments, which no migration may touch, stay readable.
+    """
+    letter = stored.letter
+    words = (letter.source, letter.form, letter.sender) if letter.form or letter.sender else (letter.source,)
+    row = (stored.id, letter.tenant, letter.arrival_ms, _WORD_END.join(words), *_LETTER_COLUMNS(letter))
     return (*row, row_hash(row))
 
 
 def dead_letter_of(row: tuple[Any, ...], place: str) -> StoredDeadLetter:
     """The dead letter in a row; CorruptError if it was altered."""
-    number, *columns = check_row(row, f"{place}: dead letter {row[0]}")
-    return StoredDeadLetter(number, DeadLetter(*columns))
+    number, tenant, arrival_ms, words, *columns = check_row(row, f"{place}: dead letter {row[0]}")
+    source, *rest = words.split(_WORD_END)
+    return StoredDeadLetter(number, DeadLetter(tenant, arrival_ms, source, *columns, *rest))
 
 
 def pack_offsets(offsets: Iterable[int]) -> bytes:

@@ -18,7 +18,7 @@ from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
 from tocsin.clock import Clock
 from tocsin.config.sections import IngestConfig
-from tocsin.errors import BackpressureError, ForbiddenError, InvalidInputError
+from tocsin.errors import BackpressureError, ConflictError, ForbiddenError, InvalidInputError
 from tocsin.ingest.admission import Admitted, Catalogue
 from tocsin.ingest.parsing.body import parse_body
 from tocsin.ingest.parsing.limits import ParseLimits
@@ -48,7 +48,8 @@ class Delivery:
     """One body as it came. `producer` and `sequence` make it idempotent; both or none.
 
     Refused lines become dead letters, the first of a body, unless they are such already
-    (`keep_rejected` is False).
+    (`keep_rejected` is False). `one_line` refuses a body that turns out to have another number of lines.
+    `on_behalf_of` speaks for what it may speak for, besides whoever delivers it.
     """
 
     body: bytes
@@ -58,6 +59,8 @@ class Delivery:
     sequence: str = ""
     source: str = "http"
     keep_rejected: bool = True
+    one_line: bool = False
+    on_behalf_of: Principal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +199,7 @@ class Ingest:
                 Part(partition, RecordKind.EVENTS, count, payload)
                 for partition, count, payload in cut_events(batch, parsed.partition, self._log.partitions)
             ],
-            dead_letters=_dead_letters(principal.tenant, arrival_ms, delivery.source, kept),
+            dead_letters=_dead_letters(principal, arrival_ms, delivery.source, kept),
             producer=producer,
             sequence=delivery.sequence,
             fingerprint=fingerprint,
@@ -214,7 +217,10 @@ class Ingest:
                 limits=self._parse_limits,
             )
         self._meters.record(INGEST_PARSE_DURATION, time.perf_counter() - started_s)
-        if not principal.may_speak_for(parsed.batch.device).all():
+        if delivery.one_line and parsed.received != 1:
+            raise ConflictError(f"It would be sent as {parsed.received} lines, so it is not sent again.")
+        senders = [principal] if delivery.on_behalf_of is None else [principal, delivery.on_behalf_of]
+        if not all(sender.may_speak_for(parsed.batch.device).all() for sender in senders):
             # the whole body, since whoever sends for others is misconfigured or worse
             raise ForbiddenError("This credential may not speak for a device in this body.", field="device")
         return self._catalogue.admit(principal.tenant, parsed, self._log.partitions)
@@ -246,8 +252,21 @@ def _producer(principal: Principal, delivery: Delivery) -> str:
     return f"{principal.key_id}/{producer}" if producer else ""
 
 
-def _dead_letters(tenant: str, arrival_ms: int, source: str, errors: Sequence[LineError]) -> list[DeadLetter]:
+def _dead_letters(
+    sender: Principal, arrival_ms: int, source: str, errors: Sequence[LineError]
+) -> list[DeadLetter]:
     return [
-        DeadLetter(tenant, arrival_ms, source, error.line, error.code, error.field, error.detail, error.body)
+        DeadLetter(
+            sender.tenant,
+            arrival_ms,
+            source,
+            error.line,
+            error.code,
+            error.field,
+            error.detail,
+            error.body,
+            form=error.form,
+            sender=sender.key_id,
+        )
         for error in errors
     ]

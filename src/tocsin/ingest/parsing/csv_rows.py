@@ -19,7 +19,7 @@ from tocsin.ingest.parsing.event import RESERVED, Event, event_of
 from tocsin.ingest.parsing.json_reader import JsonValue, number
 from tocsin.ingest.parsing.limits import ParseLimits
 from tocsin.ingest.parsing.line_code import LineCode
-from tocsin.ingest.parsing.line_error import LineError, LineFault
+from tocsin.ingest.parsing.line_error import LineError, LineFault, LineForm
 from tocsin.ingest.parsing.parsed_body import ParsedBody
 
 _NUMBER: Final = re.compile(r"(?:\+|(-))?(?=\.?[0-9])0*([0-9]*)(\.[0-9]*)?([eE][+-]?[0-9]+)?")
@@ -57,13 +57,18 @@ def parse_csv(body: bytes, limits: ParseLimits) -> ParsedBody:
 
 
 def is_csv(body: bytes) -> bool:
-    """Whether this refused line is a row under its header: no line of JSON can begin with such a header.
+    """Whether a refused line of which no form was kept is a row under its header, for certain.
+
+    An element of a JSON array can begin with such a header only inside of a bracket or a string, since its
+    commas would end it; so a header with one of those is not taken for one.
 
     >>> is_csv(b"device,ts,a\\np,1,nan"), is_csv(b"p,1,nan"), is_csv(b'{"device":\\n"ts"}')
     (True, False, False)
+    >>> is_csv(b"{,device,ts,a\\n0,p,1,2}")
+    False
     """
     header, line_end, _ = body.partition(b"\n")
-    if not line_end or len(header) > _HEADER_KEPT_BYTES_MAX:
+    if not line_end or len(header) > _HEADER_KEPT_BYTES_MAX or any(byte in header for byte in b'{["'):
         return False
     try:
         cells = next(csv.reader([header.rstrip(b"\r").decode(errors="replace")]), [])
@@ -111,8 +116,8 @@ def _under(header: bytes, error: LineError) -> LineError:
     A header of several lines is left out too: it could not be told from a row.
     """
     if error.code is LineCode.LINE_TOO_LONG or len(header) > _HEADER_KEPT_BYTES_MAX or b"\n" in header:
-        return error
-    return replace(error, body=header + b"\n" + error.body)
+        return replace(error, form=LineForm.BARE_ROW)
+    return replace(error, body=header + b"\n" + error.body, form=LineForm.ROW)
 
 
 def _header(rows: Iterator[_Row], limits: ParseLimits) -> tuple[list[str], bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numba as nb
@@ -11,6 +12,7 @@ from tocsin.errors import InvalidInputError
 from tocsin.events import U8
 from tocsin.ingest.parsing.fast import parse_lines
 from tocsin.ingest.parsing.limits import ParseLimits
+from tocsin.ingest.parsing.line_error import LineForm
 from tocsin.ingest.parsing.parsed_body import ParsedBody
 
 _LINE_FEED: Final = 0x0A
@@ -40,13 +42,19 @@ def parse_json(body: bytes, limits: ParseLimits) -> ParsedBody:
     lines = np.frombuffer(body, np.uint8).copy()
     if start == b"{":
         _into_one_line(lines)
-        return parse_lines(lines.tobytes(), limits, source=body, may_be_cut=False)
+        return _elements(parse_lines(lines.tobytes(), limits, source=body, may_be_cut=False))
     fault = _into_lines(lines)
     if fault >= 0:
         raise InvalidInputError(
             f"The JSON array is not well-formed at byte {fault + 1}; send it again, whole."
         )
-    return parse_lines(lines.tobytes(), limits, source=_without_brackets(body), may_be_cut=False)
+    found = parse_lines(lines.tobytes(), limits, source=_without_brackets(body), may_be_cut=False)
+    return _elements(found)
+
+
+def _elements(parsed: ParsedBody) -> ParsedBody:
+    """The same, with errors that say that their bytes are an element's."""
+    return replace(parsed, errors=[replace(error, form=LineForm.ELEMENT) for error in parsed.errors])
 
 
 def _without_brackets(body: bytes) -> bytes:

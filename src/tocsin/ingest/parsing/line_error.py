@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from tocsin.ingest.parsing.line_code import LINE_CODES, LineCode
 
 _PREFIX_BYTES: Final = 4096
+
+
+class LineForm(StrEnum):
+    """How the bytes of a refused line are to be read, should it be sent again: no look at them tells."""
+
+    LINE = "line"  # of NDJSON
+    ELEMENT = "element"  # of a JSON array, or an object alone; may have several lines
+    ROW = "row"  # of CSV, under its header
+    BARE_ROW = "bare_row"  # of CSV without its header, so that nobody knows what its cells are
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +34,7 @@ class LineError:
     field: str
     detail: str
     body: bytes
+    form: LineForm = LineForm.LINE
 
 
 class LineFault(Exception):  # noqa: N818 - a line at fault is an answer, not an error of this program

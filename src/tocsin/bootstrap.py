@@ -54,6 +54,7 @@ from tocsin.observability.dependency import Dependency
 from tocsin.observability.logging import get_logger
 from tocsin.observability.meters import Meters
 from tocsin.observability.tracing import Tracing
+from tocsin.runtimes.embedded.decisions import Decides
 from tocsin.runtimes.embedded.dump_archives import Archives
 from tocsin.runtimes.embedded.dump_crew import Crew
 from tocsin.runtimes.embedded.dump_proofs import DumpProofs
@@ -108,7 +109,7 @@ class Application:
     can't be opened. For a simulation, `open_lake` gives another lake than Delta tables (it then has no
     chores and answers no queries), `pace` another pace than the configuration, and `detectors` another
     place for dump detectors than worker processes. `tracing` sends spans elsewhere than the configuration
-    says.
+    says. One that does not decide all only has what is stored: it is for reading, and is not served.
     """
 
     def __init__(
@@ -120,12 +121,14 @@ class Application:
         pace: Pace | None = None,
         detectors: DetectorHost | None = None,
         tracing: Tracing | None = None,
+        decides: Decides = Decides.ALL,
     ) -> None:
         self.config: Final = config
         self.clock: Final = clock or SystemClock()
         self._open_lake: Final = open_lake
         self._pace: Final = pace or _pace(config)
         self._detectors: Final = detectors or PROCESSES
+        self._decides: Final = decides
         self._ended = threads.event()
         self.clock_watch: Final = ClockWatch(self._clock_drift_ms)
         with ExitStack() as opened:
@@ -181,7 +184,7 @@ class Application:
         check_detectors(config)
         settle_directory(config.data, mode=0o700)
         in_force = InForce(config.settings_of, self._detectors.ask_version)
-        for watch in (config.watch, *config.tenants.values()):
+        for watch in (config.watch, *config.tenants.values()) if self._decides is Decides.ALL else ():
             in_force.ask(watch.settings())  # other teams' packages are imported while the stores are opened
         collector = collector_of(config.observability)
         self.meters = Meters(collector)
@@ -219,6 +222,7 @@ class Application:
             dumps=self._dump_work(config),
             dump_proofs=self._dump_proofs(config),
             rounds=self.calls.job,
+            decides=self._decides,
         )
         watched(self.runtime.views, Dependency.PROCESSOR)
         self.services = self._services(config, opened)

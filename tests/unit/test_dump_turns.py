@@ -11,8 +11,9 @@ import msgspec
 import pytest
 
 from tests.dump_detector_kit import install
-from tests.dump_steps_kit import Bench, module
+from tests.dump_steps_kit import DETECTOR, Bench, module
 from tocsin.commit.abstract import DumpKind
+from tocsin.commit.dump_steps import BEFORE_ALL, JudgedDump
 from tocsin.control import DumpDetectorRule
 from tocsin.dump_detectors.steps import FailureKind, StepFailed, Task
 from tocsin.errors import CorruptError
@@ -232,6 +233,23 @@ def test_a_late_dump_is_taken_in_by_a_correction(bench: Bench) -> None:
     spans = [(each.retracted, each.end_ms is None, each.readings) for each in bench.episodes()]
     assert spans == [(False, False, 1), (False, True, 2)]
     assert bench.episodes()[0].revision == 1
+
+
+def test_a_correction_keeps_the_configuration_that_it_judged_by(bench: Bench) -> None:
+    """Of every dump that it showed again, also where nothing else was found; so a proof shows them so."""
+    bench.free(bench.dump(1), bench.dump(3))
+    bench.settle()
+    assert {judged.config for judged in _all_judged(bench)} == {b"{}"}
+    bench.rules[DETECTOR] = DumpDetectorRule(version="1", config={"add": 1})
+    bench.free(bench.dump(2), kind=DumpKind.AFTER_GAP)
+    bench.settle()
+    found = _all_judged(bench)
+    assert [(judged.sequence, judged.revision) for judged in found] == [(1, 1), (2, 0), (3, 1)]
+    assert {judged.config for judged in found} == {b'{"add":1}'}
+
+
+def _all_judged(bench: Bench) -> list[JudgedDump]:
+    return bench.store.steps.judged("t", "press-3", DETECTOR, BEFORE_ALL)
 
 
 def test_a_late_dump_of_a_stopped_detector_is_taken_in_when_it_goes_on(bench: Bench) -> None:

@@ -36,20 +36,24 @@ def require_folder(config: Config) -> None:
 
 
 @contextmanager
-def opened(config: Config, command: str = "") -> Iterator[Application]:
+def opened(config: Config, command: str = "", *, corrects: bool = False) -> Iterator[Application]:
     """The data folder, recovered and with all that was acknowledged processed, without a web server.
+
+    Nothing is appended to the log, except corrections where the command `corrects`: the settings last logged
+    stay in force whatever `config` says, and dumps that wait for detectors go on waiting.
 
     InvalidInputError if there is none; StorageUnavailableError if it is in use, with `command` as it asks
     the server, where it can.
     """
     from tocsin.bootstrap import Application
     from tocsin.observability.logging import configure_logging
+    from tocsin.runtimes.embedded.decisions import Decides
     from tocsin.storage.lock import FolderInUseError
 
     require_folder(config)
     configure_logging("warning", "console")
     try:
-        application = Application(config)
+        application = Application(config, decides=Decides.CORRECTIONS if corrects else Decides.NOTHING)
     except FolderInUseError as error:
         if not command:
             raise

@@ -31,7 +31,7 @@ def replay(
     Exit code 1 if any verdict differs. Opens the data folder, so stop the server first. Nothing stored
     is changed, except that --correct publishes revisions where something differs, as for late data.
     """
-    with opened(config_of(config, data)) as application:
+    with opened(config_of(config, data), corrects=correct) as application:
         replayed = _replay(application, device or [])
         differing = [each for each in replayed if each.differing]
         if correct and differing:

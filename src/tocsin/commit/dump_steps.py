@@ -65,7 +65,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 class JudgedDump(msgspec.Struct, frozen=True, kw_only=True):
     """What a version of a detector found in a dump: findings as canonical JSON, in its order.
 
-    `revision` counts from 0; a correction makes the next, and the earlier ones stay.
+    `config` is the detector's configuration in force then, as canonical JSON, None where an earlier release
+    did not keep it. `revision` counts from 0; a correction makes the next, and the earlier ones stay.
     """
 
     epoch: int
@@ -73,6 +74,7 @@ class JudgedDump(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     version: str
     findings: tuple[bytes, ...]
+    config: bytes | None = None
     revision: int = 0
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from itertools import groupby
 from typing import Final
 
@@ -22,6 +23,14 @@ DEVICES_PER_ROUND: Final = 500
 GAPS_PER_ROUND: Final = 1_000
 AFTER_START_S: Final = 1_800
 """No dump is given up sooner: while nothing ran, nobody could send what was missing."""
+
+
+class Decides(Enum):
+    """What a runtime may log by itself: who only reads leaves the log as it was."""
+
+    ALL = "all"
+    CORRECTIONS = "corrections"
+    NOTHING = "nothing"
 
 
 class Decisions:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from tocsin import threads
 from tocsin.commit.dump_steps import BEFORE_ALL, DumpPlace, DumpStepStore, JudgedDump
@@ -37,7 +39,11 @@ class _Again:
 
 
 class DumpProofs:
-    """One proof at a time, by a worker of its own. `rules_of` are the tenant's detectors as configured."""
+    """One proof at a time, by a worker of its own.
+
+    Each dump is shown with the configuration that it was judged by; `rules_of`, the tenant's detectors as
+    configured now, stand in where an earlier release did not keep that.
+    """
 
     def __init__(
         self,
@@ -107,7 +113,7 @@ class DumpProofs:
         differences: list[str] = []
         with self._make() as stepper:
             for each in again:
-                result = stepper.run(self._task(episode, each.dump, rule, state, version)).result()
+                result = stepper.run(self._task(episode, each, rule, state, version)).result()
                 if isinstance(result, StepFailed):
                     return Proof(False, len(found), (_cannot(each.dump, result),))
                 state, version = result.state, result.state_version
@@ -127,15 +133,16 @@ class DumpProofs:
         return Proof(not differences, len(again), tuple(differences))
 
     def _task(
-        self, episode: Episode, dump: DumpReceived, rule: DumpDetectorRule, state: bytes | None, version: str
+        self, episode: Episode, again: _Again, rule: DumpDetectorRule, state: bytes | None, version: str
     ) -> Task:
+        dump, kept = again.dump, again.judged.config
         return Task(
             tenant=episode.tenant,
             device=episode.device,
             detector=episode.detector,
             archive=self._archives.path(dump),
             dump=facts_of(dump),
-            config=rule.config,
+            config=rule.config if kept is None else msgspec.json.decode(kept, type=dict[str, Any]),
             state=state,
             state_version=version,
         )

@@ -33,6 +33,7 @@ class DumpWatch:
         self._partition: Final = partition
         self._standing = standing
         self._rule: Final = rule
+        self._config: Final = msgspec.json.encode(rule.config, order="deterministic")
 
     def show(self, dump: DumpReceived, done: Sequence[int]) -> Going[None]:
         """Show a dump in its turn, after all before it that the detector has missed."""
@@ -225,7 +226,7 @@ class DumpWatch:
             derived |= {episode.id: episode for episode in folded.changed}
             findings = tuple(canonical(finding) for finding in found)
             known = before.get(place_of(dump))
-            if known is None or known.findings != findings:
+            if known is None or (known.findings, known.config) != (findings, self._config):
                 judged.append(self._as_judged(dump, rerun.version, findings, known))
                 taken_out = () if known is None else (-self._hash(known.place, known.findings),)
                 digest = added(digest, self._hash(place_of(dump), findings), *taken_out)
@@ -274,6 +275,7 @@ class DumpWatch:
             sha256=dump.sha256,
             version=version,
             findings=findings,
+            config=self._config,
             revision=0 if known is None else known.revision + 1,
         )
 

@@ -23,7 +23,7 @@ from tocsin.observability.meters import Meters
 from tocsin.processing.dump_order import DumpPlace
 from tocsin.runtimes.embedded.checkpointing import Checkpointing
 from tocsin.runtimes.embedded.counting import count_changes, count_step
-from tocsin.runtimes.embedded.decisions import Decisions
+from tocsin.runtimes.embedded.decisions import Decides, Decisions
 from tocsin.runtimes.embedded.dump_proofs import DumpProofs
 from tocsin.runtimes.embedded.dump_running import DumpRunning, DumpWork
 from tocsin.runtimes.embedded.findings import findings_of
@@ -101,14 +101,18 @@ class Runtime:
         dumps: DumpWork | None = None,
         dump_proofs: DumpProofs | None = None,
         rounds: Rounds = lambda _job, work: work,
+        decides: Decides = Decides.ALL,
     ) -> None:
         """`projected` tells up to which outbox row others have what they need, so that it may be pruned.
 
         `keep_scores` tells which scores of a tenant to store for the lake; None = nobody takes them. With
         `dumps`, dumps are shown to dump detectors; `dump_proofs` shows them again on request.
+        Unless it `decides` all, the settings last logged stay in force, whatever `settings_of` says, and
+        dumps that are ready wait for a runtime that does.
         """
         self._stores: Final = stores
         self._rounds: Final = rounds
+        self._decides: Final = decides
         self._clock: Final = clock
         self._meters: Final = meters
         self._pace: Final = pace or Pace()
@@ -128,8 +132,9 @@ class Runtime:
         self._checkpointing: Final = Checkpointing(stores.checkpoints, self.workers)
         self._lake_writer: Final = LakeWriter(stores.lake, stores.log, self._pace.flush)
         self._decisions: Final = Decisions(stores.log, stores.lake, self.workers, settings_of, tenants, clock)
-        self._dumps: Final = dumps and DumpRunning(
-            dumps,
+        works = dumps if decides is Decides.ALL else None
+        self._dumps: Final = works and DumpRunning(
+            works,
             stores.log,
             stores.commits,
             self.workers,
@@ -155,8 +160,10 @@ class Runtime:
         self._run("inbox", partial(self._fold, self._rounds("inbox", self._fold_waiting)))
         self._repeat("lake", self._pace.lake_s, self._flush)
         self._repeat("checkpoints", self._pace.checkpoint_s, self._checkpoint, CHECKPOINT_SHARE)
-        self._repeat("ticks", self._pace.tick_s, self._decisions.tick)
-        self._repeat("corrections", self._pace.correction_s, self._decisions.corrections)
+        if self._decides is Decides.ALL:
+            self._repeat("ticks", self._pace.tick_s, self._decisions.tick)
+        if self._decides is not Decides.NOTHING:
+            self._repeat("corrections", self._pace.correction_s, self._decisions.corrections)
         for chore in self._chores:
             self._repeat(chore.name, chore.every_s, chore.work)
 
@@ -188,7 +195,8 @@ class Runtime:
         self._checkpointing.complete.update(
             recover(self.workers, self._stores.checkpoints, self._stores.findings, self._keep_scores)
         )
-        self._decisions.settings()
+        if self._decides is Decides.ALL:
+            self._decisions.settings()
 
     def _repeat(self, name: str, pause_s: float, work: Callable[[], None], share: float = 1.0) -> None:
         self._run(name, partial(self._every, pause_s, self._rounds(name, work), share))

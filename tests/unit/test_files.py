@@ -224,7 +224,49 @@ def test_the_default_parameters_are_the_numeric_columns_that_are_left(tmp_path: 
     file, rows, chunks = read(path, arrival_column="got", exclude=("label",))
     assert rows == [("a", 1, {"v": 1.0}, "")]
     assert chunks[0].arrival_ms.tolist() == [5]
-    assert file.describe() == "device: device; time: ts; arrival: got; parameters: v"
+    left_out = "label (excluded), name (text), on (bool)"
+    assert file.describe() == f"device: device; time: ts; arrival: got; parameters: v; left out: {left_out}"
+
+
+def test_a_bad_cell_leaves_its_column_numeric(tmp_path: Path) -> None:
+    """Its row is refused, wherever it stands; a column of words is left out, and is named with the reason."""
+    path = tmp_path / "x.csv"
+    path.write_text(
+        "device,ts,Temp,mode,count,version\n"
+        f"a,{NOON_MS},20.5,auto,1,7\n\na,{NOON_MS + 1},ERR,auto,x,7\na,{NOON_MS + 2},-1e1,off,3,7\n"
+    )
+    file, rows, _ = read(path)
+    assert rows == [
+        ("a", NOON_MS, {"Temp": 20.5, "count": 1.0}, ""),
+        ("a", NOON_MS + 2, {"Temp": -10.0, "count": 3.0}, ""),
+    ]
+    assert file.report.refused == {"not_a_number": 1}
+    left_out = 'left out: mode (text, first "auto" in line 2), version (events use that name)'
+    assert file.describe().endswith(f"parameters: Temp, count; {left_out}")
+
+
+def test_a_column_with_few_numbers_is_numeric_where_it_was_asked_for(tmp_path: Path) -> None:
+    """By itself it is left out: half of its values are words; nulls count for neither."""
+    path = tmp_path / "x.csv"
+    cells = ["ERR", "ERR", "7", "null", "2.5", "\x1b[1m"]
+    path.write_text("ts,t,u\n" + "".join(f"{NOON_MS + i},{cell},{i}\n" for i, cell in enumerate(cells)))
+    file, rows, _ = read(path)
+    assert [row[2] for row in rows] == [{"u": float(i)} for i in range(6)]
+    assert file.describe().endswith('; left out: t (text, first "ERR" in line 2)')
+    file, rows, _ = read(path, parameters=("t",))
+    assert [row[2] for row in rows] == [{"t": 7.0}, {"t": 2.5}]
+    assert (file.report.refused, file.report.empty) == ({"not_a_number": 3}, 1)
+    assert "left out" not in file.describe()
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_excluded_columns_and_text_are_named(tmp_path: Path, suffix: str) -> None:
+    """Also of a file that says itself what its columns are."""
+    frame = pl.DataFrame({"ts": [NOON_MS], "a": [1.0], "b": [2.0], "note": ["x"]})
+    file, _, _ = read(write(tmp_path / f"x{suffix}", frame), exclude=("b",))
+    found = file.describe().partition("; left out: ")[2]
+    assert found.startswith("b (excluded), note (text")
+    assert found.endswith({".parquet": "note (text)", ".csv": 'note (text, first "x" in line 2)'}[suffix])
 
 
 def test_text_that_was_asked_for_is_kept_as_text(tmp_path: Path) -> None:

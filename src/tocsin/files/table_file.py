@@ -12,6 +12,7 @@ from tocsin.files.event_file import Chunk, EventFile
 from tocsin.files.mapping import Mapping, choose_columns
 from tocsin.files.rows import RowConverter
 from tocsin.files.tables import Table
+from tocsin.visible import visible
 
 _BLOCK_ROWS: Final = 65_536
 
@@ -23,8 +24,27 @@ class TableFile(EventFile):
         super().__init__(device)
         self._table = table
         self.rows = table.rows
+        if mapping.parameters is not None:
+            table.expect_numbers([name for name in mapping.parameters if name in table.names])
+        self._mapping = mapping
         self.columns = choose_columns(mapping, table.names, table.numeric)
         self._converter = RowConverter(mapping, self.columns, table.numbers, device)
+
+    def describe(self) -> str:
+        """Also which columns are left out, and why, unless the parameters were named."""
+        left_out = [] if self._mapping.parameters else [*self._left_out()]
+        return super().describe() + (f"; left out: {', '.join(left_out)}" if left_out else "")
+
+    def _left_out(self) -> Iterator[str]:
+        for name in self._table.names:
+            if name in self._mapping.exclude:
+                yield f"{visible(name)} (excluded)"
+            elif name in self.columns.used:
+                continue
+            elif name not in self._table.numeric:
+                yield f"{visible(name)} ({self._table.why_text(name)})"
+            else:
+                yield f"{visible(name)} (events use that name)"
 
     def chunks(self, batch_rows: int) -> Iterator[Chunk]:
         whole_batches = max(1, _BLOCK_ROWS // batch_rows) * batch_rows

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
@@ -18,12 +20,26 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from tocsin.errors import InvalidInputError
+from tocsin.visible import visible
 
 Bools = npt.NDArray[np.bool_]
 
 _NULLS: Final = ["", "null", "NULL", "None", "NA", "N/A", "n/a"]
 _CSV_BLOCK_BYTES: Final = 4 << 20
 _SAMPLE_BYTES: Final = 1 << 20
+
+
+_SHOWN_CHARACTERS: Final = 20
+_NUMBER: Final = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+
+
+@dataclass(frozen=True, slots=True)
+class _Guess:
+    """What a column looks like: the type of its numbers, None without any, and whether most values are."""
+
+    kind: pa.DataType | None
+    mostly: bool
+    why_text: str
 
 
 class Table(ABC):
@@ -42,6 +58,14 @@ class Table(ABC):
         return tuple(name for name, kind in self.numbers.items() if kind is not None)
 
     @abstractmethod
+    def expect_numbers(self, names: Sequence[str]) -> None:
+        """Take these columns for numbers if any value that was looked at is one."""
+
+    @abstractmethod
+    def why_text(self, name: str) -> str:
+        """Why a column holds no numbers, in a few words for people."""
+
+    @abstractmethod
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """The columns, in pieces of at most `rows`; numbers may still be text, for `parse_numbers`."""
 
@@ -58,20 +82,34 @@ class ParquetTable(Table):
         self.numbers = {field.name: field.type if is_number(field.type) else None for field in schema}
         self.rows = self._file.metadata.num_rows
 
+    def expect_numbers(self, names: Sequence[str]) -> None:
+        """The file says what they are."""
+
+    def why_text(self, name: str) -> str:
+        kind = self._file.schema_arrow.field(name).type
+        return "text" if pa.types.is_string(kind) or pa.types.is_large_string(kind) else str(kind)
+
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         yield from self._file.iter_batches(batch_size=rows, columns=list(columns))
 
 
 class CsvTable(Table):
-    """A header, then rows. A column holds numbers if every value in the first mebibyte is one."""
+    """A header, then rows. A column holds numbers if most values in the first mebibyte are."""
 
     def __init__(self, source: IO[bytes], name: str) -> None:
         self._name = name
         self._source = io.BufferedReader(_Peekable(source), _SAMPLE_BYTES)
         sample = self._source.peek(_SAMPLE_BYTES)
         self.numbers = dict.fromkeys(_header(sample, name))
-        self.numbers = self._guess(sample)
+        self._guesses = self._guess(sample)
+        self.numbers = {name: guess.kind if guess.mostly else None for name, guess in self._guesses.items()}
         self.rows = None
+
+    def expect_numbers(self, names: Sequence[str]) -> None:
+        self.numbers |= {name: self._guesses[name].kind for name in names}
+
+    def why_text(self, name: str) -> str:
+        return self._guesses[name].why_text
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         reader = self._open(self._source, columns)
@@ -82,14 +120,14 @@ class CsvTable(Table):
         except pa.ArrowInvalid as error:
             raise InvalidInputError(f"{self._name}: {error}", field="file") from error
 
-    def _guess(self, sample: bytes) -> dict[str, pa.DataType | None]:
+    def _guess(self, sample: bytes) -> dict[str, _Guess]:
         whole_lines = sample[: sample.rfind(b"\n") + 1] or sample
         try:
             reader = self._open(io.BytesIO(whole_lines), self.names)
             table = pa.Table.from_batches(list(reader), reader.schema)  # a header alone has no batch
         except (pa.ArrowInvalid, ValueError) as error:
             raise InvalidInputError(f"{self._name}: {error}", field="file") from error
-        return {name: _guess_type(table.column(name)) for name in self.names}
+        return {name: _guess_of(table.column(name), sample) for name in self.names}
 
     def _open(self, source: Any, columns: Sequence[str]) -> pacsv.CSVStreamingReader:
         return pacsv.open_csv(
@@ -154,7 +192,28 @@ def _parse_number(text: pa.Scalar, kind: pa.DataType) -> int | float | None:
     return number
 
 
-def _guess_type(column: pa.ChunkedArray) -> pa.DataType | None:
+def _guess_of(column: pa.ChunkedArray, sample: bytes) -> _Guess:
+    kind = _common_type(column)
+    if kind is not None:
+        return _Guess(kind, mostly=True, why_text="")
+    like_number = pc.fill_null(pc.match_substring_regex(column, _NUMBER), False)
+    numbers = column.filter(like_number)
+    mostly = 2 * len(numbers) > len(column) - column.null_count
+    first = pc.index(pc.and_(pc.is_valid(column), pc.invert(like_number)), True).as_py()
+    said = visible(column[first].as_py() if first >= 0 else "")[:_SHOWN_CHARACTERS]
+    kind = _common_type(numbers) if len(numbers) else None
+    return _Guess(kind, mostly, f'text, first "{said}" in line {_line_of(sample, first)}')
+
+
+def _line_of(sample: bytes, row: int) -> int:
+    """The line of the file in which a row (from 0, after the header) ends; empty lines are no rows."""
+    reader = csv.reader(io.StringIO(sample.decode("utf-8-sig", errors="replace"), newline=""))
+    rows = (reader.line_num for cells in reader if cells)
+    return next(itertools.islice(rows, row + 1, None))
+
+
+def _common_type(column: pa.ChunkedArray) -> pa.DataType | None:
+    """The type that every value can be read as."""
     for kind in (pa.int64(), pa.float64()):
         try:
             pc.cast(column, kind)

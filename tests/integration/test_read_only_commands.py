@@ -27,6 +27,7 @@ READERS: Final = (
     ["dumps", DEVICE],
     ["explain", "all"],
     ["replay"],
+    ["replay", "--correct"],
 )
 
 
@@ -189,7 +190,7 @@ def test_settings_that_went_and_came_back_change_no_finding(data: Path) -> None:
     assert found == findings(data.parent / "calm")
 
 
-@pytest.mark.parametrize("command", READERS, ids=lambda command: command[0])
+@pytest.mark.parametrize("command", READERS, ids=" ".join)
 def test_a_folder_with_nothing_in_it_is_refused_and_left_alone(
     data: Path, command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

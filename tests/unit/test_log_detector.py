@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 
 import pytest
 
 from tests.log_kit import CONFIG, HOUR_MS, LEARNT, START_MS, Rows, dump, found, log, startup, usual
-from tocsin.dump_detectors.conformance import made_sample, outcomes, shown
+from tocsin.dump_detectors.abstract import Device
+from tocsin.dump_detectors.conformance import Sample, made_sample, outcomes, shown
+from tocsin.dump_detectors.reading import ArchiveDump
+from tocsin.dumps.archive import Archive
 from tocsin.log_detector import tally
 from tocsin.log_detector.detector import Logs
 from tocsin.log_detector.knowledge import COMPONENTS_MAX, ROWS_MAX
@@ -199,3 +203,52 @@ def test_hours_of_a_long_dump_are_judged_each() -> None:
     (told,) = found([made_sample(number, members, from_ms, from_ms + 6 * HOUR_MS)])
     assert [(each.component, each.code) for each in told] == [("engine", "component_silent")]
     assert " came never in 2.0 h, where 2" in told[0].reason
+
+
+def undated(number: int, bad: bytes = b"", place: int = 0) -> Sample:
+    """The hour `number` in a dump that does not say when it was collected, with one more line at a place."""
+    rows = usual(number, random.Random(number))
+    lines = log(START_MS + number * HOUR_MS, rows).splitlines(keepends=True)
+    lines[place:place] = [bad] if bad else []
+    return made_sample(number, {"engine.log": b"".join(lines)})
+
+
+@pytest.mark.parametrize("stamp", ["2099-01-01T00:00:00Z", "1970-01-01T00:00:09Z", "2026-01-29T07:00:00Z"])
+@pytest.mark.parametrize("place", [0, 50, 10_000])
+def test_a_line_with_a_wrong_stamp_is_no_time_of_the_device(stamp: str, place: int) -> None:
+    """First, within and last: nothing is found, and hours without logs are not taken for learnt ones."""
+    bad = f"{stamp} INFO cycle 7 done, force 42.0 kN\n".encode()
+    samples = [undated(n, bad if n in {5, 200} else b"", place) for n in range(1, 230)]
+    detector = Logs()
+    detector.setup({})
+    detector.start(Device(tenant="t", device="d"))
+    told = [list(detector.process(ArchiveDump(each.facts, Archive(each.source)))) for each in samples]
+    known = from_bytes(detector.save())
+    assert not any(told)
+    assert 220 <= known.hours <= 230
+    assert known.end_ms <= START_MS + 230 * HOUR_MS
+
+
+def test_a_component_of_many_members_without_repetition_stays_bounded() -> None:
+    """However many forms of lines its members have together, it is told that this is no log."""
+
+    def words(n: int) -> bytes:
+        return bytes(97 + (n >> shift & 15) for shift in (0, 4, 8, 12, 16))
+
+    per_member = 16_384
+    members = {
+        f"made/{m}.log": b"".join(
+            b"2026-01-05T00:00:01Z INFO %s q\n" % words(m * per_member + n) for n in range(per_member)
+        )
+        for m in range(24)
+    }
+    sample = made_sample(1, members, START_MS, START_MS + HOUR_MS)
+    del members
+    shown(Logs, [dump(1)])
+    tracemalloc.start()
+    (told,) = shown(Logs, [sample])
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [(each.component, each.code) for each in told] == [("made", "no_log")]
+    assert f"of {24 * per_member} forms of lines" in told[0].reason
+    assert peak_bytes < 128 << 20

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from tocsin.log_detector import _tally_kernel as kernel
 from tocsin.log_detector import tally as counting
 from tocsin.log_detector._tally_reference import PlainTally
+from tocsin.log_detector.component_tally import SLOTS_MAX, merged
+from tocsin.log_detector.stretch import no_hours
 from tocsin.templates.miner import SHAPES_MAX, Miner
 
 FROM_MS = 1_767_600_000_000  # 2026-01-05 08:00 UTC
 TO_MS = FROM_MS + 4 * kernel.HOUR_MS
-SLOTS = counting.SLOTS_MAX
+SLOTS = SLOTS_MAX
 
 heads = st.sampled_from(
     [
@@ -67,12 +69,13 @@ def clock_of(from_ms: int, to_ms: int) -> Any:
     return clock
 
 
-def compiled(pieces: list[bytes], clock: Any) -> tuple[Any, Any]:
-    """The tables and examples of the kernel."""
+def compiled(pieces: list[bytes], clock: Any, hours: Any = None) -> tuple[Any, Any]:
+    """The tables and examples of the kernel, which counts stamps in `hours`."""
+    hours = no_hours() if hours is None else hours
     tables, examples = counting._tables(), counting._examples()
     for mined in Miner(2026).mine(pieces):
         columns = (mined.data, mined.shapes, mined.heads, mined.ends, mined.words, mined.continued)
-        kernel.tally_lines(columns, clock, tables, examples, counting.POWERS)
+        kernel.tally_lines(columns, clock, hours, tables, examples, counting.POWERS)
     return tables, examples
 
 
@@ -92,7 +95,8 @@ def test_the_compiled_tally_equals_the_plain_one(rows: list[bytes], says_when: b
         plain.add(mined)
     clock = clock_of(from_ms, to_ms)
     pieces = [raw[at : at + cut] for at in range(0, len(raw), cut)]
-    (counts, levels, worst, follows, numbers), (texts, sizes, places, _) = compiled(pieces, clock)
+    hours = no_hours()
+    (counts, levels, worst, follows, numbers), (texts, sizes, places, _) = compiled(pieces, clock, hours)
     assert nonzero(counts) == {
         (shape % (SHAPES_MAX + 1), slot): n for (shape, slot), n in plain.counts.items()
     }
@@ -108,6 +112,8 @@ def test_the_compiled_tally_equals_the_plain_one(rows: list[bytes], says_when: b
             assert places[shape, which] == number
             assert texts[shape, which, : sizes[shape, which]].tobytes() == text
     assert (clock[kernel.LINES], clock[kernel.OFFSET_MS]) == (plain.lines, plain.offset_ms)
+    busy = hours[hours[:, kernel.HOUR_LINES] > 0]
+    assert sorted(map(tuple, busy.tolist())) == plain.hours()
 
 
 def test_a_clock_on_the_wall_is_found_out() -> None:
@@ -124,5 +130,5 @@ def test_two_halves_of_a_log_give_what_the_whole_gives() -> None:
     whole = compiled([b"\n".join(rows)], clock_of(FROM_MS, TO_MS))[0][4][0, 1]
     first = compiled([b"\n".join(rows[:40])], clock_of(FROM_MS, TO_MS))[0][4][0, 1]
     second = compiled([b"\n".join(rows[40:])], clock_of(FROM_MS, TO_MS))[0][4][0, 1]
-    both = counting.merged(first, second)
+    both = merged(first, second)
     np.testing.assert_allclose(both, whole, rtol=1e-9)

@@ -10,11 +10,15 @@ import numpy as np
 from tocsin.templates._header_kernel import LEVEL, MESSAGE_END, MESSAGE_START, TIME_KIND, TIME_MS
 from tocsin.templates._stamp_kernel import NONE, OF_DAY, UTC
 
-BASE_MS, SLOTS, OFFSET_MS, FROM_MS, TO_MS, LAST_MS, FIRST_MS, NEWEST_MS = range(8)
-PREVIOUS, LINES, CHECKED, LONGEST_BYTES, TIMED = range(8, 13)
-CLOCK_FIELDS: Final = 13
+BASE_MS, SLOTS, OFFSET_MS, FROM_MS, TO_MS, LAST_MS = range(6)
+PREVIOUS, LINES, CHECKED, LONGEST_BYTES, TIMED = range(6, 11)
+CLOCK_FIELDS: Final = 11
 """Columns of the clock. `BASE_MS` is where the first hour begins, -1 until a line tells; `OFFSET_MS` is what
 clocks on the wall are ahead of UTC; `FROM_MS` and `TO_MS` are 0 where a dump does not say them."""
+HOUR, HOUR_LINES, HOUR_FIRST_MS, HOUR_NEWEST_MS = range(4)
+HOUR_FIELDS: Final = 4
+"""Columns of the table of hours since 1970, in UTC: how many lines with a time, the oldest, the newest."""
+PROBES: Final = 32
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 86_400_000
 QUARTER_MS: Final = 900_000
@@ -34,7 +38,7 @@ LEVELS: Final = 8
 
 
 @nb.njit(cache=True, nogil=True)
-def tally_lines(mined: Any, clock: Any, tables: Any, examples: Any, powers: Any) -> None:
+def tally_lines(mined: Any, clock: Any, hours: Any, tables: Any, examples: Any, powers: Any) -> None:
     """Add a stretch of lines to the tables. Lines that continue another count with their first one only."""
     data, shapes, heads, ends, words, continued = mined
     counts, levels, worst, follows, numbers = tables
@@ -53,7 +57,7 @@ def tally_lines(mined: Any, clock: Any, tables: Any, examples: Any, powers: Any)
             continue
         if shape < 0:
             shape = full
-        slot = slot_of(head, clock, slots)
+        slot = slot_of(head, clock, hours, slots)
         counts[shape, slot] += 1
         levels[head[LEVEL], slot] += 1
         worst[shape] = max(worst[shape], head[LEVEL])
@@ -120,7 +124,7 @@ def keep_example(data: Any, start: int, end: int, texts: Any, sizes: Any, shape:
 
 
 @nb.njit(cache=True, nogil=True)
-def slot_of(head: Any, clock: Any, slots: int) -> int:
+def slot_of(head: Any, clock: Any, hours: Any, slots: int) -> int:
     """The hour of a line; one without a time has that of the line before, `slots` if none had one."""
     kind = head[TIME_KIND]
     if kind == NONE:
@@ -136,10 +140,23 @@ def slot_of(head: Any, clock: Any, slots: int) -> int:
     clock[TIMED] += 1
     if clock[BASE_MS] < 0:
         clock[BASE_MS] = ms - (ms + clock[OFFSET_MS]) % HOUR_MS
-    if clock[FIRST_MS] == 0 or ms < clock[FIRST_MS]:
-        clock[FIRST_MS] = ms
-    clock[NEWEST_MS] = max(clock[NEWEST_MS], ms)
+    count_hour(hours, ms)
     return int(min(max((ms - clock[BASE_MS]) // HOUR_MS, 0), slots - 1))
+
+
+@nb.njit(cache=True, nogil=True)
+def count_hour(hours: Any, ms: int) -> None:
+    """Count a line in the hour of its stamp; one whose hour finds no place near its own is left out."""
+    hour = ms // HOUR_MS
+    for probe in range(PROBES):
+        row = hours[(hour + probe) % len(hours)]
+        if row[HOUR_LINES] == 0:
+            row[HOUR], row[HOUR_FIRST_MS], row[HOUR_NEWEST_MS] = hour, ms, ms
+        if row[HOUR] == hour:
+            row[HOUR_LINES] += 1
+            row[HOUR_FIRST_MS] = min(row[HOUR_FIRST_MS], ms)
+            row[HOUR_NEWEST_MS] = max(row[HOUR_NEWEST_MS], ms)
+            return
 
 
 @nb.njit(cache=True, nogil=True)

@@ -103,6 +103,13 @@ class PlainTally:
             self.base_ms = ms - (ms + self.offset_ms) % kernel.HOUR_MS
         return self._hour(ms)
 
+    def hours(self) -> list[tuple[int, int, int, int]]:
+        """The hours of stamps in order, each with its lines, its oldest stamp and its newest."""
+        found: dict[int, list[int]] = {}
+        for ms in self.times_ms:
+            found.setdefault(ms // kernel.HOUR_MS, []).append(ms)
+        return [(hour, len(each), min(each), max(each)) for hour, each in sorted(found.items())]
+
     def _check(self, ms: int) -> None:
         if self.checked:
             return

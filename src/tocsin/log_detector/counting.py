@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-import xxhash
 
 from tocsin.dump_detectors.abstract import EvidenceLine
+from tocsin.log_detector.component_tally import ComponentTally, ShapeTally, short
 from tocsin.log_detector.knowledge import (
     EXAMPLE_CHARACTERS,
-    SHAPE_BYTES_MAX,
     TEXT_CHARACTERS,
     Floats,
     Kind,
@@ -19,7 +18,8 @@ from tocsin.log_detector.knowledge import (
     Known,
     Row,
 )
-from tocsin.log_detector.tally import ComponentTally, DumpTally, Ints, ShapeTally, spans
+from tocsin.log_detector.stretch import Ints
+from tocsin.log_detector.tally import DumpTally, spans
 from tocsin.templates._header_kernel import ERROR, WARNING
 from tocsin.templates.dictionary import template_id
 from tocsin.templates.grouping import Group, canonical, groups_of
@@ -106,13 +106,6 @@ def _cell(local_ms: int) -> int:
     return int((day + 3) % 7 * 24 + hour)
 
 
-def short(text: bytes) -> bytes:
-    """A masked text of bounded length that still tells it from others."""
-    if len(text) <= SHAPE_BYTES_MAX:
-        return text
-    return text[: SHAPE_BYTES_MAX - 16] + xxhash.xxh3_64_hexdigest(text).encode()
-
-
 def _take_shapes(
     known: Knowledge, name: str, component: ComponentTally, born: list[Row], beyond: dict[str, int]
 ) -> None:
@@ -123,9 +116,9 @@ def _take_shapes(
     if not fresh:
         return
     if len(fresh) > NEW_MAX:
-        repeated = [text for text in fresh if int(component.shapes[text].counts.sum()) > 1]
-        repeated.sort(key=lambda text: (-int(component.shapes[text].counts.sum()), text))
-        beyond[name] = len(fresh) - len(repeated[:REPEATED_MAX])
+        repeated = [text for text in fresh if component.shapes[text].total > 1]
+        repeated.sort(key=lambda text: (-component.shapes[text].total, text))
+        beyond[name] = len(fresh) + component.dropped - len(repeated[:REPEATED_MAX])
         fresh = repeated[:REPEATED_MAX]
     old = [key[1] for key in sorted(known.shapes) if key[0] == name]
     texts = old + [short(text) for text in fresh]
@@ -186,8 +179,9 @@ def _count(known: Knowledge, found: DumpTally, result: Counted, slots: list[int]
             each.last_h = known.hours
             row = known.rows[places[each.uid]]
             row.last_h, row.level = known.hours, max(row.level, shape.level)
-            result.counts[:, places[each.uid]] += _by_hour(shape.counts, slots)
-            result.untimed[places[each.uid]] += float(shape.counts[-1])
+            counts = shape.counts
+            result.counts[:, places[each.uid]] += _by_hour(counts, slots)
+            result.untimed[places[each.uid]] += float(counts[-1])
             result.seen.setdefault(each.uid, []).append(shape)
         levels = component.levels
         for kind, lines in (

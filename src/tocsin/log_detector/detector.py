@@ -92,7 +92,7 @@ class Logs(DumpDetector):
         for row in young.values():
             if row.kind is not Kind.TEMPLATE or row.uid not in table.seen:
                 continue
-            row.seen += sum(int(shape.counts.sum()) for shape in table.seen[row.uid])
+            row.seen += sum(shape.total for shape in table.seen[row.uid])
             if self._is_told(row, table):
                 fresh.append((novelty.score_of(known, row, per_month), row))
         yield from new_templates(known, table, fresh)
@@ -110,7 +110,7 @@ class Logs(DumpDetector):
         known = self._known
         hours = float(table.hours.sum())
         lines = [
-            (row, sum(int(shape.counts.sum()) for shape in table.seen[uid]))
+            (row, sum(shape.total for shape in table.seen[uid]))
             for uid, row in young.items()
             if uid in table.seen and row.kind is Kind.TEMPLATE
         ]

@@ -23,12 +23,13 @@ def unlike_a_log(found: DumpTally, table: Counted) -> Iterator[Finding]:
     """Members with more forms of lines than a log has, or with a line that was cut."""
     for name, beyond in table.beyond.items():
         component = found.components[name]
+        forms = len(component.shapes) + component.dropped
         reason = (
-            f"{beyond} of {len(component.shapes)} forms of lines are new and find no room: "
+            f"{beyond} of {forms} forms of lines are new and find no room: "
             "this is no log, or one whose lines are all different"
         )
         lines = [] if component.example is None else [component.example]
-        facts: Facts = {"lines": component.lines, "forms": len(component.shapes)}
+        facts: Facts = {"lines": component.lines, "forms": forms}
         yield finding(table, name, "no_log", 2.0, reason, facts=facts, lines=lines)
     for name, component in found.components.items():
         if component.longest_bytes >= LINE_BYTES_MAX:
@@ -48,7 +49,7 @@ def new_templates(known: Knowledge, table: Counted, fresh: Sequence[tuple[float,
         rows.sort(key=lambda each: (-each[0], each[1].uid))
         for place, (score, row) in enumerate(rows[:SINGLY_MAX]):
             others = len(rows) - SINGLY_MAX if place == 0 else 0
-            count = sum(int(shape.counts.sum()) for shape in table.seen[row.uid])
+            count = sum(shape.total for shape in table.seen[row.uid])
             more = f", with {others} other new templates" if others > 0 else ""
             reason = (
                 f"{quoted(row.text)} came {_often(count)} in {_hours(table):.1f} h, and never in the "

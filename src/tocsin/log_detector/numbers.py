@@ -14,10 +14,10 @@ from typing import Final
 
 from tocsin.dump_detectors.abstract import Finding
 from tocsin.log_detector import _tally_kernel as kernel
+from tocsin.log_detector.component_tally import merged
 from tocsin.log_detector.counting import Counted
 from tocsin.log_detector.knowledge import Floats, Knowledge, Number, Row
 from tocsin.log_detector.logarithm import ln_of
-from tocsin.log_detector.tally import merged
 from tocsin.log_detector.wording import Facts, finding, quoted
 
 NUMBERS_MAX: Final = 1_024
@@ -40,7 +40,7 @@ def values_of(table: Counted) -> dict[tuple[int, int], Floats]:
     lines: dict[int, int] = {}
     for uid, shapes in table.seen.items():
         for shape in shapes:
-            lines[uid] = lines.get(uid, 0) + int(shape.counts.sum())
+            lines[uid] = lines.get(uid, 0) + shape.total
             for place, kept in shape.numbers.items():
                 key = uid, place
                 found[key] = merged(found[key], kept) if key in found else kept

@@ -118,7 +118,7 @@ class DumpReceived(msgspec.Struct, frozen=True, kw_only=True, tag="dump"):
 
     `collected_from_ms` and `collected_to_ms` are the device's own words. The same dump may be logged again
     when its sender repeats it after more than a day: that changes nothing. `epoch` counts how often the
-    device began its numbering anew.
+    device began its numbering anew. `received_ms` is when it came, 0 in records from before that was kept.
     """
 
     tenant: str
@@ -134,6 +134,7 @@ class DumpReceived(msgspec.Struct, frozen=True, kw_only=True, tag="dump"):
     collected_from_ms: int | None = None
     collected_to_ms: int | None = None
     epoch: int = 0
+    received_ms: int = 0
 
 
 class GapGivenUp(msgspec.Struct, frozen=True, kw_only=True, tag="gap"):

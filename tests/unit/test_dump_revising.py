@@ -72,3 +72,32 @@ def test_other_findings_are_told_though_people_see_the_same() -> None:
     assert told.evidence is not None
     assert derived.changed[0].evidence is not None
     assert told.evidence.dumps == derived.changed[0].evidence.dumps
+
+
+def test_a_finding_without_any_time_is_of_when_its_dump_came() -> None:
+    """Neither the detector nor the device knows when it was: 1970 would be no time of it."""
+    dump = DumpReceived(
+        tenant="t",
+        device="d",
+        sequence=1,
+        sha256="0" * 64,
+        size_bytes=1,
+        outcome=DumpOutcome.ACCEPTED,
+        received_ms=1_767_571_200_000,
+    )
+    finding = Finding(
+        component="door",
+        code="fault",
+        severity=Severity.WARNING,
+        score=2.0,
+        from_ms=0,
+        to_ms=0,
+        reason="stuck",
+    )
+    judged = Judged(dump=dump, detector="counting", version="1", partition=0, findings=(finding,))
+    (episode,) = fold(OpenEpisodes(), judged).changed
+    assert {episode.started_ms, episode.last_abnormal_ms, episode.peak_ms} == {1_767_571_200_000}
+    following = msgspec.structs.replace(dump, sequence=2, received_ms=1_767_571_300_000)
+    quiet = msgspec.structs.replace(judged, dump=following, findings=())
+    (ended,) = fold(fold(OpenEpisodes(), judged).open, quiet).changed
+    assert ended.end_ms == 1_767_571_200_000

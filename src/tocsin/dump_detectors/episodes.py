@@ -189,8 +189,8 @@ def _ended(episode: Episode, dump: DumpReceived) -> Episode:
 
 
 def _begin_ms(finding: Finding, dump: DumpReceived) -> int:
-    """When it began; a detector that does not know says 0, and then the dump's own span has to do."""
-    return finding.from_ms or dump.collected_from_ms or dump.collected_to_ms or 0
+    """When it began; for a detector that does not know and says 0, the dump's own span or its arrival."""
+    return finding.from_ms or dump.collected_from_ms or dump.collected_to_ms or dump.received_ms
 
 
 def _end_ms(finding: Finding, dump: DumpReceived) -> int:

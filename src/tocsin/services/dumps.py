@@ -204,6 +204,7 @@ class Dumps:
         return repeated
 
     def _append(self, tenant: str, announced: Announced, kept: Kept) -> bool:
+        arrival_ms = self._clock.now_ms()
         record = DumpReceived(
             tenant=tenant,
             device=announced.device,
@@ -218,11 +219,12 @@ class Dumps:
             collected_from_ms=announced.collected_from_ms,
             collected_to_ms=announced.collected_to_ms,
             epoch=announced.epoch,
+            received_ms=arrival_ms,
         )
         partition = partition_of(shard_of(tenant, announced.device), self._log.partitions)
         append = Append(
             tenant=tenant,
-            arrival_ms=self._clock.now_ms(),
+            arrival_ms=arrival_ms,
             parts=(Part(partition, RecordKind.CONTROL, 1, encode_control(record)),),
             producer=_PRODUCER,
             sequence=_sequence_of(announced.id, kept.sha256),

@@ -11,9 +11,13 @@ from tocsin.intrinsics import (
     address_of,
     count_trailing_zeros,
     fold_product,
+    load_i32,
     load_i64,
     load_u8,
     load_u64,
+    store_i32,
+    store_i64,
+    store_u8,
     store_u64,
 )
 from tocsin.templates._bytes import KIND, SPACE
@@ -67,6 +71,16 @@ def mine_lines(
     raw, text, room = address_of(data), address_of(scratch[0]), address_of(spans)
     fields, pairs = address_of(scratch[1]), address_of(scratch[2])
     clock, form = address_of(reader[0]), reader[1:]
+    table, hashes, starts, counts, pool = known
+    places = (
+        address_of(table),
+        address_of(hashes),
+        address_of(starts),
+        address_of(counts),
+        address_of(pool),
+    )
+    full = (len(table), len(hashes), len(pool))
+    tally = address_of(counters)
     i, lines, words = start, 0, 0
     while i < size and lines < len(shapes) and words + WORDS_MAX <= len(spans):
         end = line_end(raw, i, size)
@@ -85,7 +99,7 @@ def mine_lines(
             length, found = scan_message(raw, start, until, text, place)
             if count:
                 length, found = append_fields(raw, pairs, count, text, length, place, found)
-            shape = shape_of(text, length, known, counters)
+            shape = shape_of(text, length, places, full, tally)
             words += found
             shapes[lines], continued[lines] = shape, 0
             if headed:
@@ -148,30 +162,40 @@ def text_hash(text: int, size: int) -> Any:
 
 
 @nb.njit(cache=True, nogil=True)
-def shape_of(text: int, size: int, known: Any, counters: Any) -> int:
-    """The number of a masked text, a new one if it is new; `FULL` when no room is left."""
-    table, hashes, starts, counts, pool = known
+def shape_of(text: int, size: int, places: Any, room: Any, counters: int) -> int:
+    """The number of a masked text, a new one if it is new; `FULL` when no room is left.
+
+    `places` are addresses of the table, hashes, starts, counts and pool, `room` is how many slots, shapes and
+    bytes of texts fit.
+    """
+    table, hashes, starts, counts, pool = places
+    slots, shapes_max, pool_bytes_max = room
     key = text_hash(text, size)
-    mask = len(table) - 1
-    slot = np.int64(key & np.uint64(mask))
-    while table[slot] >= 0:
-        shape = int(table[slot])
-        length = starts[shape + 1] - starts[shape]
-        if hashes[shape] == key and length == size and same(text, size, address_of(pool) + starts[shape]):
-            counts[shape] += 1
-            return shape
-        slot = (slot + 1) & mask
-    shape, used = counters[SHAPES], counters[POOL_BYTES]
-    if shape == len(hashes) or used + size > len(pool):
-        counts[len(counts) - 1] += 1
+    slot = np.int64(key) & (slots - 1)
+    shape = load_i32(table + 4 * slot)
+    while shape >= 0:
+        start = load_i64(starts + 8 * shape)
+        if (
+            load_u64(hashes + 8 * shape) == key
+            and load_i64(starts + 8 * shape + 8) - start == size
+            and same(text, size, pool + start)
+        ):
+            store_i64(counts + 8 * shape, load_i64(counts + 8 * shape) + 1)
+            return int(shape)
+        slot = (slot + 1) & (slots - 1)
+        shape = load_i32(table + 4 * slot)
+    shape, used = load_i64(counters + 8 * SHAPES), load_i64(counters + 8 * POOL_BYTES)
+    if shape == shapes_max or used + size > pool_bytes_max:
+        store_i64(counts + 8 * shapes_max, load_i64(counts + 8 * shapes_max) + 1)
         return FULL
     for k in range(size):
-        pool[used + k] = load_u8(text + k)
-    table[slot] = shape
-    hashes[shape] = key
-    starts[shape + 1] = used + size
-    counts[shape] = 1
-    counters[SHAPES], counters[POOL_BYTES] = shape + 1, used + size
+        store_u8(pool + used + k, load_u8(text + k))
+    store_i32(table + 4 * slot, shape)
+    store_u64(hashes + 8 * shape, key)
+    store_i64(starts + 8 * shape + 8, used + size)
+    store_i64(counts + 8 * shape, 1)
+    store_i64(counters + 8 * SHAPES, shape + 1)
+    store_i64(counters + 8 * POOL_BYTES, used + size)
     return int(shape)
 
 

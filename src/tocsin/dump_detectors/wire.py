@@ -43,7 +43,7 @@ Reply = Ready | Done | Failed
 def _path_text(value: object) -> str:
     if isinstance(value, Path):
         return str(value)
-    raise NotImplementedError(f"{type(value).__name__} can't be sent to a worker")
+    raise TypeError(f"{type(value).__name__} can't be sent to a worker")
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=_path_text)
@@ -52,7 +52,7 @@ _REPLIES: Final = msgspec.msgpack.Decoder(Reply)
 
 
 def encode(message: Task | Reply) -> bytes:
-    """A frame's payload; a NotImplementedError or TypeError for a configuration that is no JSON."""
+    """A frame's payload; a TypeError for a configuration that is no JSON."""
     return _ENCODER.encode(message)
 
 

@@ -62,7 +62,7 @@ class Worker:
         began_s = time.monotonic()
         try:
             payload = encode(task)
-        except (TypeError, NotImplementedError, OverflowError, RecursionError) as error:
+        except (TypeError, OverflowError, RecursionError) as error:
             detail = f"the task can't be sent to a worker: {error}"
             return StepFailed(kind=FailureKind.REFUSED, detail=detail)
         try:

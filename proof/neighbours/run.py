@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,14 +49,20 @@ class Felt:
 
 
 def measure(
-    names: Sequence[str], *, seconds: float, devices: int, bodies_per_s: float, seed: int
+    names: Sequence[str],
+    *,
+    seconds: float,
+    devices: int,
+    bodies_per_s: float,
+    seed: int,
+    settings: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The whole run; its findings."""
+    """The whole run; its findings. `settings` are the server's, where they are not the usual ones."""
     with TemporaryDirectory(prefix="tocsin-neighbours-") as folder:
         data = Path(folder)
         longest_s = 2 * seconds + len(names) * _SETTLE_S_MAX + devices / 50 + 120
         bodies = make_bodies(data, round(longest_s * bodies_per_s), seed)
-        with Server(data / "data") as server:
+        with Server(data / "data", settings) as server:
             calm = [make_gateway(server, server.key, f"calm-{number}") for number in range(GATEWAYS)]
             group = CalmGroup(server.url, calm, bodies, bodies_per_s)
             admins = {name: make_tenant(server, f"rough-{name}") for name in names}

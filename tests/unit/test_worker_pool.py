@@ -178,6 +178,15 @@ def test_a_blob_that_can_not_be_read_is_not_the_detectors_fault(pool: WorkerPool
         assert failed.kind is FailureKind.ARCHIVE, failed
 
 
+def test_what_the_machine_can_not_open_for_a_moment_is_tried_again(pool: WorkerPool, tmp_path: Path) -> None:
+    """Nothing is wrong with the dump or the detector, so neither may be stopped by the first such error."""
+    path = tmp_path / "loop.zip"
+    path.symlink_to(path)
+    failed = pool.run(task(tmp_path, archive=path)).result(60)
+    assert isinstance(failed, StepFailed)
+    assert (failed.kind, failed.may_go_away) == (FailureKind.STORAGE, True), failed
+
+
 def test_a_worker_that_can_not_be_started_is_an_answer(
     pool: WorkerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

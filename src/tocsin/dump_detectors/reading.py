@@ -19,7 +19,7 @@ class ArchiveDump:
     def __init__(self, facts: DumpFacts, archive: Archive) -> None:
         self._facts = facts
         self._members = [ArchiveMember(member, self._failed) for member in archive.members]
-        self.fault: str | None = None
+        self.fault: Exception | None = None
 
     @property
     def sequence(self) -> int:
@@ -53,7 +53,7 @@ class ArchiveDump:
         return self._members
 
     def _failed(self, error: Exception) -> None:
-        self.fault = self.fault or str(error)
+        self.fault = self.fault or error
 
 
 class ArchiveMember:

@@ -47,17 +47,25 @@ def _shown(task: Task, instance: DumpDetector, limits: StepLimits) -> tuple[Find
     try:
         source = FileSource(task.archive)
     except OSError as error:
-        raise StepError(FailureKind.ARCHIVE, f"the blob can't be opened: {error}") from error
+        raise _unread(error) from error
     with source:
         try:
             dump = ArchiveDump(task.dump, Archive(source))
         except (ArchiveError, OSError) as error:
-            raise StepError(FailureKind.ARCHIVE, str(error)) from error
+            raise _unread(error) from error
         try:
             return judged(instance, dump, limits)
         finally:
             if dump.fault is not None:
-                raise StepError(FailureKind.ARCHIVE, dump.fault)
+                raise _unread(dump.fault)
+
+
+def _unread(error: Exception) -> StepError:
+    """Why the dump could not be read: what it is stays, what the machine lacks for a moment may go away."""
+    passing = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+    return StepError(
+        FailureKind.STORAGE if passing else FailureKind.ARCHIVE, f"the blob can't be read: {error}"
+    )
 
 
 def judged(instance: DumpDetector, dump: Dump, limits: StepLimits) -> tuple[Finding, ...]:

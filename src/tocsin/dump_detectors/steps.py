@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -68,7 +68,11 @@ class FailureKind(StrEnum):
     MEMORY = "memory"  # it wanted more memory than its limit; may go away
     ERROR = "error"  # a method raised, or gave what is no finding or too much: stays, if it is deterministic
     REFUSED = "refused"  # not installed, another version, wrong configuration, unreadable state: stays
-    ARCHIVE = "archive"  # the blob can't be read, which is no fault of the detector
+    ARCHIVE = "archive"  # the blob is away or damaged, which is no fault of the detector: stays
+    STORAGE = "storage"  # the machine could not open or read it: too many open files, a disk; may go away
+
+
+_PASSING: Final = frozenset({FailureKind.CRASH, FailureKind.HANG, FailureKind.MEMORY, FailureKind.STORAGE})
 
 
 class StepFailed(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +85,7 @@ class StepFailed(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def may_go_away(self) -> bool:
         """Whether running the same task again could help."""
-        return self.kind in {FailureKind.CRASH, FailureKind.HANG, FailureKind.MEMORY}
+        return self.kind in _PASSING
 
 
 class Stepper(ABC):

@@ -135,7 +135,7 @@ DUMP_STEPS: Final = Counter(
     name="tocsin.dumps.steps",
     unit="{step}",
     description="Dumps shown to dump detectors, by outcome: done, or why not (crash, hang, memory, error, "
-    "refused, archive).",
+    "refused, archive, storage).",
     remedy="Look at this first. Anything but `done` that grows: the log names detector and device. A device "
     "whose detector has stopped has an anomaly that says why; it goes on when it is released from "
     "quarantine or another version is in force.",

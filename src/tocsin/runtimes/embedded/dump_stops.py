@@ -21,6 +21,7 @@ _WHY = {
     FailureKind.ERROR: "it raised an error",
     FailureKind.REFUSED: "it was refused",
     FailureKind.ARCHIVE: "the archive can't be read",
+    FailureKind.STORAGE: "the archive could not be opened or read again and again",
 }
 
 

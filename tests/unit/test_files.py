@@ -259,6 +259,29 @@ def test_a_column_with_few_numbers_is_numeric_where_it_was_asked_for(tmp_path: P
     assert "left out" not in file.describe()
 
 
+def test_nan_is_neither_number_nor_word_for_what_a_column_is(tmp_path: Path) -> None:
+    """As null: a single bad cell leaves out no column that is mostly absent, and NaN is never its reason."""
+    path = tmp_path / "x.csv"
+    cells = [("NaN", "nan"), ("1", "idle"), ("-NAN", "7"), ("ERR", "run"), ("NaN", "nan"), ("2", "nan")]
+    path.write_text("ts,t,u\n" + "".join(f"{NOON_MS + i},{t},{u}\n" for i, (t, u) in enumerate(cells)))
+    file, rows, _ = read(path)
+    assert [row[2] for row in rows] == [{"t": 1.0}, {"t": 2.0}]
+    assert (file.report.refused, file.report.empty) == ({"not_a_number": 1}, 3)
+    assert file.describe().endswith('; left out: u (text, first "idle" in line 3)')
+
+
+def test_a_cell_longer_than_the_csv_module_reads_is_text_as_any(tmp_path: Path) -> None:
+    """The column is left out without the line; a header that is no header is refused."""
+    path = tmp_path / "x.csv"
+    path.write_text(f"ts,raw,t\n{NOON_MS},{'x' * 200_000},1\n{NOON_MS + 1},y,2\n")
+    file, rows, _ = read(path)
+    assert [row[2] for row in rows] == [{"t": 1.0}, {"t": 2.0}]
+    assert file.describe().endswith(f'; left out: raw (text, first "{"x" * 20}")')
+    path.write_text("x" * 200_000)
+    with pytest.raises(InvalidInputError, match="first line can't be read"):
+        read(path)
+
+
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
 def test_excluded_columns_and_text_are_named(tmp_path: Path, suffix: str) -> None:
     """Also of a file that says itself what its columns are."""

@@ -60,7 +60,9 @@ app.add_typer(detector)
 
 _UNWRITABLE = ("storage_unavailable", "name another place, or change who may use this one")
 _FULL = ("storage_full", "free space there, or name another place, and run it again")
+_TOO_LONG = ("storage_unavailable", "name a shorter one")
 _DISK = {
+    errno.ENAMETOOLONG: _TOO_LONG,
     errno.EACCES: _UNWRITABLE,
     errno.EPERM: _UNWRITABLE,
     errno.EROFS: _UNWRITABLE,

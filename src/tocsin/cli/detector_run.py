@@ -14,6 +14,7 @@ import typer
 
 from tocsin.cli.detector_options import DetectorConfig, DetectorName, Devices, detector_config
 from tocsin.cli.output import Exit, JsonFlag, finish, lines_of, note, progress
+from tocsin.cli.targets import require_file
 
 if TYPE_CHECKING:
     from tocsin.client import DumpFile
@@ -55,6 +56,7 @@ def run(
     from tocsin.dump_detectors.state_file import KeptStates, held, load_states
 
     began_s = time.perf_counter()
+    require_file(state, "state")
     settings = detector_config(config)
     dumps = folder_dumps(folder, device or [])
     alone = held(state) if state is not None else nullcontext()

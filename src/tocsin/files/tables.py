@@ -31,6 +31,7 @@ _SAMPLE_BYTES: Final = 1 << 20
 
 _SHOWN_CHARACTERS: Final = 20
 _NUMBER: Final = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_NAN: Final = r"(?i)^[+-]?nan$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,19 +198,27 @@ def _guess_of(column: pa.ChunkedArray, sample: bytes) -> _Guess:
     if kind is not None:
         return _Guess(kind, mostly=True, why_text="")
     like_number = pc.fill_null(pc.match_substring_regex(column, _NUMBER), False)
-    numbers = column.filter(like_number)
-    mostly = 2 * len(numbers) > len(column) - column.null_count
-    first = pc.index(pc.and_(pc.is_valid(column), pc.invert(like_number)), True).as_py()
+    absent = pc.fill_null(pc.match_substring_regex(column, _NAN), True)
+    numbers, absences = pc.sum(like_number, min_count=0).as_py(), pc.sum(absent, min_count=0).as_py()
+    words = pc.invert(pc.or_(like_number, absent))
+    first = pc.index(words, True).as_py()
     said = visible(column[first].as_py() if first >= 0 else "")[:_SHOWN_CHARACTERS]
-    kind = _common_type(numbers) if len(numbers) else None
-    return _Guess(kind, mostly, f'text, first "{said}" in line {_line_of(sample, first)}')
+    kind = _common_type(column.filter(pc.invert(words))) if numbers else None
+    mostly = 2 * numbers > len(column) - absences
+    return _Guess(kind, mostly, f'text, first "{said}"{_line_of(sample, first)}')
 
 
-def _line_of(sample: bytes, row: int) -> int:
-    """The line of the file in which a row (from 0, after the header) ends; empty lines are no rows."""
+def _line_of(sample: bytes, row: int) -> str:
+    """The line of the file in which a row (from 0, after the header) ends; empty lines are no rows.
+
+    Nothing if a cell before it is longer than Python's reader takes, unlike the one that reads the rows.
+    """
     reader = csv.reader(io.StringIO(sample.decode("utf-8-sig", errors="replace"), newline=""))
     rows = (reader.line_num for cells in reader if cells)
-    return next(itertools.islice(rows, row + 1, None))
+    try:
+        return f" in line {next(itertools.islice(rows, row + 1, None))}"
+    except csv.Error:
+        return ""
 
 
 def _common_type(column: pa.ChunkedArray) -> pa.DataType | None:
@@ -225,7 +234,10 @@ def _common_type(column: pa.ChunkedArray) -> pa.DataType | None:
 
 def _header(sample: bytes, name: str) -> tuple[str, ...]:
     text = sample.decode("utf-8-sig", errors="replace")
-    names = next(csv.reader(io.StringIO(text)), [])
+    try:
+        names = next(csv.reader(io.StringIO(text)), [])
+    except csv.Error as error:
+        raise InvalidInputError(f"{name}: the first line can't be read: {error}", field="file") from error
     if not names or len(set(names)) != len(names):
         raise InvalidInputError(
             f"{name}: the first line must name every column once, it is {','.join(names)!r}", field="file"

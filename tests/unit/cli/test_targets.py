@@ -24,6 +24,7 @@ FILES: dict[str, tuple[Sequence[str], str]] = {
     "export": (["lake", "export", "--data", "HERE/data", "--out", "TARGET.csv"], "out"),
     "ingest": (["ingest", "HERE/some.csv", "--token", "t", "--resume", "TARGET.csv"], "resume"),
     "upload": (["upload", "HERE/dumps", "--token", "t", "--resume", "TARGET.csv"], "resume"),
+    "run": (["detector", "run", "logs", "HERE/dumps", "--state", "TARGET.csv"], "state"),
 }
 FOLDERS: dict[str, Sequence[str]] = {
     "backtest": ["backtest", "HERE/some.csv", "--out", "TARGET"],
@@ -104,6 +105,7 @@ def test_a_place_without_permission_is_named(
         (errno.ENOSPC, "storage_full", "free space"),
         (errno.EROFS, "storage_unavailable", "name another place"),
         (errno.EACCES, "storage_unavailable", "name another place"),
+        (errno.ENAMETOOLONG, "storage_unavailable", "name a shorter one"),
     ],
 )
 def test_a_disk_that_fails_later_is_no_bug(
@@ -114,7 +116,7 @@ def test_a_disk_that_fails_later_is_no_bug(
     capsys: Capture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A disk that fills up or becomes read-only under a command is said to be so."""
+    """A disk that fills up or becomes read-only under a command, or can't take a name, is said to be so."""
 
     def fails(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number), str(here / "verdicts.parquet"))

@@ -124,7 +124,7 @@ class CsvTable(Table):
     def _guess(self, sample: bytes) -> dict[str, _Guess]:
         whole_lines = sample[: sample.rfind(b"\n") + 1] or sample
         try:
-            reader = self._open(io.BytesIO(whole_lines), self.names)
+            reader = self._open(_own_copy(whole_lines), self.names)
             table = pa.Table.from_batches(list(reader), reader.schema)  # a header alone has no batch
         except (pa.ArrowInvalid, ValueError) as error:
             raise InvalidInputError(f"{self._name}: {error}", field="file") from error
@@ -157,6 +157,16 @@ class _Peekable(io.RawIOBase):
         data = self._source.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
+
+
+def _own_copy(data: bytes) -> pa.BufferReader:
+    """The bytes as Arrow's own: its threads let go of them without asking for the interpreter's lock.
+
+    They can be behind, and one that asks while the interpreter ends aborts the process.
+    """
+    sink = pa.BufferOutputStream()
+    sink.write(data)
+    return pa.BufferReader(sink.getvalue())
 
 
 def open_source(path: Path) -> IO[bytes]:

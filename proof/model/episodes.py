@@ -135,28 +135,11 @@ def of_device(key: Key, stream: tuple[str, str], reason: str, started_ms: int, e
 def of_gap(gap: GapGivenUp, first: int, stream: tuple[str, str]) -> Episode:
     """Dumps that are missing, from number `first` on; over as soon as it is told."""
     key = Key(gap.tenant, "", gap.device, "")
-    started_ms = gap.at_ms - gap.waited_ms
-    return Episode(
+    return replace(
+        of_device(key, stream, "gap", gap.at_ms - gap.waited_ms, gap.at_ms),
         id=_identity(key, "dumps.gap", f"{gap.epoch}.{first}"),
-        tenant=gap.tenant,
-        application=stream[0],
-        version=stream[1],
-        device=gap.device,
-        parameter="",
         detector="dumps",
-        reason="gap",
-        severity="warning",
-        started_ms=started_ms,
         opened_ms=gap.at_ms,
-        end_ms=gap.at_ms,
-        last_abnormal_ms=gap.at_ms,
-        peak_ms=started_ms,
-        readings=0,
-        value=0.0,
-        expected=0.0,
-        lower=0.0,
-        upper=0.0,
-        score=1.0,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -263,6 +264,28 @@ def test_every_line_of_a_file_has_a_row(tmp_path: Path, capsys: pytest.CaptureFi
     assert [each["template"] for each in told["vanished"]] == ["\\xff"]
 
 
+def test_rows_are_of_the_templates_that_were_counted(tmp_path: Path) -> None:
+    """The second reading begins as the first did: lines before the first head are no continuation."""
+    log, out, kept = tmp_path / "a.log", tmp_path / "a.csv", tmp_path / "a.json"
+    heads = b"".join(b"2026-01-05 06:00:%02d INFO volt: at 3.%d V\n" % (n, n) for n in range(12))
+    log.write_bytes(b"pump control begins\n" + heads + b"goes on\n")
+    assert main(["templates", str(log), "--out", str(out), "--export", str(kept)]) == 0
+    rows = Counter(row["template"] for row in csv.DictReader(out.open(newline="")))
+    assert rows == {"pump control begins": 1, "at <*> V": 13}
+    counted = {each["template"]: each["lines"] for each in json.loads(kept.read_bytes())["templates"]}
+    assert counted == {"pump control begins": 1, "at <*> V": 12}
+
+
+@pytest.mark.parametrize("option", ["--out", "--export"])
+def test_the_log_is_not_written_over(option: str, tmp_path: Path) -> None:
+    """Whatever its place is called."""
+    log, other = tmp_path / "a.log", tmp_path / "b.log"
+    log.write_bytes(b"one\n")
+    other.symlink_to(log)
+    assert main(["templates", str(log), option, str(other)]) == 2
+    assert log.read_bytes() == b"one\n"
+
+
 def test_heads_are_columns_too(tmp_path: Path) -> None:
     """Stamps in UTC, levels and components, read as a zone and a format say."""
     log, out = tmp_path / "a.log", tmp_path / "a.csv"
@@ -278,7 +301,9 @@ def test_heads_are_columns_too(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("option", [["--zone", "Nowhere/Atall"], ["--format", "{time}"]])
+@pytest.mark.parametrize(
+    "option", [["--zone", "Nowhere/Atall"], ["--zone", "Europe"], ["--format", "{time}"]]
+)
 def test_a_wrong_option_is_refused(option: list[str], tmp_path: Path) -> None:
     """Before anything is read."""
     log = tmp_path / "a.log"

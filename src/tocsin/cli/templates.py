@@ -59,6 +59,8 @@ def templates(
     require_file(out)
     require_file(export, "export")
     _check_file(file, json)
+    if any(each is not None and each.exists() and each.samefile(file) for each in (out, export)):
+        fail("usage", f"{file} would be written over: name another place", json, Exit.USAGE)
     found = read_dictionary(file)
     if found is None:
         reader = _reader(file, zone, layout, json)
@@ -103,6 +105,8 @@ def _reader(path: Path, zone: str, layout: str | None, as_json: bool) -> Reader:
     try:
         reference = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         return Reader(ZoneInfo(zone), reference, RECOGNISED if layout is None else declared(layout))
+    except IsADirectoryError:
+        fail("usage", f"{zone} is a part of the world, no time zone", as_json, Exit.USAGE)
     except (ZoneInfoNotFoundError, InvalidInputError, ValueError) as error:
         fail("usage", str(error), as_json, Exit.USAGE)
 
@@ -120,16 +124,13 @@ def _write_rows(path: Path, miner: Miner, out: Path, reader: Reader, heads: bool
     """Read the lines a second time, now that every template is known."""
     import csv
 
-    from tocsin.templates.miner import Miner
-
     learnt = miner.learnt()
-    again = Miner.load(miner.save())
     line = 0
     with out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         names = ("line", "template_id", "template", "parameters")
         writer.writerow((*names, "stamp", "level", "component") if heads else names)
-        for mined in again.mine(_pieces(path, "writing"), reader):
+        for mined in miner.anew().mine(_pieces(path, "writing"), reader):
             rows = _rows(mined, learnt, line)
             writer.writerows(map(_joined, rows, _heads(mined)) if heads else rows)
             line += len(mined.shapes)

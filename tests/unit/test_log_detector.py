@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import random
 import tracemalloc
 
+import numpy as np
 import pytest
 
-from tests.log_kit import CONFIG, HOUR_MS, LEARNT, START_MS, Rows, dump, found, log, startup, usual
+from tests.log_kit import CONFIG, HOUR_MS, LEARNT, START_MS, Rows, dump, found, log, stamp, startup, usual
 from tocsin.dump_detectors.abstract import Device
 from tocsin.dump_detectors.conformance import Sample, made_sample, outcomes, shown
 from tocsin.dump_detectors.reading import ArchiveDump
@@ -15,6 +17,7 @@ from tocsin.dumps.archive import Archive
 from tocsin.log_detector import tally
 from tocsin.log_detector.detector import Logs
 from tocsin.log_detector.knowledge import COMPONENTS_MAX, ROWS_MAX
+from tocsin.log_detector.logarithm import exp_of
 from tocsin.log_detector.state import from_bytes
 from tocsin.model import Severity
 
@@ -227,6 +230,68 @@ def test_a_line_with_a_wrong_stamp_is_no_time_of_the_device(stamp: str, place: i
     assert not any(told)
     assert 220 <= known.hours <= 230
     assert known.end_ms <= START_MS + 230 * HOUR_MS
+
+
+@pytest.mark.parametrize("says_end", [False, True])
+def test_a_rotated_log_is_of_all_its_hours(says_end: bool) -> None:
+    """Its newest member comes first in the archive; nobody says when it begins."""
+    first = LEARNT + 2
+    names = ["engine.log.2", "engine.log.1", "engine.log"]
+    begin = [START_MS + (first + place) * HOUR_MS for place in range(3)]
+    logs = [
+        log(from_ms, usual(first + place, random.Random(place))) + b" more\n"
+        for place, from_ms in enumerate(begin)
+    ]
+    door = log(begin[0], [(at * 180_000, "INFO door closed") for at in range(60)])
+    members = dict(reversed(list(zip(names, logs, strict=True)))) | {"door.log": door}
+    end_ms = begin[-1] + HOUR_MS
+    # with an end alone, which is not behind the end of the dump before, the begin can't be told from that
+    before = [dump(first + 3)] if says_end else [dump(first - 1)]
+    sample = made_sample(first + 4, members, None, end_ms if says_end else None)
+    assert not found([*before, sample])[-1]
+    whole = tally.tally(ArchiveDump(sample.facts, Archive(sample.source)), {}, end_ms)
+    assert whole.base_ms == begin[0]
+    assert [slot for slot, _, _ in tally.spans(whole)] == [0, 1, 2]
+
+
+def test_a_dump_without_stamps_is_of_the_hour_in_which_it_ends() -> None:
+    """If that is all that is said of it."""
+    sample = made_sample(1, {"engine.log": b"INFO door closed\n" * 9}, None, START_MS + HOUR_MS // 2)
+    whole = tally.tally(ArchiveDump(sample.facts, Archive(sample.source)), {}, 0)
+    assert tally.spans(whole) == [(0, START_MS, 0.5)]
+
+
+def test_clocks_of_components_that_come_no_more_are_forgotten() -> None:
+    """And those of new ones are known, however many there were before."""
+    samples = []
+    for number in range(1, 6):
+        from_ms = START_MS + number * HOUR_MS
+        line = stamp(from_ms + HOUR_MS + 60_000).rstrip("Z").encode() + b" INFO on\n"
+        members = {f"{number}-{n}/a.log": line for n in range(30)}
+        samples.append(made_sample(number, members, from_ms, from_ms + HOUR_MS // 4))
+    known = from_bytes(outcomes(Logs, samples, CONFIG)[-1].state)
+    assert set(known.offsets) == {row.component for row in known.rows}
+    assert {f"5-{n}" for n in range(30)} <= set(known.offsets)
+    assert set(known.offsets.values()) == {HOUR_MS}
+
+
+@pytest.mark.parametrize("begin", [0, 300_000, 900_000])
+def test_of_a_line_too_long_the_same_is_told_wherever_it_begins(begin: int) -> None:
+    """How much of it is seen depends on how it is cut."""
+    text = (
+        b"2026-01-05T00:00:01Z INFO on\n" * (begin // 29)
+        + random.Random(1).randbytes(950_000).hex().encode()
+        + b"\n"
+    )
+    (told,) = shown(Logs, [made_sample(1, {"a.log": text}, START_MS, START_MS + HOUR_MS)])
+    assert [(each.code, each.evidence) for each in told] == [("long_line", {"bytes": 1 << 20})]
+
+
+def test_powers_are_exact() -> None:
+    """Verdicts are the same on every machine."""
+    assert [int(power) for power in tally.POWERS.tolist()] == [10**n for n in range(17)]
+    for value in np.linspace(-1.0, 0.0, 101).tolist():
+        assert exp_of(value) == pytest.approx(math.exp(value), rel=4e-16)
 
 
 def test_a_component_of_many_members_without_repetition_stays_bounded() -> None:

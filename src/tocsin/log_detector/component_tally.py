@@ -14,7 +14,8 @@ from tocsin.dump_detectors.abstract import EvidenceLine
 from tocsin.log_detector import _tally_kernel as kernel
 from tocsin.log_detector.knowledge import SHAPE_BYTES_MAX
 from tocsin.log_detector.stretch import Floats, Ints
-from tocsin.templates.miner import SHAPES_MAX, Miner
+from tocsin.templates._mine_kernel import LINE_BYTES_MAX
+from tocsin.templates.miner import Miner
 
 SLOTS_MAX: Final = 192
 SHAPES_KEPT_MAX: Final = 2_048
@@ -62,18 +63,15 @@ def _sparse(counts: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int16], Ints]:
 class ComponentTally:
     """A component's lines in a dump. `follows` counts pairs of shapes, one line behind the other.
 
-    It keeps the `SHAPES_KEPT_MAX` shapes with most lines. `dropped` counts the others, for each member
-    anew, and `beyond` the lines of those and of what the miner had no room for.
+    It keeps the `SHAPES_KEPT_MAX` shapes with most lines; `dropped` counts the others, for each member anew.
     """
 
     shapes: dict[bytes, ShapeTally] = field(default_factory=dict)
     follows: dict[tuple[bytes, bytes], int] = field(default_factory=dict)
     levels: Ints = field(default_factory=lambda: np.zeros((kernel.LEVELS, SLOTS_MAX + 1), np.int64))
-    beyond: Ints = field(default_factory=lambda: np.zeros(SLOTS_MAX + 1, np.int64))
     dropped: int = 0
     lines: int = 0
     longest_bytes: int = 0
-    longest: EvidenceLine | None = None
     example: EvidenceLine | None = None
 
 
@@ -81,9 +79,9 @@ def take(name: str, miner: Miner, component: ComponentTally, tables: Any, exampl
     """Put a member's tables to what its component has so far."""
     counts, levels, worst, follows, numbers = tables
     component.levels += levels
-    component.beyond += counts[SHAPES_MAX]
     component.lines += int(clock[kernel.LINES])
-    component.longest_bytes = max(component.longest_bytes, int(clock[kernel.LONGEST_BYTES]))
+    longest_bytes = min(int(clock[kernel.LONGEST_BYTES]), LINE_BYTES_MAX)  # how much more came is chance
+    component.longest_bytes = max(component.longest_bytes, longest_bytes)
     texts = [short(text) for text in miner.texts()]
     found = numbers[:, :, kernel.COUNT] > 0.0
     for shape in _wanted(component, texts, counts):
@@ -111,7 +109,6 @@ def _wanted(component: ComponentTally, texts: Sequence[bytes], counts: Ints) -> 
     fresh.sort(key=lambda shape: (-totals[shape], shape))
     left = fresh[SHAPES_KEPT_MAX:]
     component.dropped += len(left)
-    component.beyond += counts[left].sum(axis=0)
     gone = set(left)
     return [shape for shape in range(len(texts)) if shape not in gone]
 
@@ -122,7 +119,7 @@ def _trim(component: ComponentTally) -> None:
         return
     in_order = sorted(component.shapes, key=lambda text: -component.shapes[text].total)
     for text in in_order[SHAPES_KEPT_MAX:]:
-        component.beyond += component.shapes.pop(text).counts
+        del component.shapes[text]
         component.dropped += 1
 
 

@@ -123,4 +123,5 @@ class Logs(DumpDetector):
         known.slots += len(table.cells)
         known.dumps += 1
         known.end_ms = max(found.to_ms, known.end_ms)
-        known.offsets = found.offsets
+        names = {row.component for row in known.rows}
+        known.offsets = {name: ms for name, ms in found.offsets.items() if name in names}

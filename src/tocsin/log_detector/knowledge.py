@@ -145,7 +145,6 @@ class Knowledge:
         leaving = {name for _, name in others[: max(len(wanted) + len(others) - COMPONENTS_MAX, 0)]}
         if leaving:
             self._drop({row.uid for row in self.rows if row.component in leaving})
-            self.offsets = {name: ms for name, ms in self.offsets.items() if name not in leaving}
 
     def make_room(self, wanted: int) -> None:
         """Forget templates not seen for longest until `wanted` more rows find room."""

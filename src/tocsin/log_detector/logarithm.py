@@ -1,4 +1,4 @@
-"""The natural logarithm by + − × ÷ alone, so that every machine comes to the same bits."""
+"""The natural logarithm and its inverse by + − × ÷ alone, so that every machine comes to the same bits."""
 
 from __future__ import annotations
 
@@ -32,3 +32,15 @@ def ln(values: Floats | float) -> Floats:
 def ln_of(value: float) -> float:
     """Of one number."""
     return float(ln(value))
+
+
+def exp_of(value: float) -> float:
+    """The inverse, for −1 to 0.
+
+    >>> round(exp_of(ln_of(0.85)), 12), exp_of(0.0)
+    (0.85, 1.0)
+    """
+    total = 1.0
+    for term in range(20, 0, -1):
+        total = 1.0 + value / term * total
+    return total

@@ -31,13 +31,14 @@ from tocsin.log_detector.knowledge import (
     Floats,
     Knowledge,
 )
-from tocsin.log_detector.logarithm import ln
+from tocsin.log_detector.logarithm import exp_of, ln, ln_of
 
 Flags = npt.NDArray[np.bool_]
 TIMES: Final = (2.0, 8.0, 0.2)
 """How many times the usual lines the three sums look for: `UP`, `UP_FAR`, `DOWN`."""
 PRIOR_LINES: Final = 0.5
 KEPT_AN_HOUR: Final = 0.85
+_LN_KEPT: Final = ln_of(KEPT_AN_HOUR)
 LEVEL_LINES: Final = 10.0
 LEVEL_MAX: Final = 1000.0
 UNSEEN_WEIGHT: Final = 0.25
@@ -151,7 +152,7 @@ def learn(known: Knowledge, counted: Counted, judged: Judged, untold: Flags, hol
         covered = float(counted.hours[slot])
         seen = np.where(held, judged.base[slot] * level, counted.counts[slot])
         _stray(marks, lines, hours, cell, seen, judged.base[slot] * level, held)
-        kept = KEPT_AN_HOUR**covered
+        kept = exp_of(_LN_KEPT * covered)
         lines[untold, cell] = (lines[:, cell] * kept + seen / level)[untold]
         hours[untold, cell] = hours[untold, cell] * kept + covered
     known.cells[:] = np.sqrt(np.minimum(lines, 4e9)).astype(np.float16)

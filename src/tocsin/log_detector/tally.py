@@ -18,7 +18,8 @@ from tocsin.templates.miner import SHAPES_MAX, Miner
 COMPONENTS_MAX: Final = 32
 """Of one dump; what others write is counted together."""
 READ_BYTES: Final = 1 << 20
-POWERS: Final = 10.0 ** np.arange(kernel.DIGITS_MAX + 2)
+POWERS: Final = np.array([float(10**digits) for digits in range(kernel.DIGITS_MAX + 2)])
+"""Of ten, exact: vectorised powers are off by a last bit on some machines."""
 _OTHERS: Final = "(others)"
 
 
@@ -40,7 +41,9 @@ class DumpTally:
 
 
 def tally(dump: Dump, offsets: Mapping[str, int], after_ms: int) -> DumpTally:
-    """Read the whole dump once, or twice if its first stamps are wrong ones.
+    """Read the whole dump once, or twice if no begin is said and its first stamp is of another hour.
+
+    That is a wrong stamp, or one of the newest member of a rotated log.
 
     `offsets` are those of the dump before, `after_ms` is its end.
     """
@@ -48,18 +51,19 @@ def tally(dump: Dump, offsets: Mapping[str, int], after_ms: int) -> DumpTally:
     first, last = dump.collected_from_ms or 0, dump.collected_to_ms or 0
     if last and not first:
         first = after_ms if 0 < after_ms < last else 0
-    known = first or last
-    read = _Reading(first, last, _hour_of(known, offset_ms) if known else -1, offsets)
+    read = _Reading(first, last, _hour_of(first, offset_ms) if first else -1, offsets)
     read.all(dump)
     oldest, newest = joined(read.hours)
-    base = int(read.clock[kernel.BASE_MS])
-    if not known and not oldest - kernel.HOUR_MS < base <= newest:
-        read = _Reading(0, 0, _hour_of(oldest, offset_ms), offsets)
+    if not first and not oldest - kernel.HOUR_MS < read.clock[kernel.BASE_MS] <= oldest:
+        read = _Reading(0, last, _hour_of(oldest, offset_ms), offsets)
         read.all(dump)
-    begin = first or oldest
-    end = max(last or newest, begin)
-    base = max(int(read.clock[kernel.BASE_MS]), 0)
-    return DumpTally(read.components, base, begin, end, offset_ms, read.offsets)
+    if not first and newest:
+        first, last = oldest, newest
+    elif not first and last:
+        first = _hour_of(last, offset_ms)
+    base = int(read.clock[kernel.BASE_MS])
+    base = base if base >= 0 else max(first, 0)
+    return DumpTally(read.components, base, first, max(last or newest, first), offset_ms, read.offsets)
 
 
 def _hour_of(ms: int, offset_ms: int) -> int:
@@ -89,7 +93,7 @@ class _Reading:
                 name = _OTHERS
             clock[kernel.OFFSET_MS] = self.offsets.get(name, 0)
             self._read(member, components.setdefault(name, ComponentTally()))
-            if clock[kernel.CHECKED] and len(self.offsets) < COMPONENTS_MAX:
+            if clock[kernel.CHECKED]:
                 self.offsets[name] = int(clock[kernel.OFFSET_MS])
 
     def _read(self, member: Member, component: ComponentTally) -> None:

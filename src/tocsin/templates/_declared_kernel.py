@@ -12,14 +12,12 @@ from tocsin.templates._header_kernel import (
     COMPONENT_END,
     COMPONENT_START,
     LEVEL,
-    MESSAGE_END,
     MESSAGE_START,
     TEXT_END,
     TEXT_START,
     TIME_KIND,
-    TIME_MS,
-    TIME_US,
     bare_level,
+    blank,
     level_word,
     skipped,
     take_stamp,
@@ -77,21 +75,6 @@ def read_declared(
             store_i64(head + 8 * TEXT_END, until)
         i = until
     return True
-
-
-@nb.njit(cache=True, nogil=True)
-def blank(head: int, start: int, end: int) -> None:
-    """The head of a line that has none."""
-    store_i64(head + 8 * TIME_MS, 0)
-    store_i64(head + 8 * TIME_US, 0)
-    store_i64(head + 8 * TIME_KIND, 0)
-    store_i64(head + 8 * LEVEL, 0)
-    store_i64(head + 8 * COMPONENT_START, start)
-    store_i64(head + 8 * COMPONENT_END, start)
-    store_i64(head + 8 * MESSAGE_START, start)
-    store_i64(head + 8 * TEXT_START, start)
-    store_i64(head + 8 * MESSAGE_END, end)
-    store_i64(head + 8 * TEXT_END, end)
 
 
 @nb.njit(cache=True, nogil=True)

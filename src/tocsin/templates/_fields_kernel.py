@@ -28,6 +28,7 @@ from tocsin.templates._header_kernel import (
     TRACE,
     WARNING,
     level_word,
+    skipped,
     take_stamp,
     token_at,
 )
@@ -48,7 +49,6 @@ from tocsin.templates._pairs_kernel import (
     best_of,
     equal_pairs,
     object_pairs,
-    spaces_end,
 )
 from tocsin.templates._stamp_kernel import EPOCH_US, KIND_OF_TIME, NONE, UTC, digits_end, number, stamp_end
 
@@ -180,7 +180,7 @@ def read_structured(data: int, head: int, pairs: int) -> int:
         i = close + 1
     if i + 2 < end and load_u8(data + i) == 32:
         i += 1
-    i = spaces_end(data, i, end)
+    i = skipped(data, i, end)
     if (
         i + 2 < end
         and load_u8(data + i) == 0xEF

@@ -76,16 +76,7 @@ def read_header(data: int, start: int, end: int, clock: int, head: int, fields: 
 
     `clock` has the year of stamps that say none, and the time that they can't be beyond (stamp_us).
     """
-    store_i64(head + 8 * TIME_MS, 0)
-    store_i64(head + 8 * TIME_US, 0)
-    store_i64(head + 8 * TIME_KIND, 0)
-    store_i64(head + 8 * LEVEL, 0)
-    store_i64(head + 8 * COMPONENT_START, start)
-    store_i64(head + 8 * COMPONENT_END, start)
-    store_i64(head + 8 * MESSAGE_START, start)
-    store_i64(head + 8 * TEXT_START, start)
-    store_i64(head + 8 * MESSAGE_END, end)
-    store_i64(head + 8 * TEXT_END, end)
+    blank(head, start, end)
     if start == end or KIND[load_u8(data + start)] == SPACE or load_u8(data + start) == 123:
         return NO_HEAD
     i = numbered_syslog(data, start, end, head, fields) if load_u8(data + start) == 60 else 0
@@ -114,6 +105,21 @@ def read_header(data: int, start: int, end: int, clock: int, head: int, fields: 
     store_i64(head + 8 * MESSAGE_START, value)
     store_i64(head + 8 * TEXT_START, value)
     return kind
+
+
+@nb.njit(cache=True, nogil=True)
+def blank(head: int, start: int, end: int) -> None:
+    """The head of a line that has none."""
+    store_i64(head + 8 * TIME_MS, 0)
+    store_i64(head + 8 * TIME_US, 0)
+    store_i64(head + 8 * TIME_KIND, 0)
+    store_i64(head + 8 * LEVEL, 0)
+    store_i64(head + 8 * COMPONENT_START, start)
+    store_i64(head + 8 * COMPONENT_END, start)
+    store_i64(head + 8 * MESSAGE_START, start)
+    store_i64(head + 8 * TEXT_START, start)
+    store_i64(head + 8 * MESSAGE_END, end)
+    store_i64(head + 8 * TEXT_END, end)
 
 
 @nb.njit(cache=True, nogil=True)

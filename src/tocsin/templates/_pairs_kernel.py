@@ -14,6 +14,7 @@ import numpy as np
 
 from tocsin.intrinsics import load_i64, load_u8, store_i64
 from tocsin.templates._bytes import IS_LETTER, KIND, SPACE
+from tocsin.templates._header_kernel import skipped
 
 NAME_START, NAME_END, VALUE_START, VALUE_END, ROLE = range(5)
 PAIR_FIELDS: Final = 5
@@ -95,18 +96,9 @@ def keep_pair(data: int, pairs: int, count: int, name: int, name_end: int, value
 
 
 @nb.njit(cache=True, nogil=True)
-def spaces_end(data: int, i: int, end: int) -> int:
-    """Behind spaces."""
-    k = i
-    while k < end and KIND[load_u8(data + k)] == SPACE:
-        k += 1
-    return k
-
-
-@nb.njit(cache=True, nogil=True)
 def object_pairs(data: int, i: int, end: int, pairs: int) -> int:
     """The pairs of a JSON object that goes from `i` to the end of the line; -1 = it is none."""
-    k, count = spaces_end(data, i + 1, end), 0
+    k, count = skipped(data, i + 1, end), 0
     closed = k < end and load_u8(data + k) == 125
     while not closed and k < end and load_u8(data + k) == 34:
         name, name_end = k + 1, string_end(data, k + 1, end)
@@ -116,20 +108,20 @@ def object_pairs(data: int, i: int, end: int, pairs: int) -> int:
             return -1
         quoted = load_u8(data + value) == 34
         count = keep_pair(data, pairs, count, name, name_end, value + quoted, until - quoted)
-        k = spaces_end(data, until, end)
+        k = skipped(data, until, end)
         closed = k < end and load_u8(data + k) == 125
         if k >= end or load_u8(data + k) not in (44, 125):
             return -1
         if not closed:
-            k = spaces_end(data, k + 1, end)
-    return count if closed and spaces_end(data, k + 1, end) == end else -1
+            k = skipped(data, k + 1, end)
+    return count if closed and skipped(data, k + 1, end) == end else -1
 
 
 @nb.njit(cache=True, nogil=True)
 def value_start(data: int, quote: int, end: int) -> int:
     """Behind the colon that follows the quote of a name; the end = none."""
-    k = spaces_end(data, quote + 1, end) if quote >= 0 else end
-    return spaces_end(data, k + 1, end) if k < end and load_u8(data + k) == 58 else end
+    k = skipped(data, quote + 1, end) if quote >= 0 else end
+    return skipped(data, k + 1, end) if k < end and load_u8(data + k) == 58 else end
 
 
 @nb.njit(cache=True, nogil=True)
@@ -177,7 +169,7 @@ def equal_pairs(data: int, i: int, end: int, pairs: int, count: int) -> int:
 
     Values are quoted or have no space.
     """
-    k = spaces_end(data, i, end)
+    k = skipped(data, i, end)
     while k < end:
         name = k
         while k < end and names_byte(load_u8(data + k)):
@@ -198,7 +190,7 @@ def equal_pairs(data: int, i: int, end: int, pairs: int, count: int) -> int:
             count = keep_pair(data, pairs, count, name, name_end, value, k)
         if k < end and KIND[load_u8(data + k)] != SPACE:
             return -1
-        k = spaces_end(data, k, end)
+        k = skipped(data, k, end)
     return count
 
 

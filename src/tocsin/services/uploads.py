@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -153,7 +154,7 @@ class Uploads:
         self._by_device = Counter(_owner(note) for note in self._notes.values())
         self._open: OrderedDict[str, _Open] = OrderedDict()
         self._lock = threads.lock()
-        self._ending = asyncio.Lock()
+        self._doors = WeakValueDictionary[str, asyncio.Lock]()
 
     def bytes_max(self, principal: Principal) -> int:
         """The largest dump that may be announced."""
@@ -175,7 +176,9 @@ class Uploads:
             raise InvalidInputError("An archive has at least a byte.", field="Upload-Length")
         if (kept := await self._dumps.run(self._dumps.settled, principal.tenant, announced)) is not None:
             return _settled(kept)
-        upload = await self._begin(principal.tenant, announced, length)
+        name = _name(principal.tenant, announced)
+        async with self._door(name):
+            upload = await self._begin(name, principal.tenant, announced, length)
         if upload.note.length != length:
             raise ConflictError(
                 f"This dump was announced with {upload.note.length} bytes.", field="Upload-Length"
@@ -233,8 +236,12 @@ class Uploads:
             upload.staged.close()
         self._open.clear()
 
-    async def _begin(self, tenant: str, announced: Announced, length: int) -> _Open:
-        name = _name(tenant, announced)
+    def _door(self, name: str) -> asyncio.Lock:
+        """To be held by whoever may open an upload: opening one anew cuts off what another has not synced."""
+        return self._doors.setdefault(name, asyncio.Lock())
+
+    async def _begin(self, name: str, tenant: str, announced: Announced, length: int) -> _Open:
+        """The upload there is, or a new one; within its door."""
         if (upload := await self._take_up(name)) is not None:
             return upload
         note = _Note(tenant, announced, length, self._clock.now_ms() + self._keep_ms)
@@ -261,7 +268,9 @@ class Uploads:
 
     async def _find(self, principal: Principal, announced: Announced) -> _Open | UploadState:
         check_announced(principal, announced)
-        upload = await self._take_up(_name(principal.tenant, announced))
+        name = _name(principal.tenant, announced)
+        async with self._door(name):
+            upload = await self._take_up(name)
         if upload is not None:
             return upload
         kept = await self._dumps.run(self._dumps.settled, principal.tenant, announced)
@@ -270,37 +279,32 @@ class Uploads:
         return _settled(kept)
 
     async def _take_up(self, name: str) -> _Open | None:
-        """The upload in hand, None if there is none or its time is up."""
+        """The upload in hand, None if there is none or its time is up; within its door."""
         note = self._notes.get(name)
         if note is None:
             return None
         if self._is_over(note):
-            await self._end(name, note)
+            await self._end(name)
             return None
         if name not in self._open:
             staged = await self._dumps.run(self._reopen, name)
             if staged is None:
                 return None
-            if name in self._open:  # another request was quicker
-                staged.close()
-            else:
-                self._open[name] = _Open(name, note, staged)
-                self._let_go()
+            self._open[name] = _Open(name, note, staged)
+            self._let_go()
         self._open.move_to_end(name)
         return self._open[name]
 
     def _is_over(self, note: _Note) -> bool:
         return note.until_ms <= self._clock.now_ms()
 
-    async def _end(self, name: str, note: _Note) -> None:
+    async def _end(self, name: str) -> None:
         """Forget an upload whose time is up, after the request that still has it; that one is ended."""
-        if (upload := self._open.get(name)) is not None:
-            with suppress(_EndedError):
-                async with upload.turn():
-                    await self._dumps.run(self._forget, name)
+        if (upload := self._open.get(name)) is None:
+            await self._dumps.run(self._forget, name)
             return
-        async with self._ending:
-            if self._notes.get(name) is note:  # else another did it, and it may be announced anew by now
+        with suppress(_EndedError):
+            async with upload.turn():
                 await self._dumps.run(self._forget, name)
 
     def _reopen(self, name: str) -> StagedUpload | None:
@@ -319,15 +323,18 @@ class Uploads:
                 self._open.pop(name).staged.close()
 
     def _forget(self, name: str) -> None:
-        upload = self._open.pop(name, None)
+        upload = self._open.get(name)
         if upload is not None:
             upload.forgotten = True
             upload.staged.close()
-        self._blobs.unstage(name)
-        with self._lock:
-            note = self._notes.pop(name, None)
-            if note is not None:
-                self._by_device[_owner(note)] -= 1
+        try:
+            self._blobs.unstage(name)
+            with self._lock:
+                note = self._notes.pop(name, None)
+                if note is not None:
+                    self._by_device[_owner(note)] -= 1
+        finally:
+            self._open.pop(name, None)  # last: whoever comes meanwhile waits, and does not open it once more
 
     async def _state(self, upload: _Open) -> UploadState:
         try:

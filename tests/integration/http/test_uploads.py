@@ -9,6 +9,7 @@ import random
 import threading
 import zipfile
 from collections.abc import AsyncIterator
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -322,6 +323,73 @@ async def test_an_upload_that_expires_under_a_piece_is_forgotten_in_its_turn(
     assert (await sending.answer).status_code == 404
     await device.announce()
     assert (await device.send(0)).headers["tocsin-outcome"] == "accepted"
+
+
+@pytest.mark.parametrize("opens", ["stage", "staged"])
+async def test_who_announces_at_the_same_time_opens_the_bytes_once(
+    world: World, device: Device, monkeypatch: pytest.MonkeyPatch, opens: str
+) -> None:
+    """A new upload and one that nobody had in hand: a second opening would cut off what is not synced yet."""
+    if opens == "staged":
+        await device.announce()
+        world.services.uploads.close()
+    began, go, open_ = [threading.Event(), threading.Event()], [threading.Event(), threading.Event()], count()
+    really = getattr(world.blobs, opens)
+
+    def opening(*given: Any) -> Any:
+        number = min(next(open_), 1)
+        began[number].set()
+        go[number].wait()
+        return really(*given)
+
+    monkeypatch.setattr(world.blobs, opens, opening)
+    monkeypatch.setattr("tocsin.services.dumps.WRITE_BYTES", 60)
+    first = asyncio.create_task(device.announce())
+    await asyncio.to_thread(began[0].wait)
+    second = asyncio.create_task(device.announce())
+    await asyncio.to_thread(began[1].wait, 0.1)  # in vain, since it waits for the first
+    go[0].set()
+    assert (await first).status_code == 201
+    sending = Sending(device)
+    await sending.stuck.wait()
+    (upload,) = world.services.uploads._open.values()
+    while upload.staged.size < 60:
+        await asyncio.sleep(0.001)
+    go[1].set()
+    assert (await second).status_code == 201
+    sending.go.set()
+    await sending.answer
+    await device.send(await device.offset())
+    with world.blobs.open(SHA256) as blob:
+        assert blob.read(0, blob.size) == ARCHIVE
+    assert next(open_) == 1
+
+
+async def test_who_asks_while_an_upload_is_ended_does_not_keep_it_in_hand(
+    world: World, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be taken for the next one of that name, whose bytes would go into a file that is gone."""
+    await device.announce()
+    await device.send(0, 50)
+    held, go = threading.Event(), threading.Event()
+    unstage = world.blobs.unstage
+
+    def holding(name: str) -> None:
+        held.set()
+        go.wait()
+        unstage(name)
+
+    monkeypatch.setattr(world.blobs, "unstage", holding)
+    ending = asyncio.create_task(device.http.delete(device.place, headers=TUS))
+    await asyncio.to_thread(held.wait)
+    asking = asyncio.create_task(device.http.head(device.place, headers=TUS))
+    done, _ = await asyncio.wait([asking], timeout=0.1)
+    go.set()
+    assert ((await ending).status_code, (await asking).status_code, len(done)) == (204, 404, 0)
+    await device.announce()
+    assert (await device.send(0)).headers["tocsin-outcome"] == "accepted"
+    with world.blobs.open(SHA256) as blob:
+        assert blob.read(0, blob.size) == ARCHIVE
 
 
 @pytest.mark.parametrize("days", [7, 9])

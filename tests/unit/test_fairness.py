@@ -77,6 +77,20 @@ def test_who_comes_anew_is_next() -> None:
     assert ("modest", "modest") in [queue.take(), queue.take()]
 
 
+def test_who_comes_one_by_one_pays_for_what_it_had() -> None:
+    """Ten times the cost is a tenth of the turns, also for a holder of whom never more than one waits."""
+    queue = FairQueue[str]()
+    for _ in range(40):
+        queue.put("steady", 1, "steady")
+    queue.put("large", 10, "large")
+    taken = list[str | None]()
+    for _ in range(22):
+        taken.append(queue.take())
+        if taken[-1] == "large":
+            queue.put("large", 10, "large")
+    assert taken.count("large") in {2, 3}
+
+
 def test_threads_that_one_tenant_keeps_busy_leave_one_for_others() -> None:
     """With as much work of one tenant as there is, another's is done at once; in the end all is done."""
     pool, may_end, busy = FairPool(2, "test"), threading.Event(), threading.Semaphore(0)

@@ -150,10 +150,11 @@ def test_nobody_waits_for_ever() -> None:
     """A turn that does not come in time is a 503, and its place in the queue is free again."""
 
     async def play() -> None:
-        door = Door(waiting_s=0.01)
+        door = Door(waiting_s=0.01, waiting_max=4)
         crowd = [door.come("a") for _ in range(9)]
         assert await crowd[8] == 503
         assert not door.waiting
+        assert [await door.come("a") for _ in range(4)] == [503] * 4  # 429 if the room had no more
         door.may_end.set()
         assert await asyncio.gather(*crowd[:8]) == [200] * 8
 

@@ -113,6 +113,23 @@ def test_credentials_of_a_tenant_take_turns() -> None:
     played(play)
 
 
+def test_who_goes_away_in_the_moment_of_its_turn_takes_no_place_along() -> None:
+    """Its turn was given, and it never began: the next one has it."""
+
+    async def play(turnstile: Turnstile) -> None:
+        for _ in range(SHARED):
+            assert turnstile.enter_now("a")
+        gone = asyncio.create_task(enter(turnstile, "a", "gone"))
+        await rounds()
+        turnstile.leave("a")
+        gone.cancel()
+        await rounds()
+        assert gone.cancelled()
+        assert turnstile.enter_now("a")
+
+    played(play)
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["come", "leave", "cancel", "both"]), st.sampled_from(TENANTS), st.integers(0, 99)
@@ -150,6 +167,10 @@ def test_places_are_never_lost_nor_exceeded(steps: list[tuple[str, str, int]]) -
         await rounds()
         for tenant in working.elements():
             turnstile.leave(tenant)
+        for tenant in TENANTS:
+            assert all(turnstile.enter_now(tenant) for _ in range(SHARED)), f"{tenant} has lost a place"
+            for _ in range(SHARED):
+                turnstile.leave(tenant)
         for _ in range(300):
             assert turnstile.enter_now("alone")
             turnstile.leave("alone")

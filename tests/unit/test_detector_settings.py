@@ -14,9 +14,11 @@ from tocsin.bootstrap import Application
 from tocsin.cli.app import main
 from tocsin.config import ConfigError, load_config
 from tocsin.control import Settings, SettingsChanged
-from tocsin.detectors.abstract import Readings, Scores, SeriesState
+from tocsin.detectors.abstract import Readings, Rows, Scores, SeriesState
 from tocsin.detectors.registry import detectors
+from tocsin.detectors.seasonal import Seasonal
 from tocsin.detectors.usable import unusable, usable
+from tocsin.errors import InvalidInputError
 from tocsin.log.abstract import Record
 from tocsin.processing.processor import process
 from tocsin.processing.state import PartitionState
@@ -101,6 +103,21 @@ def test_overrides_beside_one_that_cannot_be_used_still_act() -> None:
     kept = usable(detectors()["seasonal"], settings)
     assert kept.detectors == {"seasonal": {"limit": 3.0}}
     assert [fault.field for fault in unusable(settings)] == ["detectors.seasonal.memory"]
+
+
+def test_numbers_that_only_together_cannot_be_used_all_give_way() -> None:
+    """A detector that refuses a sum of good numbers goes by its defaults, and the log is judged."""
+
+    class Refusing(Seasonal):
+        def settings_row(self, settings: Settings, parameter: str) -> Rows:
+            if len(settings.detectors.get("seasonal", {})) > 1:
+                raise InvalidInputError("not both")
+            return super().settings_row(settings, parameter)
+
+    both = Settings(detectors={"seasonal": {"limit": 3.0, "memory": 9.0}, "health": {}})
+    assert usable(Refusing(), both).detectors == {"seasonal": {}, "health": {}}
+    one = Settings(detectors={"seasonal": {"limit": 3.0}})
+    assert usable(Refusing(), one) is one
 
 
 def test_settings_of_the_defaults_are_taken_as_they_are() -> None:

@@ -98,6 +98,21 @@ def test_a_process_that_ends_is_replaced(processes: QueryProcesses) -> None:
     assert processes.json(empty_room(), "SELECT 1", LIMITS)
 
 
+def test_one_that_wanted_too_much_serves_nobody_else(processes: QueryProcesses) -> None:
+    """What it holds of its memory is missing to the next question, which may be a small one."""
+    with pytest.raises(TooLargeError):
+        processes.json(empty_room(), "SELECT * FROM range(3000000) a", LIMITS)
+    assert [process.tenant for process in processes._kept] == [None]
+
+
+def test_no_room_for_a_thread_is_no_room() -> None:
+    """A query that finds no memory for a thread's stack is refused like one that finds none for its rows."""
+    processes = QueryProcesses(memory_bytes=2 << 20)
+    with pytest.raises(TooLargeError, match="more memory"):
+        processes.json(empty_room(), "SELECT 1", LIMITS)
+    processes.close()
+
+
 def test_one_that_was_killed_while_it_waited_is_replaced_ahead(processes: QueryProcesses) -> None:
     """The kernel takes an idle process first when memory ends; the next question must not pay for a start."""
     processes.warm()

@@ -11,6 +11,8 @@ import socket
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, Final
 
 import msgspec
@@ -55,7 +57,8 @@ def _prepared(memory_bytes: int) -> bytes:
 
 def _reply(answers: BinaryIO, question: Question, room: Room) -> None:
     try:
-        payload = _ROWS + _rows(question, room)
+        with _threads_as_memory():
+            payload = _ROWS + _rows(question, room)
     except TocsinError as error:
         failure = Failure(code=error.code, detail=error.detail, field=error.field)
         payload = _FAILURE + msgspec.json.encode(failure)
@@ -65,6 +68,17 @@ def _reply(answers: BinaryIO, question: Question, room: Room) -> None:
     except Exception:  # noqa: BLE001 - told to the server, which logs it as what it is: a bug
         payload = _FAILURE + msgspec.json.encode(Failure(code="", detail=traceback.format_exc()))
     send(answers, payload)
+
+
+@contextmanager
+def _threads_as_memory() -> Iterator[None]:
+    """A thread that can't be started finds no room for its stack: Python calls that a RuntimeError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "can't start new thread" in str(error):
+            raise MemoryError from error
+        raise
 
 
 def _rows(question: Question, room: Room) -> bytes:

@@ -81,13 +81,15 @@ class QueryProcesses:
         healthy = False
         try:
             found = process.ask(room, sql, limits, form)
-            healthy = True
+            error = None if found[:1] == b"R" else msgspec.json.decode(found[1:], type=Failure).error()
+            # what wanted too much may have left too little for the next one
+            healthy = not isinstance(error, TooLargeError)
         finally:
             self._give_back(process, healthy=healthy)
             self.warm()
-        if found[:1] == b"R":
-            return found[1:]
-        raise msgspec.json.decode(found[1:], type=Failure).error()
+        if error is not None:
+            raise error
+        return found[1:]
 
     def _take(self, tenant: str) -> _Process:
         with self._lock:

@@ -147,9 +147,13 @@ def test_a_place_that_cant_be_written_is_named(
 ) -> None:
     """For findings and for the state: wrong usage, and no internal error."""
     command = ["detector", "run", "counting", str(installed)]
-    for words in (["--out", str(tmp_path / "no" / "out")], ["--state", str(tmp_path / "no" / "state")]):
+    out, state = tmp_path / "no" / "out", tmp_path / "no" / "state"
+    for words, said in (
+        (["--out", str(out)], f"{out}: No such file or directory"),
+        (["--state", str(state)], f"the folder {state.parent} does not exist: make it first"),
+    ):
         assert main([*command, *words]) == 2
-        assert f"{words[1]}: No such file or directory" in capsys.readouterr().err
+        assert said in capsys.readouterr().err
 
 
 def test_one_device_alone_can_be_shown(installed: Path, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_every_episode_is_derived_again(server: Server, digest: dict[str, Any]) 
     """Each episode is proved from raw records, state and limits, on the folder that the server leaves."""
     assert digest["caught_up"]
     assert server.stop() == 0
-    found = json.loads(server.run("explain", "all", "--json").stdout.splitlines()[-1])
+    found = json.loads(server.run("explain", "all", "--data", server.data, "--json").stdout.splitlines()[-1])
     server.start()
     assert found["episodes"] > 0
     assert found["mismatches"] == []

@@ -43,6 +43,7 @@ from tocsin.processing.dump_places import PlacedDumps
 from tocsin.processing.proof import Proof, prove
 from tocsin.scores.abstract import AbnormalReading, Findings
 from tocsin.scores.embedded import EmbeddedAbnormalReadings
+from tocsin.services.actions import Actions
 from tocsin.services.anomalies import Anomalies
 from tocsin.services.audit import AuditTrail
 from tocsin.services.bundle import Services
@@ -291,6 +292,7 @@ class World:
             kept_dumps=KeptDumps(self.blobs, audit),
             device_dumps=DeviceDumps(self.fleet),
             anomalies=Anomalies(self.inbox, lasting),
+            actions=Actions(self.inbox, audit, self.clock, self.meters),
             episodes=Episodes(self.commits),
             dead_letters=DeadLetters(self.log, ingest, self.replays, audit, self.clock, self.access.holder),
             devices=Devices(self.fleet, self.inbox, lasting),

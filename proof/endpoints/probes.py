@@ -22,6 +22,7 @@ _NAMES: Final = {
     "sha256": _SHA256,
     "letter_id": "1",
     "anomaly_id": "a",
+    "action": "comment",
     "episode_id": "e",
 }
 _QUERIES: Final = {"GET /api/outliers_count": "?time_range=1h"}
@@ -58,6 +59,7 @@ def _metadata() -> str:
 
 
 _GIVEN: Final[dict[str, dict[str, Any]]] = {
+    "POST /v1/anomalies/{anomaly_id}/{action}": {"json": {"note": "is looked at"}},
     "POST /v1/devices/{device}/quarantine": {"json": {"reason": "is repaired"}},
     "PUT /v1/devices/{device}/dumps/{sequence}": {
         "content": _BODY,

@@ -164,11 +164,18 @@ class Tour:
                 self.get(f"/v1/episodes/{episode}")
                 self.get(f"/v1/episodes/{episode}/revisions")
                 assert self.get(f"/v1/episodes/{episode}/proof")["matches"], device
+        self._act(anomaly["id"])
         self.get("/v1/episodes")
         self.get("/api/latest_anomalies")
         self.get("/api/outliers_count?time_range=1h")
         with self.client.stream("GET", "/v1/stream", headers={"Last-Event-ID": "0"}) as stream:
             next(line for line in stream.iter_lines() if line.startswith("data:"))
+
+    def _act(self, anomaly: str) -> None:
+        """On an anomaly, and hear of it."""
+        for action, body in {"seen": {}, "acknowledge": {}, "comment": {"note": "is looked at"}}.items():
+            self.ask("POST", f"/v1/anomalies/{anomaly}/{action}", json=body, headers={"If-Match": "*"})
+        assert self.get("/v1/anomalies/changes")["changes"]
 
     def _read_devices(self) -> None:
         self.get(f"/v1/devices/{PUMP}")

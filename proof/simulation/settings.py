@@ -34,6 +34,7 @@ def pace_of(plan: Plan) -> Pace:
         checkpoint_s=90.0,
         correction_s=75.0,
         lake_s=plan.idle_s,
+        wake_s=30.0,
         idle_s=plan.idle_s,
         flush=FlushPolicy(rows=2000, age_s=45.0),
     )

@@ -62,6 +62,7 @@ from tocsin.runtimes.embedded.dump_running import DumpWork
 from tocsin.runtimes.embedded.models import models_of
 from tocsin.runtimes.embedded.runtime import STORAGE_ERRORS, Chore, Pace, Runtime, Stores
 from tocsin.scores.embedded import EmbeddedAbnormalReadings
+from tocsin.services.actions import Actions
 from tocsin.services.anomalies import Anomalies
 from tocsin.services.audit import AuditTrail
 from tocsin.services.bundle import Services
@@ -341,6 +342,7 @@ class Application:
             kept_dumps=KeptDumps(self.blobs, audit),
             device_dumps=DeviceDumps(views),
             anomalies=Anomalies(stores.inbox, lasting),
+            actions=Actions(stores.inbox, audit, clock, self.meters),
             episodes=Episodes(stores.commits),
             dead_letters=DeadLetters(stores.log, ingest, replays, audit, clock, self.access.holder),
             devices=Devices(views, stores.inbox, lasting),

@@ -59,6 +59,13 @@ class ConflictError(TocsinError):
     status = 409
 
 
+class PreconditionRequiredError(TocsinError):
+    """This changes what others may change too: say which version it is meant for, by If-Match."""
+
+    code = "precondition_required"
+    status = 428
+
+
 class TooLargeError(TocsinError):
     """A body or record is over its limit, also after decompression."""
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -12,86 +11,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.inbox_kit import (
+    MINUTE_MS,
+    NOW_MS,
+    WINDOWS,
+    Opener,
+    episode,
+    kinds,
+    listed,
+    only,
+    rows,
+)
 from tocsin.commit.abstract import OutboxRow
-from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Condition, Handling, Inbox
+from tocsin.inbox.abstract import AnomalyQuery, Condition, Handling, Inbox
 from tocsin.inbox.embedded import EmbeddedInbox
-from tocsin.inbox.folding import EPISODES_NAMED_MAX, Windows
+from tocsin.inbox.folding import EPISODES_NAMED_MAX
 from tocsin.model import Episode, Severity
 from tocsin.storage.scripts import load_scripts
-
-MINUTE_MS = 60_000
-HOUR_MS = 60 * MINUTE_MS
-DAY_MS = 24 * HOUR_MS
-NOW_MS = 10**12
-WINDOWS = Windows(correlation_ms=10 * MINUTE_MS, recurrence_ms=DAY_MS)
-Opener = Callable[..., Inbox]
-
-
-@pytest.fixture(params=["embedded"])
-def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
-    """Opens the same inbox again by the same name."""
-    opened: list[Inbox] = []
-
-    def open_inbox(name: str = "inbox") -> Inbox:
-        assert request.param == "embedded"
-        opened.append(EmbeddedInbox(tmp_path / f"{name}.db", WINDOWS))
-        return opened[-1]
-
-    yield open_inbox
-    for inbox in opened:
-        inbox.close()
-
-
-@pytest.fixture
-def inbox(opener: Opener) -> Inbox:
-    return opener()
-
-
-def episode(name: str, start_min: int, end_min: int | None = None, **changed: Any) -> Episode:
-    """An episode of pump-7's temperature from one minute to another, or lasting."""
-    base = Episode(
-        id=name,
-        tenant="a",
-        application="hvac",
-        version="1",
-        device="pump-7",
-        parameter="temperature",
-        detector="seasonal",
-        reason="above",
-        severity=Severity.WARNING,
-        started_ms=start_min * MINUTE_MS,
-        opened_ms=(start_min + 5) * MINUTE_MS,
-        end_ms=None if end_min is None else end_min * MINUTE_MS,
-        last_abnormal_ms=(start_min + 5 if end_min is None else end_min) * MINUTE_MS,
-        peak_ms=start_min * MINUTE_MS,
-        readings=6,
-        value=93.2,
-        expected=75.0,
-        lower=70.0,
-        upper=81.1,
-        score=2.0,
-        explanation="temperature is high",
-    )
-    return msgspec.structs.replace(base, **changed)
-
-
-def rows(*episodes: Episode, first: int = 1) -> list[OutboxRow]:
-    """The episodes as the outbox numbers them."""
-    return [OutboxRow(first + number, each) for number, each in enumerate(episodes)]
-
-
-def listed(inbox: Inbox, **filters: Any) -> list[Anomaly]:
-    return inbox.anomalies(AnomalyQuery(**({"tenant": "a"} | filters)))
-
-
-def only(inbox: Inbox) -> Anomaly:
-    """The one anomaly there is."""
-    (anomaly,) = listed(inbox)
-    return anomaly
-
-
-def kinds(inbox: Inbox, anomaly: Anomaly) -> list[str]:
-    return [change.kind for change in inbox.history(anomaly.tenant, anomaly.id)]
 
 
 def test_a_lasting_episode_is_an_active_anomaly(inbox: Inbox) -> None:

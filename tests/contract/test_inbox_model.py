@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from proof.compare import plain
 from proof.model.inbox import Inbox as Model
-from tests.contract.test_inbox import DAY_MS, MINUTE_MS, NOW_MS, WINDOWS, episode
+from tests.inbox_kit import DAY_MS, MINUTE_MS, NOW_MS, WINDOWS, episode
 from tests.power_kit import memory_folder
 from tocsin.commit.abstract import OutboxRow
 from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Condition

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict
 
 from tocsin.api.cursor import decode_number, encode_cursor
@@ -17,6 +17,7 @@ from tocsin.model import Severity
 
 router = APIRouter(prefix="/v1/anomalies", tags=["anomalies"])
 
+_SEQUENCE_MAX: Final = (1 << 63) - 1
 _EXAMPLE: dict[str, Any] = {
     "id": "0193a7c2f4",
     "application": "hvac",
@@ -30,6 +31,9 @@ _EXAMPLE: dict[str, Any] = {
     "last_abnormal_at": "2026-11-22T14:10:00.000Z",
     "cleared_at": None,
     "seen_at": None,
+    "snoozed_until": None,
+    "assignee": None,
+    "merged_into": None,
     "recurrences": 0,
     "explanation": "temperature 93.2 °C is 12.1 °C above the 81.1 °C limit usual on Sundays at 14:00",
     "peak_score": 1.8,
@@ -40,7 +44,10 @@ _EXAMPLE: dict[str, Any] = {
 
 
 class AnomalyView(BaseModel):
-    """An anomaly. `version` is its ETag; `episodes` names the newest episodes folded into it."""
+    """An anomaly. `version` is its ETag; `episodes` names the newest episodes folded into it.
+
+    `seen_at` null: nobody has seen it since it was opened (again).
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
@@ -56,6 +63,9 @@ class AnomalyView(BaseModel):
     last_abnormal_at: str
     cleared_at: str | None
     seen_at: str | None
+    snoozed_until: str | None
+    assignee: str | None
+    merged_into: str | None
     recurrences: int
     explanation: str
     peak_score: float | None
@@ -72,7 +82,7 @@ class AnomalyPage(BaseModel):
 
 
 class ChangeView(BaseModel):
-    """One thing that happened to an anomaly."""
+    """One thing that happened to an anomaly; `action` numbers what a person did, null: data did it."""
 
     sequence: int
     anomaly_id: str
@@ -80,6 +90,14 @@ class ChangeView(BaseModel):
     actor: str
     kind: str
     detail: str
+    action: int | None
+
+
+class Changes(BaseModel):
+    """What happened to any anomaly, oldest first; ask again with `after` = `last`."""
+
+    changes: list[ChangeView]
+    last: int
 
 
 class History(BaseModel):
@@ -103,6 +121,9 @@ def anomaly_view(anomaly: Anomaly) -> AnomalyView:
         last_abnormal_at=iso(anomaly.last_abnormal_ms),
         cleared_at=iso_or_none(anomaly.cleared_ms),
         seen_at=iso_or_none(anomaly.seen_at_ms),
+        snoozed_until=iso_or_none(anomaly.snoozed_until_ms),
+        assignee=anomaly.assignee,
+        merged_into=anomaly.merged_into,
         recurrences=anomaly.recurrences,
         explanation=anomaly.explanation,
         peak_score=finite(anomaly.peak_score),
@@ -121,6 +142,7 @@ def change_view(change: Change) -> ChangeView:
         actor=change.actor,
         kind=change.kind,
         detail=change.detail,
+        action=change.action,
     )
 
 
@@ -134,6 +156,9 @@ def list_anomalies(
     severity: Severity | None = None,
     condition: Condition | None = None,
     handling: Handling | None = None,
+    unresolved: bool | None = None,
+    seen: bool | None = None,
+    assignee: str | None = None,
     from_: From = None,
     to: To = None,
     cursor: Cursor = None,
@@ -148,6 +173,9 @@ def list_anomalies(
         severity=severity,
         condition=condition,
         handling=handling,
+        unresolved=unresolved,
+        seen=seen,
+        assignee=assignee,
         from_ms=time_or_none(from_, "from"),
         to_ms=time_or_none(to, "to"),
         before_sequence=None
@@ -158,6 +186,22 @@ def list_anomalies(
     found, before = services.anomalies.page(principal, query)
     following = None if before is None else encode_cursor("anomalies", before, tenant=principal.tenant)
     return AnomalyPage(anomalies=[anomaly_view(anomaly) for anomaly in found], next=following)
+
+
+@router.get("/changes", summary="Read what happened since", responses=answers())
+def list_changes(
+    services: ServicesOf,
+    principal: PrincipalOf,
+    after: Annotated[int, Query(ge=0, le=_SEQUENCE_MAX, description="The `last` of the answer before.")] = 0,
+    limit: Limit = 100,
+) -> Changes:
+    """Everything that happened to the tenant's anomalies, in order: what data did and what people did.
+
+    The sequences are the ids of the events of `/v1/stream`, so a client may go from one to the other.
+    """
+    found = services.anomalies.changes(principal, after, limit)
+    last = found[-1].sequence if found else after
+    return Changes(changes=[change_view(change) for change in found], last=last)
 
 
 @router.get(

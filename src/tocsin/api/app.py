@@ -13,6 +13,7 @@ from starlette.types import Lifespan
 
 from tocsin import __version__
 from tocsin.api import (
+    actions,
     anomalies,
     audit,
     credentials,
@@ -43,6 +44,7 @@ from tocsin.services.bundle import Services
 _ROUTERS: Final[tuple[APIRouter, ...]] = (
     events.router,
     anomalies.router,
+    actions.router,
     episodes.router,
     devices.router,
     device_dumps.router,

@@ -23,6 +23,7 @@ _MEANINGS: Final = {
     413: "The body is over its limit, also after decompression.",
     415: "Content type or encoding is none of those that are read.",
     422: "What arrived is not what was announced, or the archive can't be read; `code` says which.",
+    428: "If-Match is missing: others may have changed the object meanwhile.",
     429: "This credential has used up its share; Retry-After says when to try again.",
     460: "The piece is not what its checksum says; nothing of it was kept.",
     503: "A bounded queue is full or the store can't be used; Retry-After says when to try again.",

@@ -34,6 +34,7 @@ _CODES: Final = {
     412: "precondition_failed",
     413: "too_large",
     415: "unsupported_media_type",
+    428: "precondition_required",
     429: "rate_limited",
     503: "overloaded",
     507: "storage_full",

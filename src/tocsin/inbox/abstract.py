@@ -13,6 +13,7 @@ from enum import StrEnum
 import msgspec
 
 from tocsin.commit.abstract import OutboxRow
+from tocsin.inbox.action import Action, Recorded
 from tocsin.model import Severity
 
 
@@ -36,7 +37,9 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     """What a person acts on. `version` is the ETag: it grows with every change.
 
     `recurrences` counts the episodes folded in after the first; `episodes` names the newest of them (at
-    most 100). Times are milliseconds, UTC. `seen_at_ms` None = unseen.
+    most 100). Times are milliseconds, UTC. `seen_at_ms` None = unseen. `merged_into` has its episodes now.
+    `settled_ms` and `settled_severity`: what the data said when it was resolved or snoozed. `acted`: the
+    newest action that changed how it is handled, None if nobody acted since it was opened (again).
     """
 
     id: str
@@ -58,10 +61,16 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     peak_score: float
     episodes: tuple[str, ...]
     seen_at_ms: int | None = None
+    snoozed_until_ms: int | None = None
+    assignee: str | None = None
+    merged_into: str | None = None
+    settled_ms: int | None = None
+    settled_severity: Severity | None = None
+    acted: int | None = None
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of the inbox's ordered log: what happened to an anomaly."""
+    """What happened to an anomaly; `action` is the action that did it, None for an episode."""
 
     sequence: int
     anomaly_id: str
@@ -70,11 +79,15 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     actor: str
     kind: str
     detail: str
+    action: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AnomalyQuery:
-    """Filters of a list; None = any. Newest change first; `before_sequence` is the cursor."""
+    """Filters of a list; None = any. Newest change first; `before_sequence` is the cursor.
+
+    What was merged into another one is in no list.
+    """
 
     tenant: str
     device: str | None = None
@@ -83,6 +96,9 @@ class AnomalyQuery:
     severity: Severity | None = None
     condition: Condition | None = None
     handling: Handling | None = None
+    unresolved: bool | None = None
+    seen: bool | None = None
+    assignee: str | None = None
     from_ms: int | None = None
     to_ms: int | None = None
     before_sequence: int | None = None
@@ -90,11 +106,31 @@ class AnomalyQuery:
 
 
 class Inbox(ABC):
-    """Ordered and durable. Thread-safe."""
+    """Ordered and durable. Thread-safe.
+
+    Its log has two kinds of records: rows of the outbox, by their sequence, and actions, each of which names
+    the row it comes after. What the inbox shows follows from that log and from nothing else.
+    """
 
     @abstractmethod
     def fold(self, rows: Sequence[OutboxRow], now_ms: int) -> Sequence[Anomaly]:
         """Fold episodes in, idempotent by outbox sequence, synced on return; the anomalies that changed."""
+
+    @abstractmethod
+    def act(self, action: Action) -> Recorded:
+        """Do it to every target that can take it, synced on return; each outcome says what became of one.
+
+        The same key again changes nothing and gets the first answer; with another action it is a
+        ConflictError.
+        """
+
+    @abstractmethod
+    def wake(self, now_ms: int, *, limit: int = 100) -> int:
+        """Open what was snoozed until now, by an action of each tenant; how many, at most `limit`."""
+
+    @abstractmethod
+    def actions(self, after: int, *, limit: int = 1000) -> list[Recorded]:
+        """Actions with a sequence above `after`, ascending."""
 
     @abstractmethod
     def position(self) -> int:
@@ -111,6 +147,10 @@ class Inbox(ABC):
     @abstractmethod
     def history(self, tenant: str, anomaly_id: str) -> list[Change]:
         """What happened to it, oldest first."""
+
+    @abstractmethod
+    def history_from(self, tenant: str, anomaly_id: str, version: int, *, limit: int = 100) -> list[Change]:
+        """What happened to it since it had this version, oldest first: each version is one entry."""
 
     @abstractmethod
     def changes(self, after: int, *, tenant: str | None = None, limit: int = 1000) -> list[Change]:

@@ -177,6 +177,8 @@ def kind_of_change(before: Anomaly | None, after: Anomaly, summary: Summary, epi
         return "opened"
     if summary.retracted:
         return "retracted"
+    if before.handling != after.handling:
+        return "reopened"
     if before.condition != after.condition:
         return "reopened" if after.condition is Condition.ACTIVE else "cleared"
     if after.recurrences > before.recurrences:

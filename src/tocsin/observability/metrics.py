@@ -322,6 +322,13 @@ INBOX_ANOMALIES: Final = Counter(
     remedy="A flood of opened: see which devices; a common cause is likely.",
     attributes=("kind",),
 )
+INBOX_ACTIONS: Final = Counter(
+    name="tocsin.inbox.actions",
+    unit="{action}",
+    description="What people did with anomalies, by kind: seen, acknowledge, snooze, resolve, …",
+    remedy="None while anomalies are opened: nobody looks at the inbox.",
+    attributes=("kind",),
+)
 CLOCK_JUMP: Final = Gauge(
     name="tocsin.clock.jump",
     unit="s",

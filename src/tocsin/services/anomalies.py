@@ -49,3 +49,8 @@ class Anomalies:
         """What happened to it, oldest first."""
         self.one(principal, anomaly_id)
         return self._inbox.history(principal.tenant, anomaly_id)
+
+    def changes(self, principal: Principal, after: int, limit: int) -> Sequence[Change]:
+        """What happened to the tenant's anomalies after that sequence, oldest first."""
+        require(principal, Permission.READ)
+        return self._inbox.changes(after, tenant=principal.tenant, limit=min(limit, PAGE_MAX))

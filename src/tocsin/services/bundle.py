@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tocsin.clock import Clock
 from tocsin.observability.meters import Meters
 from tocsin.observability.tracing import Tracing
+from tocsin.services.actions import Actions
 from tocsin.services.anomalies import Anomalies
 from tocsin.services.audit import AuditTrail
 from tocsin.services.credentials import Credentials, Tenants
@@ -48,6 +49,7 @@ class Services:
     kept_dumps: KeptDumps
     device_dumps: DeviceDumps
     anomalies: Anomalies
+    actions: Actions
     episodes: Episodes
     dead_letters: DeadLetters
     devices: Devices

@@ -28,8 +28,10 @@ PUBLIC: Final = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}
 NEEDS: Final = {
     ("POST", "/v1/events"): Permission.INGEST,
     ("GET", "/v1/anomalies"): Permission.READ,
+    ("GET", "/v1/anomalies/changes"): Permission.READ,
     ("GET", "/v1/anomalies/{anomaly_id}"): Permission.READ,
     ("GET", "/v1/anomalies/{anomaly_id}/history"): Permission.READ,
+    ("POST", "/v1/anomalies/{anomaly_id}/{action}"): Permission.HANDLE,
     ("GET", "/v1/episodes"): Permission.READ,
     ("GET", "/v1/episodes/{episode_id}"): Permission.READ,
     ("GET", "/v1/episodes/{episode_id}/revisions"): Permission.READ,
@@ -88,6 +90,7 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Populated]:
         world,
         {
             "anomaly_id": anomaly,
+            "action": "comment",
             "episode_id": world.inbox.anomaly(OWN, anomaly).episodes[0],  # type: ignore[union-attr]
             "device": DEVICE,
             "parameter": "temperature",
@@ -130,6 +133,7 @@ async def ask(populated: Populated, operation: tuple[str, str], token: str | Non
         "/api/outliers_count": {"params": {"time_range": "4h"}},
         "/v1/query": {"json": {"sql": "SELECT * FROM readings"}},
         "/v1/devices/{device}/quarantine": {"json": {"reason": MARKER}},
+        "/v1/anomalies/{anomaly_id}/{action}": {"json": {"note": MARKER}},
         "/v1/tenants": {"json": {"name": f"t{hash(token) % 10**6}"}},
         "/v1/credentials": {"json": {"kind": "api_key", "name": "new", "roles": ["viewer"]}},
     }
@@ -208,7 +212,13 @@ async def test_nothing_leaks_to_another_tenant(
 
 async def test_own_tenant_sees_its_data(populated: Populated) -> None:
     """The marker is where it belongs, or the test above would prove nothing."""
-    for path in ("/v1/anomalies", "/v1/episodes", "/v1/devices", "/api/latest_anomalies"):
+    for path in (
+        "/v1/anomalies",
+        "/v1/anomalies/changes",
+        "/v1/episodes",
+        "/v1/devices",
+        "/api/latest_anomalies",
+    ):
         assert MARKER in (await ask(populated, ("GET", path), populated.world.key(Role.VIEWER))).text
     asked = await ask(populated, ("POST", "/v1/query"), populated.world.key(Role.OPERATOR))
     assert MARKER in asked.text

@@ -68,6 +68,7 @@ class Pace:
     checkpoint_s: float = 10.0
     correction_s: float = 60.0
     lake_s: float = 1.0
+    wake_s: float = 1.0
     steps_at_once: int = 2
     rest_s: float = 0.05
     idle_s: float = 0.5
@@ -162,6 +163,7 @@ class Runtime:
         self._repeat("checkpoints", self._pace.checkpoint_s, self._checkpoint, CHECKPOINT_SHARE)
         if self._decides is Decides.ALL:
             self._repeat("ticks", self._pace.tick_s, self._decisions.tick)
+            self._repeat("snoozes", self._pace.wake_s, self._wake)
         if self._decides is not Decides.NOTHING:
             self._repeat("corrections", self._pace.correction_s, self._decisions.corrections)
         for chore in self._chores:
@@ -295,9 +297,15 @@ class Runtime:
             started_s = self._clock.monotonic_s()
             before = inbox.last_change()
             inbox.fold(rows, self._clock.now_ms())
-            count_changes(self._meters, inbox.changes(before, limit=OUTBOX_ROWS))
+            changes = inbox.changes(before, limit=2 * OUTBOX_ROWS)  # people may have acted meanwhile
+            count_changes(self._meters, [change for change in changes if change.action is None])
             commits.prune_outbox(min(rows[-1].sequence, self._projected()))
             self._meters.record(metrics.INBOX_FOLD_DURATION, self._clock.monotonic_s() - started_s)
+
+    def _wake(self) -> None:
+        """Open again what was snoozed until now."""
+        while self._stores.inbox.wake(self._clock.now_ms()) and not self._stopping.is_set():
+            pass
 
     def _flush(self) -> None:
         started_s = self._clock.monotonic_s()

@@ -46,43 +46,56 @@ LIMIT :limit
 -- name: put_anomaly
 INSERT INTO anomaly (id, tenant, application, device, parameters, detectors, severity, condition,
                      handling, started_ms, last_abnormal_ms, cleared_ms, updated_sequence, version,
-                     recurrences, explanation, peak_score, episodes, seen_at_ms)
+                     recurrences, explanation, peak_score, episodes, seen_at_ms, snoozed_until_ms,
+                     assignee, merged_into, settled_ms, settled_severity, acted)
 VALUES (:id, :tenant, :application, :device, :parameters, :detectors, :severity, :condition,
         :handling, :started_ms, :last_abnormal_ms, :cleared_ms, :updated_sequence, :version,
-        :recurrences, :explanation, :peak_score, :episodes, :seen_at_ms)
+        :recurrences, :explanation, :peak_score, :episodes, :seen_at_ms, :snoozed_until_ms,
+        :assignee, :merged_into, :settled_ms, :settled_severity, :acted)
 ON CONFLICT DO UPDATE SET
     parameters = excluded.parameters, detectors = excluded.detectors, severity = excluded.severity,
     condition = excluded.condition, started_ms = excluded.started_ms,
     last_abnormal_ms = excluded.last_abnormal_ms, cleared_ms = excluded.cleared_ms,
     updated_sequence = excluded.updated_sequence, version = excluded.version,
     recurrences = excluded.recurrences, explanation = excluded.explanation,
-    peak_score = excluded.peak_score, episodes = excluded.episodes
+    peak_score = excluded.peak_score, episodes = excluded.episodes, handling = excluded.handling,
+    seen_at_ms = excluded.seen_at_ms, snoozed_until_ms = excluded.snoozed_until_ms,
+    assignee = excluded.assignee, merged_into = excluded.merged_into, settled_ms = excluded.settled_ms,
+    settled_severity = excluded.settled_severity, acted = excluded.acted
 -- name: add_change
-INSERT INTO change (sequence, anomaly_id, tenant, at_ms, actor, kind, detail)
-VALUES (:sequence, :anomaly_id, :tenant, :at_ms, :actor, :kind, :detail)
+INSERT INTO change (sequence, anomaly_id, tenant, at_ms, actor, kind, detail, action)
+VALUES (:sequence, :anomaly_id, :tenant, :at_ms, :actor, :kind, :detail, :action)
 -- name: last_change
 SELECT coalesce(max(sequence), 0) FROM change
 -- name: anomaly
 SELECT id, tenant, application, device, parameters, detectors, severity, condition, handling,
        started_ms, last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
-       peak_score, episodes, seen_at_ms, hash IS row_hash(
+       peak_score, episodes, seen_at_ms, snoozed_until_ms, assignee, merged_into, settled_ms,
+       settled_severity, acted, hash IS row_hash(
           id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
           last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
-          peak_score, episodes, handling, seen_at_ms, assignee)
+          peak_score, episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms,
+          settled_severity, merged_into, acted)
 FROM anomaly WHERE id = :id AND tenant = :tenant
 -- name: page
 SELECT id, tenant, application, device, parameters, detectors, severity, condition, handling,
        started_ms, last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
-       peak_score, episodes, seen_at_ms, hash IS row_hash(
+       peak_score, episodes, seen_at_ms, snoozed_until_ms, assignee, merged_into, settled_ms,
+       settled_severity, acted, hash IS row_hash(
           id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
           last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
-          peak_score, episodes, handling, seen_at_ms, assignee)
+          peak_score, episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms,
+          settled_severity, merged_into, acted)
 FROM anomaly
 WHERE tenant = :tenant AND updated_sequence < :before_sequence
   AND (:application IS NULL OR application = :application)
   AND (:severity IS NULL OR severity = :severity)
   AND (:condition IS NULL OR condition = :condition)
+  AND merged_into IS NULL
   AND (:handling IS NULL OR handling = :handling)
+  AND (:unresolved IS NULL OR (handling <> 'resolved') = :unresolved)
+  AND (:seen IS NULL OR (seen_at_ms IS NOT NULL) = :seen)
+  AND (:assignee IS NULL OR assignee = :assignee)
   AND (:from_ms IS NULL OR cleared_ms IS NULL OR cleared_ms >= :from_ms)
   AND (:to_ms IS NULL OR started_ms <= :to_ms)
   AND (:parameter IS NULL OR EXISTS (SELECT 1 FROM json_each(parameters) WHERE value = :parameter))
@@ -91,30 +104,59 @@ LIMIT :limit
 -- name: page_of_device
 SELECT id, tenant, application, device, parameters, detectors, severity, condition, handling,
        started_ms, last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
-       peak_score, episodes, seen_at_ms, hash IS row_hash(
+       peak_score, episodes, seen_at_ms, snoozed_until_ms, assignee, merged_into, settled_ms,
+       settled_severity, acted, hash IS row_hash(
           id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
           last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
-          peak_score, episodes, handling, seen_at_ms, assignee)
+          peak_score, episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms,
+          settled_severity, merged_into, acted)
 FROM anomaly
 WHERE tenant = :tenant AND device = :device AND updated_sequence < :before_sequence
   AND (:application IS NULL OR application = :application)
   AND (:severity IS NULL OR severity = :severity)
   AND (:condition IS NULL OR condition = :condition)
+  AND merged_into IS NULL
   AND (:handling IS NULL OR handling = :handling)
+  AND (:unresolved IS NULL OR (handling <> 'resolved') = :unresolved)
+  AND (:seen IS NULL OR (seen_at_ms IS NOT NULL) = :seen)
+  AND (:assignee IS NULL OR assignee = :assignee)
   AND (:from_ms IS NULL OR cleared_ms IS NULL OR cleared_ms >= :from_ms)
   AND (:to_ms IS NULL OR started_ms <= :to_ms)
   AND (:parameter IS NULL OR EXISTS (SELECT 1 FROM json_each(parameters) WHERE value = :parameter))
 ORDER BY updated_sequence DESC
 LIMIT :limit
 -- name: history
-SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail, hash FROM change
+SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail, action, hash FROM change
 WHERE anomaly_id = :id AND tenant = :tenant ORDER BY sequence
 -- name: changes
-SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail, hash FROM change
+SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail, action, hash FROM change
 WHERE sequence > :after ORDER BY sequence LIMIT :limit
 -- name: changes_of_tenant
-SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail, hash FROM change
+SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail, action, hash FROM change
 WHERE tenant = :tenant AND sequence > :after ORDER BY sequence LIMIT :limit
+-- name: history_from
+SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail, action, hash FROM change
+WHERE anomaly_id = :id AND tenant = :tenant ORDER BY sequence LIMIT :limit OFFSET :version
+-- name: add_action
+INSERT INTO action (sequence, tenant, actor, key, position, request, outcomes)
+VALUES (:sequence, :tenant, :actor, :key, :position, :request, :outcomes)
+-- name: last_action
+SELECT coalesce(max(sequence), 0) FROM action
+-- name: action_of_key
+SELECT sequence, tenant, actor, key, position, request, outcomes, hash FROM action
+WHERE tenant = :tenant AND actor = :actor AND key = :key AND key <> ''
+-- name: action
+SELECT sequence, tenant, actor, key, position, request, outcomes, hash FROM action
+WHERE sequence = :sequence AND tenant = :tenant
+-- name: actions
+SELECT sequence, tenant, actor, key, position, request, outcomes, hash FROM action
+WHERE sequence > :after ORDER BY sequence LIMIT :limit
+-- name: due
+SELECT tenant, id FROM anomaly
+WHERE snoozed_until_ms <= :now_ms AND merged_into IS NULL ORDER BY snoozed_until_ms, id LIMIT :limit
+-- name: all_actions
+SELECT sequence, tenant, actor, key, position, request, outcomes, hash
+FROM action
 -- name: all_episodes
 SELECT tenant, id, anomaly_id, application, device, parameter, detector, severity, started_ms,
        last_abnormal_ms, ends_ms, score, explanation, retracted, folded_at, hash
@@ -122,8 +164,9 @@ FROM episode
 -- name: all_anomalies
 SELECT id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
        last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
-       peak_score, episodes, handling, seen_at_ms, assignee, hash
+       peak_score, episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms,
+       settled_severity, merged_into, acted, hash
 FROM anomaly
 -- name: all_changes
-SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail, hash
+SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail, action, hash
 FROM change

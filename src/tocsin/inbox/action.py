@@ -1,0 +1,71 @@
+"""What people do with anomalies: records of the inbox's own ordered log."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class ActionKind(StrEnum):
+    """What is done. `wake` is done by the clock, all others by people."""
+
+    SEEN = "seen"
+    ACKNOWLEDGE = "acknowledge"
+    SNOOZE = "snooze"
+    RESOLVE = "resolve"
+    REOPEN = "reopen"
+    ASSIGN = "assign"
+    COMMENT = "comment"
+    WAKE = "wake"
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """An anomaly that is acted on. `version`: as whoever acts has seen it; None = whatever it is now."""
+
+    id: str
+    version: int | None = None
+
+
+class Action(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing done by `actor` to some anomalies of one tenant.
+
+    `until_ms` is when a snooze ends, `assignee` who is to see to it (None = nobody). `key`: the same key of
+    the same actor stands for the same action; "" = none.
+    """
+
+    kind: ActionKind
+    tenant: str
+    actor: str
+    at_ms: int
+    targets: tuple[Target, ...]
+    note: str = ""
+    until_ms: int | None = None
+    assignee: str | None = None
+    key: str = ""
+
+    def is_repeated_by(self, other: Action) -> bool:
+        """Whether the other asks for the same; when it was asked does not matter."""
+        return msgspec.structs.replace(other, at_ms=self.at_ms) == self
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one target. `code` is "" if it was done, else why not. `version` is as of then."""
+
+    id: str
+    version: int = 0
+    code: str = ""
+    detail: str = ""
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """An action in its place. `position`: the outbox sequence that had been folded in before it.
+
+    `sequence` 0: no target took it, so nothing was recorded. `repeated`: it had been recorded before.
+    """
+
+    sequence: int
+    position: int
+    action: Action
+    outcomes: tuple[Outcome, ...]
+    repeated: bool = False

@@ -1,0 +1,171 @@
+"""Acting on anomalies over HTTP: what is answered, and that nobody overwrites anybody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.http_kit import FOREIGN, NOW_MS, OWN, World
+from tocsin.access.principal import Role
+
+pytestmark = pytest.mark.anyio
+
+
+async def act(
+    client: httpx.AsyncClient, anomaly: str, action: str, body: Any = None, **headers: str
+) -> httpx.Response:
+    """The answer to one action; header names with _ for -."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return await client.post(f"/v1/anomalies/{anomaly}/{action}", json=body, headers=named)
+
+
+async def test_an_action_is_answered_with_the_new_version(world: World) -> None:
+    """The answer names the action, who did it and the new ETag, with which the next action is done."""
+    anomaly = world.find_anomaly("pump-7")
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        etag = (await client.get(f"/v1/anomalies/{anomaly}")).headers["etag"]
+        done = await act(client, anomaly, "acknowledge", {"note": "on my way"}, if_match=etag)
+        assert (done.status_code, done.headers["etag"]) == (200, '"2"')
+        said = done.json()
+        assert (said["action"], said["kind"], said["done"], said["left"]) == (
+            1,
+            "acknowledge",
+            [{"id": anomaly, "version": 2}],
+            [],
+        )
+        resolved = await act(client, anomaly, "resolve", {"note": "replaced"}, if_match=done.headers["etag"])
+        assert resolved.status_code == 200
+        now = (await client.get(f"/v1/anomalies/{anomaly}")).json()
+        assert (now["handling"], now["version"]) == ("resolved", 3)
+        assert now["seen_at"] == "2026-11-22T10:00:00.000Z"
+        history = (await client.get(f"/v1/anomalies/{anomaly}/history")).json()["changes"]
+    assert [(each["kind"], each["action"]) for each in history] == [
+        ("opened", None),
+        ("acknowledged", 1),
+        ("resolved", 2),
+    ]
+    assert history[2]["actor"] == said["actor"] != "tocsin"
+
+
+async def test_the_second_of_two_is_told_what_the_first_did(world: World) -> None:
+    """412 with the changes since; nothing is overwritten. With the new ETag it goes on."""
+    anomaly = world.find_anomaly("pump-7")
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        await act(client, anomaly, "resolve", {"note": "done"}, if_match='"1"')
+        late = await act(client, anomaly, "snooze", {"until": "2026-11-23T06:00:00Z"}, if_match='"1"')
+        assert (late.status_code, late.headers["etag"]) == (412, '"2"')
+        problem = late.json()
+        assert (problem["code"], problem["version"]) == ("precondition_failed", 2)
+        assert [(each["kind"], each["detail"]) for each in problem["changes"]] == [("resolved", "done")]
+        assert (await act(client, anomaly, "reopen", if_match=late.headers["etag"])).status_code == 200
+
+
+async def test_a_retry_gets_the_first_answer_byte_for_byte(world: World) -> None:
+    """With the same Idempotency-Key, whatever has happened since; another action under it is a 409."""
+    anomaly = world.find_anomaly("pump-7")
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        first = await act(client, anomaly, "acknowledge", if_match='"1"', idempotency_key="k1")
+        await act(client, anomaly, "resolve", if_match="*")
+        world.clock.advance_to(NOW_MS + 60_000)
+        again = await act(client, anomaly, "acknowledge", if_match='"1"', idempotency_key="k1")
+        assert (again.status_code, again.content) == (200, first.content)
+        assert again.headers["tocsin-repeated"] == "true"
+        assert again.headers["etag"] == first.headers["etag"]
+        other = await act(client, anomaly, "resolve", if_match="*", idempotency_key="k1")
+        assert (other.status_code, other.json()["field"]) == (409, "Idempotency-Key")
+
+
+@pytest.mark.parametrize("action", ["acknowledge", "snooze", "resolve", "reopen", "assign"])
+async def test_what_may_overwrite_others_needs_a_version(world: World, action: str) -> None:
+    """428 without If-Match."""
+    anomaly = world.find_anomaly("pump-7")
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        answer = await act(client, anomaly, action)
+        assert (answer.status_code, answer.json()["code"]) == (428, "precondition_required")
+
+
+@pytest.mark.parametrize(
+    ("action", "body", "field"),
+    [
+        ("snooze", None, "until"),
+        ("snooze", {"until": "tomorrow"}, "until"),
+        ("snooze", {"until": "2028-11-22T10:00:00Z"}, "until"),
+        ("resolve", {"until": "2026-11-22T11:00:00Z"}, "until"),
+        ("resolve", {"assignee": "tom"}, "assignee"),
+        ("assign", {"assignee": " "}, "assignee"),
+        ("comment", {"note": " "}, "note"),
+        ("comment", {"note": "a\u0000b"}, "note"),
+        ("comment", {"note": "x" * 4001}, "note"),
+        ("wake", None, "action"),
+        ("delete", None, "action"),
+    ],
+)
+async def test_bad_requests_name_the_field(world: World, action: str, body: Any, field: str) -> None:
+    """400, and nothing is done."""
+    anomaly = world.find_anomaly("pump-7")
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        answer = await act(client, anomaly, action, body, if_match="*")
+        assert (answer.status_code, answer.json()["field"]) == (400, field), answer.text
+    assert world.inbox.actions(0) == []
+
+
+@pytest.mark.parametrize("etag", ["1", 'W/"1"', '"x"', "", '"1", "2"'])
+async def test_if_match_is_an_etag(world: World, etag: str) -> None:
+    """Anything that is no ETag of an anomaly is a 400, never taken for a match."""
+    anomaly = world.find_anomaly("pump-7")
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        assert (await act(client, anomaly, "resolve", if_match=etag)).status_code == 400
+
+
+async def test_changes_since_a_sequence(world: World) -> None:
+    """A client that remembers `last` hears of everything once, in order, and of no other tenant."""
+    anomaly = world.find_anomaly("pump-7")
+    world.find_anomaly("theirs", FOREIGN)
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        first = (await client.get("/v1/anomalies/changes?limit=1")).json()
+        assert [each["kind"] for each in first["changes"]] == ["opened"]
+        await act(client, anomaly, "comment", {"note": "it hums"})
+        then = (await client.get(f"/v1/anomalies/changes?after={first['last']}")).json()
+        assert [(each["kind"], each["detail"]) for each in then["changes"]] == [("commented", "it hums")]
+        quiet = (await client.get(f"/v1/anomalies/changes?after={then['last']}")).json()
+        assert quiet == {"changes": [], "last": then["last"]}
+
+
+async def test_what_is_done_is_in_the_audit_log(world: World) -> None:
+    """Who, what and to which anomaly, durable when it is answered; that somebody looked is not."""
+    anomaly = world.find_anomaly("pump-7")
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        await act(client, anomaly, "seen")
+        done = (await act(client, anomaly, "resolve", if_match="*")).json()
+    entries = [stored.entry for stored in world.audit_log.entries(OWN)]
+    assert [(each.action, each.object, each.actor) for each in entries if "anomaly" in each.action] == [
+        ("anomaly.resolve", anomaly, done["actor"])
+    ]
+
+
+async def test_what_is_snoozed_into_the_past_wakes_at_once(world: World) -> None:
+    """A phone's clock may be behind: the next look of the clock opens it again."""
+    anomaly = world.find_anomaly("pump-7")
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        await act(client, anomaly, "snooze", {"until": str(NOW_MS - 1)}, if_match="*")
+        assert world.inbox.wake(NOW_MS) == 1
+        assert (await client.get(f"/v1/anomalies/{anomaly}")).json()["handling"] == "open"
+
+
+async def test_lists_by_what_people_did(world: World) -> None:
+    """Unresolved, unseen and by assignee."""
+    one, other = world.find_anomaly("pump-7"), world.find_anomaly("pump-8")
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        await act(client, one, "resolve", if_match="*")
+        await act(client, other, "assign", {"assignee": "tom"}, if_match="*")
+        world.find_anomaly("pump-9")
+        for filters, devices in (
+            ("unresolved=true", ["pump-9", "pump-8"]),
+            ("unresolved=false", ["pump-7"]),
+            ("seen=false", ["pump-9"]),
+            ("assignee=tom", ["pump-8"]),
+        ):
+            found = (await client.get(f"/v1/anomalies?{filters}")).json()["anomalies"]
+            assert [each["device"] for each in found] == devices

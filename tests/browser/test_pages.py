@@ -2,70 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.kit import Row, events_of
-from tocsin.ndjson import encode_ndjson
+from tests.browser_kit import MINUTE_MS, send
 from tocsin.testing import Server
 
 pytestmark = pytest.mark.services
 
-PHONE = {"width": 390, "height": 844}
 LIVE_MS = 3_000
-MINUTE_MS = 60_000
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that has learnt a quiet pump up to some minutes ago."""
-    with Server(tmp_path_factory.mktemp("pages") / "data") as running:
-        send(running, quiet_until(minutes_ago=20))
-        running.digest()  # waits until all is processed: kernels may still have to be compiled
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser: Browser, server: Server) -> Iterator[Page]:
-    """A signed-in visitor on a phone."""
-    context = browser.new_context(viewport={"width": PHONE["width"], "height": PHONE["height"]})
-    visitor = context.new_page()
-    visitor.goto(f"{server.url}/login#{server.key}")
-    visitor.get_by_role("button", name="Sign in").click()
-    yield visitor
-    context.close()
-
-
-def quiet_until(minutes_ago: int) -> list[Row]:
-    """A day and a half of readings, one a minute."""
-    end_ms = int(time.time() * 1000) - minutes_ago * MINUTE_MS
-    return [
-        ("pump-7", end_ms - step * MINUTE_MS, {"temperature": 20.0 + step % 7 * 0.1})
-        for step in range(2000, 0, -1)
-    ]
-
-
-def send(server: Server, rows: list[Row]) -> None:
-    headers = {"Authorization": f"Bearer {server.key}", "Content-Type": "application/x-ndjson"}
-    answer = httpx.post(
-        server.url + "/v1/events", content=encode_ndjson(events_of(rows)), headers=headers, timeout=120
-    )
-    assert answer.status_code == httpx.codes.OK, answer.text
 
 
 def test_an_anomaly_appears_on_an_open_page_by_itself(page: Page, server: Server, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Condition
 from tocsin.model import Episode, Severity
 from tocsin.services.addresses import restored
 from tocsin.services.series import DAY_MS
+from tocsin.web.acting import handling_of, look_at
 from tocsin.web.chart import Drawing, draw
 from tocsin.web.rendering import page
 from tocsin.web.visitor import Visitor
@@ -40,25 +41,35 @@ def fleet_live(_request: Request, visitor: Visitor) -> Response:
 
 
 def anomaly(request: Request, visitor: Visitor) -> Response:
-    """One anomaly: the reason, the chart, the history, the evidence."""
+    """One anomaly: the reason, what people do, the chart, the evidence; who may act has seen it now."""
+    return anomaly_page(request, visitor, look_at(visitor, _anomaly_id(request)))
+
+
+def anomaly_live(request: Request, visitor: Visitor) -> Response:
+    """The part of an anomaly's page that people change, for the script that follows the stream."""
+    found = visitor.services.anomalies.one(visitor.principal, _anomaly_id(request))
+    return page("_handling.html", **handling_of(visitor, found))
+
+
+def anomaly_page(
+    request: Request, visitor: Visitor, found: Anomaly, status: int = 200, **said: str
+) -> Response:
+    """The page; `said` is what a form said that could not be done, and the `mistake`."""
     services, principal = visitor.services, visitor.principal
-    found = services.anomalies.one(principal, restored(request.path_params["anomaly_id"]))
     episodes = _episodes(visitor, found)
     parameter = _chosen(request, found.parameters)
     of_parameter = [episode for episode in episodes if episode.parameter == parameter]
     peak = max(of_parameter or episodes, key=lambda episode: episode.score, default=None)
     evidence = None if peak is None else peak.evidence
     until_ms = _until_ms(visitor, found)
-    return _show(
-        visitor,
+    return page(
         "anomaly.html",
-        "fleet",
-        anomaly=found,
+        status,
+        **(visitor.frame("inbox") | handling_of(visitor, found, **said)),
         episodes=episodes,
         peak=peak,
         found_in_dumps=None if evidence is None else evidence.dumps,
         unit="" if peak is None else services.series.unit(principal, peak.parameter),
-        history=services.anomalies.history(principal, found.id),
         parameter=parameter,
         address=_address(request),
         drawing=_anomaly_chart(visitor, found, parameter, episodes, until_ms),
@@ -68,7 +79,7 @@ def anomaly(request: Request, visitor: Visitor) -> Response:
 def proof(request: Request, visitor: Visitor) -> Response:
     """One episode derived again from its raw records, with what was compared."""
     services, principal = visitor.services, visitor.principal
-    found = services.anomalies.one(principal, restored(request.path_params["anomaly_id"]))
+    found = services.anomalies.one(principal, _anomaly_id(request))
     episode = services.episodes.one(principal, restored(request.path_params["episode_id"]))
     return _show(
         visitor,
@@ -118,6 +129,10 @@ def health(_request: Request, visitor: Visitor) -> Response:
         partitions=services.health.partitions(),
         listeners=services.stream.listeners,
     )
+
+
+def _anomaly_id(request: Request) -> str:
+    return restored(request.path_params["anomaly_id"])
 
 
 def _address(request: Request) -> str:

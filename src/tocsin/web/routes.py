@@ -10,7 +10,9 @@ from starlette.routing import BaseRoute, Route
 
 from tocsin.services.bundle import Services
 from tocsin.web import pages
+from tocsin.web.act_form import act_form
 from tocsin.web.assets import serve_asset
+from tocsin.web.inbox import inbox, inbox_live
 from tocsin.web.signin import SignIn
 from tocsin.web.visitor import Handler, guarded
 
@@ -30,7 +32,11 @@ def routes(services: Services) -> Sequence[BaseRoute]:
     return (
         shown("/", pages.fleet),
         shown("/live", pages.fleet_live),
+        shown("/inbox", inbox),
+        shown("/inbox/live", inbox_live),
         shown("/anomalies/{anomaly_id}", pages.anomaly),
+        shown("/anomalies/{anomaly_id}/live", pages.anomaly_live),
+        Route("/anomalies/{anomaly_id}", act_form(services), methods=["POST"]),
         shown("/anomalies/{anomaly_id}/proof/{episode_id}", pages.proof),
         shown("/devices/{device}", pages.device),
         shown("/health", pages.health),

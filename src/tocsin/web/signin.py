@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-from urllib.parse import parse_qs
-
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -13,11 +10,8 @@ from tocsin.access.permissions import Permission, require
 from tocsin.errors import ForbiddenError, TocsinError, UnauthenticatedError
 from tocsin.services.bundle import Services
 from tocsin.services.sessions import SESSION_COOKIE, SESSION_S, csrf_matches
+from tocsin.web.forms import read_form
 from tocsin.web.rendering import page
-
-_FORM_BYTES_MAX: Final = 16 << 10
-_FORM_FIELDS_MAX: Final = 10
-_FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
 
 class SignIn:
@@ -35,7 +29,7 @@ class SignIn:
         target = "/"
         try:
             _same_site_only(request)
-            form = await _form(request)
+            form = await read_form(request)
             target = _safe_path(form.get("next", "/"))
             cookie = await run_in_threadpool(self._start, form.get("key", "").strip())
         except TocsinError as error:
@@ -56,7 +50,7 @@ class SignIn:
     async def leave(self, request: Request) -> Response:
         """End the session, if the form is our own."""
         cookie = request.cookies.get(SESSION_COOKIE, "")
-        form = await _form(request)
+        form = await read_form(request)
         try:
             session = self._services.sessions.find(cookie)
         except UnauthenticatedError:
@@ -78,22 +72,6 @@ def _same_site_only(request: Request) -> None:
     """Another site's page must not sign a browser in under its own key; browsers say who asks."""
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise ForbiddenError("Sign in from this page itself.")
-
-
-async def _form(request: Request) -> dict[str, str]:
-    """The fields, each with its first value; none where the body is no form of these pages."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != _FORM_TYPE:
-        return {}
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > _FORM_BYTES_MAX:
-            return {}
-    try:
-        fields = parse_qs(body.decode("ascii", "replace"), max_num_fields=_FORM_FIELDS_MAX)
-    except ValueError:  # there are more
-        return {}
-    return {name: values[0] for name, values in fields.items()}
 
 
 def _safe_path(target: str) -> str:

@@ -36,13 +36,29 @@ function follow() {
     state.textContent = text;
   }
 
+  // What somebody writes in a form is never taken away; the server tells of a collision when it is sent.
+  function beingFilled() {
+    if (part.querySelector("[role=alert]")) return true;
+    return [...part.querySelectorAll("textarea, input:not([type=hidden])")].some(
+      (field) => field.value !== field.defaultValue,
+    );
+  }
+
+  function sayItChanged() {
+    announcer.hidden = false;
+    announcer.textContent = "This has changed meanwhile. What you write here is kept; load the page anew to see it.";
+  }
+
   async function reload() {
     waiting = 0;
+    if (beingFilled()) return;
+    const open = part.querySelector("details")?.open;
     const answer = await fetch(part.dataset.live, { headers: { Accept: "text/html" }, credentials: "same-origin" });
     if (answer.status === 401 || answer.redirected) location.assign("/login");
     if (!answer.ok) return;
     const focused = document.activeElement && part.contains(document.activeElement) && document.activeElement.id;
     part.innerHTML = await answer.text(); // made and escaped by the server's own template
+    if (open) part.querySelector("details").open = true;
     if (focused) document.getElementById(focused)?.focus();
     sayHowLongAgo();
   }
@@ -66,7 +82,9 @@ function follow() {
     });
     stream.addEventListener("anomaly", (event) => {
       const { change, anomaly } = JSON.parse(event.data);
-      if (change.kind === "opened" || change.kind === "reopened") {
+      if (part.dataset.anomaly && part.dataset.anomaly !== anomaly.id) return;
+      if (beingFilled()) sayItChanged();
+      if (!part.dataset.anomaly && (change.kind === "opened" || change.kind === "reopened")) {
         announcer.textContent = visible(`Anomaly on ${anomaly.device}: ${anomaly.explanation}`);
       }
       soon();

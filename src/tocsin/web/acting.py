@@ -1,0 +1,93 @@
+"""What a visitor does with an anomaly, by the forms of its page."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tocsin.access.permissions import Permission, allows
+from tocsin.errors import ForbiddenError, InvalidInputError
+from tocsin.inbox.abstract import Anomaly, Handling
+from tocsin.inbox.action import ActionKind, Target
+from tocsin.services.sessions import csrf_matches
+from tocsin.web.visitor import Visitor
+
+SNOOZES: Final = {"1": "for an hour", "4": "for 4 hours", "24": "for a day", "168": "for a week"}
+"""How long, in hours, and in words."""
+
+OFFERED: Final = {
+    Handling.OPEN: (ActionKind.ACKNOWLEDGE, ActionKind.RESOLVE),
+    Handling.ACKNOWLEDGED: (ActionKind.RESOLVE, ActionKind.REOPEN),
+    Handling.SNOOZED: (ActionKind.ACKNOWLEDGE, ActionKind.RESOLVE, ActionKind.REOPEN),
+    Handling.RESOLVED: (ActionKind.REOPEN,),
+}
+"""What the buttons of an anomaly offer, the likeliest first."""
+
+_HOUR_MS: Final = 3_600_000
+_DIGITS_MAX: Final = 18
+
+
+def look_at(visitor: Visitor, anomaly_id: str) -> Anomaly:
+    """The anomaly, seen by whoever may act."""
+    anomalies, principal = visitor.services.anomalies, visitor.principal
+    found = anomalies.one(principal, anomaly_id)
+    if found.seen_at_ms is not None or found.merged_into or not allows(principal, Permission.HANDLE):
+        return found
+    visitor.services.actions.one(principal, ActionKind.SEEN, Target(id=found.id))
+    return anomalies.one(principal, anomaly_id)
+
+
+def handling_of(visitor: Visitor, found: Anomaly, **said: str) -> dict[str, Any]:
+    """What the part of the page needs that people change."""
+    history = visitor.services.anomalies.history(visitor.principal, found.id)
+    return {
+        "anomaly": found,
+        "history": history,
+        "may_act": allows(visitor.principal, Permission.HANDLE) and found.merged_into is None,
+        "offered": [kind.value for kind in OFFERED[found.handling]],
+        "snoozes": SNOOZES,
+        "csrf": visitor.session.csrf,
+        "now_ms": visitor.services.clock.now_ms(),
+        "keys": [secrets.token_urlsafe(12) for _ in range(3)],
+        "mistake": said.get("mistake", ""),
+        "note": said.get("note", ""),
+        "assignee": said.get("assignee", found.assignee or ""),
+    }
+
+
+def act(visitor: Visitor, anomaly_id: str, form: Mapping[str, str]) -> None:
+    """Do what the form says; its version and key are those of the page that it stands on."""
+    if not csrf_matches(visitor.session, form.get("csrf")):
+        raise ForbiddenError("This form is not from one of these pages.")
+    kind = _kind(form.get("action", ""))
+    visitor.services.actions.one(
+        visitor.principal,
+        kind,
+        Target(id=anomaly_id, version=_version(form.get("version", ""))),
+        note=form.get("note", "").strip().replace("\r\n", "\n"),
+        until_ms=_until_ms(visitor, form) if kind is ActionKind.SNOOZE else None,
+        assignee=(form.get("assignee", "").strip() or None) if kind is ActionKind.ASSIGN else None,
+        key=form.get("key", ""),
+    )
+
+
+def _kind(name: str) -> ActionKind:
+    try:
+        return ActionKind(name)
+    except ValueError:
+        raise InvalidInputError("There is no such action.", field="action") from None
+
+
+def _version(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
+        raise InvalidInputError("This form is not from one of these pages.", field="version")
+    return int(text)
+
+
+def _until_ms(visitor: Visitor, form: Mapping[str, str]) -> int:
+    """The form's page says from when it counts, so that the same form sent twice means the same."""
+    if form.get("hours") not in SNOOZES:
+        raise InvalidInputError("Say for how long.", field="hours")
+    since_ms = min(_version(form.get("since", "")), visitor.services.clock.now_ms())
+    return since_ms + int(form["hours"]) * _HOUR_MS

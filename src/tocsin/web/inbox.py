@@ -1,0 +1,59 @@
+"""The inbox: what is to be done, whatever the data say now."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tocsin.errors import InvalidInputError
+from tocsin.inbox.abstract import AnomalyQuery, Handling
+from tocsin.web.rendering import page
+from tocsin.web.visitor import Visitor
+
+SHOWN_MAX: Final = 50
+VIEWS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "unresolved": ("Unresolved", {"unresolved": True}),
+    "unseen": ("Unseen", {"unresolved": True, "seen": False}),
+    "acknowledged": ("Acknowledged", {"handling": Handling.ACKNOWLEDGED}),
+    "snoozed": ("Snoozed", {"handling": Handling.SNOOZED}),
+    "resolved": ("Resolved", {"handling": Handling.RESOLVED}),
+    "all": ("All", {}),
+}
+"""By the name in the address: the words for it, and the filters."""
+
+_DIGITS_MAX: Final = 18
+
+
+def inbox(request: Request, visitor: Visitor) -> Response:
+    """Anomalies by what people made of them, newest change first."""
+    return page("inbox.html", **visitor.frame("inbox"), **_listed(request, visitor))
+
+
+def inbox_live(request: Request, visitor: Visitor) -> Response:
+    """The part of it that changes, for the script that follows the stream."""
+    return page("_inbox.html", **_listed(request, visitor))
+
+
+def _listed(request: Request, visitor: Visitor) -> dict[str, Any]:
+    show = request.query_params.get("show", "unresolved")
+    if show not in VIEWS:
+        raise InvalidInputError("There is no such view of the inbox.", field="show")
+    before = request.query_params.get("before")
+    if before is not None and not (before.isascii() and before.isdigit() and len(before) <= _DIGITS_MAX):
+        raise InvalidInputError("This page of the inbox is none.", field="before")
+    query = AnomalyQuery(
+        visitor.principal.tenant,
+        limit=SHOWN_MAX,
+        before_sequence=None if before is None else int(before),
+        **VIEWS[show][1],
+    )
+    found, older = visitor.services.anomalies.page(visitor.principal, query)
+    return {
+        "show": show,
+        "views": {name: words for name, (words, _) in VIEWS.items()},
+        "anomalies": found,
+        "older": older,
+        "before": before,
+    }

@@ -1,0 +1,150 @@
+"""Acting on the pages: forms that can't be forged, that tell of a collision, and that may be sent twice."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+
+from tests.http_kit import NOW_MS, OWN, World
+from tests.integration.http.test_pages import NASTY, signed_in
+from tocsin.access.principal import Role
+from tocsin.inbox.abstract import Anomaly, Handling
+
+pytestmark = pytest.mark.anyio
+
+
+async def fields(client: httpx.AsyncClient, anomaly: str) -> dict[str, str]:
+    """The hidden fields of the page's first form."""
+    page = (await client.get(f"/anomalies/{anomaly}")).text
+    form = page[page.index("<form", page.index('id="handling"')) :]
+    return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form[: form.index("</form>")]))
+
+
+def stored(world: World, anomaly: str) -> Anomaly:
+    found = world.inbox.anomaly(OWN, anomaly)
+    assert found is not None
+    return found
+
+
+async def test_looking_at_the_page_is_seeing(world: World) -> None:
+    """A technician who opens the page has seen the anomaly; a viewer and the API have not."""
+    anomaly = world.find_anomaly("pump-7")
+    async with signed_in(world) as viewer, world.client(world.key(Role.TECHNICIAN)) as program:
+        await viewer.get(f"/anomalies/{anomaly}")
+        await program.get(f"/v1/anomalies/{anomaly}")
+    assert stored(world, anomaly).seen_at_ms is None
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        assert "seen" in (await client.get(f"/anomalies/{anomaly}")).text
+    assert stored(world, anomaly).seen_at_ms == NOW_MS
+
+
+async def test_a_form_does_what_it_says(world: World) -> None:
+    """Acknowledge with a note, snooze, assign, resolve: each leads back to the page, which tells it."""
+    anomaly = world.find_anomaly("pump-7")
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        for said, handling in (
+            ({"action": "acknowledge", "note": "on\r\nmy way " + NASTY}, Handling.ACKNOWLEDGED),
+            ({"action": "assign", "assignee": "tom"}, Handling.ACKNOWLEDGED),
+            ({"action": "snooze", "hours": "4", "since": str(NOW_MS)}, Handling.SNOOZED),
+            ({"action": "resolve", "note": "bearing replaced"}, Handling.RESOLVED),
+        ):
+            answer = await client.post(f"/anomalies/{anomaly}", data=await fields(client, anomaly) | said)
+            assert (answer.status_code, answer.headers["location"]) == (303, f"/anomalies/{anomaly}#handling")
+            assert stored(world, anomaly).handling is handling
+        page = (await client.get(f"/anomalies/{anomaly}")).text
+    assert stored(world, anomaly).assignee == "tom"
+    for told in ("Acknowledged", "Snoozed", "22 Nov 2026, 14:00 UTC", "to tom", "bearing replaced"):
+        assert told in page
+    assert "<script>alert" not in page
+
+
+async def test_the_second_of_two_keeps_what_she_wrote(world: World) -> None:
+    """Two have the page open: the second is told what the first did, and nothing was done."""
+    anomaly = world.find_anomaly("pump-7")
+    async with signed_in(world, Role.TECHNICIAN) as one, signed_in(world, Role.OPERATOR) as other:
+        first, second = await fields(one, anomaly), await fields(other, anomaly)
+        await one.post(f"/anomalies/{anomaly}", data=first | {"action": "resolve", "note": "replaced"})
+        late = await other.post(
+            f"/anomalies/{anomaly}", data=second | {"action": "acknowledge", "note": "I go"}
+        )
+        assert late.status_code == 412
+        assert "Nothing was done" in late.text
+        assert "resolved by" in late.text
+        assert "(replaced)" in late.text
+        assert ">I go</textarea>" in late.text
+        assert stored(world, anomaly).handling is Handling.RESOLVED
+
+
+async def test_a_form_that_is_sent_twice_acts_once(world: World) -> None:
+    """A second tap on the button changes nothing."""
+    anomaly = world.find_anomaly("pump-7")
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        form = await fields(client, anomaly) | {"action": "comment", "note": "it hums"}
+        for _ in range(2):
+            assert (await client.post(f"/anomalies/{anomaly}", data=form)).status_code == 303
+    kinds = [change.kind for change in world.inbox.history(OWN, anomaly)]
+    assert kinds == ["opened", "seen", "commented"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({"csrf": "guess"}, 403),
+        ({"csrf": ""}, 403),
+        ({"version": "x"}, 400),
+        ({"version": ""}, 400),
+        ({"action": "wake"}, 400),
+        ({"action": "delete"}, 400),
+        ({"action": "snooze", "hours": "5"}, 400),
+        ({"action": "snooze", "hours": "4", "since": "now"}, 400),
+        ({"action": "comment", "note": " "}, 400),
+        ({"action": "comment", "note": "x" * 4001}, 400),
+        ({"action": "comment", "note": "x" * 70_000}, 403),
+    ],
+)
+async def test_forms_that_are_none_of_the_pages_do_nothing(
+    world: World, changed: dict[str, str], status: int
+) -> None:
+    """Forged, broken or too large: an error page, and the anomaly stays as it is."""
+    anomaly = world.find_anomaly("pump-7")
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        form = await fields(client, anomaly) | {"action": "resolve"} | changed
+        assert (await client.post(f"/anomalies/{anomaly}", data=form)).status_code == status
+        assert (await client.post("/anomalies/an_none", data=form)).status_code in {status, 404}
+    assert [action.action.kind for action in world.inbox.actions(0)] == ["seen"]
+
+
+async def test_a_viewer_is_offered_nothing_and_may_do_nothing(world: World) -> None:
+    """No form on the page; a form made by hand is refused."""
+    anomaly = world.find_anomaly("pump-7")
+    async with signed_in(world) as client:
+        page = (await client.get(f"/anomalies/{anomaly}")).text
+        assert 'name="action"' not in page
+        csrf = re.search(r'name="csrf" value="([^"]+)"', page)
+        assert csrf is not None
+        form = {"csrf": csrf[1], "version": "1", "action": "resolve"}
+        assert (await client.post(f"/anomalies/{anomaly}", data=form)).status_code == 403
+    assert stored(world, anomaly).handling is Handling.OPEN
+
+
+async def test_the_inbox_has_views(world: World) -> None:
+    """Each shows what it names, the live part the same; an unknown one is an error page."""
+    one, other = world.find_anomaly("pump-1"), world.find_anomaly("pump-2")
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        form = await fields(client, one)
+        await client.post(f"/anomalies/{one}", data=form | {"action": "resolve"})
+        for show, shown in (
+            ("unresolved", [other]),
+            ("unseen", [other]),
+            ("resolved", [one]),
+            ("snoozed", []),
+            ("all", [one, other]),
+        ):
+            for path in ("/inbox", "/inbox/live"):
+                page = (await client.get(f"{path}?show={show}")).text
+                assert re.findall(r'id="a-(an_\w+)"', page) == shown
+        assert (await client.get("/inbox?show=nonsense")).status_code == 400
+        assert (await client.get("/inbox?before=x")).status_code == 400
+        assert "Unresolved" in (await client.get("/inbox")).text

@@ -292,7 +292,7 @@ class World:
             kept_dumps=KeptDumps(self.blobs, audit),
             device_dumps=DeviceDumps(self.fleet),
             anomalies=Anomalies(self.inbox, lasting),
-            actions=Actions(self.inbox, audit, self.clock, self.meters),
+            actions=Actions(self.inbox, audit, self.clock, self.meters, self.access.holder),
             episodes=Episodes(self.commits),
             dead_letters=DeadLetters(self.log, ingest, self.replays, audit, self.clock, self.access.holder),
             devices=Devices(self.fleet, self.inbox, lasting),

@@ -342,7 +342,7 @@ class Application:
             kept_dumps=KeptDumps(self.blobs, audit),
             device_dumps=DeviceDumps(views),
             anomalies=Anomalies(stores.inbox, lasting),
-            actions=Actions(stores.inbox, audit, clock, self.meters),
+            actions=Actions(stores.inbox, audit, clock, self.meters, self.access.holder),
             episodes=Episodes(stores.commits),
             dead_letters=DeadLetters(stores.log, ingest, replays, audit, clock, self.access.holder),
             devices=Devices(views, stores.inbox, lasting),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from tocsin.access.permissions import Permission, require
@@ -41,13 +41,24 @@ class ChangedError(TocsinError):
 
 
 class Actions:
-    """Within one tenant at a time. What was done is durable on return, and in the audit log."""
+    """Within one tenant at a time. What was done is durable on return, and in the audit log.
 
-    def __init__(self, inbox: Inbox, audit: AuditTrail, clock: Clock, meters: Meters) -> None:
+    `holder_of(tenant, key_id)` knows credentials, revoked ones too.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        audit: AuditTrail,
+        clock: Clock,
+        meters: Meters,
+        holder_of: Callable[[str, str], Principal | None],
+    ) -> None:
         self._inbox: Final = inbox
         self._audit: Final = audit
         self._clock: Final = clock
         self._meters: Final = meters
+        self._holder_of: Final = holder_of
 
     def one(
         self,
@@ -76,6 +87,13 @@ class Actions:
             since = self._inbox.history_from(principal.tenant, target.id, target.version or 0)
             raise ChangedError(outcome.version, since)
         return recorded
+
+    def names(self, principal: Principal, changes: Sequence[Change]) -> Mapping[str, str]:
+        """By actor, what people call the credential; the actor itself where it is not known any more."""
+        require(principal, Permission.READ)
+        actors = {change.actor for change in changes if change.action is not None}
+        holders = {actor: self._holder_of(principal.tenant, actor) for actor in actors}
+        return {actor: holder.name or actor for actor, holder in holders.items() if holder is not None}
 
     def _act(
         self,

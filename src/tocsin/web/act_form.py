@@ -40,17 +40,19 @@ def _handler(form: Mapping[str, str]) -> Callable[[Request, Visitor], Response]:
         except (ChangedError, ConflictError, InvalidInputError) as error:
             found = visitor.services.anomalies.one(visitor.principal, anomaly_id)
             said = {name: form[name] for name in ("note", "assignee") if name in form}
-            return anomaly_page(request, visitor, found, error.status, mistake=_words(error), **said)
+            return anomaly_page(request, visitor, found, error.status, mistake=_words(error, visitor), **said)
         return RedirectResponse(f"/anomalies/{segment(anomaly_id)}#handling", 303)
 
     return handle
 
 
-def _words(error: ChangedError | ConflictError | InvalidInputError) -> str:
+def _words(error: ChangedError | ConflictError | InvalidInputError, visitor: Visitor) -> str:
     if not isinstance(error, ChangedError):
         return error.detail
-    told = "; ".join(
-        f"{change.kind} by {change.actor}" + (f" ({change.detail})" if change.detail else "")
+    names = visitor.services.actions.names(visitor.principal, error.changes)
+    told = [
+        f"{change.kind} by {names.get(change.actor, change.actor)}"
+        + (f" ({change.detail})" if change.detail else "")
         for change in error.changes
-    )
-    return f"Nothing was done, because it has changed since you looked: {told}. Look again and decide anew."
+    ]
+    return f"Nothing was done, because it has changed since you looked: {'; '.join(told)}. Look again and decide anew."

@@ -44,6 +44,7 @@ def handling_of(visitor: Visitor, found: Anomaly, **said: str) -> dict[str, Any]
     return {
         "anomaly": found,
         "history": history,
+        "names": visitor.services.actions.names(visitor.principal, history),
         "may_act": allows(visitor.principal, Permission.HANDLE) and found.merged_into is None,
         "offered": [kind.value for kind in OFFERED[found.handling]],
         "snoozes": SNOOZES,

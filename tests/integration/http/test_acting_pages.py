@@ -71,7 +71,7 @@ async def test_the_second_of_two_keeps_what_she_wrote(world: World) -> None:
         )
         assert late.status_code == 412
         assert "Nothing was done" in late.text
-        assert "resolved by" in late.text
+        assert "resolved by technician" in late.text
         assert "(replaced)" in late.text
         assert ">I go</textarea>" in late.text
         assert stored(world, anomaly).handling is Handling.RESOLVED

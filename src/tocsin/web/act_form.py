@@ -55,4 +55,5 @@ def _words(error: ChangedError | ConflictError | InvalidInputError, visitor: Vis
         + (f" ({change.detail})" if change.detail else "")
         for change in error.changes
     ]
-    return f"Nothing was done, because it has changed since you looked: {'; '.join(told)}. Look again and decide anew."
+    why = f"it has changed since you looked: {'; '.join(told)}"
+    return f"Nothing was done, because {why}. Look again and decide anew."

@@ -33,7 +33,7 @@ from tocsin.model import Severity
 class Counting(DumpDetector):
     '''Says what each line that begins with `fault` says; everything seen so far is in every sentence.
 
-    A line `raise`, `crash` or `hang`, with a path behind it, does so while a file is there.
+    One that begins with `new` is told as a new template. A line `raise`, `crash` or `hang`, with a path behind it, does so while a file is there.
     '''
     name = "counting"
     version = "VERSION"
@@ -58,6 +58,9 @@ class Counting(DumpDetector):
                         score=2.0, key=rest,
                         from_ms=dump.collected_from_ms or 0, to_ms=dump.collected_to_ms or 0,
                         reason=f"{rest} after {self.dumps} dumps: {self.seen[:8]}")
+                elif word == "new":
+                    yield Finding(component=member.component, code="new_template", severity=Severity.INFO,
+                        score=2.0, from_ms=0, to_ms=0, reason=f"{rest} is new", evidence={"template": rest})
                 elif word in ("raise", "crash", "hang") and (not rest or os.path.exists(rest)):
                     if word == "raise":
                         raise RuntimeError("told to")

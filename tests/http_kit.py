@@ -24,6 +24,7 @@ from tocsin.clock import ManualClock
 from tocsin.commit.abstract import Commit, Totals
 from tocsin.commit.embedded import EmbeddedCommitStore
 from tocsin.config.sections import IngestConfig
+from tocsin.control import DictionaryTaken, decode_control
 from tocsin.dumps.limits import ArchiveLimits
 from tocsin.errors import NotFoundError
 from tocsin.inbox.embedded import EmbeddedInbox
@@ -34,12 +35,14 @@ from tocsin.lake.delta import DeltaLake
 from tocsin.lake.query import room_of
 from tocsin.lake.query_processes import QueryProcesses
 from tocsin.lake.room import QueryLimits
+from tocsin.log.abstract import RecordKind
 from tocsin.log.embedded import EmbeddedLog
-from tocsin.model import Episode, Severity, Verdict
+from tocsin.model import DumpEvidence, DumpName, Episode, Severity, Verdict
 from tocsin.observability.meters import Meters
 from tocsin.observability.tracing import Tracing
 from tocsin.processing.batching import Events
 from tocsin.processing.dump_places import PlacedDumps
+from tocsin.processing.episodes import evidence_without_readings
 from tocsin.processing.proof import Proof, prove
 from tocsin.scores.abstract import AbnormalReading, Findings
 from tocsin.scores.embedded import EmbeddedAbnormalReadings
@@ -51,6 +54,7 @@ from tocsin.services.credentials import Credentials, Tenants
 from tocsin.services.dead_letters import DeadLetters
 from tocsin.services.device_dumps import DeviceDumps
 from tocsin.services.devices import Device, Devices
+from tocsin.services.dictionaries import Dictionaries
 from tocsin.services.digest import Digest, DigestReport
 from tocsin.services.dumps import Dumps
 from tocsin.services.entrance import Entrance
@@ -240,6 +244,12 @@ class World:
             store.close()
         self.meters.close()
 
+    def dictionaries(self, tenant: str) -> dict[str, str]:
+        """Stands where the runtime stands: those in the log."""
+        own = [each for each in self.log.read(0, 0) if each.tenant == tenant]
+        decisions = [decode_control(each.payload) for each in own if each.kind is RecordKind.CONTROL]
+        return {each.application: each.sha256 for each in decisions if isinstance(each, DictionaryTaken)}
+
     def explain(self, tenant: str, episode_id: str) -> tuple[Episode, Proof]:
         """Stands where the runtime stands: there are no records behind these episodes, unless `proves`."""
         episode = self.commits.episode(tenant, episode_id)
@@ -296,6 +306,9 @@ class World:
             episodes=Episodes(self.commits),
             dead_letters=DeadLetters(self.log, ingest, self.replays, audit, self.clock, self.access.holder),
             devices=Devices(self.fleet, self.inbox, lasting),
+            dictionaries=Dictionaries(
+                self.log, self.blobs, self, self.inbox, self.commits, audit, self.clock
+            ),
             quarantines=Quarantines(self.log, self.fleet, audit, self.clock),
             lasting=lasting,
             series=SeriesCharts(self.fleet, self.fleet),
@@ -342,6 +355,23 @@ def episode_of(device: str, tenant: str = OWN, **changed: Any) -> Episode:
         "explanation": f"temperature 93.2 °C of {device} is 12.1 °C above the 81.1 °C limit",
     }
     return Episode(**(values | changed))
+
+
+def told_template(template: str) -> dict[str, Any]:
+    """What makes an episode one that tells of a new template."""
+    name = DumpName(epoch=0, sequence=1, sha256="0" * 64)
+    dumps = DumpEvidence(
+        first=name,
+        last=name,
+        peak=name,
+        count=1,
+        version="1",
+        sentence="it is new",
+        facts={"template": template},
+        findings_sha256="",
+    )
+    evidence = evidence_without_readings(NOW_MS, NOW_MS, partition=0, before_offset=0, dumps=dumps)
+    return {"detector": "logs", "reason": "new_template", "evidence": evidence}
 
 
 def reading_of(device: str, tenant: str, offset: int, ts: int = NOW_MS) -> AbnormalReading:

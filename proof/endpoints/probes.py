@@ -10,6 +10,7 @@ from typing import Any, Final
 import httpx
 
 from proof.endpoints.tour import PRESS, PUMP, archive
+from tocsin.templates.dictionary import dictionary_of
 
 _BODY: Final = archive(9, "")
 _SHA256: Final = hashlib.sha256(_BODY).hexdigest()
@@ -46,6 +47,8 @@ def probe(client: httpx.Client, operation: str, *, key_id: str = "") -> httpx.Re
 
 
 def _given(operation: str) -> dict[str, Any]:
+    if operation == "PUT /v1/dictionary":  # another one each time, so that it has to be written down
+        return {"content": dictionary_of([(f"seen {time.time_ns()}", 1)]).to_json()}
     if operation != "POST /v1/events":
         return _GIVEN.get(operation, {})
     new_field = f"seen_{time.time_ns()}"  # so that the catalogue has to write it down

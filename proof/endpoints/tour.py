@@ -14,12 +14,15 @@ from typing import Any, Final
 
 import httpx
 
+from tocsin.templates.dictionary import dictionary_of
+
 _TUS: Final = {"Tus-Resumable": "1.0.0"}
 _PATIENCE_S: Final = 90.0
 HOT: Final = 500.0  # far above what the configuration of the tour allows
 PUMP: Final = "pump-1"
 PRESS: Final = "press-1"
 POISONED: Final = "press-2"
+TAUGHT: Final = "press-3"
 
 
 class Tour:
@@ -78,6 +81,7 @@ class Tour:
         self._wait_until_judged()
         self._read_anomalies()
         self._read_devices()
+        self._teach()
         self._keep_apart()
         self._read_dead_letters(letter)
         self._manage_access()
@@ -108,6 +112,7 @@ class Tour:
         for sequence, text in enumerate(["", "fault bearing", "fault bearing", ""], start=1):
             self._dump(PRESS, sequence, text)
         self._dump(POISONED, 1, "raise")
+        self._dump(TAUGHT, 1, "new fuse is blown")
 
     def _dump(self, device: str, sequence: int, text: str) -> None:
         body = archive(sequence, text)
@@ -147,7 +152,7 @@ class Tour:
 
     def _wait_until_judged(self) -> None:
         """Readings and dumps have their anomalies, and what a detector failed at has its own."""
-        for device in (PUMP, PRESS, POISONED):
+        for device in (PUMP, PRESS, POISONED, TAUGHT):
             wait_until(partial(self._anomalies, device))
         wait_until(lambda: self.get("/v1/digest")["pending"] == 0)
 
@@ -184,6 +189,14 @@ class Tour:
         self.get(f"/v1/devices/{PRESS}/dumps")
         self.get(f"/v1/devices/{PRESS}/dumps/1")
         self.ask("GET", f"/v1/devices/{PRESS}/dumps/1/archive")
+
+    def _teach(self) -> None:
+        known = dictionary_of([("fan <*> stopped", 3)]).to_json()
+        self.ask("PUT", "/v1/dictionary?application=presses", content=known)
+        self.ask("POST", f"/v1/anomalies/{self._anomalies(TAUGHT)[0]['id']}/expected")
+        for application, template in (("presses", "fan <*> stopped"), ("", "fuse is blown")):
+            found = self.get(f"/v1/dictionary?application={application}")["templates"]
+            assert [each["template"] for each in found] == [template]
 
     def _keep_apart(self) -> None:
         self.ask("POST", f"/v1/devices/{PUMP}/quarantine", json={"reason": "is repaired"})

@@ -71,6 +71,7 @@ from tocsin.services.credentials import Credentials, Tenants
 from tocsin.services.dead_letters import DeadLetters
 from tocsin.services.device_dumps import DeviceDumps
 from tocsin.services.devices import Devices
+from tocsin.services.dictionaries import Dictionaries
 from tocsin.services.digest import DigestReport
 from tocsin.services.dumps import Dumps
 from tocsin.services.entrance import Entrance
@@ -346,6 +347,9 @@ class Application:
             episodes=Episodes(stores.commits),
             dead_letters=DeadLetters(stores.log, ingest, replays, audit, clock, self.access.holder),
             devices=Devices(views, stores.inbox, lasting),
+            dictionaries=Dictionaries(
+                stores.log, self.blobs, views, stores.inbox, stores.commits, audit, clock
+            ),
             quarantines=Quarantines(stores.log, views, audit, clock),
             lasting=lasting,
             series=SeriesCharts(views, views, config.unit_of),

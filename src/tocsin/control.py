@@ -119,6 +119,8 @@ class DumpReceived(msgspec.Struct, frozen=True, kw_only=True, tag="dump"):
     `collected_from_ms` and `collected_to_ms` are the device's own words. The same dump may be logged again
     when its sender repeats it after more than a day: that changes nothing. `epoch` counts how often the
     device began its numbering anew. `received_ms` is when it came, 0 in records from before that was kept.
+    `dictionary` is the SHA-256 of the dictionary of templates that it is judged by: the order of dumps says
+    it when it sets the dump free, so it is empty in the log.
     """
 
     tenant: str
@@ -135,6 +137,7 @@ class DumpReceived(msgspec.Struct, frozen=True, kw_only=True, tag="dump"):
     collected_to_ms: int | None = None
     epoch: int = 0
     received_ms: int = 0
+    dictionary: str = ""
 
 
 class GapGivenUp(msgspec.Struct, frozen=True, kw_only=True, tag="gap"):
@@ -151,6 +154,20 @@ class GapGivenUp(msgspec.Struct, frozen=True, kw_only=True, tag="gap"):
     to_sequence: int
     at_ms: int = 0
     waited_ms: int = 0
+
+
+class DictionaryTaken(msgspec.Struct, frozen=True, kw_only=True, tag="dictionary"):
+    """A dictionary of templates is in force for an application's dumps from here on.
+
+    It is a blob, durable before this is logged: `sha256` names it, `version` is what people know it by. On
+    each device it acts from the first dump that is set free behind this record.
+    """
+
+    tenant: str
+    application: str
+    version: str
+    sha256: str
+    at_ms: int = 0
 
 
 class DumpDetectorFailed(msgspec.Struct, frozen=True, kw_only=True, tag="dump_detector_failed"):
@@ -173,7 +190,7 @@ class DumpDetectorFailed(msgspec.Struct, frozen=True, kw_only=True, tag="dump_de
 DumpDecision = DumpReceived | GapGivenUp
 """What the order of a device's dumps follows from."""
 
-Control = SettingsChanged | Tick | Correct | Quarantine | DumpDecision | DumpDetectorFailed
+Control = SettingsChanged | Tick | Correct | Quarantine | DumpDecision | DictionaryTaken | DumpDetectorFailed
 
 _DECODER: Final = msgspec.json.Decoder(Control)
 

@@ -20,6 +20,7 @@ from tocsin.api import (
     dead_letters,
     device_dumps,
     devices,
+    dictionary,
     digest,
     dumps,
     episodes,
@@ -44,6 +45,7 @@ from tocsin.services.bundle import Services
 _ROUTERS: Final[tuple[APIRouter, ...]] = (
     events.router,
     anomalies.router,
+    dictionary.router,  # before actions, whose address would take that of one of its own
     actions.router,
     episodes.router,
     devices.router,

@@ -16,6 +16,7 @@ from tocsin.cli.detector import detector
 from tocsin.cli.digest import digest
 from tocsin.cli.doctor import doctor
 from tocsin.cli.dumps import dumps
+from tocsin.cli.expected import expected
 from tocsin.cli.explain import explain
 from tocsin.cli.ingest import ingest
 from tocsin.cli.lake import lake
@@ -49,6 +50,7 @@ for _command in (
     query,
     lake,
     templates,
+    expected,
     digest,
     doctor,
     version,

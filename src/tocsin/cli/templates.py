@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tocsin.cli.opened import ask
+from tocsin.cli.options import CaFile, ServerUrl, Token
 from tocsin.cli.output import Exit, JsonFlag, fail, finish, progress
 from tocsin.cli.targets import require_file
+from tocsin.visible import visible
 
 if TYPE_CHECKING:
     from tocsin.templates.dictionary import Dictionary, Template
@@ -43,6 +46,16 @@ def templates(
             "--format", help="Format of the lines, such as '{time} {level} {component}: {message}'."
         ),
     ] = None,
+    take_over: Annotated[
+        str | None,
+        typer.Option(
+            help="Have the server take the dictionary over for this application's dumps: what is in it is "
+            "new on no device, what is not in it is."
+        ),
+    ] = None,
+    url: ServerUrl = "http://127.0.0.1:8765",
+    token: Token = "",
+    ca_file: CaFile = None,
     json: JsonFlag = False,
 ) -> None:
     """Find the templates of a log: what its lines have in common, and what varies.
@@ -52,8 +65,9 @@ def templates(
     do, belong to their first. Stamps are in UTC; a year that they do not say is the last that is not beyond
     the time of the file. With --compare the exit code is 1 if the dictionaries differ.
     """
-    if out is None and not dictionary and compare is None and export is None:
-        fail("usage", "say what is wanted: --out, --dictionary, --compare or --export", json, Exit.USAGE)
+    if out is None and not dictionary and compare is None and export is None and take_over is None:
+        wanted = "--out, --dictionary, --compare, --export or --take-over"
+        fail("usage", f"say what is wanted: {wanted}", json, Exit.USAGE)
     from tocsin.templates.dictionary import read_dictionary
 
     require_file(out)
@@ -78,7 +92,20 @@ def templates(
         before = read_dictionary(compare)
         if before is None:
             before = _mined(compare, _reader(compare, zone, layout, json)).dictionary()
-    _finish(found, before, dictionary, json)
+    taken = None
+    if take_over is not None:
+        taken = _taken_over(found, take_over, url, token, ca_file)
+    _finish(found, before, taken, dictionary, json)
+
+
+def _taken_over(
+    found: Dictionary, application: str, url: str, token: str, ca_file: Path | None
+) -> dict[str, Any]:
+    from tocsin.client import Destination
+
+    server = Destination(url=url, token=token, ca_file=ca_file)
+    parameters = {"application": application}
+    return ask(server, "PUT", "/v1/dictionary", params=parameters, content=found.to_json())
 
 
 def _check_file(path: Path, as_json: bool) -> None:
@@ -167,7 +194,9 @@ def _heads(mined: Mined) -> Iterator[tuple[str, str, str]]:
         yield said, LEVELS[level], raw[start:end].tobytes().decode("utf-8", "backslashreplace")
 
 
-def _finish(found: Dictionary, before: Dictionary | None, show: bool, as_json: bool) -> None:
+def _finish(
+    found: Dictionary, before: Dictionary | None, taken: dict[str, Any] | None, show: bool, as_json: bool
+) -> None:
     import msgspec
 
     result: dict[str, Any] = {
@@ -189,6 +218,14 @@ def _finish(found: Dictionary, before: Dictionary | None, show: bool, as_json: b
         lines += [_line("+", each) for each in difference.new]
         lines += [_line("-", each) for each in difference.vanished]
         code = Exit.PROBLEM if difference.new or difference.vanished else Exit.OK
+    if taken is not None:
+        result["taken_over"] = taken
+        what = (
+            f"{len(taken['new'])} templates were not in force before, {len(taken['vanished'])} are no longer"
+        )
+        lines.append(
+            visible(f"taken over for {taken['application'] or 'dumps without an application'}: {what}")
+        )
     finish(result, lines, as_json, code)
 
 

@@ -14,6 +14,7 @@ from typing import BinaryIO, ClassVar, Protocol
 import msgspec
 
 from tocsin.model import Severity
+from tocsin.templates.dictionary import Dictionary
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +99,11 @@ class Dump(Protocol):
     @property
     def version(self) -> str:
         """The device's software version, empty where unknown."""
+        ...
+
+    @property
+    def dictionary(self) -> Dictionary | None:
+        """The templates that people have taken over for its application, None where they have none."""
         ...
 
     def members(self) -> Sequence[Member]:

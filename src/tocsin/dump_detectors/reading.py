@@ -11,13 +11,15 @@ from tocsin.dump_detectors.stamps import line_ms
 from tocsin.dump_detectors.steps import DumpFacts
 from tocsin.dumps.archive import Archive, Member
 from tocsin.dumps.faults import ArchiveError
+from tocsin.templates.dictionary import Dictionary
 
 
 class ArchiveDump:
     """The dump of an open archive. `fault` tells that reading failed, even to those who swallow errors."""
 
-    def __init__(self, facts: DumpFacts, archive: Archive) -> None:
+    def __init__(self, facts: DumpFacts, archive: Archive, dictionary: Dictionary | None = None) -> None:
         self._facts = facts
+        self._dictionary = dictionary
         self._members = [ArchiveMember(member, self._failed) for member in archive.members]
         self.fault: Exception | None = None
 
@@ -48,6 +50,10 @@ class ArchiveDump:
     @property
     def version(self) -> str:
         return self._facts.version
+
+    @property
+    def dictionary(self) -> Dictionary | None:
+        return self._dictionary
 
     def members(self) -> Sequence[ArchiveMember]:
         return self._members

@@ -6,6 +6,8 @@ import hashlib
 import resource
 import time
 from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -18,7 +20,8 @@ from tocsin.dump_detectors.steps import FailureKind, StepDone, StepFailed, Task
 from tocsin.dumps.archive import Archive
 from tocsin.dumps.faults import ArchiveError
 from tocsin.dumps.source import FileSource
-from tocsin.errors import TocsinError
+from tocsin.errors import InvalidInputError, TocsinError
+from tocsin.templates.dictionary import Dictionary, parse_dictionary
 
 _DETAIL_CHARACTERS: Final = 1000
 
@@ -50,7 +53,7 @@ def _shown(task: Task, instance: DumpDetector, limits: StepLimits) -> tuple[Find
         raise _unread(error) from error
     with source:
         try:
-            dump = ArchiveDump(task.dump, Archive(source))
+            dump = ArchiveDump(task.dump, Archive(source), _dictionary(task))
         except (ArchiveError, OSError) as error:
             raise _unread(error) from error
         try:
@@ -58,6 +61,24 @@ def _shown(task: Task, instance: DumpDetector, limits: StepLimits) -> tuple[Find
         finally:
             if dump.fault is not None:
                 raise _unread(dump.fault)
+
+
+def _dictionary(task: Task) -> Dictionary | None:
+    if task.dictionary is None:
+        return None
+    try:
+        return _read_dictionary(task.dictionary, task.dump.dictionary)
+    except InvalidInputError as error:
+        raise StepError(FailureKind.ARCHIVE, error.detail) from error
+
+
+@lru_cache(maxsize=8)
+def _read_dictionary(path: Path, sha256: str) -> Dictionary:
+    """Read once for all dumps that are judged by it: its name says what is in it."""
+    raw = path.read_bytes()
+    if hashlib.sha256(raw).hexdigest() != sha256:
+        raise InvalidInputError(f"the dictionary {sha256} is damaged")
+    return parse_dictionary(raw, f"the dictionary {sha256}")
 
 
 def _unread(error: Exception) -> StepError:

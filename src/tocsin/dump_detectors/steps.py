@@ -15,7 +15,7 @@ from tocsin.threads import Future
 
 
 class DumpFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the log says of a dump; the fields are those of `Dump`."""
+    """What the log says of a dump; the fields are those of `Dump`, but `dictionary` is a SHA-256 or empty."""
 
     sequence: int
     sha256: str
@@ -24,6 +24,7 @@ class DumpFacts(msgspec.Struct, frozen=True, kw_only=True):
     collected_to_ms: int | None = None
     application: str = ""
     version: str = ""
+    dictionary: str = ""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +32,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     `version`: the detector's version that is in force; another one that is installed is refused, empty
     takes what is there. `state` is what the device's step before gave (None for its first) and
-    `state_version` the version that saved it. `archive` is the blob as a file that this machine can read.
+    `state_version` the version that saved it. `archive` is the blob as a file that this machine can read,
+    `dictionary` that of the dictionary of templates that the dump is judged by.
     """
 
     tenant: str
@@ -43,6 +45,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     config: Mapping[str, Any] = {}
     state: bytes | None = None
     state_version: str = ""
+    dictionary: Path | None = None
 
 
 class StepDone(msgspec.Struct, frozen=True, kw_only=True):

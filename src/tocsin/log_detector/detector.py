@@ -10,12 +10,14 @@ import numpy as np
 from tocsin.dump_detectors.abstract import Device, Dump, DumpDetector, Finding
 from tocsin.log_detector import novelty, numbers, order, rates
 from tocsin.log_detector.counting import Counted, counted
+from tocsin.log_detector.expected import Expected
 from tocsin.log_detector.findings import new_templates, rate_findings, unlike_a_log
 from tocsin.log_detector.knowledge import Kind, Knowledge, Row
 from tocsin.log_detector.logarithm import ln_of
 from tocsin.log_detector.settings import LogSettings, settings_of
 from tocsin.log_detector.state import from_bytes, to_bytes
 from tocsin.log_detector.tally import DumpTally, tally
+from tocsin.templates.dictionary import Dictionary
 
 RATES_SHARE: Final = 0.4
 NEW_SHARE: Final = 0.25
@@ -32,7 +34,11 @@ class Logs(DumpDetector):
 
     def setup(self, config: Mapping[str, object]) -> None:
         self._settings: LogSettings = settings_of(config)
-        self._dictionary = [novelty.cut(template) for template in self._settings.dictionary]
+        self._expect(None)
+
+    def _expect(self, dictionary: Dictionary | None) -> None:
+        self._dictionary = dictionary
+        self._expected = Expected(self._settings.dictionary, dictionary)
 
     def start(self, device: Device) -> None:
         del device
@@ -40,16 +46,19 @@ class Logs(DumpDetector):
 
     def process(self, dump: Dump) -> Iterator[Finding]:
         known = self._known
+        if dump.dictionary is not self._dictionary:
+            self._expect(dump.dictionary)
         found = tally(dump, known.offsets, known.end_ms)
         table = counted(known, found)
         ready = known.hours >= self._settings.learn_h
         yield from unlike_a_log(found, table)
         young = self._young()
+        expected = self._expected_in(table, young)
         yield from self._new(table, young)
         judged = rates.judge(known, table, self._limit(), self._judgeable(young))
         pairs = order.pairs_of(found, table)
         if ready:
-            yield from rate_findings(known, table, judged, young)
+            yield from rate_findings(known, table, judged, young, expected)
             yield from order.changed_orders(known, table, pairs, self._allowed(ORDER_SHARE), young)
         yield from self._shifted(table, ready)
         order.learn(known, pairs)
@@ -97,12 +106,16 @@ class Logs(DumpDetector):
                 fresh.append((novelty.score_of(known, row, per_month), row))
         yield from new_templates(known, table, fresh)
 
+    def _expected_in(self, table: Counted, young: Mapping[int, Row]) -> set[str]:
+        """Components with lines of a template that is new here and expected, which explains more lines."""
+        return {
+            row.component for uid, row in young.items() if uid in table.seen and row.text in self._expected
+        }
+
     def _is_told(self, row: Row, table: Counted) -> bool:
-        if row.component in table.beyond:
+        if row.component in table.beyond or row.text in self._expected:
             return False
-        if self._dictionary:
-            return not novelty.in_dictionary(row.text, self._dictionary)
-        return row.born_h >= self._settings.learn_h
+        return self._expected.whole or row.born_h >= self._settings.learn_h
 
     def _learn(
         self, found: DumpTally, table: Counted, judged: rates.Judged, young: Mapping[int, Row]

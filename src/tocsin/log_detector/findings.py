@@ -63,14 +63,14 @@ def new_templates(known: Knowledge, table: Counted, fresh: Sequence[tuple[float,
 
 
 def rate_findings(
-    known: Knowledge, table: Counted, judged: Judged, young: Mapping[int, Row]
+    known: Knowledge, table: Counted, judged: Judged, young: Mapping[int, Row], expected: set[str]
 ) -> Iterator[Finding]:
     """What comes too often or too seldom, component by component. Marks the rows of a component as held
-    where all of it is off."""
+    where all of it is off. `expected`: components with new lines that are expected."""
     places: dict[str, list[int]] = {}
     for place, row in enumerate(known.rows):
         places.setdefault(row.component, []).append(place)
-    told = {row.component for row in young.values() if row.reported and row.uid in table.seen}
+    told = {row.component for row in young.values() if row.reported and row.uid in table.seen} | expected
     for component, own in sorted(places.items()):
         yield from _Component(known, table, judged, component, own).findings(component in told)
 
@@ -87,7 +87,7 @@ class _Component:
         self.whole = next(place for place in own if known.rows[place].kind is Kind.ALL)
 
     def findings(self, explained: bool) -> Iterator[Finding]:
-        """`explained`: a new template has been told of, which explains more lines."""
+        """`explained`: a new template has been told of, or is expected, which explains more lines."""
         whole, judged = self.whole, self.judged
         off = judged.scores[whole] > 1.0
         above = bool(judged.above[whole])

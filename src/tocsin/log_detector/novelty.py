@@ -60,32 +60,3 @@ def _grow(rarity: Rarity, hours: float) -> None:
         rarity.new_before, rarity.new = rarity.new, 0.0
         rarity.lines_before, rarity.lines = rarity.lines, 0.0
         rarity.span_h = min(max(2.0 * rarity.span_h, rarity.hours_before), SPAN_H_MAX)
-
-
-def in_dictionary(text: str, dictionary: Sequence[tuple[str, ...]]) -> bool:
-    """Whether a template is one of those, each cut at what varies."""
-    return any(_fits(text, parts) for parts in dictionary)
-
-
-def cut(template: str) -> tuple[str, ...]:
-    """What stands between the places that vary.
-
-    >>> in_dictionary("load <*> of <*>", [cut("load <*>")]), in_dictionary("reload <*>", [cut("load <*>")])
-    (True, False)
-    """
-    return tuple(template.split("<*>"))
-
-
-def _fits(text: str, parts: tuple[str, ...]) -> bool:
-    first, last = parts[0], parts[-1]
-    if len(parts) == 1:
-        return text == first
-    if not text.startswith(first) or not text.endswith(last) or len(text) < len(first) + len(last):
-        return False
-    at, end = len(first), len(text) - len(last)
-    for part in parts[1:-1]:
-        found = text.find(part, at, end)
-        if found < 0:
-            return False
-        at = found + len(part)
-    return True

@@ -1,8 +1,9 @@
 """What a chunk of a snapshot holds: the state of one shard, or the header of a partition.
 
 A shard's chunk names its devices, parameters and streams itself, so that it can be restored beside any
-other chunk. The header chunk of a partition holds what belongs to no shard: versions of the settings. A
-chunk of another version of the rows is refused; its shard is rebuilt by replay.
+other chunk. The header chunk of a partition holds what belongs to no shard: versions of the settings, and
+which dictionaries were taken over. A chunk of another version of the rows is refused; its shard is rebuilt by
+replay.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from tocsin.control import Settings
+from tocsin.processing.dictionaries import Taken
 from tocsin.processing.dump_orders import Orders
 from tocsin.sharding import partition_of
 
@@ -25,8 +27,11 @@ class Version(msgspec.Struct, array_like=True):
 
 
 class Header(msgspec.Struct, array_like=True):
+    """`dictionaries` are by tenant; earlier releases wrote none."""
+
     state_version: int
     versions: dict[str, list[Version]]
+    dictionaries: dict[str, list[Taken]] = {}
 
 
 class SlotRows(msgspec.Struct, array_like=True):

@@ -8,7 +8,7 @@ with the dumps that came, only with those that wait and with the spans that are 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Final
 
@@ -18,6 +18,7 @@ from tocsin.control import DumpOutcome, DumpReceived, GapGivenUp
 from tocsin.processing.dump_numbers import Numbering
 
 WAITING_MAX: Final = 1_000
+DICTIONARIES_MAX: Final = 64
 
 
 class DumpPlace(StrEnum):
@@ -68,7 +69,8 @@ class DumpOrder(msgspec.Struct, kw_only=True):
     """Where a device stands. Changed in place; its encoding is what a checkpoint holds.
 
     `joined`: whether there was a dump before those that wait. `waiting` is sorted by epoch and number.
-    `older` holds the numbers of epochs that are over.
+    `older` holds the numbers of epochs that are over. `dictionaries` says from which epoch and number on each
+    dictionary acts, the newest of them.
     """
 
     epoch: int | None = None
@@ -77,6 +79,7 @@ class DumpOrder(msgspec.Struct, kw_only=True):
     older: dict[int, Numbering] = {}
     waiting: list[Waiting] = []
     counts: dict[DumpPlace, int] = {}
+    dictionaries: list[tuple[int, int, str]] = []
 
     def receive(self, dump: DumpReceived) -> Moved:
         """Take a dump in; at most as many become ready as waited behind it."""
@@ -139,6 +142,29 @@ class DumpOrder(msgspec.Struct, kw_only=True):
                 moved.missing.append(missing)
             self._drain(moved)
         return self._counted(moved, before)
+
+    def name_dictionaries(self, moved: Moved, in_force: Callable[[str], str]) -> None:
+        """Write into the dumps that were set free which dictionary they are judged by.
+
+        One that acts does so from the first ready dump on: a dump that was given up before is judged by what
+        was in force in its place.
+        """
+        named = []
+        for dump in moved.ready:
+            found = in_force(dump.application)
+            if found != self._dictionary_at((dump.epoch, dump.sequence)):
+                self.dictionaries = [*self.dictionaries, (dump.epoch, dump.sequence, found)]
+                self.dictionaries = self.dictionaries[-DICTIONARIES_MAX:]
+            named.append(msgspec.structs.replace(dump, dictionary=found))
+        moved.ready = named
+        moved.after_gap = [
+            msgspec.structs.replace(dump, dictionary=self._dictionary_at((dump.epoch, dump.sequence)))
+            for dump in moved.after_gap
+        ]
+
+    def _dictionary_at(self, place: tuple[int, int]) -> str:
+        acting = [found for epoch, sequence, found in self.dictionaries if (epoch, sequence) <= place]
+        return acting[-1] if acting else ""
 
     def missing(self) -> Iterator[tuple[int, int]]:
         """The spans of numbers that the dumps of this epoch wait for, both ends within."""

@@ -71,6 +71,14 @@ class DumpOrders:
         self._note(shard_of(gap.tenant, gap.device), gap.tenant, gap.device, order)
         return moved
 
+    def name_dictionaries(self, moved: Moved, in_force: Callable[[str], str]) -> None:
+        """Say of the dumps that were just set free what they are judged by; `in_force` is by application."""
+        for dump in (*moved.ready[:1], *moved.after_gap[:1]):
+            order = self.find(dump.tenant, dump.device)
+            if order is not None:
+                order.name_dictionaries(moved, in_force)
+                return
+
     def overdue(self, now_ms: int, wait_ms: Callable[[str], int]) -> list[GapGivenUp]:
         """The first gap of each device that is to be given up; `wait_ms` is the tenant's.
 

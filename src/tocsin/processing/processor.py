@@ -15,6 +15,7 @@ import numpy as np
 
 from tocsin.control import (
     Correct,
+    DictionaryTaken,
     DumpDecision,
     DumpDetectorFailed,
     DumpReceived,
@@ -148,6 +149,8 @@ def _decide(
             controls.quarantine(control, offset, state.tenant(control.tenant), applied)
             if control.released:
                 output.released += _released(control, offset, applied)
+        case DictionaryTaken():
+            state.dictionaries.take(control, offset)
         case DumpDetectorFailed():
             pass  # whoever logged it acts on it; nothing about readings hangs on it
         case DumpReceived() | GapGivenUp():
@@ -178,6 +181,9 @@ def _order_dumps(control: DumpDecision, offset: int, state: PartitionState, outp
         moved = state.dumps.give_up(control)
         output.episodes += publish_gap(control, moved, state.tenant(control.tenant), state.partition, offset)
     moved.watched = watched
+    state.dumps.name_dictionaries(
+        moved, lambda application: state.dictionaries.in_force(control.tenant, application, offset)
+    )
     counts = output.counts[control.tenant]
     counts["dumps_received"] += isinstance(control, DumpReceived)
     for place, number in moved.counts.items():

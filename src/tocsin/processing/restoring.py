@@ -15,6 +15,7 @@ from tocsin.detectors.registry import detectors
 from tocsin.errors import CorruptError
 from tocsin.events import I32, I64, Strings
 from tocsin.processing.chunks import Content, Header, Shard, SlotRows
+from tocsin.processing.dictionaries import Dictionaries
 from tocsin.processing.packing import unpack_rows
 from tocsin.processing.rows import STATE_VERSION
 from tocsin.processing.state import Known, PartitionState, Slot, TenantState
@@ -59,6 +60,7 @@ def _restore_header(chunk: Chunk, state: PartitionState) -> None:
         tenant = state.tenant(name)
         tenant.timeline.restore([(item.settings, item.effective_ms, item.offset) for item in versions])
         tenant.settings_changed()
+    state.dictionaries = Dictionaries(header.dictionaries)
 
 
 def _restore_shard(chunk: Chunk, state: PartitionState) -> None:

@@ -37,7 +37,7 @@ def snapshot_header(state: PartitionState, complete: int) -> Chunk:
         ]
         for name, tenant in state.tenants.items()
     }
-    header = Header(STATE_VERSION, versions)
+    header = Header(STATE_VERSION, versions, state.dictionaries.taken)
     return Chunk(header_shard(state.partition), complete, msgspec.msgpack.encode(header))
 
 

@@ -18,6 +18,7 @@ from tocsin.detectors.usable import usable
 from tocsin.events import I32, I64, EventBatch, Strings
 from tocsin.interning import Interner
 from tocsin.model import SeriesKey
+from tocsin.processing.dictionaries import Dictionaries
 from tocsin.processing.dump_orders import DumpOrders
 from tocsin.processing.hashing import join, names_hash, split
 from tocsin.processing.rows import DEVICE, IDLE, PARAMETER_KEY, POLICY, SERIES, start_devices
@@ -324,6 +325,7 @@ class PartitionState:
         self.position = position
         self.tenants: dict[str, TenantState] = {}
         self.dumps = DumpOrders()
+        self.dictionaries = Dictionaries()
         self.touched: npt.NDArray[np.bool_] = np.zeros(SHARDS, np.bool_)  # since they were last snapshot
 
     def tenant(self, name: str) -> TenantState:

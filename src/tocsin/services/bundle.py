@@ -14,6 +14,7 @@ from tocsin.services.credentials import Credentials, Tenants
 from tocsin.services.dead_letters import DeadLetters
 from tocsin.services.device_dumps import DeviceDumps
 from tocsin.services.devices import Devices
+from tocsin.services.dictionaries import Dictionaries
 from tocsin.services.digest import DigestReport
 from tocsin.services.dumps import Dumps
 from tocsin.services.entrance import Entrance
@@ -53,6 +54,7 @@ class Services:
     episodes: Episodes
     dead_letters: DeadLetters
     devices: Devices
+    dictionaries: Dictionaries
     quarantines: Quarantines
     lasting: Lasting
     series: SeriesCharts

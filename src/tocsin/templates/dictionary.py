@@ -30,12 +30,17 @@ class Difference(msgspec.Struct, frozen=True):
     vanished: list[Template]
 
 
-class Dictionary(msgspec.Struct, frozen=True):
-    """Templates by id; `version` is a hash of the ids, so equal dictionaries have one version."""
+class Dictionary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Templates by id; `version` is a hash of the ids, so equal dictionaries have one version.
+
+    A `partial` one holds what is to be expected and is silent about the rest: it was taught template by
+    template. To another one, what is not in it is new.
+    """
 
     format: str
     version: str
     templates: list[Template]
+    partial: bool = False
 
     def compared(self, before: Dictionary) -> Difference:
         """What is new in this one, and what of `before` is not in it."""
@@ -45,11 +50,22 @@ class Dictionary(msgspec.Struct, frozen=True):
             [each for each in before.templates if each.id not in own],
         )
 
+    def with_templates(self, texts: Iterable[str]) -> Dictionary:
+        """This one and these, of which no lines were counted; itself if it has them all."""
+        known = {each.template for each in self.templates}
+        added = [text for text in dict.fromkeys(texts) if text not in known]
+        counts = [(each.template, each.lines) for each in self.templates] + [(text, 0) for text in added]
+        return dictionary_of(counts, partial=self.partial) if added else self
+
+    def to_json(self) -> bytes:
+        """One template a line; equal dictionaries give equal bytes."""
+        rows = b",\n".join(msgspec.json.encode(each) for each in self.templates)
+        head = {"format": self.format, "version": self.version} | ({"partial": True} if self.partial else {})
+        return msgspec.json.encode(head)[:-1] + b',"templates":[\n' + rows + b"\n]}\n"
+
     def write(self, path: Path) -> None:
         """As JSON, one template a line."""
-        rows = b",\n".join(msgspec.json.encode(each) for each in self.templates)
-        head = msgspec.json.encode({"format": self.format, "version": self.version})[:-1]
-        path.write_bytes(head + b',"templates":[\n' + rows + b"\n]}\n")
+        path.write_bytes(self.to_json())
 
 
 def template_id(template: str) -> str:
@@ -57,12 +73,12 @@ def template_id(template: str) -> str:
     return xxhash.xxh3_64_hexdigest(template.encode())
 
 
-def dictionary_of(counts: Iterable[tuple[str, int]]) -> Dictionary:
+def dictionary_of(counts: Iterable[tuple[str, int]], *, partial: bool = False) -> Dictionary:
     """A dictionary of templates and their lines, those with the most lines first."""
     templates = [Template(template_id(text), text, lines) for text, lines in counts]
     templates.sort(key=lambda each: (-each.lines, each.id))
-    ids = "\n".join(sorted(each.id for each in templates))
-    return Dictionary(FORMAT, xxhash.xxh3_128_hexdigest(ids.encode()), templates)
+    ids = "\n".join([*sorted(each.id for each in templates), *(["partial"] if partial else [])])
+    return Dictionary(FORMAT, xxhash.xxh3_128_hexdigest(ids.encode()), templates, partial)
 
 
 def read_dictionary(path: Path) -> Dictionary | None:
@@ -72,11 +88,16 @@ def read_dictionary(path: Path) -> Dictionary | None:
         if FORMAT.encode() not in start:
             return None
         raw = start + file.read(FILE_BYTES_MAX)
+    return parse_dictionary(raw, str(path))
+
+
+def parse_dictionary(raw: bytes, name: str) -> Dictionary:
+    """The dictionary in these bytes, which errors call by this name; InvalidInputError for anything else."""
     try:
         found = msgspec.json.decode(raw, type=Dictionary)
-    except msgspec.DecodeError as error:
-        raise InvalidInputError(f"{path} is no whole dictionary of templates: {error}") from error
-    made = dictionary_of((each.template, each.lines) for each in found.templates)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"{name} is no whole dictionary of templates: {error}") from error
+    made = dictionary_of(((each.template, each.lines) for each in found.templates), partial=found.partial)
     if found.format != FORMAT or made.version != found.version or made.templates != found.templates:
-        raise InvalidInputError(f"{path}: its ids or its version are not those of its templates")
+        raise InvalidInputError(f"{name}: its ids or its version are not those of its templates")
     return found

@@ -13,12 +13,13 @@ import httpx
 import pytest
 
 from tests.dump_kit import content_digest, good_archive
-from tests.http_kit import FOREIGN, NDJSON, OWN, World, event, lines
+from tests.http_kit import FOREIGN, NDJSON, OWN, World, event, lines, told_template
 from tests.integration.http.test_dumps import logged
 from tests.integration.http.test_uploads import PIECE, TUS, announcement
 from tocsin.access.permissions import TABLE, Permission
 from tocsin.access.principal import Role
 from tocsin.processing.dump_places import place_dumps
+from tocsin.templates.dictionary import dictionary_of
 
 pytestmark = pytest.mark.anyio
 
@@ -32,6 +33,9 @@ NEEDS: Final = {
     ("GET", "/v1/anomalies/{anomaly_id}"): Permission.READ,
     ("GET", "/v1/anomalies/{anomaly_id}/history"): Permission.READ,
     ("POST", "/v1/anomalies/{anomaly_id}/{action}"): Permission.HANDLE,
+    ("POST", "/v1/anomalies/{anomaly_id}/expected"): Permission.HANDLE,
+    ("GET", "/v1/dictionary"): Permission.READ,
+    ("PUT", "/v1/dictionary"): Permission.OPERATE,
     ("GET", "/v1/episodes"): Permission.READ,
     ("GET", "/v1/episodes/{episode_id}"): Permission.READ,
     ("GET", "/v1/episodes/{episode_id}/revisions"): Permission.READ,
@@ -68,6 +72,7 @@ NEEDS: Final = {
     ("GET", "/v1/audit"): Permission.ADMINISTER,
 }
 DUMP: Final = good_archive()
+DICTIONARY: Final = dictionary_of([("fan <*> stopped", 3)]).to_json()
 UPLOAD: Final = f"/v1/dumps/pump-7/9/{hashlib.sha256(DUMP).hexdigest()}"
 HTTP_CODES: Final = {401: "unauthenticated", 403: "forbidden"}
 STREAM: Final = ("GET", "/v1/stream")  # never ends, so only its refusals are asked for here
@@ -85,12 +90,14 @@ class Populated:
 def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Populated]:
     world = World(Path(tmp_path_factory.mktemp("permissions")))
     anomaly = world.find_anomaly(DEVICE)
+    told = world.find_anomaly("press-1", **told_template(MARKER))
     world.fleet.add(OWN, "pump-7")
     yield Populated(
         world,
         {
             "anomaly_id": anomaly,
             "action": "comment",
+            "told_id": told,
             "episode_id": world.inbox.anomaly(OWN, anomaly).episodes[0],  # type: ignore[union-attr]
             "device": DEVICE,
             "parameter": "temperature",
@@ -125,6 +132,7 @@ async def ask(populated: Populated, operation: tuple[str, str], token: str | Non
     method, template = operation
     path = template.replace("{device}/dumps", "pump-7/dumps")  # a device token speaks for it
     path = path.replace("{device}/quarantine", "pump-7/quarantine")  # refusals are in the asker's audit log
+    path = path.replace("{anomaly_id}/expected", "{told_id}/expected")
     path = UPLOAD if path.startswith("/v1/dumps/") else path
     for name, value in populated.ids.items():
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
@@ -137,7 +145,9 @@ async def ask(populated: Populated, operation: tuple[str, str], token: str | Non
         "/v1/tenants": {"json": {"name": f"t{hash(token) % 10**6}"}},
         "/v1/credentials": {"json": {"kind": "api_key", "name": "new", "roles": ["viewer"]}},
     }
-    if method == "PUT":
+    if template == "/v1/dictionary" and method == "PUT":
+        bodies[template] = {"content": DICTIONARY}
+    elif method == "PUT":
         path = path.removesuffix("1") + "2"  # the first is there already
         bodies[template] = {"content": DUMP, "headers": {"Content-Digest": content_digest(DUMP)}}
     if "/v1/dumps" in template and not template.startswith("/v1/devices"):

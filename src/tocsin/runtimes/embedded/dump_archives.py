@@ -32,6 +32,10 @@ class Archives:
         """The dump's archive."""
         return self._path_of(dump.sha256)
 
+    def dictionary(self, dump: DumpReceived) -> Path | None:
+        """The dictionary of templates that it is judged by, None without one."""
+        return self._path_of(dump.dictionary) if dump.dictionary else None
+
     def is_long(self, dump: DumpReceived) -> bool:
         """Whether it unpacks to more than 64 MiB, as its directory says; reads that once."""
         if dump.size_bytes > LONG_BYTES:
@@ -64,4 +68,5 @@ def facts_of(dump: DumpReceived) -> DumpFacts:
         collected_to_ms=dump.collected_to_ms,
         application=dump.application,
         version=dump.version,
+        dictionary=dump.dictionary,
     )

@@ -145,6 +145,7 @@ class DumpProofs:
             config=rule.config if kept is None else msgspec.json.decode(kept, type=dict[str, Any]),
             state=state,
             state_version=version,
+            dictionary=self._archives.dictionary(dump),
         )
 
     def _decision(self, episode: Episode, evidence: Evidence, dumps: DumpEvidence) -> Proof:

@@ -138,6 +138,7 @@ class DumpWatch:
             config=self._rule.config,
             state=state,
             state_version=state_version,
+            dictionary=self._ground.archives.dictionary(dump),
         )
 
     def _keep(self, dump: DumpReceived, result: StepDone, done: Sequence[int]) -> None:

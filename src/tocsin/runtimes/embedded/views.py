@@ -14,8 +14,9 @@ import numpy as np
 
 from tocsin.commit.abstract import CommitStore
 from tocsin.commit.dump_steps import DumpStepStore
+from tocsin.control import DictionaryTaken, decode_control
 from tocsin.errors import NotFoundError
-from tocsin.log.abstract import Log
+from tocsin.log.abstract import Log, RecordKind
 from tocsin.model import DumpEvidence, Episode, Evidence, SeriesKey
 from tocsin.processing.corrections import derive, scratch_of
 from tocsin.processing.dump_gaps import prove_gap
@@ -37,7 +38,7 @@ from tocsin.sharding import partition_of, shard_of
 
 
 class Views:
-    """Implements the services' ports Fleet, Digests, Bands and Proofs over the workers' states."""
+    """Implements the services' ports Fleet, Digests, Bands, Proofs and InForce over the workers' states."""
 
     def __init__(
         self,
@@ -84,6 +85,25 @@ class Views:
         worker = self._worker(tenant, device)
         with worker.seen(self.patience_s):
             return worker.state.dumps.find(tenant, device) is not None
+
+    def dictionaries(self, tenant: str) -> dict[str, str]:
+        """By application, the newest dictionary taken over, whether it is processed yet or not.
+
+        Every partition has the same ones, so that of the first is asked.
+        """
+        worker = self._workers[0]
+        with worker.seen(self.patience_s):
+            taken = list(worker.state.dictionaries.taken.get(tenant, ()))
+            position = worker.state.position
+        found = {each.application: each.sha256 for each in taken}
+        while records := self._log.read(worker.partition, position):
+            for record in records:
+                if record.kind is RecordKind.CONTROL and record.tenant == tenant:
+                    control = decode_control(record.payload)
+                    if isinstance(control, DictionaryTaken):
+                        found[control.application] = control.sha256
+            position = records[-1].next_offset
+        return found
 
     def dumps(self, tenant: str, device: str) -> PlacedDumps | None:
         """Every dump of a device as of everything committed, None if it never sent one; reads the lake."""

@@ -33,7 +33,8 @@ from tocsin.model import Severity
 class Counting(DumpDetector):
     '''Says what each line that begins with `fault` says; everything seen so far is in every sentence.
 
-    One that begins with `new` is told as a new template. A line `raise`, `crash` or `hang`, with a path behind it, does so while a file is there.
+    One that begins with `new` is told as a new template. A line `raise`, `crash` or `hang`, with a path
+    behind it, does so while a file is there.
     '''
     name = "counting"
     version = "VERSION"

@@ -65,7 +65,7 @@ def _view(taken: TakenOver) -> DictionaryTakenOver:
     response_class=Response,
 )
 def read_dictionary(services: ServicesOf, principal: PrincipalOf, application: Application = "") -> Response:
-    """What is in force, as `tocsin templates` reads it; where nothing was taken over, an empty partial one."""
+    """What is in force, as `tocsin templates` reads it; an empty partial one where nothing was taken over."""
     found = services.dictionaries.one(principal, application)
     return Response(found.to_json(), media_type="application/json")
 

@@ -65,7 +65,7 @@ def templates(
     do, belong to their first. Stamps are in UTC; a year that they do not say is the last that is not beyond
     the time of the file. With --compare the exit code is 1 if the dictionaries differ.
     """
-    if out is None and not dictionary and compare is None and export is None and take_over is None:
+    if not (dictionary or any(each is not None for each in (out, compare, export, take_over))):
         wanted = "--out, --dictionary, --compare, --export or --take-over"
         fail("usage", f"say what is wanted: {wanted}", json, Exit.USAGE)
     from tocsin.templates.dictionary import read_dictionary
@@ -86,16 +86,16 @@ def templates(
         fail("usage", f"{file} is a dictionary and has no lines for --out", json, Exit.USAGE)
     if export is not None:
         found.write(export)
-    before = None
-    if compare is not None:
-        _check_file(compare, json)
-        before = read_dictionary(compare)
-        if before is None:
-            before = _mined(compare, _reader(compare, zone, layout, json)).dictionary()
-    taken = None
-    if take_over is not None:
-        taken = _taken_over(found, take_over, url, token, ca_file)
+    before = None if compare is None else _compared_with(compare, zone, layout, json)
+    taken = None if take_over is None else _taken_over(found, take_over, url, token, ca_file)
     _finish(found, before, taken, dictionary, json)
+
+
+def _compared_with(compare: Path, zone: str, layout: str | None, as_json: bool) -> Dictionary:
+    from tocsin.templates.dictionary import read_dictionary
+
+    _check_file(compare, as_json)
+    return read_dictionary(compare) or _mined(compare, _reader(compare, zone, layout, as_json)).dictionary()
 
 
 def _taken_over(

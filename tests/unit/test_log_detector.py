@@ -18,6 +18,7 @@ from tocsin.log_detector import tally
 from tocsin.log_detector.detector import Logs
 from tocsin.log_detector.knowledge import COMPONENTS_MAX, ROWS_MAX
 from tocsin.log_detector.logarithm import exp_of
+from tocsin.log_detector.settings import LogSettings
 from tocsin.log_detector.state import from_bytes
 from tocsin.model import Severity
 
@@ -109,11 +110,12 @@ def test_a_number_that_moves_is_told() -> None:
     assert "where 4" in told[0].reason
 
 
-def test_a_counter_is_no_number_that_moves() -> None:
-    """A total that rises from dump to dump is left alone, wherever it begins anew."""
+@pytest.mark.parametrize("anew", [0, 10_000_000])
+def test_a_counter_is_no_number_that_moves(anew: int) -> None:
+    """A total that rises from dump to dump is left alone, wherever it begins anew: also far from its level."""
 
     def counting(number: int, rows: Rows) -> Rows:
-        total = 0 if number > LEARNT else number * 1000
+        total = anew if number > LEARNT else number * 1000
         return rows + [(n * 60_000, f"INFO {total + n} parts made") for n in range(50)]
 
     assert not any(shown(Logs, [dump(number, counting) for number in range(1, LEARNT + 4)]))
@@ -148,12 +150,72 @@ def test_random_bytes_are_told_apart_and_cost_no_memory() -> None:
 
 @pytest.mark.parametrize(
     ("config", "word"),
-    [({"learn": 1}, "learn"), ({"learn_h": -1}, "learn_h"), ({"false_alarms_per_month": "few"}, "few|float")],
+    [
+        ({"learn": 1}, "learn"),
+        ({"learn_h": -1}, "learn_h"),
+        ({"false_alarms_per_month": "few"}, "few|float"),
+        ({"timezone": "Europe/Nowhere"}, "timezone: 'Europe/Nowhere' is no time zone"),
+        ({"timezones": {"press-3": "CEST"}}, "press-3: 'CEST' is no time zone"),
+        ({"timezones": {"press-3": "../UTC"}}, "press-3: '../UTC' is no time zone"),
+        ({"formats": {"presses": "{time} {text}"}}, "presses: .* ends with {message}"),
+        ({"formats": {"": "{time}{message}"}}, "all others: .* need something between them"),
+        ({"formats": {f"a{n}": "{message}" for n in range(10_001)}}, "at most 10000 names"),
+    ],
 )
 def test_a_wrong_configuration_is_refused(config: dict[str, object], word: str) -> None:
     """Whoever configures it hears which key is wrong."""
     with pytest.raises(ValueError, match=word):
         Logs().setup(config)
+
+
+def tallied(lines: bytes, from_ms: int, to_ms: int, rules: tally.Rules | None = None) -> tally.DumpTally:
+    sample = made_sample(1, {"engine.log": lines}, from_ms, to_ms)
+    return tally.tally(ArchiveDump(sample.facts, Archive(sample.source)), {}, 0, rules)
+
+
+def hours_of(found: tally.DumpTally) -> list[int]:
+    """Lines by the hour of the dump."""
+    counts: list[int] = found.components["engine"].levels.sum(axis=0).tolist()
+    return counts[: len(tally.spans(found))]
+
+
+def test_a_declared_zone_holds_over_the_change_of_its_clocks() -> None:
+    """Stamps on the wall that name no zone are of their hour, also in the night in which clocks go forward;
+    found out by the time of collection, all of them would have one offset."""
+    utc_ms = 1_774_738_800_000  # 2026-03-28T23:00Z; an hour has gone from 02:00 on
+    walls = ["2026-03-29 00:30:00", "2026-03-29 01:30:00", "2026-03-29 03:30:00", "2026-03-29 04:30:00"]
+    lines = "".join(f"{wall} INFO door closed\n" for wall in walls).encode()
+    rules = tally.Rules(LogSettings(timezones={"press-3": "Europe/Berlin"}).zone_of("press-3"))
+    declared = tallied(lines, utc_ms, utc_ms + 4 * HOUR_MS, rules)
+    assert hours_of(declared) == [1, 1, 1, 1]
+    assert (declared.offset_ms, declared.offsets) == (HOUR_MS, {})
+    assert hours_of(tallied(lines, utc_ms, utc_ms + 4 * HOUR_MS)) != [1, 1, 1, 1]
+    days = "".join(f"{wall[11:]} INFO door closed\n" for wall in walls[:2]).encode()
+    assert hours_of(tallied(days, utc_ms, utc_ms + 2 * HOUR_MS, rules)) == [1, 1]
+    stamped = b"2026-03-28T23:10:00Z INFO door closed\n2026-03-29T02:10:00+02:00 INFO door closed\n"
+    assert hours_of(tallied(stamped, utc_ms, utc_ms + 2 * HOUR_MS, rules)) == [1, 1]
+
+
+def test_a_zone_is_that_of_the_device() -> None:
+    """One that is not named has that of all others, or is found out."""
+    settings = LogSettings(timezone="UTC", timezones={"press-3": "Asia/Tokyo", "press-4": ""})
+    assert [str(settings.zone_of(name)) for name in ("press-3", "press-4", "press-5")] == [
+        "Asia/Tokyo",
+        "None",
+        "UTC",
+    ]
+
+
+def test_lines_of_a_declared_format_have_its_level() -> None:
+    """Of its application alone; the format under an empty name is that of all others."""
+    line = b"#E|engine|2026-01-05T00:10:00Z > fuse 3 is blown\n" * 30
+    layout = "#{level}|{component}|{time} > {message}"
+    for formats in ({"conformance": layout}, {"": layout}):
+        sample = made_sample(1, {"engine.log": line}, START_MS, START_MS + HOUR_MS)
+        ((told,),) = shown(Logs, [sample], {"formats": formats, "dictionary": ["fan <*>"]})
+        assert (told.severity, told.evidence["template"]) == (Severity.CRITICAL, "fuse <*> is blown")
+    ((plain,),) = shown(Logs, [sample], {"formats": {"doors": layout}, "dictionary": ["fan <*>"]})
+    assert plain.evidence["template"] != "fuse <*> is blown"
 
 
 def test_components_with_names_of_their_own_in_each_dump_stay_bounded() -> None:

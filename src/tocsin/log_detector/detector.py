@@ -16,7 +16,7 @@ from tocsin.log_detector.knowledge import Kind, Knowledge, Row
 from tocsin.log_detector.logarithm import ln_of
 from tocsin.log_detector.settings import LogSettings, settings_of
 from tocsin.log_detector.state import from_bytes, to_bytes
-from tocsin.log_detector.tally import DumpTally, tally
+from tocsin.log_detector.tally import DumpTally, Rules, tally
 from tocsin.templates.dictionary import Dictionary
 
 RATES_SHARE: Final = 0.4
@@ -41,14 +41,15 @@ class Logs(DumpDetector):
         self._expected = Expected(self._settings.dictionary, dictionary)
 
     def start(self, device: Device) -> None:
-        del device
+        self._zone = self._settings.zone_of(device.device)
         self._known = Knowledge()
 
     def process(self, dump: Dump) -> Iterator[Finding]:
         known = self._known
         if dump.dictionary is not self._dictionary:
             self._expect(dump.dictionary)
-        found = tally(dump, known.offsets, known.end_ms)
+        rules = Rules(self._zone, self._settings.format_of(dump.application))
+        found = tally(dump, known.offsets, known.end_ms, rules)
         table = counted(known, found)
         ready = known.hours >= self._settings.learn_h
         yield from unlike_a_log(found, table)

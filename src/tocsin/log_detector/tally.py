@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
 import numpy as np
@@ -12,8 +12,15 @@ import numpy as np
 from tocsin.dump_detectors.abstract import Dump, Member
 from tocsin.log_detector import _tally_kernel as kernel
 from tocsin.log_detector.component_tally import SLOTS_MAX, ComponentTally, take
+from tocsin.log_detector.settings import offset_ms
 from tocsin.log_detector.stretch import joined, no_hours
+from tocsin.templates._header_kernel import TIME_KIND, TIME_MS
+from tocsin.templates._stamp_kernel import LOCAL, YEARLESS
+from tocsin.templates._stamp_kernel import UTC as IN_UTC
+from tocsin.templates.format import RECOGNISED, Format
+from tocsin.templates.mined import Mined
 from tocsin.templates.miner import SHAPES_MAX, Miner
+from tocsin.templates.reader import Reader
 
 COMPONENTS_MAX: Final = 32
 """Of one dump; what others write is counted together."""
@@ -40,30 +47,41 @@ class DumpTally:
     offsets: dict[str, int]
 
 
-def tally(dump: Dump, offsets: Mapping[str, int], after_ms: int) -> DumpTally:
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How the lines of a device are read. `zone` is that of stamps that name none, None to find it out."""
+
+    zone: tzinfo | None = None
+    format: Format = RECOGNISED
+
+
+def tally(dump: Dump, offsets: Mapping[str, int], after_ms: int, rules: Rules | None = None) -> DumpTally:
     """Read the whole dump once, or twice if no begin is said and its first stamp is of another hour.
 
     That is a wrong stamp, or one of the newest member of a rotated log.
 
     `offsets` are those of the dump before, `after_ms` is its end.
     """
-    offset_ms = local_offset_ms(offsets)
+    rules = rules or Rules()
     first, last = dump.collected_from_ms or 0, dump.collected_to_ms or 0
     if last and not first:
         first = after_ms if 0 < after_ms < last else 0
-    read = _Reading(first, last, _hour_of(first, offset_ms) if first else -1, offsets)
+    ahead_ms = local_offset_ms(offsets) if rules.zone is None else offset_ms(rules.zone, first or last)
+    read = _Reading(first, last, _hour_of(first, ahead_ms) if first else -1, offsets, rules, ahead_ms)
     read.all(dump)
     oldest, newest = joined(read.hours)
     if not first and not oldest - kernel.HOUR_MS < read.clock[kernel.BASE_MS] <= oldest:
-        read = _Reading(0, last, _hour_of(oldest, offset_ms), offsets)
+        if rules.zone is not None:
+            ahead_ms = offset_ms(rules.zone, oldest)
+        read = _Reading(0, last, _hour_of(oldest, ahead_ms), offsets, rules, ahead_ms)
         read.all(dump)
     if not first and newest:
         first, last = oldest, newest
     elif not first and last:
-        first = _hour_of(last, offset_ms)
+        first = _hour_of(last, ahead_ms)
     base = int(read.clock[kernel.BASE_MS])
     base = base if base >= 0 else max(first, 0)
-    return DumpTally(read.components, base, first, max(last or newest, first), offset_ms, read.offsets)
+    return DumpTally(read.components, base, first, max(last or newest, first), ahead_ms, read.offsets)
 
 
 def _hour_of(ms: int, offset_ms: int) -> int:
@@ -72,9 +90,22 @@ def _hour_of(ms: int, offset_ms: int) -> int:
 
 
 class _Reading:
-    """Counts members as if the first hour began at `base_ms`, -1 for that of the first line with a time."""
+    """Counts members as if the first hour began at `base_ms`, -1 for that of the first line with a time.
 
-    def __init__(self, first_ms: int, last_ms: int, base_ms: int, offsets: Mapping[str, int]) -> None:
+    `ahead_ms` is what clocks are ahead of UTC where a zone is declared: `offsets` are not asked then.
+    """
+
+    def __init__(
+        self,
+        first_ms: int,
+        last_ms: int,
+        base_ms: int,
+        offsets: Mapping[str, int],
+        rules: Rules,
+        ahead_ms: int,
+    ) -> None:
+        self.zone, self.ahead_ms = rules.zone, ahead_ms
+        self.reader = Reader(zone=rules.zone or UTC, format=rules.format)
         self.clock = np.zeros(kernel.CLOCK_FIELDS, np.int64)
         self.clock[kernel.FROM_MS], self.clock[kernel.TO_MS] = first_ms, last_ms
         self.clock[kernel.BASE_MS], self.clock[kernel.SLOTS] = base_ms, SLOTS_MAX
@@ -82,7 +113,7 @@ class _Reading:
         self.year = datetime.fromtimestamp(said / 1000, UTC).year
         self.hours = no_hours()
         self.components: dict[str, ComponentTally] = {}
-        self.offsets = dict(offsets)
+        self.offsets = dict(offsets) if rules.zone is None else {}
 
     def all(self, dump: Dump) -> None:
         """Read every member once."""
@@ -91,9 +122,9 @@ class _Reading:
             name = member.component
             if name not in components and len(components) >= COMPONENTS_MAX:
                 name = _OTHERS
-            clock[kernel.OFFSET_MS] = self.offsets.get(name, 0)
+            clock[kernel.OFFSET_MS] = self.offsets.get(name, 0) if self.zone is None else self.ahead_ms
             self._read(member, components.setdefault(name, ComponentTally()))
-            if clock[kernel.CHECKED]:
+            if clock[kernel.CHECKED] and self.zone is None:
                 self.offsets[name] = int(clock[kernel.OFFSET_MS])
 
     def _read(self, member: Member, component: ComponentTally) -> None:
@@ -105,10 +136,21 @@ class _Reading:
         miner = Miner(self.year)
         tables = _tables()
         examples = _examples()
-        for mined in miner.mine(_blocks(member)):
+        for mined in miner.mine(_blocks(member), self.reader):
+            if self.zone is not None:
+                _to_utc(mined)
             columns = (mined.data, mined.shapes, mined.heads, mined.ends, mined.words, mined.continued)
             kernel.tally_lines(columns, clock, self.hours, tables, examples, POWERS)
         take(member.name, miner, component, tables, examples, clock)
+
+
+def _to_utc(mined: Mined) -> None:
+    """Write stamps on the wall in UTC; a time of day stays: it is next to the line before."""
+    heads = mined.heads
+    walls = np.isin(heads[:, TIME_KIND], (LOCAL, YEARLESS))
+    if walls.any():
+        heads[walls, TIME_MS] = mined.columns().stamps_us[walls] // 1000
+        heads[walls, TIME_KIND] = IN_UTC
 
 
 def local_offset_ms(offsets: Mapping[str, int]) -> int:

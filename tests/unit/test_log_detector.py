@@ -112,7 +112,7 @@ def test_a_number_that_moves_is_told() -> None:
 
 @pytest.mark.parametrize("anew", [0, 10_000_000])
 def test_a_counter_is_no_number_that_moves(anew: int) -> None:
-    """A total that rises from dump to dump is left alone, wherever it begins anew: also far from its level."""
+    """A total that rises from dump to dump is left alone, wherever it begins anew, however far that is."""
 
     def counting(number: int, rows: Rows) -> Rows:
         total = anew if number > LEARNT else number * 1000

@@ -99,7 +99,7 @@ def restored(state: PartitionState) -> PartitionState:
 
 def test_it_acts_from_the_next_dump_on_of_its_application_alone() -> None:
     """What came before is judged as it was, and other applications and tenants notice nothing."""
-    decisions = [
+    decisions: list[Control] = [
         came(1), taken(ONE), taken(TWO, "doors"), taken(TWO, tenant="other"), came(2),
         came(1, "b", "doors"), came(1, "c", ""),
     ]  # fmt: skip
@@ -109,7 +109,7 @@ def test_it_acts_from_the_next_dump_on_of_its_application_alone() -> None:
 def test_a_dump_that_was_given_up_is_judged_by_what_acted_in_its_place() -> None:
     """However late it comes: dumps behind it, judged before, had the same."""
     given_up = GapGivenUp(tenant="t", device="a", epoch=0, from_sequence=2, to_sequence=2)
-    decisions = [taken(ONE), came(1), came(3), given_up, taken(TWO), came(4), came(2)]
+    decisions: list[Control] = [taken(ONE), came(1), came(3), given_up, taken(TWO), came(4), came(2)]
     assert judged_by(decisions) == [("a", 1, ONE), ("a", 3, ONE), ("a", 4, TWO), ("a", 2, ONE)]
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import gzip
 import io
 import json
+from datetime import date
+from datetime import time as dt_time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +23,7 @@ from tocsin.events import EventBatch
 from tocsin.files import Chunk, EventFile, Mapping, open_events
 from tocsin.files.mapping import STEP_START_MS, Columns
 from tocsin.files.rows import RowConverter
+from tocsin.files.times import parse_time, to_milliseconds
 
 Row = tuple[str, int, dict[str, float], str]
 """Device, stamp, readings by name, text."""
@@ -117,7 +121,7 @@ def test_what_becomes_of_a_row_of_text_depends_on_that_row_alone(
     )
 
     def converted(part: pa.RecordBatch) -> list[tuple[Row, str]]:
-        batch, _, refusals = RowConverter(Mapping(), columns, kinds, "file").convert(part)
+        batch, _, refusals = RowConverter(Mapping(), columns, kinds, "file", {"ts": "ms"}).convert(part)
         code = {int(row): code for code, found in refusals.by_code().items() for row in found}
         return [
             (event, "") if row not in code else (NOTHING, code[row])
@@ -178,6 +182,171 @@ def test_times_of_every_kind_are_milliseconds_of_utc(
     frame = pl.DataFrame({"when": column, "v": [1.0]})
     _, rows, _ = read(write(tmp_path / "x.parquet", frame), time_column="when", **options)
     assert [row[1] for row in rows] == [NOON_MS]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".ndjson"])
+@pytest.mark.parametrize(("unit", "per_s"), [("s", 1), ("ms", 10**3), ("us", 10**6), ("ns", 10**9)])
+def test_numbers_tell_their_unit_by_their_size(tmp_path: Path, suffix: str, unit: str, per_s: int) -> None:
+    """Seconds of this century are no milliseconds of it; what was found is told with the first time."""
+    stamps = [0, *(NOON_MS // 1000 * per_s + n * per_s for n in range(20))]  # a clock that was not set yet
+    frame = pl.DataFrame({"device": "a", "ts": stamps, "got": stamps, "v": 1.0})
+    file, rows, chunks = read(write(tmp_path / f"x{suffix}", frame), arrival_column="got")
+    assert [row[1] for row in rows] == [0, *(NOON_MS + n * 1000 for n in range(20))]
+    assert np.concatenate([chunk.arrival_ms for chunk in chunks]).tolist() == [row[1] for row in rows]
+    assert file.warnings == []
+    assert len(file.notes) == (0 if unit == "ms" else 2)
+    assert all("the first is 1970-01-01T00:00:00Z" in note for note in file.notes)
+
+
+def test_lines_that_need_no_renaming_tell_their_unit_too(tmp_path: Path) -> None:
+    """Events as they are, but in seconds, are read as seconds and keep their other fields."""
+    (tmp_path / "x.ndjson").write_text(f'{{"device":"a","ts":{NOON_MS // 1000},"v":1,"state":"on"}}\n')
+    file, rows, _ = read(tmp_path / "x.ndjson")
+    assert rows == [("a", NOON_MS, {"v": 1.0}, '{"state":"on"}')]
+    assert "size of seconds" in file.notes[0]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".ndjson"])
+@pytest.mark.parametrize(
+    ("stamp", "options", "where"),
+    [
+        (NOON_MS // 1000, {"time_unit": "ms"}, "before 2000 (the first is 1970-01-20T16:14:09Z)"),
+        (7, {}, "before 2000"),
+        (20_231_115_120_000, {}, "after 2099"),
+    ],
+)
+def test_times_that_can_hardly_be_meant_are_warned_of(
+    tmp_path: Path, suffix: str, stamp: int, options: dict[str, Any], where: str
+) -> None:
+    """What was asked for is done, but not in silence; a few such times are nothing to speak of."""
+    frame = pl.DataFrame({"device": "a", "ts": [stamp] * 20, "v": 1.0})
+    file, rows, _ = read(write(tmp_path / f"x{suffix}", frame), **options)
+    assert (len(rows), len(file.warnings)) == (20, 1)
+    assert f"20 of the first 20 times in 'ts' lie {where}" in file.warnings[0]
+    mixed = pl.DataFrame({"device": "a", "ts": [stamp] * 5 + [NOON_MS] * 5, "v": 1.0})
+    assert read(write(tmp_path / f"y{suffix}", mixed), **options)[0].warnings == []
+
+
+EXPORT = """Device;Timestamp;Temperatur;Druck, innen;Schalter
+p1;15.11.2023 12:00:00;20,5;1;an
+p1;15.11.2023 12:01;-3,25;2;aus
+p2;5.1.2024, 9:00;0,5;1.000;an
+p2;16.11.2023;1,5E2;3;an
+"""
+
+
+def test_a_european_export_is_read_as_it_is(tmp_path: Path) -> None:
+    """Semicolons, decimal commas, day.month.year and capitals; a point in a number makes it none."""
+    (tmp_path / "x.csv").write_text("\ufeff" + EXPORT.replace("\n", "\r\n"))
+    file, rows, _ = read(tmp_path / "x.csv")
+    minute = NOON_MS + 60_000
+    assert [row[:3] for row in rows] == [
+        ("p1", NOON_MS, {"Temperatur": 20.5, "Druck, innen": 1.0}),
+        ("p1", minute, {"Temperatur": -3.25, "Druck, innen": 2.0}),
+        ("p2", NOON_MS + 12 * 3_600_000, {"Temperatur": 150.0, "Druck, innen": 3.0}),
+    ]
+    assert file.report.refused == {"not_a_number": 1}
+    assert file.describe().startswith("device: Device; time: Timestamp; parameters: Temperatur, Druck, innen")
+    dialect, times = file.notes
+    assert dialect == "cells are parted by semicolons and numbers have decimal commas"
+    assert "'15.11.2023 12:00:00' are read as UTC: the first is 2023-11-15T12:00:00Z" in times
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "field", "remedy"),
+    [
+        ("a,b;c,d\n", {}, "delimiter", "--delimiter"),
+        ("ts;t\n1;1,234\n2;2,500\n", {}, "decimal", "'t' may be thousands or have decimals; say --decimal ,"),
+        (
+            "ts;t;u\n1;1,23;1.5\n",
+            {},
+            "decimal",
+            "1,23 in column 't' has a decimal comma and 1.5 in column 'u'",
+        ),
+        ("ts;Ts2;t\n1;2;3\n", {"time_column": "TS"}, "time_column", "no column 'TS'"),
+        ("Device,DEVICE,ts,t\n1,1,1,1\n", {}, "device_column", "Device or DEVICE"),
+        (
+            "ts,t\n07/08/2023 9:05 PM,1\n",
+            {},
+            "time_format",
+            "--time-format '%d/%m/%Y %I:%M %p' or --time-format '%m/%d/%Y %I:%M %p'",
+        ),
+        ("ts,t\n07-08-23 09:05:01.5,1\n", {}, "time_format", "'%d-%m-%y %H:%M:%S.%f' or "),
+        ("ts,t\nyesterday,1\n", {}, "time_column", "the first is 'yesterday': name another column"),
+        (
+            "ts,t\n2023-11-15,1\n",
+            {"time_format": "%d.%m.%Y"},
+            "time_format",
+            "has not the --time-format given",
+        ),
+        ("ts,t\n1,1\n", {"time_format": "%H:%M"}, "time_format", "must hold year, month and day"),
+    ],
+)
+def test_what_can_be_read_in_two_ways_is_refused_with_the_option_to_give(
+    tmp_path: Path, text: str, options: dict[str, Any], field: str, remedy: str
+) -> None:
+    """A wrong guess would be stored as if it had been measured."""
+    (tmp_path / "x.csv").write_text(text)
+    with pytest.raises(InvalidInputError) as refused:
+        read(tmp_path / "x.csv", **options)
+    assert remedy in refused.value.detail
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "expected"),
+    [
+        ("ts;t\n1;1,234\n", {"decimal": ","}, [(1, {"t": 1.234})]),
+        ("ts;t\n1;0,125\n2;1,250\n", {}, [(1, {"t": 0.125}), (2, {"t": 1.25})]),
+        ("ts;t;version\n1;1,5;2.0\n", {}, [(1, {"t": 1.5})]),
+        ('ts,t\n1,"1,5"\n', {"decimal": ","}, [(1, {"t": 1.5})]),
+        ("ts\tt\n1\t1.5\n", {}, [(1, {"t": 1.5})]),
+        ("ts,a;b\n1,2\n", {}, [(1, {"a;b": 2.0})]),
+        ("ts,a;b\n1,2\n", {"delimiter": ","}, [(1, {"a;b": 2.0})]),
+        ("ts,t\n15/11/2023 12:00,1\n", {"time_format": "%d/%m/%Y %H:%M"}, [(NOON_MS, {"t": 1.0})]),
+        ("ts,t\n11/15/2023 13:00 +0100,1\n", {"time_format": "%m/%d/%Y %H:%M %z"}, [(NOON_MS, {"t": 1.0})]),
+        ("ts,t\n02012024,1\n", {"time_format": "%d%m%Y"}, [(1_704_153_600_000, {"t": 1.0})]),
+        ("ts,t\n2023/11/15 12:00,1\n", {}, [(NOON_MS, {"t": 1.0})]),
+        ("ts,TIMESTAMP,t\n1,2,3\n", {}, [(1, {"TIMESTAMP": 2.0, "t": 3.0})]),
+    ],
+)
+def test_options_and_what_leaves_no_doubt_decide_how_a_csv_is_read(
+    tmp_path: Path, text: str, options: dict[str, Any], expected: list[tuple[int, dict[str, float]]]
+) -> None:
+    """One reading each."""
+    (tmp_path / "x.csv").write_text(text)
+    _, rows, _ = read(tmp_path / "x.csv", **options)
+    assert [(row[1], row[2]) for row in rows] == expected
+
+
+@pytest.mark.parametrize(("encoding", "kind"), [("cp1252", "WINDOWS-1252"), ("utf-16", "UTF-16")])
+def test_a_csv_in_another_encoding_is_refused_with_how_to_convert_it(
+    tmp_path: Path, encoding: str, kind: str
+) -> None:
+    """Names and words would be kept mangled for ever."""
+    (tmp_path / "x.csv").write_text("ts,Temp in °C\n1,2\n", encoding=encoding)
+    with pytest.raises(InvalidInputError, match=f"line 1 is not UTF-8.* iconv -f {kind} -t UTF-8 x.csv"):
+        read(tmp_path / "x.csv")
+
+
+@given(
+    day=st.dates(min_value=date(1000, 1, 1)),
+    clock=st.times(),
+    style=st.sampled_from(
+        ["{d}.{m}.{y:04}", "{d:02}.{m:02}.{y:04}", "{y:04}/{m}/{d}", "{y:04}.{m:02}.{d:02}"]
+    ),
+    between=st.sampled_from([" ", ", ", "T"]),
+)
+def test_dates_mean_the_same_in_every_style_that_can_be_read(
+    day: date, clock: dt_time, style: str, between: str
+) -> None:
+    """A whole column, a row of it and ISO 8601 agree."""
+    text = style.format(d=day.day, m=day.month, y=day.year) + between + f"{clock:%H:%M:%S}"
+    expected = parse_time(f"{day.isoformat()}T{clock:%H:%M:%S}Z", "ms")
+    assert parse_time(text, "ms") == expected
+    for column in ([text, text], [text, "junk"]):
+        ms, valid = to_milliseconds(pa.array(column), "ms", "ts")
+        assert (int(ms[0]), bool(valid[0])) == (expected, True)
 
 
 def test_steps_are_counted_by_device_across_chunks(tmp_path: Path) -> None:
@@ -306,7 +475,7 @@ def test_text_that_was_asked_for_is_kept_as_text(tmp_path: Path) -> None:
         ({"device_column": "nope"}, "no column 'nope'; there are a, v, id"),
         ({"time_column": None}, "--time-column"),
         ({"parameters": ("id",), "time_column": "a"}, "'id' can't be a parameter"),
-        ({"time_unit": "h"}, "s, ms or us"),
+        ({"time_unit": "h"}, "s ms us or ns"),
         ({"step_seconds": 0.0}, "0.001 or more"),
     ],
 )

@@ -10,19 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tocsin.cli.event_files import open_described
 from tocsin.cli.options import (
     ArrivalColumn,
     ConfigFile,
+    Decimal,
+    Delimiter,
     DeviceColumn,
     Exclude,
     Format,
     Parameters,
     StepSeconds,
     TimeColumn,
+    TimeFormat,
     TimeUnit,
     mapping_of,
 )
-from tocsin.cli.output import JsonFlag, finish, lines_of, note, progress
+from tocsin.cli.output import JsonFlag, finish, lines_of, progress
 from tocsin.cli.targets import require_folder
 
 if TYPE_CHECKING:
@@ -51,11 +55,14 @@ def backtest(
     kind: Format = None,
     device_column: DeviceColumn = None,
     time_column: TimeColumn = None,
-    time_unit: TimeUnit = "ms",
+    time_unit: TimeUnit = None,
+    time_format: TimeFormat = None,
     step_seconds: StepSeconds = None,
     arrival_column: ArrivalColumn = None,
     parameters: Parameters = None,
     exclude: Exclude = "",
+    delimiter: Delimiter = None,
+    decimal: Decimal = None,
     detector: Annotated[
         str | None, typer.Option(help="Run this detector alone. Default: those of the configuration.")
     ] = None,
@@ -82,14 +89,13 @@ def backtest(
     Writes what was found to a folder; needs no server.
     """
     from tocsin.config import load_config
-    from tocsin.files import open_events
     from tocsin.runtimes.backtest.run import BacktestOptions
 
     require_folder(out)
-    columns = (device_column, time_column, time_unit, step_seconds, arrival_column, parameters, exclude)
+    times = (time_unit, time_format, step_seconds)
+    columns = (device_column, time_column, *times, arrival_column, parameters, exclude, delimiter, decimal)
     loaded = load_config(config)
-    source = open_events(file, mapping_of(*columns), kind=kind)
-    note(source.describe())
+    source = open_described(file, mapping_of(*columns), kind=kind)
     options = BacktestOptions(
         out=out,
         settings=_settings(loaded, detector),
@@ -103,7 +109,7 @@ def backtest(
         else:
             summary = _embedded(source, options, inbox, _steps(advance))
     result = _result(summary, out, seed)
-    finish(result, lines_of(result), json)
+    finish(result | {"warnings": source.warnings}, lines_of(result), json)
 
 
 def _settings(config: Config, name: str | None) -> Settings:

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tocsin.cli.event_files import open_described
 from tocsin.cli.options import (
     ArrivalColumn,
     CaFile,
+    Decimal,
+    Delimiter,
     DeviceColumn,
     Exclude,
     Format,
@@ -21,11 +24,12 @@ from tocsin.cli.options import (
     ServerUrl,
     StepSeconds,
     TimeColumn,
+    TimeFormat,
     TimeUnit,
     Token,
     mapping_of,
 )
-from tocsin.cli.output import Exit, JsonFlag, finish, lines_of, note, note_once, progress
+from tocsin.cli.output import Exit, JsonFlag, finish, lines_of, note_once, progress
 from tocsin.cli.targets import require_file
 
 if TYPE_CHECKING:
@@ -51,11 +55,14 @@ def ingest(
     kind: Format = None,
     device_column: DeviceColumn = None,
     time_column: TimeColumn = None,
-    time_unit: TimeUnit = "ms",
+    time_unit: TimeUnit = None,
+    time_format: TimeFormat = None,
     step_seconds: StepSeconds = None,
     arrival_column: ArrivalColumn = None,
     parameters: Parameters = None,
     exclude: Exclude = "",
+    delimiter: Delimiter = None,
+    decimal: Decimal = None,
     json: JsonFlag = False,
 ) -> None:
     """Send the readings of a file to a server.
@@ -63,15 +70,14 @@ def ingest(
     In order per device, and tried again until every row is acknowledged once.
     """
     from tocsin.client import Destination, EventSender
-    from tocsin.files import open_events
 
     began = time.perf_counter()
-    columns = (device_column, time_column, time_unit, step_seconds, arrival_column, parameters, exclude)
+    times = (time_unit, time_format, step_seconds)
+    columns = (device_column, time_column, *times, arrival_column, parameters, exclude, delimiter, decimal)
     stream = sys.stdin.buffer if str(file) == "-" else None
     path = None if stream is not None else file
     destination = Destination(url=url, token=token, compress=compress, ca_file=ca_file)
-    events = open_events(path, mapping_of(*columns), stream=stream, kind=kind)
-    note(events.describe())
+    events = open_described(path, mapping_of(*columns), stream=stream, kind=kind)
     with progress("sending", events.rows) as advance:
         journal = _journal(resume, file, (columns, body_events), connections)
         sender = EventSender(
@@ -89,12 +95,8 @@ def ingest(
                 journal.close()
     result = asdict(sent) | _counts(events.report) | {"seconds": round(time.perf_counter() - began, 3)}
     problem = bool(result["rejected"] or result["refused"])
-    finish(
-        result,
-        lines_of(result),
-        json,
-        Exit.PROBLEM if problem else Exit.OK,
-    )
+    code = Exit.PROBLEM if problem else Exit.OK
+    finish(result | {"warnings": events.warnings}, lines_of(result), json, code)
 
 
 def _batches(events: EventFile, rows: int) -> Iterator[EventBatch]:

@@ -20,12 +20,35 @@ DeviceColumn = Annotated[
     ),
 ]
 TimeColumn = Annotated[
-    str | None, typer.Option(help="Column with the time. Default: `ts`.", rich_help_panel=_FILE_PANEL)
+    str | None,
+    typer.Option(help="Column with the time. Default: `ts` or `timestamp`.", rich_help_panel=_FILE_PANEL),
 ]
 TimeUnit = Annotated[
-    str,
+    str | None,
     typer.Option(
-        help="Unit of numeric times since 1970: s, ms or us. Naive time stamps are UTC.",
+        help="Unit of numeric times since 1970: s, ms, us or ns. Default: by their size, else ms.",
+        rich_help_panel=_FILE_PANEL,
+    ),
+]
+TimeFormat = Annotated[
+    str | None,
+    typer.Option(
+        help="How times are written, such as '%d/%m/%Y %H:%M'. Default: ISO 8601 or day.month.year. "
+        "Without a zone they are UTC.",
+        rich_help_panel=_FILE_PANEL,
+    ),
+]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(
+        help="What parts the cells of a CSV: `,` `;` or `tab`. Default: by its header.",
+        rich_help_panel=_FILE_PANEL,
+    ),
+]
+Decimal = Annotated[
+    str | None,
+    typer.Option(
+        help="Decimal sign of the numbers of a CSV: `.` or `,`. Default: by its numbers.",
         rich_help_panel=_FILE_PANEL,
     ),
 ]
@@ -85,11 +108,14 @@ SkipDamaged = Annotated[
 def mapping_of(
     device_column: str | None,
     time_column: str | None,
-    time_unit: str,
+    time_unit: str | None,
+    time_format: str | None,
     step_seconds: float | None,
     arrival_column: str | None,
     parameters: str | None,
     exclude: str,
+    delimiter: str | None,
+    decimal: str | None,
 ) -> Mapping:
     """The options as one value."""
     from tocsin.files import Mapping
@@ -98,10 +124,13 @@ def mapping_of(
         device_column=device_column,
         time_column=time_column,
         time_unit=time_unit,
+        time_format=time_format,
         step_seconds=step_seconds,
         arrival_column=arrival_column,
         parameters=names(parameters) if parameters is not None else None,
         exclude=names(exclude),
+        delimiter="\t" if delimiter == "tab" else delimiter,
+        decimal=decimal,
     )
 
 

@@ -83,6 +83,11 @@ def note(text: str) -> None:
     print(visible_lines(text), file=sys.stderr, flush=True)
 
 
+def warn(text: str) -> None:
+    """A line for people who are about to get something that they can hardly want."""
+    print(f"tocsin: warning: {visible_lines(text)}", file=sys.stderr, flush=True)
+
+
 def note_once(text: str) -> Callable[[str], None]:
     """A function that notes the text, with its argument in place of {}, the first time that it is called.
 

@@ -12,6 +12,7 @@ import numpy as np
 from tocsin.events import I64, EventBatch
 from tocsin.files.mapping import Columns
 from tocsin.files.tables import Bools
+from tocsin.files.time_look import TimeLook
 
 _EXAMPLES_MAX: Final = 5
 
@@ -58,13 +59,19 @@ class Report:
 
 
 class EventFile(ABC):
-    """An opened file: what is read from it, then its events, once. `report` grows while it is read."""
+    """An opened file: what is read from it, then its events, once. `report` grows while it is read.
+
+    `notes` say what was found out about the file that not every file has; `warnings`, that what was found
+    can hardly be meant. Both are sentences for people, and stand before the first event is read.
+    """
 
     columns: Columns
     rows: int | None  # None = not known before the end
 
     def __init__(self, device: str) -> None:
         self.device: Final = device
+        self.notes: Final[list[str]] = []
+        self.warnings: Final[list[str]] = []
         self.report: Final = Report()
 
     def describe(self) -> str:
@@ -74,6 +81,10 @@ class EventFile(ABC):
         arrival = f"; arrival: {columns.arrival}" if columns.arrival else ""
         parameters = ", ".join(columns.parameters) or "all fields"
         return f"device: {device}; time: {columns.time or 'counted'}{arrival}; parameters: {parameters}"
+
+    def _tell(self, look: TimeLook) -> None:
+        self.notes.extend(look.notes)
+        self.warnings.extend(look.warnings)
 
     def _count(self, batch: EventBatch) -> Bools:
         """Enter events into the report; True for those with any value, since the others say nothing."""

@@ -17,6 +17,7 @@ from tocsin.ingest.parsing.fast import parse_ndjson
 from tocsin.ingest.parsing.limits import ParseLimits
 
 _BLOCK_BYTES: Final = 4 << 20
+_LINES_LOOKED_AT: Final = 1_000
 _LINE_BYTES_MAX: Final = 64 << 20
 _LIMITS: Final = ParseLimits(body_bytes=1 << 31, lines=1 << 31)
 
@@ -32,7 +33,9 @@ class LineFile(EventFile):
         super().__init__(device)
         self._blocks = _blocks(source)
         self._first = next(self._blocks, b"")
-        self._renamer = Renamer(mapping, device, self._first.split(b"\n", 1)[0])
+        self._renamer = Renamer(mapping, device, self._first.split(b"\n", _LINES_LOOKED_AT))
+        for look in self._renamer.looks:
+            self._tell(look)
         self.columns = self._renamer.columns
         self.rows = None
 

@@ -37,6 +37,8 @@ def open_events(
     if kind not in FORMATS:
         raise InvalidInputError(f"--format is one of {', '.join(FORMATS)}, not {kind!r}", field="format")
     device = _stem(path) if path is not None else "stdin"
+    if kind != "csv" and (mapping.delimiter or mapping.decimal):
+        raise InvalidInputError("--delimiter and --decimal are for CSV alone", field="format")
     if kind == "parquet":
         if path is None:
             raise InvalidInputError("Parquet is read from files only, not from a stream", field="format")
@@ -46,7 +48,8 @@ def open_events(
         raise InvalidInputError("neither a file nor a stream was given", field="file")
     if kind == "ndjson":
         return LineFile(source, mapping, device)
-    return TableFile(CsvTable(source, device), mapping, device)
+    name = path.name if path is not None else device
+    return TableFile(CsvTable(source, name, mapping.delimiter, mapping.decimal), mapping, device)
 
 
 def _kind_of(path: Path) -> str:

@@ -43,15 +43,24 @@ class Refusals:
 
 
 class RowConverter:
-    """Turns blocks into events; remembers each device's row count where time is counted in steps."""
+    """Turns blocks into events; remembers each device's row count where time is counted in steps.
+
+    `units` holds the unit of numbers in each column of times.
+    """
 
     def __init__(
-        self, mapping: Mapping, columns: Columns, numbers: dict[str, pa.DataType | None], device: str
+        self,
+        mapping: Mapping,
+        columns: Columns,
+        numbers: dict[str, pa.DataType | None],
+        device: str,
+        units: dict[str, str],
     ) -> None:
         self._mapping = mapping
         self._numbers = numbers
         self._columns = columns
         self._device = device
+        self._units = units
         self._interner = Interner()
         self._rows_seen: I64 = np.zeros(0, np.int64)
 
@@ -94,7 +103,7 @@ class RowConverter:
             ts = STEP_START_MS + np.rint(ts * (step_s * 1000)).astype(np.int64)
         else:
             name = str(self._columns.time)
-            ts, valid = to_milliseconds(self._typed(block, name), self._mapping.time_unit, name)
+            ts, valid = self._milliseconds(block, name)
         refusals.refuse(~valid, "time_invalid")
         return ts
 
@@ -132,11 +141,16 @@ class RowConverter:
         column = block.column(name)
         return column if kind is None else parse_numbers(column, kind)[0]
 
+    def _milliseconds(self, block: pa.RecordBatch, name: str) -> tuple[I64, Bools]:
+        time_format = self._mapping.time_format
+        column = block.column(name) if time_format else self._typed(block, name)
+        return to_milliseconds(column, self._units[name], name, time_format)
+
     def _arrivals(self, block: pa.RecordBatch, ts: I64, refusals: Refusals) -> I64:
         name = self._columns.arrival
         if name is None:
             return ts
-        arrival, valid = to_milliseconds(self._typed(block, name), self._mapping.time_unit, name)
+        arrival, valid = self._milliseconds(block, name)
         refusals.refuse(~valid & np.asarray(block.column(name).is_valid()), "arrival_invalid")
         return np.where(valid, arrival, ts)
 

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 
 from tocsin.files.event_file import Chunk, EventFile
 from tocsin.files.mapping import Mapping, choose_columns
 from tocsin.files.rows import RowConverter
-from tocsin.files.tables import Table
+from tocsin.files.tables import Table, parse_numbers
+from tocsin.files.time_look import look_at_times
 from tocsin.visible import visible
 
 _BLOCK_ROWS: Final = 65_536
@@ -28,7 +30,24 @@ class TableFile(EventFile):
             table.expect_numbers([name for name in mapping.parameters if name in table.names])
         self._mapping = mapping
         self.columns = choose_columns(mapping, table.names, table.numeric)
-        self._converter = RowConverter(mapping, self.columns, table.numbers, device)
+        self.notes.extend(table.notes())
+        self._converter = RowConverter(mapping, self.columns, table.numbers, device, self._units())
+
+    def _units(self) -> dict[str, str]:
+        """The unit of each column of times, none where time is counted."""
+        counted = self._mapping.step_seconds is not None
+        units = {}
+        for name in (None if counted else self.columns.time, self.columns.arrival):
+            if name is not None:
+                look = look_at_times(self._first(name), name, self._mapping)
+                self._tell(look)
+                units[name] = look.unit
+        return units
+
+    def _first(self, name: str) -> pa.Array:
+        """The first cells of a column of times: as text where a format was given, else typed."""
+        kind, column = self._table.numbers[name], self._table.sample(name)
+        return column if kind is None or self._mapping.time_format else parse_numbers(column, kind)[0]
 
     def describe(self) -> str:
         """Also which columns are left out, and why, unless the parameters were named."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
-import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +18,15 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from tocsin.errors import InvalidInputError
+from tocsin.files.dialect import (
+    decode_lines,
+    describe_dialect,
+    find_decimal,
+    find_delimiter,
+    header,
+    line_of,
+    swap_decimals,
+)
 from tocsin.visible import visible
 
 Bools = npt.NDArray[np.bool_]
@@ -27,7 +34,7 @@ Bools = npt.NDArray[np.bool_]
 _NULLS: Final = ["", "null", "NULL", "None", "NA", "N/A", "n/a"]
 _CSV_BLOCK_BYTES: Final = 4 << 20
 _SAMPLE_BYTES: Final = 1 << 20
-
+_SAMPLE_ROWS: Final = 10_000
 
 _SHOWN_CHARACTERS: Final = 20
 _NUMBER: Final = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
@@ -67,6 +74,14 @@ class Table(ABC):
         """Why a column holds no numbers, in a few words for people."""
 
     @abstractmethod
+    def sample(self, name: str) -> pa.Array:
+        """The first cells of a column as the file has them, for a look at what they are."""
+
+    def notes(self) -> list[str]:
+        """What was found out about the file that not every file has, in sentences for people."""
+        return []
+
+    @abstractmethod
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """The columns, in pieces of at most `rows`; numbers may still be text, for `parse_numbers`."""
 
@@ -90,6 +105,10 @@ class ParquetTable(Table):
         kind = self._file.schema_arrow.field(name).type
         return "text" if pa.types.is_string(kind) or pa.types.is_large_string(kind) else str(kind)
 
+    def sample(self, name: str) -> pa.Array:
+        first = next(self._file.iter_batches(batch_size=_SAMPLE_ROWS, columns=[name]), None)
+        return first.column(0) if first is not None else pa.nulls(0, pa.string())
+
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         yield from self._file.iter_batches(batch_size=rows, columns=list(columns))
 
@@ -97,12 +116,19 @@ class ParquetTable(Table):
 class CsvTable(Table):
     """A header, then rows. A column holds numbers if most values in the first mebibyte are."""
 
-    def __init__(self, source: IO[bytes], name: str) -> None:
+    def __init__(
+        self, source: IO[bytes], name: str, delimiter: str | None = None, decimal: str | None = None
+    ) -> None:
         self._name = name
         self._source = io.BufferedReader(_Peekable(source), _SAMPLE_BYTES)
         sample = self._source.peek(_SAMPLE_BYTES)
-        self.numbers = dict.fromkeys(_header(sample, name))
-        self._guesses = self._guess(sample)
+        sample = sample[: sample.rfind(b"\n") + 1] or sample
+        text = decode_lines(sample, name)
+        self._delimiter = delimiter or find_delimiter(text, name)
+        self.numbers = dict.fromkeys(header(text, name, self._delimiter))
+        self._first = self._read(sample)
+        self._decimal = decimal or find_decimal(self._first, self._delimiter, name)
+        self._guesses = {name: self._guess(cells, text) for name, cells in self._first.items()}
         self.numbers = {name: guess.kind if guess.mostly else None for name, guess in self._guesses.items()}
         self.rows = None
 
@@ -112,29 +138,56 @@ class CsvTable(Table):
     def why_text(self, name: str) -> str:
         return self._guesses[name].why_text
 
+    def sample(self, name: str) -> pa.Array:
+        return self._number_text(name, self._first[name].slice(0, _SAMPLE_ROWS).combine_chunks())
+
+    def notes(self) -> list[str]:
+        found = describe_dialect(self._delimiter, self._decimal)
+        return [found] if found else []
+
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         reader = self._open(self._source, columns)
         try:
             for batch in reader:
-                for begin in range(0, len(batch), rows):
-                    yield batch.slice(begin, rows)
+                cells = [self._number_text(name, batch.column(name)) for name in columns]
+                piece = pa.record_batch(cells, [*columns])
+                for begin in range(0, len(piece), rows):
+                    yield piece.slice(begin, rows)
         except pa.ArrowInvalid as error:
             raise InvalidInputError(f"{self._name}: {error}", field="file") from error
 
-    def _guess(self, sample: bytes) -> dict[str, _Guess]:
-        whole_lines = sample[: sample.rfind(b"\n") + 1] or sample
+    def _number_text(self, name: str, cells: pa.Array) -> pa.Array:
+        """Cells of a column of numbers with a decimal point; others as they are."""
+        return swap_decimals(cells) if self._decimal == "," and self.numbers[name] is not None else cells
+
+    def _read(self, sample: bytes) -> dict[str, pa.ChunkedArray]:
         try:
-            reader = self._open(_own_copy(whole_lines), self.names)
+            reader = self._open(_own_copy(sample), self.names)
             table = pa.Table.from_batches(list(reader), reader.schema)  # a header alone has no batch
         except (pa.ArrowInvalid, ValueError) as error:
             raise InvalidInputError(f"{self._name}: {error}", field="file") from error
-        return {name: _guess_of(table.column(name), sample) for name in self.names}
+        return {name: table.column(name) for name in self.names}
+
+    def _guess(self, cells: pa.ChunkedArray, text: str) -> _Guess:
+        column = swap_decimals(cells) if self._decimal == "," else cells
+        kind = _common_type(column)
+        if kind is not None:
+            return _Guess(kind, mostly=True, why_text="")
+        like_number = pc.fill_null(pc.match_substring_regex(column, _NUMBER), False)
+        absent = pc.fill_null(pc.match_substring_regex(column, _NAN), True)
+        numbers, absences = pc.sum(like_number, min_count=0).as_py(), pc.sum(absent, min_count=0).as_py()
+        words = pc.invert(pc.or_(like_number, absent))
+        first = pc.index(words, True).as_py()
+        said = visible(cells[first].as_py() if first >= 0 else "")[:_SHOWN_CHARACTERS]
+        kind = _common_type(column.filter(pc.invert(words))) if numbers else None
+        mostly = 2 * numbers > len(column) - absences
+        return _Guess(kind, mostly, f'text, first "{said}"{line_of(text, first, self._delimiter)}')
 
     def _open(self, source: Any, columns: Sequence[str]) -> pacsv.CSVStreamingReader:
         return pacsv.open_csv(
             source,
             read_options=pacsv.ReadOptions(block_size=_CSV_BLOCK_BYTES),
-            parse_options=pacsv.ParseOptions(newlines_in_values=True),
+            parse_options=pacsv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True),
             convert_options=pacsv.ConvertOptions(
                 column_types=dict.fromkeys(self.names, pa.string()),
                 include_columns=list(columns),
@@ -203,34 +256,6 @@ def _parse_number(text: pa.Scalar, kind: pa.DataType) -> int | float | None:
     return number
 
 
-def _guess_of(column: pa.ChunkedArray, sample: bytes) -> _Guess:
-    kind = _common_type(column)
-    if kind is not None:
-        return _Guess(kind, mostly=True, why_text="")
-    like_number = pc.fill_null(pc.match_substring_regex(column, _NUMBER), False)
-    absent = pc.fill_null(pc.match_substring_regex(column, _NAN), True)
-    numbers, absences = pc.sum(like_number, min_count=0).as_py(), pc.sum(absent, min_count=0).as_py()
-    words = pc.invert(pc.or_(like_number, absent))
-    first = pc.index(words, True).as_py()
-    said = visible(column[first].as_py() if first >= 0 else "")[:_SHOWN_CHARACTERS]
-    kind = _common_type(column.filter(pc.invert(words))) if numbers else None
-    mostly = 2 * numbers > len(column) - absences
-    return _Guess(kind, mostly, f'text, first "{said}"{_line_of(sample, first)}')
-
-
-def _line_of(sample: bytes, row: int) -> str:
-    """The line of the file in which a row (from 0, after the header) ends; empty lines are no rows.
-
-    Nothing if a cell before it is longer than Python's reader takes, unlike the one that reads the rows.
-    """
-    reader = csv.reader(io.StringIO(sample.decode("utf-8-sig", errors="replace"), newline=""))
-    rows = (reader.line_num for cells in reader if cells)
-    try:
-        return f" in line {next(itertools.islice(rows, row + 1, None))}"
-    except csv.Error:
-        return ""
-
-
 def _common_type(column: pa.ChunkedArray) -> pa.DataType | None:
     """The type that every value can be read as."""
     for kind in (pa.int64(), pa.float64()):
@@ -240,16 +265,3 @@ def _common_type(column: pa.ChunkedArray) -> pa.DataType | None:
             continue
         return kind
     return None
-
-
-def _header(sample: bytes, name: str) -> tuple[str, ...]:
-    text = sample.decode("utf-8-sig", errors="replace")
-    try:
-        names = next(csv.reader(io.StringIO(text)), [])
-    except csv.Error as error:
-        raise InvalidInputError(f"{name}: the first line can't be read: {error}", field="file") from error
-    if not names or len(set(names)) != len(names):
-        raise InvalidInputError(
-            f"{name}: the first line must name every column once, it is {','.join(names)!r}", field="file"
-        )
-    return tuple(names)

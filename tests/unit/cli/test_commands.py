@@ -218,3 +218,17 @@ def test_print_config_shows_what_is_in_force(capsys: pytest.CaptureFixture[str],
     assert code == 0
     assert "port: 1234" in out
     assert not (tmp_path / "d").exists()
+
+
+def test_times_that_can_hardly_be_meant_are_warned_of_to_people_and_machines(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Readings of 1970 are what nobody has; a unit that was found out is no warning."""
+    (tmp_path / "s.csv").write_text("Device,Timestamp,t\npump,1700000000,1.5\npump,1700000060,1.6\n")
+    words = ("backtest", tmp_path / "s.csv", "--out", tmp_path / "out", "--json")
+    _, out, err = run(capsys, *words, "--time-unit", "ms")
+    assert "tocsin: warning: 2 of the first 2 times in 'Timestamp' lie before 2000" in err
+    assert len(last_json(out)["warnings"]) == 1
+    _, out, err = run(capsys, *words)
+    assert "have the size of seconds since 1970" in err
+    assert (last_json(out)["warnings"], last_json(out)["events"]) == ([], 2)

@@ -75,6 +75,9 @@ class Counting(DumpDetector):
     def load(self, state, version):
         self.seen, self.dumps = json.loads(state)
 
+    def note(self):
+        return "" if self.dumps > 3 else f"{self.dumps} of 4 dumps"
+
     def migrate(self, state, version):
         if version not in self.reads:
             return super().migrate(state, version)

@@ -30,6 +30,23 @@ def test_a_healthy_device_gives_no_findings() -> None:
     assert not any(found([dump(number) for number in range(LEARNT + 1, LEARNT + 169)]))
 
 
+def test_it_says_how_far_it_has_learnt() -> None:
+    """Until it judges; with a dictionary that new templates are told already."""
+
+    def note(hours: int, config: dict[str, object]) -> str:
+        instance = Logs()
+        instance.setup(config)
+        instance.start(Device(tenant="t", device="d"))
+        for number in range(1, hours + 1):
+            sample = dump(number)
+            list(instance.process(ArchiveDump(sample.facts, Archive(sample.source))))
+        return instance.note()
+
+    assert note(3, {}) == "learning, 3 of 168 h of logs seen"
+    assert note(0, {"dictionary": ["x"]}).startswith("learning, 0 of 168 h of logs seen; templates outside")
+    assert note(3, {"learn_h": 2}) == ""
+
+
 def test_a_new_error_is_told_with_its_lines() -> None:
     """How often, since when never, and the lines themselves; critical, as it is an error."""
 

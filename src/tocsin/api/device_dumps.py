@@ -57,10 +57,14 @@ class MissingView(BaseModel):
 
 
 class PlacedPage(BaseModel):
-    """A page by epoch and number, all that is missing, and the cursor of the next page, null at the end."""
+    """A page by epoch and number, all that is missing, and the cursor of the next page, null at the end.
+
+    `notes` is what dump detectors say of where they stand with the device, such as how far they have learnt.
+    """
 
     dumps: list[PlacedView]
     missing: list[MissingView]
+    notes: dict[str, str]
     next: str | None
 
 
@@ -76,6 +80,7 @@ def list_dumps(
     return PlacedPage(
         dumps=[_placed_view(item) for item in page],
         missing=[_missing_view(item) for item in found.missing],
+        notes=dict(found.notes),
         next=None if following_text is None else encode_cursor(kind, following_text, tenant=tenant),
     )
 

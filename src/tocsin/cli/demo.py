@@ -120,7 +120,7 @@ def _with_detectors(config: Config, machines: int) -> Config:
 
     installed = registry.names() if machines else []
     said = {name: part.model_dump() for name, part in config.watch.dump_detectors.items()}
-    found: dict[str, Any] = {name: {} for name in DETECTORS if name in installed}
+    found: dict[str, Any] = {name: rule for name, rule in DETECTORS.items() if name in installed}
     return with_options(config, {"watch.dump_detectors": found | said})
 
 

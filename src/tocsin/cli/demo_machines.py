@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import cycle, islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
@@ -22,8 +22,12 @@ from tocsin.simulate.dumps.machine import MadeDump
 if TYPE_CHECKING:
     from tocsin.bootstrap import Application
 
-DETECTORS: Final = ("line-shapes", "number-fields")
-"""The dump detectors of the demo, as far as they are installed."""
+DETECTORS: Final[dict[str, dict[str, Any]]] = {
+    "line-shapes": {},
+    "number-fields": {},
+    "logs": {"config": {"learn_h": 72}},
+}
+"""The dump detectors of the demo, as far as they are installed. The history has no whole week for `logs`."""
 _SEED: Final = 7
 _DAYS: Final = 4.0
 _PACE_S: Final = 25.0

@@ -10,6 +10,7 @@ import typer
 from tocsin.cli.opened import TENANT, ask, config_of, opened
 from tocsin.cli.options import CaFile, ConfigFile, DataFolder, ServerUrl, Token
 from tocsin.cli.output import JsonFlag, finish
+from tocsin.visible import visible
 
 if TYPE_CHECKING:
     from tocsin.client import Destination
@@ -38,6 +39,7 @@ def dumps(
             result = _plain(application.runtime.views.dumps(TENANT, device), device)
     lines = [_dump_line(dump) for dump in result["dumps"]]
     lines += [_missing_line(span) for span in result["missing"]]
+    lines += [visible(f"{name}: {note}") for name, note in result["notes"].items()]
     finish(result, [*lines, f"{len(result['dumps'])} dumps, {len(result['missing'])} gaps"], json)
 
 
@@ -48,7 +50,7 @@ def _asked(server: Destination, device: str) -> dict[str, Any]:
         page = ask(server, "GET", f"/v1/devices/{quote(device, safe='')}/dumps", params=parameters)
         found += page["dumps"]
         if page["next"] is None:
-            return {"device": device, "dumps": found, "missing": page["missing"]}
+            return {"device": device, "dumps": found, "missing": page["missing"], "notes": page["notes"]}
         parameters["cursor"] = page["next"]
 
 
@@ -66,7 +68,8 @@ def _plain(found: Any, device: str) -> dict[str, Any]:
         | {"state": item.state, "code": item.dump.code, "detail": item.dump.detail}
         for item in found.dumps
     ]
-    return {"device": device, "dumps": shown, "missing": msgspec.to_builtins(found.missing)}
+    missing = msgspec.to_builtins(found.missing)
+    return {"device": device, "dumps": shown, "missing": missing, "notes": dict(found.notes)}
 
 
 def _dump_line(dump: dict[str, Any]) -> str:

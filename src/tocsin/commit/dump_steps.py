@@ -46,7 +46,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
     `since` and `last` are the first and the last dump that it was shown. `version` saved `state`. `digest`
     is the sum modulo 2^128 of the hashes of all judged dumps, as 32 hex digits. `open` is what is needed to
-    go on with episodes that have not ended, opaque to the store.
+    go on with episodes that have not ended, opaque to the store. `note` is for people.
     """
 
     tenant: str
@@ -60,6 +60,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     open: bytes = b""
     failure: StepFailure | None = None
     state: bytes | None = None
+    note: str = ""
 
 
 class JudgedDump(msgspec.Struct, frozen=True, kw_only=True):

@@ -178,6 +178,13 @@ class DumpDetector(ABC):
     def load(self, state: bytes, version: str) -> None:
         """Go on from what `save` of this version gave; bytes that it can't read are a ValueError."""
 
+    def note(self) -> str:
+        """For people, where it stands with the device, such as how far it has learnt; empty for nothing.
+
+        Asked after each `save`, shown on the device's page, cut to 200 characters; no finding hangs on it.
+        """
+        return ""
+
     def migrate(self, state: bytes, version: str) -> bytes:
         """What this version would have saved in place of another version's bytes.
 

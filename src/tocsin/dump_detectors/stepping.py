@@ -24,6 +24,7 @@ from tocsin.errors import InvalidInputError, TocsinError
 from tocsin.templates.dictionary import Dictionary, parse_dictionary
 
 _DETAIL_CHARACTERS: Final = 1000
+_NOTE_CHARACTERS: Final = 200
 
 
 def step(task: Task, instances: Instances, limits: StepLimits) -> StepDone | StepFailed:
@@ -32,7 +33,7 @@ def step(task: Task, instances: Instances, limits: StepLimits) -> StepDone | Ste
     try:
         instance = instances.take(task)
         findings = _shown(task, instance, limits)
-        state = saved(instance, limits)
+        state, note = saved(instance, limits), _noted(instance)
     except BaseException as error:  # noqa: BLE001 - foreign code; even sys.exit must end in an answer
         return _failed(error, time.perf_counter() - began_s)
     instances.keep(task, instance, state)
@@ -43,7 +44,15 @@ def step(task: Task, instances: Instances, limits: StepLimits) -> StepDone | Ste
         state_sha256=hashlib.sha256(state).hexdigest(),
         cpu_s=_cpu_s() - cpu_began_s,
         wall_s=time.perf_counter() - began_s,
+        note=note,
     )
+
+
+def _noted(instance: DumpDetector) -> str:
+    note: object = instance.note()
+    if not isinstance(note, str):
+        raise StepError(FailureKind.ERROR, f"note gave {type(note).__name__}, not a text")
+    return note[:_NOTE_CHARACTERS].encode("utf-8", "replace").decode()
 
 
 def _shown(task: Task, instance: DumpDetector, limits: StepLimits) -> tuple[Finding, ...]:

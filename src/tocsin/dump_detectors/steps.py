@@ -52,7 +52,8 @@ class StepDone(msgspec.Struct, frozen=True, kw_only=True):
     """What a step gave: to be committed with the dump's position, or not at all.
 
     `findings` as the detector gave them, in its order. `state` goes into the next task, with
-    `state_version`. `cpu_s` and `wall_s` are the worker's, loading and saving included.
+    `state_version`. `cpu_s` and `wall_s` are the worker's, loading and saving included. `note` is what the
+    detector says of where it stands.
     """
 
     findings: tuple[Finding, ...]
@@ -61,6 +62,7 @@ class StepDone(msgspec.Struct, frozen=True, kw_only=True):
     state_sha256: str
     cpu_s: float
     wall_s: float
+    note: str = ""
 
 
 class FailureKind(StrEnum):

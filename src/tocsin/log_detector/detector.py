@@ -65,6 +65,13 @@ class Logs(DumpDetector):
         order.learn(known, pairs)
         self._learn(found, table, judged, young)
 
+    def note(self) -> str:
+        learnt_h, wanted_h = self._known.hours, self._settings.learn_h
+        if learnt_h >= wanted_h:
+            return ""
+        at_once = "; templates outside the dictionary are told already" if self._expected.whole else ""
+        return f"learning, {learnt_h:.0f} of {wanted_h:.0f} h of logs seen{at_once}"
+
     def save(self) -> bytes:
         return to_bytes(self._known)
 

@@ -38,10 +38,14 @@ class MissingDumps(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlacedDumps(msgspec.Struct, frozen=True, kw_only=True):
-    """All dumps of a device by epoch and number, each body once, and what is missing between them."""
+    """All dumps of a device by epoch and number, each body once, and what is missing between them.
+
+    `notes` is what dump detectors say of where they stand with it, by name.
+    """
 
     dumps: tuple[PlacedDump, ...]
     missing: tuple[MissingDumps, ...]
+    notes: dict[str, str] = {}
 
 
 def place_dumps(decisions: Iterable[DumpDecision]) -> PlacedDumps:

@@ -164,11 +164,14 @@ async def test_a_device_that_sends_dumps_alone_has_a_page(world: World) -> None:
     """It lists the newest dumps with what became of each and what is missing, and no empty charts."""
     world.fleet.add(OWN, "press-3", (), last_ms=0, dumps=3)
     received = [dump_of(number, DumpOutcome.ACCEPTED) for number in (1, 2, 4)]
-    world.fleet.placed[OWN, "press-3"] = place_dumps(received)
+    notes = {"logs": "learning, 3 of 168 h of <logs> seen"}
+    world.fleet.placed[OWN, "press-3"] = msgspec.structs.replace(place_dumps(received), notes=notes)
     async with signed_in(world) as client:
         page = (await client.get("/devices/press-3")).text
         fleet = (await client.get("/")).text
         answer = (await client.get("/v1/devices/press-3")).json()
+        assert (await client.get("/v1/devices/press-3/dumps")).json()["notes"] == notes
+    assert "logs: learning, 3 of 168 h of &lt;logs&gt; seen" in page
     assert [page.index(f"<span>Dump {number}</span>") for number in (4, 2, 1)] == sorted(
         page.index(f"<span>Dump {number}</span>") for number in (4, 2, 1)
     )

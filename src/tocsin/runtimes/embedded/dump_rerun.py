@@ -15,11 +15,12 @@ MakeTask = Callable[[DumpReceived, bytes | None, str], Task]
 
 @dataclass(slots=True)
 class Rerun:
-    """What came of it: findings by dump, and the state after the last; or the dump at which it failed."""
+    """What came of it: findings by dump, state and note after the last; or the dump at which it failed."""
 
     found: list[tuple[DumpReceived, tuple[Finding, ...]]] = field(default_factory=list)
     state: bytes | None = None
     version: str = ""
+    note: str = ""
     failed: tuple[DumpReceived, StepFailed] | None = None
 
 
@@ -34,7 +35,7 @@ def run_again(
         if isinstance(result, StepFailed):
             rerun.failed = dump, result
             return rerun
-        rerun.state, rerun.version = result.state, result.state_version
+        rerun.state, rerun.version, rerun.note = result.state, result.state_version, result.note
         if keep:
             rerun.found.append((dump, result.findings))
     return rerun

@@ -153,6 +153,7 @@ class DumpWatch:
             "digest": added(standing.digest, self._hash(place, findings)),
             "open": pack_open(folded.open),
             "state": result.state,
+            "note": result.note,
         }
         self._commit(following, [judged], folded.changed, done)
 
@@ -242,6 +243,7 @@ class DumpWatch:
             "open": pack_open(revised.open),
             "failure": None,
             "state": rerun.state,
+            "note": rerun.note,
         }
         ended = self._ended(self._ground.clock.now_ms())
         self._commit(following, judged, (*ended, *revised.changed), done)

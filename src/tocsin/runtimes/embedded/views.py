@@ -118,7 +118,12 @@ class Views:
             return found
         ready = self._steps.ready_of(tenant, device, limit=len(found.dumps))
         left = {(item.freed.dump.epoch, item.freed.dump.sequence) for item in ready}
-        return msgspec.structs.replace(found, dumps=tuple(_processed(item, left) for item in found.dumps))
+        standings = self._steps.standings(tenant, device)
+        return msgspec.structs.replace(
+            found,
+            dumps=tuple(_processed(item, left) for item in found.dumps),
+            notes={name: each.note for name, each in sorted(standings.items()) if each.note},
+        )
 
     def digest(self, tenant: str) -> Digest:
         """The digests over all series of a tenant, as of everything committed; O(series)."""

@@ -160,8 +160,9 @@ class ComponentLog:
 
     def _dropped(self, line: _Said) -> bool:
         """Whether a fault keeps a usual line from being written."""
-        if line.template is self._grammar.vanishing and any(
-            fault.holds(line.ts_ms) for fault in self._faults[DumpFaultKind.VANISHED_TEMPLATE]
+        if any(
+            fault.holds(line.ts_ms) and line.template is self._grammar.vanishing[fault.choice]
+            for fault in self._faults[DumpFaultKind.VANISHED_TEMPLATE]
         ):
             return True
         return any(

@@ -187,9 +187,12 @@ def _place(
         if free and end <= to_ms and _shows(fleet, kind, device, start, end):
             spans.append((start, end))
             grammar = GRAMMARS[rng.randrange(len(GRAMMARS))]
+            size, choice = _size(kind, rng), rng.randrange(len(grammar.strange))
+            if kind is DumpFaultKind.VANISHED_TEMPLATE:
+                choice = 0  # of others than the first only whoever asks for them, as the demo does
             return DumpFault(
                 kind=kind, device=device, component=grammar.component, from_ms=start, to_ms=end,
-                size=_size(kind, rng), choice=rng.randrange(len(grammar.strange)),
+                size=size, choice=choice,
             )  # fmt: skip
     return None
 
@@ -221,10 +224,11 @@ def _size(kind: DumpFaultKind, rng: random.Random) -> float:
 def _text(fault: DumpFault, grammar: Grammar) -> str:
     before, after = grammar.startup[1], grammar.startup[2]
     measured, name = grammar.measured
+    gone = grammar.vanishing[fault.choice] if fault.kind is DumpFaultKind.VANISHED_TEMPLATE else before
     return {
         DumpFaultKind.NEW_TEMPLATE: f"a line that never came before, {fault.size:.0f} times an hour: "
         f"{grammar.strange[fault.choice].shown}",
-        DumpFaultKind.VANISHED_TEMPLATE: f"this line no longer comes: {grammar.vanishing.shown}",
+        DumpFaultKind.VANISHED_TEMPLATE: f"this line no longer comes: {gone.shown}",
         DumpFaultKind.RATE_BURST: f"{fault.size:.0f} times as often as usual: {grammar.usual_warning.shown}",
         DumpFaultKind.STARTUP_ORDER: f"at start-up '{after.shown}' comes before '{before.shown}'",
         DumpFaultKind.PARAMETER_DRIFT: f"{name} drifts by {fault.size:+.1f} deviations in: {measured.shown}",

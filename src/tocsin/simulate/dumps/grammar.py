@@ -125,7 +125,7 @@ class Grammar(msgspec.Struct, frozen=True, kw_only=True):
     """All that a component says. `startup` comes in this order; `strange` never does without a fault.
 
     `usual_warning` is the template that a fault can make come in bursts, `measured` the one whose number
-    (a parameter's name) can drift. `vanishing` can cease although the component works.
+    (a parameter's name) can drift. Those of `vanishing` can cease although the component works.
     """
 
     component: str
@@ -136,4 +136,4 @@ class Grammar(msgspec.Struct, frozen=True, kw_only=True):
     strange: tuple[Template, ...]
     usual_warning: Template
     measured: tuple[Template, str]
-    vanishing: Template
+    vanishing: tuple[Template, ...]

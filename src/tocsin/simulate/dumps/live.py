@@ -16,6 +16,9 @@ _NEW_LINES_PER_HOUR: Final = 1200.0
 _NEW_LINES_MS: Final = HOUR_MS // 5
 _DRIFT_MS: Final = 6 * HOUR_MS
 _DRIFT_DEVIATIONS: Final = 20.0
+_NO_BEAT_MS: Final = 12 * HOUR_MS
+_BEAT: Final = 1
+"""Which of the controller's lines vanishes: its heartbeat."""
 _LASTING_MS: Final = 2 * HOUR_MS
 _QUIET_MS: Final = 4 * HOUR_MS
 _PLANNED_MS: Final = 30 * DAY_MS
@@ -57,12 +60,13 @@ class LiveMachine:
 
 
 class LiveMachines:
-    """History that ends at `now_ms` with two faults that go on, then the present.
+    """History that ends at `now_ms` with three faults that go on, then the present.
 
-    The first machine writes a line that it never wrote, from twelve minutes before now on; a voltage of the
-    second one drifts away from six hours before. Neither depends on how much the machines work, so that
-    both show at any hour and on any day. Both last for two hours, then quiet, then a month of planned faults
-    follows. All depends on the fleet and `now_ms` alone.
+    The first machine writes an error that it never wrote, from twelve minutes before now on; a voltage of the
+    second one drifts away from six hours before; the third one's controller has had no heartbeat for twelve.
+    None depends on how much the machines work, so that all show at any hour and on any day. They last for two
+    hours, then quiet, then a month of planned faults follows. With fewer machines several are on the last.
+    All depends on the fleet and `now_ms` alone.
     """
 
     def __init__(self, fleet: DumpFleet, now_ms: int, *, days: float = 4.0) -> None:
@@ -81,7 +85,7 @@ class LiveMachines:
         return LiveMachine(machine, sequence, reached_ms if sequence else self.start_ms)
 
 
-def _first_faults(fleet: DumpFleet, now_ms: int) -> tuple[DumpFault, DumpFault]:
+def _first_faults(fleet: DumpFleet, now_ms: int) -> tuple[DumpFault, ...]:
     new_line = DumpFault(
         kind=DumpFaultKind.NEW_TEMPLATE,
         device=0,
@@ -98,4 +102,12 @@ def _first_faults(fleet: DumpFleet, now_ms: int) -> tuple[DumpFault, DumpFault]:
         to_ms=now_ms + _LASTING_MS,
         size=_DRIFT_DEVIATIONS,
     )
-    return new_line, drift
+    no_beat = DumpFault(
+        kind=DumpFaultKind.VANISHED_TEMPLATE,
+        device=min(2, fleet.devices - 1),
+        component=CONTROLLER.component,
+        from_ms=now_ms - _NO_BEAT_MS,
+        to_ms=now_ms + _LASTING_MS,
+        choice=_BEAT,
+    )
+    return new_line, drift, no_beat

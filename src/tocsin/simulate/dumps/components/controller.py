@@ -28,11 +28,12 @@ _CYCLE_DONE: Final = Template(
 )
 _SLOW: Final = Template(20, Level.WARN, "waited %s ms for the store", (("ms", Whole(400, 2500)),))
 _SAVED: Final = Template(22, Level.INFO, "saved %s rows to the store", (("rows", Whole(20, 60)),))
+_HEARTBEAT: Final = Template(1, Level.DEBUG, "heartbeat %s", (("beat", Count(30)),))
 CONTROLLER: Final = Grammar(
     component="controller",
     member="controller/controller.log",
     steady=(
-        Steady(Template(1, Level.DEBUG, "heartbeat %s", (("beat", Count(30)),)), 40, works=False),
+        Steady(_HEARTBEAT, 40, works=False),
         Steady(_SLOW, 8),
         Steady(
             Template(
@@ -94,5 +95,5 @@ CONTROLLER: Final = Grammar(
     ),
     usual_warning=_SLOW,
     measured=(_CYCLE_DONE, "force"),
-    vanishing=_SAVED,
+    vanishing=(_SAVED, _HEARTBEAT),
 )

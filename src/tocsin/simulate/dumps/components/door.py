@@ -60,5 +60,5 @@ DOOR: Final = Grammar(
     ),
     usual_warning=_FORCED,
     measured=(_CLOSED, "ms"),
-    vanishing=_CHECKED,
+    vanishing=(_CHECKED,),
 )

@@ -69,5 +69,5 @@ DRIVE: Final = Grammar(
     ),
     usual_warning=_LAG,
     measured=(_TURNS, "temp"),
-    vanishing=_TENSION,
+    vanishing=(_TENSION,),
 )

@@ -77,5 +77,5 @@ NETWORK: Final = Grammar(
     ),
     usual_warning=_DROPPED,
     measured=(_TIME, "delay"),
-    vanishing=_LEASE,
+    vanishing=(_LEASE,),
 )

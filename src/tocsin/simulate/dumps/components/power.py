@@ -46,5 +46,5 @@ POWER: Final = Grammar(
     ),
     usual_warning=_DIP,
     measured=(_RAIL, "volts"),
-    vanishing=_BATTERY,
+    vanishing=(_BATTERY,),
 )

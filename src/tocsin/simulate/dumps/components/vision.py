@@ -67,5 +67,5 @@ VISION: Final = Grammar(
     ),
     usual_warning=_DARK,
     measured=(_SEEN, "score"),
-    vanishing=_KEPT,
+    vanishing=(_KEPT,),
 )

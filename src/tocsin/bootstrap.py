@@ -54,11 +54,14 @@ from tocsin.observability.dependency import Dependency
 from tocsin.observability.logging import get_logger
 from tocsin.observability.meters import Meters
 from tocsin.observability.tracing import Tracing
+from tocsin.processing.log_windows import WindowRules
 from tocsin.runtimes.embedded.decisions import Decides
 from tocsin.runtimes.embedded.dump_archives import Archives
 from tocsin.runtimes.embedded.dump_crew import Crew
 from tocsin.runtimes.embedded.dump_proofs import DumpProofs
 from tocsin.runtimes.embedded.dump_running import DumpWork
+from tocsin.runtimes.embedded.log_gathering import LogWork
+from tocsin.runtimes.embedded.log_texts import LogTexts
 from tocsin.runtimes.embedded.models import models_of
 from tocsin.runtimes.embedded.runtime import STORAGE_ERRORS, Chore, Pace, Runtime, Stores
 from tocsin.scores.embedded import EmbeddedAbnormalReadings
@@ -68,6 +71,7 @@ from tocsin.services.audit import AuditTrail
 from tocsin.services.bundle import Services
 from tocsin.services.clock_watch import ClockWatch
 from tocsin.services.credentials import Credentials, Tenants
+from tocsin.services.cut_dumps import CutDumps
 from tocsin.services.dead_letters import DeadLetters
 from tocsin.services.device_dumps import DeviceDumps
 from tocsin.services.devices import Devices
@@ -211,6 +215,7 @@ class Application:
             if isinstance(self.lake, DeltaLake)
             else None
         )
+        self.dumps = self._dumps(config, opened)
         self.runtime = Runtime(
             self.stores,
             in_force,
@@ -223,6 +228,7 @@ class Application:
             keep_scores=config.scores_of if self.lake_chores else None,
             dumps=self._dump_work(config),
             dump_proofs=self._dump_proofs(config),
+            logs=self._log_work(config),
             rounds=self.calls.job,
             decides=self._decides,
         )
@@ -267,6 +273,26 @@ class Application:
             self.stores.log,
             self.lake,
         )
+
+    def _log_work(self, config: Config) -> LogWork | None:
+        """None where no dump detector is configured: lines then lie in the lake, and nobody is shown them."""
+        if not any(watch.dump_detectors for watch in (config.watch, *config.tenants.values())):
+            return None
+        kept = CutDumps(self.dumps, self.blobs, self._free_dump_place)
+        rules = WindowRules(
+            length_ms=config.logs.window_s * 1000,
+            bytes_max=config.logs.window_bytes_max,
+            quiet_ms=config.logs.quiet_s * 1000,
+        )
+        return LogWork(
+            rules=rules,
+            keep=kept.keep,
+            watched=lambda tenant: bool(config.tenants.get(tenant, config.watch).dump_detectors),
+            texts=lambda: LogTexts(config.data / "windows", config.logs.memory_bytes),
+        )
+
+    def _free_dump_place(self, tenant: str, device: str) -> tuple[int, int]:
+        return self.runtime.views.free_dump_place(tenant, device)
 
     def _workers(self, config: Config) -> Callable[[], Stepper]:
         make = partial(self._detectors.worker, _step_limits(config))
@@ -328,7 +354,6 @@ class Application:
         stream = ChangeStream(stores.inbox, listeners_max=config.http.streams_max)
         self._observe(stream)
         lasting = Lasting(stores.commits, views, clock)
-        dumps = self._dumps(config, opened)
         return Services(
             clock=clock,
             meters=self.meters,
@@ -338,7 +363,7 @@ class Application:
             credentials=Credentials(self.access, audit),
             tenants=Tenants(self.access, audit),
             ingest=ingest,
-            dumps=dumps,
+            dumps=self.dumps,
             uploads=self.uploads,
             kept_dumps=KeptDumps(self.blobs, audit),
             device_dumps=DeviceDumps(views),

@@ -113,6 +113,13 @@ class DumpOutcome(StrEnum):
     QUARANTINED = "quarantined"  # the archive can't be read; `code` and `detail` say why
 
 
+class LineSpan(msgspec.Struct, frozen=True, kw_only=True):
+    """A device's log lines with offsets from `first` on, below `below`; both of its partition."""
+
+    first: int
+    below: int
+
+
 class DumpReceived(msgspec.Struct, frozen=True, kw_only=True, tag="dump"):
     """A dump of a device's logs lies in the blob store, durably, under its SHA-256; what was decided.
 
@@ -121,6 +128,7 @@ class DumpReceived(msgspec.Struct, frozen=True, kw_only=True, tag="dump"):
     device began its numbering anew. `received_ms` is when it came, 0 in records from before that was kept.
     `dictionary` is the SHA-256 of the dictionary of templates that it is judged by: the order of dumps says
     it when it sets the dump free, so it is empty in the log.
+    `lines` names the log lines that it was cut from, None for a dump that a device has sent.
     """
 
     tenant: str
@@ -138,6 +146,7 @@ class DumpReceived(msgspec.Struct, frozen=True, kw_only=True, tag="dump"):
     epoch: int = 0
     received_ms: int = 0
     dictionary: str = ""
+    lines: LineSpan | None = None
 
 
 class GapGivenUp(msgspec.Struct, frozen=True, kw_only=True, tag="gap"):

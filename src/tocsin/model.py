@@ -30,14 +30,16 @@ class Status(IntEnum):
 
 
 class Flag(IntEnum):
-    """Bits per event: the first two are decided by ingest and written into the log.
+    """Bits per event: all but one are decided by ingest and written into the log.
 
     QUARANTINED is set by corrections alone, on events that came while their device was quarantined.
+    LOG_LINE says that the event is a line of a log, its `text` a log_lines.LogLine: it is never scored.
     """
 
     LIVE = 1
     CLOCK_WRONG = 2
     QUARANTINED = 4
+    LOG_LINE = 8
 
 
 class Severity(StrEnum):

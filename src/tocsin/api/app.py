@@ -26,6 +26,7 @@ from tocsin.api import (
     episodes,
     events,
     health,
+    logs,
     query,
     short,
     stream,
@@ -44,6 +45,7 @@ from tocsin.services.bundle import Services
 
 _ROUTERS: Final[tuple[APIRouter, ...]] = (
     events.router,
+    logs.router,
     anomalies.router,
     dictionary.router,  # before actions, whose address would take that of one of its own
     actions.router,

@@ -12,10 +12,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from tocsin.access.principal import Principal
 from tocsin.api.dependencies import PrincipalOf, ServicesOf, principal_of
 from tocsin.api.openapi import LineError, answers
 from tocsin.api.problems import PROBLEM_JSON
 from tocsin.errors import InvalidInputError
+from tocsin.services.bundle import Services
 from tocsin.services.ingest import Delivery
 from tocsin.services.receipt import Receipt
 
@@ -119,7 +121,31 @@ async def send_events(
     The same producer and sequence (or idempotency key) again changes nothing and gets the first answer,
     with the header `Tocsin-Repeated: true`, for 24 hours; with another body it is a 409.
     """
-    if idempotency_key and (tocsin_producer or tocsin_sequence):
+    receipt = await deliver(
+        request,
+        services,
+        principal,
+        content_encoding=content_encoding,
+        producer=tocsin_producer,
+        sequence=tocsin_sequence,
+        idempotency_key=idempotency_key,
+    )
+    return receipt_response(receipt)
+
+
+async def deliver(
+    request: Request,
+    services: Services,
+    principal: Principal,
+    *,
+    content_encoding: str,
+    producer: str,
+    sequence: str,
+    idempotency_key: str,
+    logs: bool = False,
+) -> Receipt:
+    """Take in the request's body within its sender's share, as events or as log lines."""
+    if idempotency_key and (producer or sequence):
         raise InvalidInputError("Send Idempotency-Key or Tocsin-Producer, not both.", field="Idempotency-Key")
     body = await _whole(request)
     if "content-length" not in request.headers:
@@ -128,13 +154,14 @@ async def send_events(
         body=body,
         content_type=request.headers.get("content-type", ""),
         content_encoding=content_encoding,
-        producer=_IDEMPOTENCY_KEY if idempotency_key else tocsin_producer,
-        sequence=idempotency_key or tocsin_sequence,
+        producer=_IDEMPOTENCY_KEY if idempotency_key else producer,
+        sequence=idempotency_key or sequence,
+        logs=logs,
     )
     receipt = await services.ingest.deliver(principal, delivery)
     if not receipt.repeated and (rejected := receipt.rejected):
         services.entrance.charge_refused(principal, rejected)
-    return receipt_response(receipt)
+    return receipt
 
 
 async def _whole(request: Request) -> bytes:

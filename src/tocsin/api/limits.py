@@ -17,6 +17,8 @@ from tocsin.api.problems import problem_response
 
 _RETRY_AFTER: Final = {"Retry-After": "1"}
 EVENTS_PATH: Final = "/v1/events"
+LOGS_PATH: Final = "/v1/logs"
+TELEMETRY_PATHS: Final = frozenset({EVENTS_PATH, LOGS_PATH})
 STREAM_PATH: Final = "/v1/stream"
 ALIVE_PATH: Final = "/healthz"
 _DUMP_PATH: Final = re.compile(r"/v1/(?:devices/[^/]+/dumps/[^/]+|dumps(?:/.*)?)")
@@ -48,7 +50,7 @@ class RequestLimits:
 
     def bytes_max(self, path: str) -> int:
         """The largest body that `path` takes."""
-        if path == EVENTS_PATH:
+        if path in TELEMETRY_PATHS:
             return self.events_bytes_max
         return self.dump_bytes_max if _DUMP_PATH.fullmatch(path) else self.body_bytes_max
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tocsin.access.shares import TenantShares
-from tocsin.api.limits import EVENTS_PATH, Holder, content_length
+from tocsin.api.limits import TELEMETRY_PATHS, Holder, content_length
 from tocsin.api.measuring import BEGAN_S
 from tocsin.api.problems import problem_response
 from tocsin.api.turnstile import Turnstile
@@ -58,7 +58,7 @@ class TelemetryTurns:
         self._over_share = problem_response(429, "rate_limited", detail, headers=_RETRY_AFTER)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != EVENTS_PATH:
+        if scope["type"] != "http" or scope["path"] not in TELEMETRY_PATHS:
             await self._app(scope, receive, send)
             return
         scope[BEGAN_S] = time.perf_counter()

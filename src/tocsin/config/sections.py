@@ -217,6 +217,26 @@ class DumpsConfig(Section):
     )
 
 
+class LogsConfig(Section):
+    """Lines of logs that devices stream, and how they are cut into dumps for dump detectors."""
+
+    window_s: Annotated[int, Field(ge=1, le=86_400)] = Field(
+        default=300,
+        description="Seconds of a device's lines that make a dump, by the times of its lines.",
+    )
+    window_bytes_max: Annotated[int, Field(ge=MIB, le=GIB)] = Field(
+        default=32 * MIB, description="Bytes of lines at which a dump is made sooner."
+    )
+    quiet_s: Annotated[int, Field(ge=0, le=86_400)] = Field(
+        default=60,
+        description="Seconds without a line, behind its time, after which a dump is made of what there is.",
+    )
+    memory_bytes: Annotated[int, Field(ge=MIB, le=64 * GIB)] = Field(
+        default=64 * MIB,
+        description="Bytes of lines that wait in memory for their window to end; more wait on the disk.",
+    )
+
+
 class LogConfig(Section):
     """The durable log that every record enters before it is acknowledged."""
 
@@ -428,6 +448,7 @@ class Config(BaseSettings):
     ingest: IngestConfig = IngestConfig()
     dumps: DumpsConfig = DumpsConfig()
     log: LogConfig = LogConfig()
+    logs: LogsConfig = LogsConfig()
     processing: ProcessingConfig = ProcessingConfig()
     inbox: InboxConfig = InboxConfig()
     lake: LakeConfig = LakeConfig()

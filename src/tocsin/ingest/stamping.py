@@ -23,21 +23,24 @@ _CLOCK_WRONG: Final = int(Flag.CLOCK_WRONG)
 def stamp(
     batch: EventBatch, arrival_ms: int | I64, *, live_ms: int = LIVE_MS, skew_ms: int = SKEW_MS
 ) -> tuple[EventBatch, I64]:
-    """The batch with its flags set, and the rows whose clocks are wrong; one arrival or one per event.
+    """The batch with these flags besides its own, and the rows whose clocks are wrong.
 
-    LIVE: the stamp is within `live_ms` of the arrival. CLOCK_WRONG: it is more than `skew_ms` ahead.
+    There is one arrival, or one per event. LIVE: the stamp is within `live_ms` of the arrival. CLOCK_WRONG:
+    it is more than `skew_ms` ahead.
     """
     arrivals = np.atleast_1d(np.asarray(arrival_ms, np.int64))
     flags, wrong = _flags(batch.ts, arrivals, live_ms, skew_ms)
-    return replace(batch, flags=flags), wrong
+    return replace(batch, flags=flags | batch.flags), wrong
 
 
-def clock_warnings(batch: EventBatch, line: I32, rows: I64, arrival_ms: int) -> list[LineError]:
+def clock_warnings(
+    batch: EventBatch, line: I32, rows: I64, arrival_ms: int, field: str = "ts"
+) -> list[LineError]:
     """What to tell the sender about the rows with wrong clocks; they are accepted all the same."""
     warnings = []
     for row in rows.tolist():
         ahead_s = (int(batch.ts[row]) - arrival_ms) / 1000
-        fault = LineFault(LineCode.CLOCK_SKEW, f"The time stamp is {ahead_s:.0f} s in the future", "ts")
+        fault = LineFault(LineCode.CLOCK_SKEW, f"The time stamp is {ahead_s:.0f} s in the future", field)
         warnings.append(fault.at(int(line[row]), event_line(batch, row)))
     return warnings
 

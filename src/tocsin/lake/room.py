@@ -29,7 +29,7 @@ _SPANS: Final = {
         ", ['DJF', 'MAM', 'JJA', 'SON'][quarter(start_of_span + INTERVAL 1 MONTH)] AS months",
     ),
 }
-VIEWS: Final = ("readings", *_SPANS, *(name for name in TABLES if name not in _SPANS))
+VIEWS: Final = ("readings", "logs", *_SPANS, *(name for name in TABLES if name not in _SPANS))
 """What SQL can ask for by name."""
 _BATCH_ROWS: Final = 500  # small, since a batch of long texts is in memory before its size is known
 _FROM_LOG: Final = frozenset(spec.name for spec in LOG_TABLES)
@@ -149,7 +149,7 @@ def _make_stored(engine: duckdb.DuckDBPyConnection, spec: TableSpec, paths: Sequ
 
 
 def _view_statements(tenant: str) -> Iterator[str]:
-    for name in ("events", "readings", "hour_parts", "control", "scores"):
+    for name in ("events", "logs", "readings", "hour_parts", "control", "scores"):
         yield _SQL[name].replace("$tenant", tenant)
     for view, (column, start, label) in _SPANS.items():
         span = _SQL["spans"].format(view=view, column=column, start=start, label=label)

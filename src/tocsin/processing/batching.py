@@ -11,6 +11,7 @@ import numpy as np
 from tocsin.control import Control, decode_control
 from tocsin.events import I64, EventBatch
 from tocsin.log.abstract import Record, RecordKind
+from tocsin.model import Flag
 from tocsin.payloads import join_events
 
 
@@ -21,6 +22,15 @@ class Events:
     tenant: str
     offsets: I64
     batch: EventBatch
+
+
+def without_log_lines(events: Events) -> Events:
+    """The events that readings may come with: lines of logs are what dumps are cut from, and never scored."""
+    is_line = (events.batch.flags & int(Flag.LOG_LINE)) != 0
+    if not is_line.any():
+        return events
+    rows = np.flatnonzero(~is_line).astype(np.int64)
+    return Events(events.tenant, events.offsets[rows], events.batch.take(rows))
 
 
 def in_spans(

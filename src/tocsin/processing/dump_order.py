@@ -166,6 +166,13 @@ class DumpOrder(msgspec.Struct, kw_only=True):
         acting = [found for epoch, sequence, found in self.dictionaries if (epoch, sequence) <= place]
         return acting[-1] if acting else ""
 
+    def free_place(self) -> tuple[int, int]:
+        """The epoch and number behind all that has come."""
+        if self.waiting:
+            epoch, sequence = self.waiting[-1].place
+            return epoch, sequence + 1
+        return self.epoch or 0, self.numbers.next
+
     def missing(self) -> Iterator[tuple[int, int]]:
         """The spans of numbers that the dumps of this epoch wait for, both ends within."""
         expected = self.numbers.next

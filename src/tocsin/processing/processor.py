@@ -27,7 +27,7 @@ from tocsin.control import (
 from tocsin.log.abstract import Record
 from tocsin.model import Episode, Status
 from tocsin.processing import controls
-from tocsin.processing.batching import Decision, Events, batches
+from tocsin.processing.batching import Decision, Events, batches, without_log_lines
 from tocsin.processing.controls import Applied
 from tocsin.processing.corrections import Correction, correct
 from tocsin.processing.dump_gaps import publish_gap
@@ -97,10 +97,14 @@ def _reach(offset: int, state: PartitionState, applied: Applied | None) -> None:
 
 def _take(events: Events, state: PartitionState, applied: Applied | None, output: Output) -> None:
     tenant = state.tenant(events.tenant)
-    if applied is not None:
+    received = len(events.batch)
+    events = without_log_lines(events)
+    if received > len(events.batch):
+        output.counts[events.tenant]["log_lines"] += received - len(events.batch)
+    if applied is not None and len(events.batch):
         events = _not_yet(events, tenant, applied)
-        if len(events.batch) == 0:
-            return
+    if len(events.batch) == 0:
+        return
     judged, ordered, episodes = judge(events, tenant, state.partition)
     state.touched[tenant.devices.rows["shard"][judged.resolved.device]] = True
     _count(judged, ordered, output.counts[events.tenant])

@@ -110,6 +110,7 @@ class DeadLetters:
             raise ConflictError("Only the beginning of this line was kept, so it can't be sent again.")
         content_type, body = _sent_as(found.letter)
         delivery = Delivery(
+            logs=found.letter.form == LineForm.LOG_LINE,
             body=body,
             content_type=content_type,
             source="replay",
@@ -131,7 +132,7 @@ class DeadLetters:
 def _sent_as(letter: DeadLetter) -> tuple[str, bytes]:
     """Content type and body that give the line its first meaning; ConflictError where there are none."""
     match letter.form:
-        case LineForm.LINE:
+        case LineForm.LINE | LineForm.LOG_LINE:
             return "application/x-ndjson", letter.body
         case LineForm.ELEMENT:
             return "application/json", b"[" + letter.body + b"]"  # an element that is an array stays one

@@ -15,7 +15,7 @@ from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
 from tocsin.blobs.abstract import BlobRef, BlobStore, Upload
 from tocsin.clock import Clock
-from tocsin.control import DumpOutcome, DumpReceived, encode_control
+from tocsin.control import DumpOutcome, DumpReceived, LineSpan, encode_control
 from tocsin.dumps.archive import Archive
 from tocsin.dumps.faults import ArchiveError
 from tocsin.dumps.limits import ArchiveLimits
@@ -40,7 +40,10 @@ _Result = TypeVar("_Result")
 
 
 class Announced(msgspec.Struct, frozen=True, kw_only=True):
-    """What a device says of a dump. `sha256` is 64 hex digits in lower case."""
+    """What a device says of a dump. `sha256` is 64 hex digits in lower case.
+
+    `lines` is set where Tocsin cut it from the log lines of a device.
+    """
 
     device: str
     sequence: int
@@ -50,6 +53,7 @@ class Announced(msgspec.Struct, frozen=True, kw_only=True):
     collected_from_ms: int | None = None
     collected_to_ms: int | None = None
     epoch: int = 0
+    lines: LineSpan | None = None
 
     @property
     def id(self) -> DumpId:
@@ -220,6 +224,7 @@ class Dumps:
             collected_to_ms=announced.collected_to_ms,
             epoch=announced.epoch,
             received_ms=arrival_ms,
+            lines=announced.lines,
         )
         partition = partition_of(shard_of(tenant, announced.device), self._log.partitions)
         append = Append(

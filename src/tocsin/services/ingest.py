@@ -20,9 +20,11 @@ from tocsin.clock import Clock
 from tocsin.config.sections import IngestConfig
 from tocsin.errors import BackpressureError, ConflictError, ForbiddenError, InvalidInputError
 from tocsin.ingest.admission import Admitted, Catalogue
+from tocsin.ingest.log_admission import as_lines_sent
 from tocsin.ingest.parsing.body import parse_body
 from tocsin.ingest.parsing.limits import ParseLimits
 from tocsin.ingest.parsing.line_error import LineError
+from tocsin.ingest.parsing.log_body import parse_log_body
 from tocsin.ingest.stamping import clock_warnings, stamp
 from tocsin.log.abstract import Append, Appended, DeadLetter, Log, Part, RecordKind
 from tocsin.observability.meters import Meters
@@ -49,7 +51,8 @@ class Delivery:
 
     Refused lines become dead letters, the first of a body, unless they are such already
     (`keep_rejected` is False). `one_line` refuses a body that turns out to have another number of lines.
-    `on_behalf_of` speaks for what it may speak for, besides whoever delivers it.
+    `on_behalf_of` speaks for what it may speak for, besides whoever delivers it. `logs`: it holds log
+    lines instead of events.
     """
 
     body: bytes
@@ -61,6 +64,7 @@ class Delivery:
     keep_rejected: bool = True
     one_line: bool = False
     on_behalf_of: Principal | None = None
+    logs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +190,13 @@ class Ingest:
             live_ms=config.live_within_s * 1000,
             skew_ms=config.clock_ahead_max_s * 1000,
         )
-        told = clock_warnings(batch, parsed.line, wrong[:LINES_TOLD_MAX], arrival_ms)
+        told = clock_warnings(
+            batch,
+            parsed.line,
+            wrong[:LINES_TOLD_MAX],
+            arrival_ms,
+            field="time" if delivery.logs else "ts",
+        )
         kept = parsed.errors[: config.dead_letters_per_body_max] if delivery.keep_rejected else ()
         left_out = len(parsed.errors) - len(kept) if delivery.keep_rejected else 0
         receipt = receipt_of(len(batch), parsed.errors, told, len(wrong), left_out)
@@ -210,7 +220,7 @@ class Ingest:
     def _parse(self, principal: Principal, delivery: Delivery) -> Admitted:
         started_s = time.perf_counter()
         with self._tracing.span(SpanName.PARSE, {"body_bytes": len(delivery.body)}):
-            parsed = parse_body(
+            parsed = (parse_log_body if delivery.logs else parse_body)(
                 delivery.body,
                 content_type=delivery.content_type,
                 content_encoding=delivery.content_encoding,
@@ -223,7 +233,8 @@ class Ingest:
         if not all(sender.may_speak_for(parsed.batch.device).all() for sender in senders):
             # the whole body, since whoever sends for others is misconfigured or worse
             raise ForbiddenError("This credential may not speak for a device in this body.", field="device")
-        return self._catalogue.admit(principal.tenant, parsed, self._log.partitions)
+        admitted = self._catalogue.admit(principal.tenant, parsed, self._log.partitions)
+        return as_lines_sent(admitted, parsed) if delivery.logs else admitted
 
     def _settle(self, handed: _Handed, appended: Appended | None) -> Receipt:
         receipt = handed.receipt

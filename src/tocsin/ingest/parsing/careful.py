@@ -7,7 +7,7 @@ import numpy as np
 from tocsin.errors import TooLargeError
 from tocsin.ingest.parsing.batch_building import batch_of
 from tocsin.ingest.parsing.event import Event, event_of
-from tocsin.ingest.parsing.json_reader import read_json
+from tocsin.ingest.parsing.json_reader import JsonValue, read_json
 from tocsin.ingest.parsing.limits import ParseLimits
 from tocsin.ingest.parsing.line_code import LineCode
 from tocsin.ingest.parsing.line_error import LineError, LineFault
@@ -42,9 +42,14 @@ def read_line(number: int, line: bytes, limits: ParseLimits, *, cut: bool) -> Ev
     try:
         return _event_of_line(line, limits)
     except LineFault as fault:
-        if cut and fault.code in {LineCode.INVALID_JSON, LineCode.INVALID_UTF8}:
-            fault = LineFault(LineCode.TRUNCATED_LINE, fault.message, fault.field)
-        return fault.at(number, line)
+        return as_cut(fault, cut=cut).at(number, line)
+
+
+def as_cut(fault: LineFault, *, cut: bool) -> LineFault:
+    """The fault as it is told of a last line, of which the rest may be missing."""
+    if cut and fault.code in {LineCode.INVALID_JSON, LineCode.INVALID_UTF8}:
+        return LineFault(LineCode.TRUNCATED_LINE, fault.message, fault.field)
+    return fault
 
 
 def too_many_lines(limits: ParseLimits) -> TooLargeError:
@@ -53,6 +58,11 @@ def too_many_lines(limits: ParseLimits) -> TooLargeError:
 
 
 def _event_of_line(line: bytes, limits: ParseLimits) -> Event:
+    return event_of(fields_of_line(line, limits), limits)
+
+
+def fields_of_line(line: bytes, limits: ParseLimits) -> dict[str, JsonValue]:
+    """The fields of a line that is one JSON object; LineFault says what else it is."""
     if len(line) > limits.line_bytes:
         message = f"The line has {len(line)} bytes, {limits.line_bytes} are allowed"
         raise LineFault(LineCode.LINE_TOO_LONG, message)
@@ -64,4 +74,4 @@ def _event_of_line(line: bytes, limits: ParseLimits) -> Event:
     fields = read_json(text, limits.depth)
     if not isinstance(fields, dict):
         raise LineFault(LineCode.NOT_AN_OBJECT, "The line is JSON, but not an object")
-    return event_of(fields, limits)
+    return fields

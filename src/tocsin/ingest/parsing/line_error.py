@@ -19,6 +19,7 @@ class LineForm(StrEnum):
     ELEMENT = "element"  # of a JSON array, or an object alone; may have several lines
     ROW = "row"  # of CSV, under its header
     BARE_ROW = "bare_row"  # of CSV without its header, so that nobody knows what its cells are
+    LOG_LINE = "log_line"  # of NDJSON, as POST /v1/logs takes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +39,18 @@ class LineError:
 
 
 class LineFault(Exception):  # noqa: N818 - a line at fault is an answer, not an error of this program
-    """Stops the reading of one line; becomes its LineError."""
+    """Stops the reading of one line; becomes its LineError. `remedy` stands in for that of the code."""
 
-    def __init__(self, code: LineCode, message: str, field: str = "") -> None:
+    def __init__(self, code: LineCode, message: str, field: str = "", remedy: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.field = field
+        self.remedy = remedy or LINE_CODES[code].remedy
 
     def at(self, line: int, body: bytes) -> LineError:
         """The error of this line."""
-        detail = f"{self.message}. {LINE_CODES[self.code].remedy}"
+        detail = f"{self.message}. {self.remedy}"
         if self.code is LineCode.LINE_TOO_LONG:
             detail += f" The line's SHA-256 is {hashlib.sha256(body).hexdigest()}."
             body = body[:_PREFIX_BYTES]

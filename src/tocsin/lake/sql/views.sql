@@ -8,10 +8,29 @@ SELECT * FROM (
            coalesce(sent_version, version, '') AS version, date, device, ts, arrival, readings, text,
            text_count, id, flags, log_partition, log_offset
     FROM events_stored
+    WHERE flags & 8 = 0
     UNION ALL
     SELECT $tenant, application, version, date, device, ts, arrival, readings, text,
            text_count, id, flags, log_partition, log_offset
     FROM events_tail
+    WHERE flags & 8 = 0
+)
+
+-- name: logs
+CREATE VIEW logs AS
+SELECT $tenant AS tenant, application, version, date, device, ts AS "time", arrival,
+       line ->> '$.component' AS component, coalesce(line ->> '$.level', '') AS level, line ->> '$.text' AS text,
+       line -> '$.fields' AS fields, log_partition, log_offset
+FROM (
+    SELECT coalesce(sent_application, application, '') AS application,
+           coalesce(sent_version, version, '') AS version, date, device, ts, arrival, text AS line,
+           log_partition, log_offset
+    FROM events_stored
+    WHERE flags & 8 <> 0
+    UNION ALL
+    SELECT application, version, date, device, ts, arrival, text, log_partition, log_offset
+    FROM events_tail
+    WHERE flags & 8 <> 0
 )
 
 -- name: readings

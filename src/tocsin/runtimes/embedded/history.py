@@ -10,7 +10,7 @@ from tocsin.control import DumpDecision, dump_decision
 from tocsin.events import I64, EventBatch, concat_events, no_events
 from tocsin.lake.abstract import Lake, Slice
 from tocsin.log.abstract import Log, Record, RecordKind
-from tocsin.processing.batching import Events, joined
+from tocsin.processing.batching import Events, joined, without_log_lines
 from tocsin.processing.processor import History
 from tocsin.sharding import partition_of, shard_of
 
@@ -19,7 +19,7 @@ _Stretch = tuple[str, int, int, int]
 
 
 class DeviceHistory(History):
-    """Reads a device's events in the order of the log; every acknowledged one is found.
+    """Reads a device's events in the order of the log; every acknowledged one is found, lines of logs apart.
 
     The newest stretch of the log that is not yet in the lake is decoded once and kept, since corrections
     ask for many devices at one offset. Thread-safe; readers of different stretches take the place of each
@@ -142,8 +142,10 @@ def _rows_of(batch: EventBatch, device: str) -> I64:
 def _together(tenant: str, parts: list[Events]) -> Events:
     if not parts:
         return Events(tenant, np.zeros(0, np.int64), no_events())
-    return Events(
-        tenant,
-        np.concatenate([part.offsets for part in parts]),
-        concat_events([part.batch for part in parts]),
+    return without_log_lines(
+        Events(
+            tenant,
+            np.concatenate([part.offsets for part in parts]),
+            concat_events([part.batch for part in parts]),
+        )
     )

@@ -12,7 +12,7 @@ from tocsin.clock import Clock
 from tocsin.commit.abstract import CheckpointStore, CommitStore
 from tocsin.commit.dump_steps import DumpStepStore
 from tocsin.control import Settings
-from tocsin.errors import StorageFullError, StorageUnavailableError
+from tocsin.errors import BackpressureError, StorageFullError, StorageUnavailableError
 from tocsin.inbox.abstract import Inbox
 from tocsin.lake.abstract import Lake
 from tocsin.lake.writer import FlushPolicy, LakeWriter
@@ -28,6 +28,8 @@ from tocsin.runtimes.embedded.dump_proofs import DumpProofs
 from tocsin.runtimes.embedded.dump_running import DumpRunning, DumpWork
 from tocsin.runtimes.embedded.findings import findings_of
 from tocsin.runtimes.embedded.history import DeviceHistory
+from tocsin.runtimes.embedded.log_gathering import LogWork
+from tocsin.runtimes.embedded.log_rounds import LogGathering
 from tocsin.runtimes.embedded.recovery import recover
 from tocsin.runtimes.embedded.scored import KeepOf
 from tocsin.runtimes.embedded.views import Views
@@ -101,13 +103,15 @@ class Runtime:
         keep_scores: KeepOf | None = None,
         dumps: DumpWork | None = None,
         dump_proofs: DumpProofs | None = None,
+        logs: LogWork | None = None,
         rounds: Rounds = lambda _job, work: work,
         decides: Decides = Decides.ALL,
     ) -> None:
         """`projected` tells up to which outbox row others have what they need, so that it may be pruned.
 
         `keep_scores` tells which scores of a tenant to store for the lake; None = nobody takes them. With
-        `dumps`, dumps are shown to dump detectors; `dump_proofs` shows them again on request.
+        `dumps`, dumps are shown to dump detectors; `dump_proofs` shows them again on request. With `logs`,
+        lines of logs are cut into dumps.
         Unless it `decides` all, the settings last logged stay in force, whatever `settings_of` says, and
         dumps that are ready wait for a runtime that does.
         """
@@ -145,6 +149,7 @@ class Runtime:
             idle_s=self._pace.idle_s,
             rounds=rounds,
         )
+        self._logs: Final = LogGathering(logs if decides is Decides.ALL else None, stores.log)
         history = DeviceHistory(stores.log, stores.lake)
         self.views: Final = Views(
             self.workers, stores.log, stores.commits, history, stores.steps, dump_proofs
@@ -158,6 +163,8 @@ class Runtime:
             self._run(f"processor-{worker.partition}", partial(self._process, worker))
         if self._dumps:
             self._run("dump-steps", partial(self._dumps.run, self._stopping))
+        if self._logs.begin():
+            self._run("log-windows", partial(self._gather, self._rounds("log-windows", self._logs.round)))
         self._run("inbox", partial(self._fold, self._rounds("inbox", self._fold_waiting)))
         self._repeat("lake", self._pace.lake_s, self._flush)
         self._repeat("checkpoints", self._pace.checkpoint_s, self._checkpoint, CHECKPOINT_SHARE)
@@ -189,7 +196,7 @@ class Runtime:
     def caught_up(self) -> bool:
         """Whether everything acknowledged is processed and folded into the inbox."""
         ends = (worker.lease.position == self._stores.log.end(worker.partition) for worker in self.workers)
-        if self._dumps and not self._dumps.idle():
+        if not self._logs.caught_up() or (self._dumps and not self._dumps.idle()):
             return False
         return all(ends) and not self._stores.commits.outbox(self._stores.inbox.position(), limit=1)
 
@@ -265,6 +272,21 @@ class Runtime:
         self._meters.record(metrics.COMMIT_DURATION, self._clock.monotonic_s() - processed_s)
         count_step(self._meters, output)
 
+    def _gather(self, round_: Callable[[], None]) -> None:
+        """Cut log lines into dumps as they come; what a full disk puts off waits in the log."""
+        try:
+            while not self._stopping.is_set():
+                if self._logs.caught_up():
+                    self._stopping.wait(self._pace.idle_s)
+                    continue
+                try:
+                    round_()
+                except (*STORAGE_ERRORS, BackpressureError) as error:
+                    _log.warning("log_windows_wait", error=error.detail)
+                    self._stopping.wait(self._pace.idle_s)
+        finally:
+            self._logs.close()
+
     def _until_stored(self, store: Callable[[], None]) -> bool:
         """Store, again and again while the disk is full; False when told to stop meanwhile."""
         while True:
@@ -327,9 +349,17 @@ class Runtime:
         self._stores.log.trim(self._safe())
 
     def _safe(self) -> dict[int, int]:
-        """Per partition the offset below which lake, commit and every shard's checkpoint have all records."""
+        """Per partition the offset below which lake, commit and every shard's checkpoint have all records.
+
+        And below which no log line waits for its window to end.
+        """
         return {
-            worker.partition: min(self._in_lake(worker), self._committed(worker), self._covered(worker))
+            worker.partition: min(
+                self._in_lake(worker),
+                self._committed(worker),
+                self._covered(worker),
+                self._logs.needed(worker.partition),
+            )
             for worker in self.workers
         }
 

@@ -105,6 +105,13 @@ class Views:
             position = records[-1].next_offset
         return found
 
+    def free_dump_place(self, tenant: str, device: str) -> tuple[int, int]:
+        """Epoch and number behind all dumps of the device that have been processed."""
+        worker = self._worker(tenant, device)
+        with worker.seen(self.patience_s):
+            order = worker.state.dumps.find(tenant, device)
+            return order.free_place() if order else (0, 1)
+
     def dumps(self, tenant: str, device: str) -> PlacedDumps | None:
         """Every dump of a device as of everything committed, None if it never sent one; reads the lake."""
         worker = self._worker(tenant, device)

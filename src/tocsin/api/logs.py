@@ -1,0 +1,85 @@
+"""POST /v1/logs: lines of logs in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Request
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+
+from tocsin.api.dependencies import PrincipalOf, ServicesOf, principal_of
+from tocsin.api.events import ReceiptView, deliver, receipt_response
+from tocsin.api.openapi import answers
+
+
+async def _send_directly(request: Request) -> Response:
+    given = request.headers
+    return await send_logs(
+        request,
+        request.app.state.services,
+        await principal_of(request),
+        content_encoding=given.get("content-encoding", ""),
+        tocsin_producer=given.get("tocsin-producer", ""),
+        tocsin_sequence=given.get("tocsin-sequence", ""),
+        idempotency_key=given.get("idempotency-key", ""),
+    )
+
+
+class _DirectRoute(APIRoute):
+    """Calls `send_logs`, as the route of events does its function."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        return _send_directly
+
+
+router = APIRouter(tags=["logs"], route_class=_DirectRoute)
+
+_LINES: Final = (
+    '{"device":"press-3","component":"door","time":"2026-11-22T10:00:00.250Z","level":"INFO",'
+    '"text":"CLOSING -> CLOSED after 1934 ms"}\n'
+    '{"device":"press-3","component":"drive","time":"2026-11-22T10:00:01.100Z",'
+    '"text":"2026-11-22T10:00:01.100Z WARN torque 41.2 Nm near its limit"}\n'
+)
+_BODY: dict[str, Any] = {
+    "required": True,
+    "description": "Lines of logs; gzip or zstd by Content-Encoding.",
+    "content": {
+        "application/x-ndjson": {"schema": {"type": "string"}, "example": _LINES},
+    },
+}
+
+
+@router.post(
+    "/v1/logs",
+    summary="Send lines of logs",
+    response_model=ReceiptView,
+    responses=answers(408, 409, 413, 415, 507),
+    openapi_extra={"requestBody": _BODY},
+)
+async def send_logs(
+    request: Request,
+    services: ServicesOf,
+    principal: PrincipalOf,
+    content_encoding: Annotated[str, Header(description="gzip, zstd or identity.")] = "",
+    tocsin_producer: Annotated[str, Header(description="Who sends, with Tocsin-Sequence.")] = "",
+    tocsin_sequence: Annotated[str, Header(description="Which of its bodies this is.")] = "",
+    idempotency_key: Annotated[str, Header(description="Instead of producer and sequence.")] = "",
+) -> Response:
+    """Answers when every accepted line is on the disk; a repeat is answered as with events.
+
+    A text that begins with a time of its own is a line as it was written; before any other, its time and
+    level are put. Lines of a device are cut into dumps, which dump detectors are shown.
+    """
+    receipt = await deliver(
+        request,
+        services,
+        principal,
+        content_encoding=content_encoding,
+        producer=tocsin_producer,
+        sequence=tocsin_sequence,
+        idempotency_key=idempotency_key,
+        logs=True,
+    )
+    return receipt_response(receipt)

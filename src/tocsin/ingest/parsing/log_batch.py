@@ -1,0 +1,58 @@
+"""Lines of logs as the columns of events, and back as lines: for what is refused after it was parsed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from tocsin.events import EventBatch, Strings
+from tocsin.ingest.parsing.log_line import SentLine
+from tocsin.log_lines import decode_line, encode_line
+from tocsin.model import Flag
+
+_LOG_LINE: Final = int(Flag.LOG_LINE)
+
+
+def batch_of_lines(lines: Sequence[SentLine]) -> EventBatch:
+    """Events without readings that the flag LOG_LINE marks; none of their text counts as a field."""
+    streams: dict[tuple[str, str], int] = {}
+    stream = [streams.setdefault((sent.application, sent.version), len(streams)) for sent in lines]
+    count = len(lines)
+    return EventBatch(
+        device=Strings.of([sent.device for sent in lines]),
+        ts=np.array([sent.time_ms for sent in lines], np.int64),
+        flags=np.full(count, _LOG_LINE, np.uint8),
+        stream=np.array(stream, np.int32),
+        reading_offsets=np.zeros(count + 1, np.int32),
+        parameter=np.zeros(0, np.int32),
+        value=np.zeros(0, np.float64),
+        text=_strings([encode_line(sent.line) for sent in lines]),
+        text_count=np.zeros(count, np.int32),
+        event_id=Strings(np.zeros(count + 1, np.int32), np.zeros(0, np.uint8)),
+        names=(),
+        streams=tuple(streams),
+    )
+
+
+def sent_again(batch: EventBatch, row: int) -> bytes:
+    """One NDJSON line without its end that would be read as this line; `time` in epoch milliseconds."""
+    application, version = batch.streams[batch.stream[row]]
+    line = decode_line(batch.text[row].encode())
+    fields: dict[str, Any] = {
+        "device": batch.device[row],
+        "time": int(batch.ts[row]),
+        "component": line.component,
+        "text": line.text,
+    }
+    named = {"level": line.level, "application": application, "version": version}
+    fields |= {name: value for name, value in named.items() if value} | line.fields
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _strings(values: list[bytes]) -> Strings:
+    offsets = np.zeros(len(values) + 1, np.int32)
+    np.cumsum([len(value) for value in values], out=offsets[1:])
+    return Strings(offsets, np.frombuffer(b"".join(values), np.uint8))

@@ -1,0 +1,48 @@
+"""Whether texts begin with a time of their own, as the readers of log lines see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from tocsin.intrinsics import address_of
+from tocsin.templates._header_kernel import COLUMNS, TIME_KIND
+from tocsin.templates._mine_kernel import line_end, read_line
+from tocsin.templates._pairs_kernel import PAIR_FIELDS, PAIRS_MAX
+from tocsin.templates._stamp_kernel import FIELDS
+from tocsin.templates.format import RECOGNISED
+
+_SPARE: Final = bytes(64)
+_CLOCK: Final = np.array([1970, 0], np.int64)
+
+
+def stamped(texts: Sequence[bytes]) -> npt.NDArray[np.bool_]:
+    """For each text, whether its first line says when it was written."""
+    ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
+    data = np.frombuffer(b"".join((*texts, _SPARE)), np.uint8)
+    found: npt.NDArray[np.bool_] = _stamped(data, ends, _CLOCK, tuple(RECOGNISED))
+    return found
+
+
+@nb.njit(cache=True, nogil=True)
+def _addresses(head: Any, fields: Any, pairs: Any) -> tuple[int, int, int]:
+    return address_of(head), address_of(fields), address_of(pairs)
+
+
+@nb.njit(cache=True, nogil=True)
+def _stamped(data: Any, ends: Any, clock: Any, form: Any) -> Any:
+    found = np.zeros(len(ends), np.bool_)
+    raw = address_of(data)
+    head, fields = np.zeros(COLUMNS, np.int64), np.zeros(FIELDS, np.int64)
+    pairs = np.zeros(PAIR_FIELDS * PAIRS_MAX, np.int64)
+    start = 0
+    for i in range(len(ends)):
+        end = line_end(raw, start, ends[i])
+        read_line(raw, start, end, address_of(clock), form, *_addresses(head, fields, pairs))
+        found[i] = head[TIME_KIND] != 0
+        start = ends[i]
+    return found

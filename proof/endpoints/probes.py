@@ -27,6 +27,7 @@ _NAMES: Final = {
     "episode_id": "e",
 }
 _QUERIES: Final = {"GET /api/outliers_count": "?time_range=1h"}
+_LOG_LINE: Final = f'{{"device":"{PUMP}","component":"engine","time":1795341600000,"text":"starts"}}'
 _OF_A_PRESS: Final = "/v1/devices/{device}/dumps"
 
 
@@ -63,6 +64,10 @@ def _metadata() -> str:
 
 _GIVEN: Final[dict[str, dict[str, Any]]] = {
     "POST /v1/anomalies/{anomaly_id}/{action}": {"json": {"note": "is looked at"}},
+    "POST /v1/logs": {
+        "content": _LOG_LINE.encode(),
+        "headers": {"Content-Type": "application/x-ndjson"},
+    },
     "POST /v1/devices/{device}/quarantine": {"json": {"reason": "is repaired"}},
     "PUT /v1/devices/{device}/dumps/{sequence}": {
         "content": _BODY,

@@ -23,6 +23,7 @@ PUMP: Final = "pump-1"
 PRESS: Final = "press-1"
 POISONED: Final = "press-2"
 TAUGHT: Final = "press-3"
+STREAMER: Final = "press-3"
 
 
 class Tour:
@@ -77,6 +78,7 @@ class Tour:
         """All operations; `letter` is a dead letter that would be accepted now."""
         self._send_readings()
         self._send_dumps()
+        self._send_logs()
         self._send_in_pieces()
         self._wait_until_judged()
         self._read_anomalies()
@@ -107,6 +109,16 @@ class Tour:
         self.events(*calm, *hot, raw=b"nonsense\n")
         wait_until(lambda: self.get("/v1/devices")["devices"])
         self.events(self.event(PUMP, -50))
+
+    def _send_logs(self) -> None:
+        """Lines of an hour ago, of two windows, and one that is none; a dump comes of the first window."""
+        lines = [
+            {"device": STREAMER, "component": "engine", "time": self._now_ms - back_ms, "text": "turns"}
+            for back_ms in (3_600_000, 2_400_000)
+        ]
+        body = b"".join(json.dumps(line).encode() + b"\n" for line in lines) + b"nonsense\n"
+        self.ask("POST", "/v1/logs", content=body, headers={"Content-Type": "application/x-ndjson"})
+        wait_until(lambda: self.client.get(f"/v1/devices/{STREAMER}/dumps").is_success)
 
     def _send_dumps(self) -> None:
         for sequence, text in enumerate(["", "fault bearing", "fault bearing", ""], start=1):

@@ -288,7 +288,9 @@ class Application:
             rules=rules,
             keep=kept.keep,
             watched=lambda tenant: bool(config.tenants.get(tenant, config.watch).dump_detectors),
-            texts=lambda: LogTexts(config.data / "windows", config.logs.memory_bytes),
+            texts=lambda partition: LogTexts(
+                config.data / "windows" / str(partition), config.logs.memory_bytes // config.log.partitions
+            ),
         )
 
     def _free_dump_place(self, tenant: str, device: str) -> tuple[int, int]:

@@ -60,10 +60,14 @@ class LogWindows:
     def __init__(self, rules: WindowRules) -> None:
         self._rules: Final = rules
         self._open: dict[DeviceKey, Window] = {}
-        self._reached_ms: dict[DeviceKey, int] = {}  # where windows that were full have ended
+        self._reached_ms: dict[DeviceKey, int] = {}  # where each device's last window has ended, in time
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def resume(self, key: DeviceKey, reached_ms: int) -> None:
+        """Go on behind a window that ended before a restart; before the device's first line."""
+        self._reached_ms[key] = reached_ms
 
     def first(self, otherwise: int) -> int:
         """The lowest offset of a line in an open window; `otherwise` if none is open."""
@@ -109,7 +113,7 @@ class LogWindows:
         length_ms = self._rules.length_ms
         from_ms = time_ms - time_ms % length_ms
         until_ms = from_ms + length_ms
-        from_ms = max(from_ms, min(self._reached_ms.pop(key, from_ms), time_ms))
+        from_ms = max(from_ms, min(self._reached_ms.get(key, from_ms), time_ms))
         return Window(line.offset, from_ms, until_ms, from_ms)
 
     def _end(self, key: DeviceKey, window: Window, offset: int, *, full: bool) -> Window:
@@ -118,5 +122,5 @@ class LogWindows:
         window.to_ms = window.until_ms
         if full:
             window.to_ms = min(max(window.newest_ms, window.from_ms) + 1, window.until_ms)
-            self._reached_ms[key] = window.to_ms
+        self._reached_ms[key] = window.to_ms
         return window

@@ -37,7 +37,7 @@ class LogWork:
     rules: WindowRules
     keep: Callable[[CutDump], None]
     watched: Callable[[str], bool]
-    texts: Callable[[], LogTexts]
+    texts: Callable[[int], LogTexts]
 
 
 class Gathering:
@@ -48,7 +48,7 @@ class Gathering:
         self._log: Final = log
         self._work: Final = work
         self._windows: Final = LogWindows(work.rules)
-        self._texts: Final = work.texts()
+        self._texts: Final = work.texts(partition)
         self._streams: dict[DeviceKey, tuple[str, str]] = {}
         self._below: dict[DeviceKey, int] = {}
         self._ended: deque[CutDump] = deque()
@@ -72,8 +72,7 @@ class Gathering:
         Errors of stores come out, and the next step goes on where this one had got to.
         """
         self._keep()
-        records = self._log.read(self._partition, self.position)
-        for record in records:
+        for record in self._log.read(self._partition, self.position):
             self._ended.extend(self._taken(record))
             self.position = record.next_offset
             self._keep()
@@ -82,6 +81,7 @@ class Gathering:
         while self._ended:
             self._work.keep(self._ended[0])
             self._ended.popleft()
+        self._texts.keep_within()
 
     def close(self) -> None:
         """Let go of what lies on the disk; idempotent. The next start gathers it again."""
@@ -100,6 +100,7 @@ class Gathering:
                 if isinstance(control, DumpReceived) and control.lines is not None:
                     key = control.tenant, control.device
                     self._below[key] = max(self._below.get(key, 0), control.lines.below)
+                    self._windows.resume(key, control.collected_to_ms or 0)
             offset = records[-1].next_offset
 
     def _taken(self, record: Record) -> Iterator[CutDump]:
@@ -137,7 +138,7 @@ class Gathering:
             self._texts.add(key, line.component, self._text(key, line, time_ms, has_stamp=has_stamp))
 
     def _text(self, key: DeviceKey, line: LogLine, time_ms: int, *, has_stamp: bool) -> bytes:
-        """As a file would have it. Behind a line with a time, one without belongs to it, unless a level says no."""
+        """As a file would have it: behind a line with a time, one without time and level belongs to it."""
         as_written = self._texts.as_written(
             key, line.component, has_stamp=has_stamp, levelled=bool(line.level)
         )

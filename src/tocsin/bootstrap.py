@@ -54,14 +54,12 @@ from tocsin.observability.dependency import Dependency
 from tocsin.observability.logging import get_logger
 from tocsin.observability.meters import Meters
 from tocsin.observability.tracing import Tracing
-from tocsin.processing.log_windows import WindowRules
 from tocsin.runtimes.embedded.decisions import Decides
 from tocsin.runtimes.embedded.dump_archives import Archives
 from tocsin.runtimes.embedded.dump_crew import Crew
 from tocsin.runtimes.embedded.dump_proofs import DumpProofs
 from tocsin.runtimes.embedded.dump_running import DumpWork
-from tocsin.runtimes.embedded.log_gathering import LogWork
-from tocsin.runtimes.embedded.log_texts import LogTexts
+from tocsin.runtimes.embedded.log_work import log_work
 from tocsin.runtimes.embedded.models import models_of
 from tocsin.runtimes.embedded.runtime import STORAGE_ERRORS, Chore, Pace, Runtime, Stores
 from tocsin.scores.embedded import EmbeddedAbnormalReadings
@@ -228,7 +226,7 @@ class Application:
             keep_scores=config.scores_of if self.lake_chores else None,
             dumps=self._dump_work(config),
             dump_proofs=self._dump_proofs(config),
-            logs=self._log_work(config),
+            logs=log_work(config, CutDumps(self.dumps, self.blobs).keep),
             rounds=self.calls.job,
             decides=self._decides,
         )
@@ -273,28 +271,6 @@ class Application:
             self.stores.log,
             self.lake,
         )
-
-    def _log_work(self, config: Config) -> LogWork | None:
-        """None where no dump detector is configured: lines then lie in the lake, and nobody is shown them."""
-        if not any(watch.dump_detectors for watch in (config.watch, *config.tenants.values())):
-            return None
-        kept = CutDumps(self.dumps, self.blobs, self._free_dump_place)
-        rules = WindowRules(
-            length_ms=config.logs.window_s * 1000,
-            bytes_max=config.logs.window_bytes_max,
-            quiet_ms=config.logs.quiet_s * 1000,
-        )
-        return LogWork(
-            rules=rules,
-            keep=kept.keep,
-            watched=lambda tenant: bool(config.tenants.get(tenant, config.watch).dump_detectors),
-            texts=lambda partition: LogTexts(
-                config.data / "windows" / str(partition), config.logs.memory_bytes // config.log.partitions
-            ),
-        )
-
-    def _free_dump_place(self, tenant: str, device: str) -> tuple[int, int]:
-        return self.runtime.views.free_dump_place(tenant, device)
 
     def _workers(self, config: Config) -> Callable[[], Stepper]:
         make = partial(self._detectors.worker, _step_limits(config))

@@ -53,7 +53,8 @@ def post(application: Application, body: bytes, **headers: str) -> httpx.Respons
 
 def query(application: Application, sql: str) -> list[dict[str, Any]]:
     """The rows of a query."""
-    return application.query_table(sql, tenant="default").to_pylist()
+    rows: list[dict[str, Any]] = application.query_table(sql, tenant="default").to_pylist()
+    return rows
 
 
 def minutes(count: int, device: str = STREAMER) -> list[Line]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,25 +28,22 @@ class CutDump:
 
 
 class CutDumps:
-    """`free_place` gives the first free place in a device's order, as far as that has been processed.
+    """For one thread."""
 
-    For one thread.
-    """
-
-    def __init__(self, dumps: Dumps, blobs: BlobStore, free_place: Callable[[str, str], Place]) -> None:
+    def __init__(self, dumps: Dumps, blobs: BlobStore) -> None:
         self._dumps: Final = dumps
         self._blobs: Final = blobs
-        self._free_place: Final = free_place
         self._given: dict[tuple[str, str], Place] = {}
 
-    def keep(self, cut: CutDump) -> None:
+    def keep(self, cut: CutDump, free: Place) -> None:
         """Durable and logged on return; the same window again changes nothing. Blocks.
 
-        A number that a dump of the device's own has got first is passed over.
+        `free` is the first free place in the device's order, as far as that has been processed. A number
+        that a dump of the device's own has got first is passed over.
         """
         blob = self._stored(cut.archive)
         key = cut.tenant, cut.device
-        epoch, sequence = max(self._free_place(*key), self._given.get(key, (0, 1)))
+        epoch, sequence = max(free, self._given.get(key, free))
         while self._settled(cut, blob, epoch, sequence) is DumpOutcome.CONFLICT:
             sequence += 1
         self._given[key] = epoch, sequence + 1

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -17,8 +16,8 @@ from tocsin.log.abstract import Log, Record, RecordKind
 from tocsin.log_lines import LogLine, decode_line
 from tocsin.model import Flag
 from tocsin.payloads import decode_events
-from tocsin.processing.log_windows import DeviceKey, LineFacts, LogWindows, Window, WindowRules
-from tocsin.runtimes.embedded.log_texts import LogTexts
+from tocsin.processing.log_windows import DeviceKey, LineFacts, LogWindows, Window
+from tocsin.runtimes.embedded.log_work import LogWork, Places
 from tocsin.services.cut_dumps import CutDump
 from tocsin.templates.stamped import stamped
 
@@ -26,40 +25,25 @@ _LOG_LINE: Final = int(Flag.LOG_LINE)
 _CLOCK_WRONG: Final = int(Flag.CLOCK_WRONG)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogWork:
-    """What gathering needs from whoever starts the runtime. `keep` makes a dump durable and logs it; blocks.
+class Gathering:
+    """One partition. For one thread, but for two offsets: `position`, of the next record that it reads, and
+    `needed`, from which on the log is needed, that of the first line in an open window.
 
-    `watched` tells which tenants' lines dump detectors are shown: others' are not gathered. `texts` makes
-    room for the lines of one partition.
+    `places` know where a device's dumps end, as far as that has been processed.
     """
 
-    rules: WindowRules
-    keep: Callable[[CutDump], None]
-    watched: Callable[[str], bool]
-    texts: Callable[[int], LogTexts]
-
-
-class Gathering:
-    """One partition. For one thread. `position` is the offset of the next record that it reads."""
-
-    def __init__(self, partition: int, log: Log, work: LogWork) -> None:
+    def __init__(self, partition: int, log: Log, work: LogWork, places: Places) -> None:
         self._partition: Final = partition
         self._log: Final = log
         self._work: Final = work
+        self._places: Final = places
         self._windows: Final = LogWindows(work.rules)
         self._texts: Final = work.texts(partition)
         self._streams: dict[DeviceKey, tuple[str, str]] = {}
         self._below: dict[DeviceKey, int] = {}
         self._ended: deque[CutDump] = deque()
-        self.position = log.begin(partition)
+        self.position = self.needed = log.begin(partition)
         self._learn_what_was_cut()
-
-    @property
-    def needed(self) -> int:
-        """The offset from which on the log is needed: that of the first line in an open window."""
-        open_from = self._windows.first(self.position)
-        return min([open_from, *(dump.lines.first for dump in self._ended)])
 
     @property
     def done(self) -> bool:
@@ -76,10 +60,12 @@ class Gathering:
             self._ended.extend(self._taken(record))
             self.position = record.next_offset
             self._keep()
+            self.needed = self._windows.first(self.position)
 
     def _keep(self) -> None:
         while self._ended:
-            self._work.keep(self._ended[0])
+            cut = self._ended[0]
+            self._work.keep(cut, self._places.free_dump_place(cut.tenant, cut.device))
             self._ended.popleft()
         self._texts.keep_within()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from tocsin.log.abstract import Log
-from tocsin.runtimes.embedded.log_gathering import Gathering, LogWork
+from tocsin.runtimes.embedded.log_gathering import Gathering
+from tocsin.runtimes.embedded.log_work import LogWork, Places
 
 
 class LogGathering:
@@ -14,9 +16,10 @@ class LogGathering:
     Without work nothing is gathered, and no part of the log is needed for it.
     """
 
-    def __init__(self, work: LogWork | None, log: Log) -> None:
+    def __init__(self, work: LogWork | None, log: Log, places: Places) -> None:
         self._work: Final = work
         self._log: Final = log
+        self._places: Final = places
         self._partitions: list[Gathering] = []
 
     def begin(self) -> bool:
@@ -24,7 +27,8 @@ class LogGathering:
         if self._work is None:
             return False
         self._partitions = [
-            Gathering(partition, self._log, self._work) for partition in range(self._log.partitions)
+            Gathering(partition, self._log, self._work, self._places)
+            for partition in range(self._log.partitions)
         ]
         return True
 
@@ -33,13 +37,12 @@ class LogGathering:
         for gathering in self._partitions:
             gathering.step()
 
-    def needed(self, partition: int) -> int:
-        """The offset from which on the log is needed."""
+    def spared(self, safe: Mapping[int, int]) -> dict[int, int]:
+        """The same offsets by partition, but none behind a line that waits for its window to end."""
         if self._work is None:
-            return self._log.end(partition)
-        if not self._partitions:
-            return self._log.begin(partition)
-        return self._partitions[partition].needed
+            return dict(safe)
+        waiting = {number: gathering.needed for number, gathering in enumerate(self._partitions)}
+        return {partition: min(offset, waiting.get(partition, 0)) for partition, offset in safe.items()}
 
     def caught_up(self) -> bool:
         """Whether every line in the log is in a window, and every window that has ended is a dump."""

@@ -28,8 +28,8 @@ from tocsin.runtimes.embedded.dump_proofs import DumpProofs
 from tocsin.runtimes.embedded.dump_running import DumpRunning, DumpWork
 from tocsin.runtimes.embedded.findings import findings_of
 from tocsin.runtimes.embedded.history import DeviceHistory
-from tocsin.runtimes.embedded.log_gathering import LogWork
 from tocsin.runtimes.embedded.log_rounds import LogGathering
+from tocsin.runtimes.embedded.log_work import LogWork
 from tocsin.runtimes.embedded.recovery import recover
 from tocsin.runtimes.embedded.scored import KeepOf
 from tocsin.runtimes.embedded.views import Views
@@ -149,11 +149,11 @@ class Runtime:
             idle_s=self._pace.idle_s,
             rounds=rounds,
         )
-        self._logs: Final = LogGathering(logs if decides is Decides.ALL else None, stores.log)
         history = DeviceHistory(stores.log, stores.lake)
         self.views: Final = Views(
             self.workers, stores.log, stores.commits, history, stores.steps, dump_proofs
         )
+        self._logs: Final = LogGathering(logs if decides is Decides.ALL else None, stores.log, self.views)
         self._observe()
 
     def start(self) -> None:
@@ -346,20 +346,12 @@ class Runtime:
         started_s = self._clock.monotonic_s()
         if self._checkpointing.round():
             self._meters.record(metrics.CHECKPOINT_DURATION, self._clock.monotonic_s() - started_s)
-        self._stores.log.trim(self._safe())
+        self._stores.log.trim(self._logs.spared(self._safe()))
 
     def _safe(self) -> dict[int, int]:
-        """Per partition the offset below which lake, commit and every shard's checkpoint have all records.
-
-        And below which no log line waits for its window to end.
-        """
+        """Per partition the offset below which lake, commit and every shard's checkpoint have all records."""
         return {
-            worker.partition: min(
-                self._in_lake(worker),
-                self._committed(worker),
-                self._covered(worker),
-                self._logs.needed(worker.partition),
-            )
+            worker.partition: min(self._in_lake(worker), self._committed(worker), self._covered(worker))
             for worker in self.workers
         }
 

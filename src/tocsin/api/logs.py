@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Request
@@ -12,6 +13,8 @@ from starlette.responses import Response
 from tocsin.api.dependencies import PrincipalOf, ServicesOf, principal_of
 from tocsin.api.events import ReceiptView, deliver, receipt_response
 from tocsin.api.openapi import answers
+from tocsin.api.otlp import OTLP_TYPES, otlp_response
+from tocsin.ingest.parsing.log_body import OTLP_JSON, OTLP_PROTOBUF, media_type
 
 
 async def _send_directly(request: Request) -> Response:
@@ -42,11 +45,36 @@ _LINES: Final = (
     '{"device":"press-3","component":"drive","time":"2026-11-22T10:00:01.100Z",'
     '"text":"2026-11-22T10:00:01.100Z WARN torque 41.2 Nm near its limit"}\n'
 )
+_OTLP: Final = {
+    "resourceLogs": [
+        {
+            "resource": {
+                "attributes": [
+                    {"key": "device.id", "value": {"stringValue": "press-3"}},
+                    {"key": "service.name", "value": {"stringValue": "door"}},
+                ]
+            },
+            "scopeLogs": [
+                {
+                    "logRecords": [
+                        {
+                            "timeUnixNano": "1795341600250000000",
+                            "severityText": "INFO",
+                            "body": {"stringValue": "CLOSING -> CLOSED after 1934 ms"},
+                        }
+                    ]
+                }
+            ],
+        }
+    ]
+}
 _BODY: dict[str, Any] = {
     "required": True,
     "description": "Lines of logs; gzip or zstd by Content-Encoding.",
     "content": {
         "application/x-ndjson": {"schema": {"type": "string"}, "example": _LINES},
+        OTLP_JSON: {"schema": {"type": "object"}, "example": _OTLP},
+        OTLP_PROTOBUF: {"schema": {"type": "string", "format": "binary"}},
     },
 }
 
@@ -69,6 +97,8 @@ async def send_logs(
 ) -> Response:
     """Answers when every accepted line is on the disk; a repeat is answered as with events.
 
+    Exporters of OpenTelemetry (OTLP over HTTP) are answered as they expect; a record is a line.
+
     A text that begins with a time of its own is a line as it was written; before any other, its time and
     level are put. Lines of a device are cut into dumps, which dump detectors are shown.
     """
@@ -82,4 +112,7 @@ async def send_logs(
         idempotency_key=idempotency_key,
         logs=True,
     )
+    sent_as = media_type(request.headers.get("content-type", ""))
+    if receipt.status == HTTPStatus.OK and sent_as in OTLP_TYPES:
+        return otlp_response(receipt, sent_as)
     return receipt_response(receipt)

@@ -25,9 +25,11 @@ pytestmark = pytest.mark.anyio
 
 MARKER: Final = "marker-of-the-first-tenant"
 DEVICE: Final = f"{MARKER}/1 %2F"
+LOG_LINE: Final = b'{"device":"pump-7","component":"door","time":1795341600000,"text":"closed"}'
 PUBLIC: Final = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}
 NEEDS: Final = {
     ("POST", "/v1/events"): Permission.INGEST,
+    ("POST", "/v1/logs"): Permission.INGEST,
     ("GET", "/v1/anomalies"): Permission.READ,
     ("GET", "/v1/anomalies/changes"): Permission.READ,
     ("GET", "/v1/anomalies/{anomaly_id}"): Permission.READ,
@@ -138,6 +140,7 @@ async def ask(populated: Populated, operation: tuple[str, str], token: str | Non
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
     bodies: dict[str, dict[str, Any]] = {
         "/v1/events": {"content": lines(event()), "headers": NDJSON},
+        "/v1/logs": {"content": LOG_LINE, "headers": NDJSON},
         "/api/outliers_count": {"params": {"time_range": "4h"}},
         "/v1/query": {"json": {"sql": "SELECT * FROM readings"}},
         "/v1/devices/{device}/quarantine": {"json": {"reason": MARKER}},

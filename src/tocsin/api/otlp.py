@@ -1,0 +1,42 @@
+"""What an exporter of OpenTelemetry is answered: the receipt as it reads it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from google.protobuf.json_format import MessageToJson
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from starlette.responses import Response
+
+from tocsin.ingest.parsing.log_body import OTLP_JSON, OTLP_PROTOBUF
+from tocsin.services.receipt import Receipt
+
+OTLP_TYPES: Final = frozenset({OTLP_JSON, OTLP_PROTOBUF})
+
+
+class _Error(msgspec.Struct):
+    line: int
+    detail: str
+
+
+class _Told(msgspec.Struct):
+    rejected: int = 0
+    errors: list[_Error] = []
+
+
+def otlp_response(receipt: Receipt, media_type: str) -> Response:
+    """An ExportLogsServiceResponse in the request's own encoding; what was refused is a partial success.
+
+    Exporters drop refused records, which are dead letters, and send nothing again.
+    """
+    told = msgspec.json.decode(receipt.body, type=_Told)
+    answer = ExportLogsServiceResponse()
+    if told.rejected:
+        answer.partial_success.rejected_log_records = told.rejected
+        answer.partial_success.error_message = "; ".join(
+            f"record {error.line}: {error.detail}" for error in told.errors[:3]
+        )
+    body = answer.SerializeToString() if media_type == OTLP_PROTOBUF else MessageToJson(answer).encode()
+    headers = {"Tocsin-Repeated": "true"} if receipt.repeated else None
+    return Response(body, headers=headers, media_type=media_type)

@@ -197,7 +197,8 @@ def protobuf(found: dict[str, Any]) -> bytes:
             record.body.string_value = each["body"]["stringValue"]
             for pair in each.get("attributes", ()):
                 record.attributes.add(key=pair["key"]).value.double_value = pair["value"]["doubleValue"]
-    return message.SerializeToString()
+    packed: bytes = message.SerializeToString()
+    return packed
 
 
 async def test_records_of_opentelemetry_are_lines(world: World) -> None:

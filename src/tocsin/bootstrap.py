@@ -69,7 +69,6 @@ from tocsin.services.audit import AuditTrail
 from tocsin.services.bundle import Services
 from tocsin.services.clock_watch import ClockWatch
 from tocsin.services.credentials import Credentials, Tenants
-from tocsin.services.cut_dumps import CutDumps
 from tocsin.services.dead_letters import DeadLetters
 from tocsin.services.device_dumps import DeviceDumps
 from tocsin.services.devices import Devices
@@ -226,7 +225,7 @@ class Application:
             keep_scores=config.scores_of if self.lake_chores else None,
             dumps=self._dump_work(config),
             dump_proofs=self._dump_proofs(config),
-            logs=log_work(config, CutDumps(self.dumps, self.blobs).keep),
+            logs=log_work(config, self.dumps, self.blobs),
             rounds=self.calls.job,
             decides=self._decides,
         )
@@ -280,7 +279,7 @@ class Application:
         chores = [
             Chore("last-used", MINUTE_S, self.access.write_last_used),
             Chore("clock", MINUTE_S, self.clock_watch.look),
-            Chore("dump-uploads", HOUR_S, self._expire_uploads),
+            Chore("dump-uploads", HOUR_S, self.uploads.expire),
         ]
         if self.lake_chores is not None:
             chores += [
@@ -294,9 +293,6 @@ class Application:
                 Chore("lake-first-models", MINUTE_S, partial(self._record_first_models, self.lake_chores)),
             ]
         return chores
-
-    def _expire_uploads(self) -> None:
-        self.uploads.expire()
 
     def _take_in_dead_letters(self, chores: LakeChores) -> None:
         chores.take_in_dead_letters(self.access.tenants(), self.log)

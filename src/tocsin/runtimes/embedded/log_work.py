@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from tocsin.blobs.abstract import BlobStore
 from tocsin.config import Config
 from tocsin.processing.log_windows import WindowRules
 from tocsin.runtimes.embedded.log_texts import LogTexts
-from tocsin.services.cut_dumps import CutDump, Place
+from tocsin.services.cut_dumps import CutDump, CutDumps, Place
+from tocsin.services.dumps import Dumps
 
 
 class Places(Protocol):
@@ -35,7 +37,7 @@ class LogWork:
     texts: Callable[[int], LogTexts]
 
 
-def log_work(config: Config, keep: Callable[[CutDump, Place], None]) -> LogWork | None:
+def log_work(config: Config, dumps: Dumps, blobs: BlobStore) -> LogWork | None:
     """None where no dump detector is configured: lines then lie in the lake, and nobody is shown them."""
     if not any(watch.dump_detectors for watch in (config.watch, *config.tenants.values())):
         return None
@@ -46,7 +48,7 @@ def log_work(config: Config, keep: Callable[[CutDump, Place], None]) -> LogWork 
             bytes_max=logs.window_bytes_max,
             quiet_ms=logs.quiet_s * 1000,
         ),
-        keep=keep,
+        keep=CutDumps(dumps, blobs).keep,
         watched=lambda tenant: bool(config.tenants.get(tenant, config.watch).dump_detectors),
         texts=lambda partition: LogTexts(folder / str(partition), logs.memory_bytes // config.log.partitions),
     )

@@ -109,12 +109,13 @@ def test_lines_come_out_as_findings_in_the_inbox(tmp_path: Path) -> None:
         assert query(application, "SELECT count(*) AS n FROM events") == [{"n": 0}]
 
 
-def test_a_stream_and_dumps_of_the_same_lines_give_the_same_findings(tmp_path: Path) -> None:
-    """Cut where the dumps were cut, so that lines, numbers of lines and sentences agree."""
+@pytest.mark.parametrize("size", [1, 7, 1_000])
+def test_a_stream_and_dumps_of_the_same_lines_give_the_same_findings(tmp_path: Path, size: int) -> None:
+    """Cut where the dumps were cut, however many lines a request has: lines and sentences agree."""
     with serving(tmp_path / "data") as application:
         lines = minutes(6)
-        for first in range(0, len(lines), 7):
-            assert post(application, ndjson(lines[first : first + 7])).status_code == 200
+        for first in range(0, len(lines), size):
+            assert post(application, ndjson(lines[first : first + size])).status_code == 200
         for number in range(6):
             send_dump(application, number + 1, lines[12 * number : 12 * number + 12])
         wait_until_caught_up(application)

@@ -12,6 +12,7 @@ from tocsin.templates.format import RECOGNISED, Format, declared
 from tocsin.templates.mined import Mined
 from tocsin.templates.miner import POOL_BYTES_MAX, Miner
 from tocsin.templates.reader import Reader
+from tocsin.templates.stamped import stamped
 
 STAMPS = (
     b"2026-01-05 12:00:01|2026-01-05T12:00:01.5+01:00|2026-01-05|12:00:01|Jan  5 12:00:01"
@@ -78,3 +79,14 @@ def rows(mined: Mined) -> list[tuple[object, ...]]:
         shape, continued = int(mined.shapes[line]), bool(mined.continued[line])
         found.append((shape, continued, head[7], head[0], head[1], head[2], parts, mined.words_of(line)))
     return found
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.lists(LINES, min_size=1, max_size=3).map(b"\n".join), max_size=8))
+def test_whether_texts_have_a_time_is_what_the_plain_reader_says_of_their_first_lines(
+    texts: list[bytes],
+) -> None:
+    """For any bytes, whatever stands in the texts beside them."""
+    first = [text.split(b"\n")[0] for text in texts]
+    said = [read_line(line, RECOGNISED).head.stamp is not None for line in first]
+    assert stamped(texts).tolist() == said

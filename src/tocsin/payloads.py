@@ -65,6 +65,11 @@ def decode_events(payload: bytes) -> EventBatch:
     return join_events([payload])
 
 
+def event_count(payload: bytes) -> int:
+    """How many events a payload says it has, without a look at whether it was altered."""
+    return int.from_bytes(payload[8 * _EVENTS : 8 * _READINGS], "little")
+
+
 def join_events(payloads: Sequence[bytes]) -> EventBatch:
     """The events of these payloads in one batch, in order; always fresh, writable columns.
 

@@ -68,11 +68,11 @@ def test_files_hold_every_row_once(
 ) -> None:
     """Reading all files of an append gives the rows of its records, and ranges say what is in each file."""
     records = records_of(parts, streams)
-    feed = Feed("acme", records)
+    feed = Feed("acme", records, block_rows=block_rows)
     with tempfile.TemporaryDirectory() as folder:
         lake = open_lake(Path(folder) / "lake")
         with EventFiles(lake.store, feed, row_group_rows=group_rows) as files:
-            for block in feed.blocks(block_rows):
+            for block in feed.blocks:
                 files.add(block)
             written = files.finish()
         found = []
@@ -112,10 +112,10 @@ def test_hours_are_the_same_in_blocks(
     parts: list[list[Row]], streams: list[tuple[str, str]], block_rows: int
 ) -> None:
     """Aggregates count every reading once, whether slots are counted out or numbered block by block."""
-    feed = Feed("acme", records_of(parts, streams))
+    feed = Feed("acme", records_of(parts, streams), block_rows=block_rows)
     whole, blocks = HourSums(feed), HourSums(feed)
     whole.add(feed.whole())
-    for block in feed.blocks(block_rows):
+    for block in feed.blocks:
         blocks.add(block)
     assert by_key(feed, blocks.result()) == by_key(feed, whole.result())
     assert whole.result().count.sum() == feed.readings

@@ -50,6 +50,11 @@ class EventColumns:
         """Number of readings, m."""
         return len(self.value)
 
+    @property
+    def span_ms(self) -> tuple[int, int]:
+        """The first and the last stamp; there must be events."""
+        return int(self.ts.min()), int(self.ts.max())
+
     def take(self, rows: I64) -> EventColumns:
         """The events at `rows`, in that order, under the same numbers."""
         lengths = np.diff(self.reading_offsets)[rows]

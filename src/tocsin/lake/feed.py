@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final, Generic, TypeVar
 
 import numpy as np
 
 from tocsin.errors import CorruptError, TooLargeError
-from tocsin.events import I32, I64, EventBatch, Strings
+from tocsin.events import I32, EventBatch, Strings
 from tocsin.interning import Interner
-from tocsin.lake.columns import EventColumns, joined, joined_offsets, joined_strings
+from tocsin.lake.columns import EventColumns, join_columns, joined
 from tocsin.log.abstract import Record
-from tocsin.payloads import decode_events
+from tocsin.payloads import event_count, join_events
 
 BLOCK_ROWS: Final = 1 << 18
 STAMP_MS_MAX: Final = 2**53
@@ -22,115 +22,105 @@ BYTES_MAX: Final = 2**31 - 1
 T = TypeVar("T", bound=Hashable)
 
 
-@dataclass(frozen=True, slots=True)
-class Stamps:
-    """When the events of one record happened: stamps, the first and last of them, arrival, and streams."""
-
-    ts: I64
-    span_ms: tuple[int, int]
-    arrival_ms: int
-    stream: I32
-
-
 class Feed:
     """The events of some records of one tenant. Devices, streams and names are numbered as they first appear.
 
     Raises CorruptError where a record is damaged, and TooLargeError above 2 GiB of payload, which 32-bit
-    offsets can't address. Blocks have about `BLOCK_ROWS` rows, so that what an append needs beside the
-    payload does not grow with it, and stays in the cache.
+    offsets can't address. Blocks are whole records, up to the one that fills `block_rows`, so that what an
+    append needs beside the columns does not grow with it, and stays in the cache.
     """
 
-    def __init__(self, tenant: str, records: Sequence[Record]) -> None:
+    def __init__(self, tenant: str, records: Sequence[Record], *, block_rows: int = BLOCK_ROWS) -> None:
         if sum(len(record.payload) for record in records) > BYTES_MAX:
             raise TooLargeError("more than 2 GiB of records at once: append them in parts")
         self.tenant: Final = tenant
-        self._records: Final = [record for record in records if record.count]
-        self._batches: Final = [_decoded(record) for record in self._records]
-        self._spans: Final = [_span_ms(tenant, batch.ts) for batch in self._batches]
         streams, names, devices = _Numbers[tuple[str, str]](), _Numbers[str](), Interner()
-        self._device: Final = [devices.intern(batch.device) for batch in self._batches]
-        self._stream: Final = [streams.renumber(batch.streams, batch.stream) for batch in self._batches]
-        self._parameter: Final = [names.renumber(batch.names, batch.parameter) for batch in self._batches]
+        blocks = [
+            _columns(tenant, part, streams, names, devices)
+            for part in _parts([record for record in records if record.count], block_rows)
+        ]
         self.devices: Final[Strings] = devices.names()
         self.streams: Final = tuple(streams.values)
         self.names: Final = tuple(names.values)
+        self.blocks: Final = tuple(
+            replace(block, devices=self.devices, streams=self.streams, names=self.names) for block in blocks
+        )
+        """All events in order, under the numbers of the whole feed."""
 
     def __len__(self) -> int:
-        return sum(map(len, self._batches))
+        return sum(map(len, self.blocks))
 
     @property
     def readings(self) -> int:
         """Number of readings of all events."""
-        return sum(batch.readings for batch in self._batches)
+        return sum(block.readings for block in self.blocks)
 
     @property
     def span_ms(self) -> tuple[int, int]:
         """The first and the last stamp; (0, 0) without events."""
-        return (
-            min((first for first, _ in self._spans), default=0),
-            max((last for _, last in self._spans), default=0),
-        )
-
-    def stamps(self) -> Iterator[Stamps]:
-        """The stamps of each record."""
-        for record, batch, span_ms, stream in zip(
-            self._records, self._batches, self._spans, self._stream, strict=True
-        ):
-            yield Stamps(batch.ts, span_ms, record.arrival_ms, stream)
-
-    def blocks(self, rows: int = BLOCK_ROWS) -> Iterator[EventColumns]:
-        """All events in order, in blocks of whole records that end with the record that fills `rows`."""
-        first, size = 0, 0
-        for last, batch in enumerate(self._batches, 1):
-            size += len(batch)
-            if size >= rows:
-                yield self._block(slice(first, last))
-                first, size = last, 0
-        if size:
-            yield self._block(slice(first, len(self._batches)))
+        spans = [block.span_ms for block in self.blocks]
+        return min((first for first, _ in spans), default=0), max((last for _, last in spans), default=0)
 
     def whole(self) -> EventColumns:
-        """All events as one block."""
-        return self._block(slice(None))
-
-    def _block(self, part: slice) -> EventColumns:
-        batches, records = self._batches[part], self._records[part]
-        counts = [len(batch) for batch in batches]
-        return EventColumns(
-            tenant=self.tenant,
-            device=joined(self._device[part], np.int32),
-            ts=joined([batch.ts for batch in batches], np.int64),
-            arrival=np.repeat(np.array([record.arrival_ms for record in records], np.int64), counts),
-            flags=joined([batch.flags for batch in batches], np.uint8),
-            stream=joined(self._stream[part], np.int32),
-            reading_offsets=joined_offsets([batch.reading_offsets for batch in batches]),
-            parameter=joined(self._parameter[part], np.int32),
-            value=joined([batch.value for batch in batches], np.float64),
-            text=joined_strings([batch.text for batch in batches]),
-            text_count=joined([batch.text_count for batch in batches], np.int32),
-            event_id=joined_strings([batch.event_id for batch in batches]),
-            partition=np.repeat(np.array([record.partition for record in records], np.int32), counts),
-            offset=joined([np.arange(record.offset, record.next_offset) for record in records], np.int64),
-            devices=self.devices,
-            streams=self.streams,
-            names=self.names,
-        )
+        """All events as one block; there must be some."""
+        return join_columns(self.blocks)
 
 
-def _decoded(record: Record) -> EventBatch:
-    batch = decode_events(record.payload)
-    if len(batch) != record.count:
-        raise CorruptError(
-            f"log record {record.partition}:{record.offset} does not hold {record.count} events"
-        )
-    return batch
+def _parts(records: Sequence[Record], rows: int) -> Iterator[list[Record]]:
+    """Records up to the one that fills `rows`, again and again."""
+    part: list[Record] = []
+    size = 0
+    for record in records:
+        part.append(record)
+        size += record.count
+        if size >= rows:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
-def _span_ms(tenant: str, ts: I64) -> tuple[int, int]:
-    first, last = int(ts.min()), int(ts.max())
-    if max(-first, last) > STAMP_MS_MAX:
+def _columns(
+    tenant: str,
+    records: Sequence[Record],
+    streams: _Numbers[tuple[str, str]],
+    names: _Numbers[str],
+    devices: Interner,
+) -> EventColumns:
+    """The events of these records, whose devices, streams and names are not listed yet."""
+    batch = _decoded(tenant, records)
+    counts = [record.count for record in records]
+    return EventColumns(
+        tenant=tenant,
+        device=devices.intern(batch.device),
+        ts=batch.ts,
+        arrival=np.repeat(np.array([record.arrival_ms for record in records], np.int64), counts),
+        flags=batch.flags,
+        stream=streams.renumber(batch.streams, batch.stream),
+        reading_offsets=batch.reading_offsets,
+        parameter=names.renumber(batch.names, batch.parameter),
+        value=batch.value,
+        text=batch.text,
+        text_count=batch.text_count,
+        event_id=batch.event_id,
+        partition=np.repeat(np.array([record.partition for record in records], np.int32), counts),
+        offset=joined([np.arange(record.offset, record.next_offset) for record in records], np.int64),
+        devices=Strings.of([]),
+        streams=(),
+        names=(),
+    )
+
+
+def _decoded(tenant: str, records: Sequence[Record]) -> EventBatch:
+    batch = join_events([record.payload for record in records])
+    for record in records:
+        if event_count(record.payload) != record.count:
+            raise CorruptError(
+                f"log record {record.partition}:{record.offset} does not hold {record.count} events"
+            )
+    if max(-int(batch.ts.min()), int(batch.ts.max())) > STAMP_MS_MAX:
         raise CorruptError(f"a log record of tenant {tenant!r} has a time stamp beyond 2^53 ms")
-    return first, last
+    return batch
 
 
 class _Numbers(Generic[T]):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tocsin.events import I32, I64
 from tocsin.lake.columns import EventColumns
-from tocsin.lake.feed import Feed, Stamps
+from tocsin.lake.feed import Feed
 from tocsin.lake.names import has_own_partition
 from tocsin.lake.schemas import OVERFLOW_DATE
 
@@ -120,20 +120,20 @@ class EventGroups:
         }
 
     def _counts(self) -> Counter[int]:
-        """Events by key; a record within one day and stream is counted without a look at its rows."""
+        """Events by key; a block within one day and stream is counted without a look at its rows."""
         counts: Counter[int] = Counter()
-        for stamps in self._feed.stamps():
-            first, last = stamps.span_ms
-            if len(self._own) == 1 and first // DAY_MS == last // DAY_MS and self._plausible(stamps):
-                counts[first // DAY_MS if self._own[0] else OVERFLOW] += len(stamps.ts)
+        for block in self._feed.blocks:
+            first, last = block.span_ms
+            if len(self._own) == 1 and first // DAY_MS == last // DAY_MS and _plausible(block):
+                counts[first // DAY_MS if self._own[0] else OVERFLOW] += len(block)
                 continue
-            keys = self.keys(stamps.ts, np.full(len(stamps.ts), stamps.arrival_ms), stamps.stream)
+            keys = self.keys(block.ts, block.arrival, block.stream)
             for key, count in zip(*np.unique(keys, return_counts=True), strict=True):
                 counts[int(key)] += int(count)
         return counts
 
-    @staticmethod
-    def _plausible(stamps: Stamps) -> bool:
-        """Whether all stamps of a record may name a partition."""
-        first, last = stamps.span_ms
-        return first >= PLAUSIBLE_FROM_MS and last <= stamps.arrival_ms + PLAUSIBLE_AHEAD_MS
+
+def _plausible(block: EventColumns) -> bool:
+    """Whether all stamps of a block may name a partition, by its first arrival."""
+    first, last = block.span_ms
+    return first >= PLAUSIBLE_FROM_MS and last <= int(block.arrival.min()) + PLAUSIBLE_AHEAD_MS

@@ -157,7 +157,7 @@ class HourSums:
 def aggregate_hours(feed: Feed) -> HourColumns:
     """Partials over all readings of these events."""
     sums = HourSums(feed)
-    for block in feed.blocks():
+    for block in feed.blocks:
         sums.add(block)
     return sums.result()
 

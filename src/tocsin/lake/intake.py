@@ -54,7 +54,7 @@ def _filled(
                 sinks[HOURS.name] = HourFiles(store, feed, revision)
             if EVENTS.name in tables:
                 sinks[EVENTS.name] = opened.enter_context(EventFiles(store, feed))
-            for block in feed.blocks():
+            for block in feed.blocks:
                 for sink in sinks.values():
                     sink.add(block)
             for name, sink in sinks.items():

@@ -181,7 +181,7 @@ def _written(store: LakeStore, spec: TableSpec, tenant: str, records: Sequence[R
         return [write_file(folder, spec, {"tenant": tenant}, control_table(records), FRESH)]
     feed = Feed(tenant, records)
     with EventFiles(store, feed) as files:
-        for block in feed.blocks():
+        for block in feed.blocks:
             files.add(block)
         return files.finish()
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tocsin.detectors.abstract import Scores
+from tocsin.events import I32
 from tocsin.processing.ordering import Gathered
 from tocsin.processing.policies import fold, stop
 from tocsin.processing.state import Slot, TenantState
@@ -60,13 +61,20 @@ def _by_settings(gathered: Gathered, slot: Slot) -> Iterator[tuple[Gathered, boo
 
     Of one device later readings come under later versions, so the order of a series stays.
     """
-    versions = np.flatnonzero(np.bincount(gathered.version))
+    versions = _versions(gathered.version)
     if slot.enabled[versions].all():
         yield gathered, True
         return
     for version in versions:
         own = gathered if len(versions) == 1 else gathered.take(gathered.version == version)
         yield own, bool(slot.enabled[version])
+
+
+def _versions(version: I32) -> npt.NDArray[Any]:
+    """The distinct versions, ascending; that it is one alone, as nearly always, is seen at a glance."""
+    if (version == version[:1]).all():
+        return version[:1]
+    return np.flatnonzero(np.bincount(version))
 
 
 def _joined(parts: list[Verdicts], gathered: Gathered, slot: Slot) -> Verdicts:

@@ -64,10 +64,9 @@ def _corrected(partition: int, correction: Correction, keep: Keep) -> Iterator[p
 
 def _tables(partition: int, judged: Judged, keep: Keep, after: int, revision: int) -> Iterator[pa.Table]:
     for verdicts in judged.verdicts:
-        wanted = judged.offsets[verdicts.gathered.event] >= after
-        if keep == "abnormal":
-            wanted &= verdicts.scores.verdict == Verdict.ABNORMAL
-        places = np.flatnonzero(wanted)
+        given = verdicts.scores.verdict
+        places = np.flatnonzero(given == Verdict.ABNORMAL) if keep == "abnormal" else np.arange(len(given))
+        places = places[judged.offsets[verdicts.gathered.event[places]] >= after]
         if len(places):
             yield _table(partition, judged, verdicts, places, revision)
 

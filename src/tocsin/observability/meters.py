@@ -46,7 +46,7 @@ class Meters:
         self._provider = MeterProvider(readers, resource=resource or Resource.get_empty())
         self._observed: dict[Gauge, dict[Labels, Callable[[], float]]] = {}
         self._sums: dict[Metric, dict[Labels, float]] = {}
-        self._lock = threads.lock()
+        self._lock = threads.brief_lock()
         self._closed = False
         self._make_instruments(self._provider.get_meter("tocsin"))
 

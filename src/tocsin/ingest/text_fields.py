@@ -14,6 +14,7 @@ from tocsin.events import I32, I64, U8, Strings
 _QUOTE: Final = 0x22
 _COMMA: Final = 0x2C
 _BACKSLASH: Final = 0x5C
+_NONE: Final = Strings.of([])
 
 
 def text_fields(text: Strings, text_count: I32) -> Strings:
@@ -21,10 +22,9 @@ def text_fields(text: Strings, text_count: I32) -> Strings:
 
     Row i has `text_count[i]` of them. `spelled` gives the same spelling of other names.
     """
-    total = int(text_count.sum())
-    if total == 0:
-        return Strings.of([])
-    return Strings(*_names(text.offsets, text.data, total))
+    if len(text.data) == 0:
+        return _NONE
+    return Strings(*_names(text.offsets, text.data, int(text_count.sum())))
 
 
 @lru_cache(maxsize=64)

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from tocsin.config import Config, ConfigError, load_config, print_config, render_reference, with_options
 from tocsin.config.watch import WatchConfig
 from tocsin.control import Policy, Range, Settings
+from tocsin.tenant_names import TENANT_RULE
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
 
@@ -84,6 +85,10 @@ def test_file_named_by_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         (
             "http: {body_bytes_max: 8192, bytes_in_flight_max: 4096}",
             "tocsin.yaml:1: http: bytes_in_flight_max (4096) must be at least body_bytes_max (8192)",
+        ),
+        (
+            "tenants:\n  Acme Ltd: {}\n",
+            f"tocsin.yaml:2: tenants.Acme Ltd: {TENANT_RULE}",
         ),
         ("http: [\n", "tocsin.yaml:2: not YAML: expected the node content, but found '<stream end>'"),
         (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from typing import Final
 
@@ -10,11 +9,11 @@ import msgspec
 
 from tocsin.access.principal import Role
 from tocsin.errors import InvalidInputError
+from tocsin.tenant_names import TENANT_RULE, is_tenant_name
 
 DEVICES_MAX: Final = 100_000
 PATTERNS_MAX: Final = 100
 NAME_CHARACTERS_MAX: Final = 256
-_TENANT: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 
 
 class CredentialKind(StrEnum):
@@ -64,12 +63,9 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_tenant(name: str) -> None:
-    """Raise InvalidInputError unless `name` can name a tenant (it becomes part of paths)."""
-    if not _TENANT.fullmatch(name):
-        raise InvalidInputError(
-            "a tenant's name has 1 to 63 small letters, digits, - and _, and starts with a letter or digit",
-            field="tenant",
-        )
+    """Raise InvalidInputError unless `name` can name a tenant."""
+    if not is_tenant_name(name):
+        raise InvalidInputError(TENANT_RULE, field="tenant")
 
 
 def check_new(new: NewCredential, now_ms: int) -> NewCredential:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -23,14 +24,23 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from tocsin.config.watch import WatchConfig
 from tocsin.control import Settings
+from tocsin.tenant_names import TENANT_RULE, is_tenant_name
 
 KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30
 
+
+def _tenant_name(name: str) -> str:
+    if not is_tenant_name(name):
+        raise ValueError(TENANT_RULE)
+    return name
+
+
 Bytes = Annotated[int, Field(ge=4 * KIB, le=64 * GIB)]
 Keep = Literal["abnormal", "all"]
 Seconds = Annotated[float, Field(ge=0.01, le=86_400, allow_inf_nan=False)]
+TenantName = Annotated[str, AfterValidator(_tenant_name)]
 LongSeconds = Annotated[float, Field(ge=0.01, le=366 * 86_400, allow_inf_nan=False)]
 
 
@@ -293,7 +303,7 @@ class LakeConfig(Section):
         description="Which scores the table `scores` gets: those of abnormal readings, or all. `all` stores "
         "a row for each reading and detector.",
     )
-    scores_of_tenants: dict[str, Keep] = Field(
+    scores_of_tenants: dict[TenantName, Keep] = Field(
         default={}, description="The same for single tenants: name → `abnormal` or `all`."
     )
 
@@ -456,7 +466,7 @@ class Config(BaseSettings):
     access: AccessConfig = AccessConfig()
     observability: ObservabilityConfig = ObservabilityConfig()
     watch: WatchConfig = WatchConfig()
-    tenants: dict[str, WatchConfig] = Field(
+    tenants: dict[TenantName, WatchConfig] = Field(
         default={},
         description="Tenants watched in another way: name → what `watch` has, which then does not apply.",
     )

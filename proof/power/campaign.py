@@ -16,7 +16,8 @@ from proof.power.disk import Disk, State
 from proof.power.examining import Examiner
 from proof.power.history import history_of
 from proof.power.judging import Finding, Harm
-from proof.power.recording import Recording, record
+from proof.power.recording import PRODUCERS, Recording, record
+from proof.subject.crates import crates, digest_of
 from proof.subject.haste import PACES
 from proof.subject.promise import decode_promise
 from proof.subject.server import EndedError
@@ -56,6 +57,12 @@ class Figures:
             if len(self.words) < _TOLD_MAX:
                 self._tell(f"seed {seed}, event {moment}: {finding.harm}: {finding.words}")
 
+    def add_other(self, seed: int, found: str, expected: str) -> None:
+        """Count findings in dumps that are not those of the model once all are judged."""
+        if found != expected:
+            self.harm[Harm.CORRUPT] += 1
+            self._tell(f"seed {seed}: findings in dumps add up to {found}, by the model to {expected}")
+
     def add_end(self, seed: int, error: EndedError) -> None:
         """Count a server that ended by itself: it met something that it can't go on with."""
         self.ended += 1
@@ -91,12 +98,13 @@ def cut_often(
     """Cut the power all through a run, again and again, until time or states are up or nothing new comes."""
     rng = random.Random(seed)
     examined: set[tuple[bytes, int]] = set()
+    chance = min(0.5, states_max / (STATES_A_CUT * len(recording.events)))
     while time.monotonic() < until_s and len(examined) < states_max:
         disk = Disk()
         before = len(examined)
         for moment, event in enumerate(recording.events):
             disk.play(event)
-            if disk.uncertain and rng.random() < 0.5:
+            if disk.uncertain and rng.random() < chance:
                 _cut(disk, rng, examiner, examined, figures, seed, moment)
             if time.monotonic() > until_s or (stop_at_harm and figures.harm):
                 return
@@ -135,7 +143,9 @@ def _examine(
 ) -> None:
     (scratch / "states").mkdir()
     figures.events += len(recording.events)
-    examiner = Examiner(history_of(recording.events), recording.key, scratch / "states")
+    expected = digest_of([crates(producer, seed) for producer in PRODUCERS])
+    figures.add_other(seed, recording.digest["digest_dumps"], expected)
+    examiner = Examiner(history_of(recording.events, seed), recording.key, scratch / "states")
     cut_often(recording, examiner, seed, figures, until_s, states_max, stop_at_harm=stop_at_harm)
     figures.opened += examiner.opened
 

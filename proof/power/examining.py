@@ -31,6 +31,7 @@ _PREFIXES: Final = {
     "catalogue": f"{DATA}/catalogue.db",
     "replays": f"{DATA}/replays.db",
     "lake": f"{DATA}/lake/",
+    "blobs": f"{DATA}/blobs/",
 }
 
 Outcome = views.View | list[Finding]
@@ -55,6 +56,7 @@ class Examiner:
             "catalogue": views.catalogue_view,
             "replays": views.replays_view,
             "lake": views.lake_view,
+            "blobs": lambda data: views.blob_view(data, history.dumps),
         }
 
     def examine(self, state: State, promises: Sequence[Promise]) -> list[Finding]:

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from proof.power.disk import Disk
-from proof.power.recording import DATA
+from proof.power.dumps import Name, freed, name_of, received
+from proof.power.recording import DATA, PRODUCERS
 from proof.shim.event import Event, Kind
+from proof.subject.crates import crates, machine_of, sums_of
 from tocsin.commit.abstract import Totals
 from tocsin.log.abstract import Record, StoredDeadLetter
 from tocsin.log.rows import Answer, answer_of, dead_letter_of, record_hash, record_of
@@ -31,7 +33,11 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """By place: records (as their hashes) and the sums after them. By producer and sequence: answers."""
+    """By place: records (as their hashes) and the sums after them. By producer and sequence: answers.
+
+    `dumps`: where the decision about a dump stands, by name and hash. `freed`: by place, what it set free.
+    `sums`: by machine, what a model's findings in its first dumps add up to, by how many these are.
+    """
 
     records: Mapping[Place, Record]
     hashes: Mapping[Place, bytes]
@@ -40,6 +46,9 @@ class History:
     answers: Mapping[tuple[str, str], Answer]
     letters: Mapping[int, StoredDeadLetter]
     partitions: int
+    dumps: Mapping[tuple[Name, str], Place] = field(default_factory=dict)
+    freed: Mapping[Place, list[tuple[Name, bool]]] = field(default_factory=dict)
+    sums: Mapping[str, list[str]] = field(default_factory=dict)
 
     def parts_of(self, name: tuple[str, str]) -> list[Place]:
         """Partition and end of each record that the answer stands for.
@@ -78,7 +87,7 @@ class _Found:
             self.letters[letter.id] = letter
 
 
-def history_of(events: Sequence[Event]) -> History:
+def history_of(events: Sequence[Event], seed: int) -> History:
     """Play the run through without any cut and keep what every segment held before it was trimmed."""
     found, disk = _Found(), Disk()
     for event in events:
@@ -89,7 +98,7 @@ def history_of(events: Sequence[Event]) -> History:
         if path.startswith(f"{_LOG}segment-") and path.endswith(".db"):
             _read(disk, Path(path).name, found)
     partitions = 1 + max(partition for partition, _ in found.records)
-    totals, findings = _processed(found.records, partitions)
+    totals, findings, freed_at = _processed(found.records, partitions)
     return History(
         records=found.records,
         hashes={place: record_hash(record) for place, record in found.records.items()},
@@ -98,7 +107,20 @@ def history_of(events: Sequence[Event]) -> History:
         answers=found.answers,
         letters=found.letters,
         partitions=partitions,
+        dumps=_decided(found.records),
+        freed=freed_at,
+        sums={machine_of(producer): sums_of(crates(producer, seed)) for producer in PRODUCERS},
     )
+
+
+def _decided(records: Mapping[Place, Record]) -> dict[tuple[Name, str], Place]:
+    """The first decision about each dump."""
+    found: dict[tuple[Name, str], Place] = {}
+    for place in sorted(records):
+        dump = received(records[place])
+        if dump is not None:
+            found.setdefault((name_of(dump), dump.sha256), place)
+    return found
 
 
 def _read(disk: Disk, name: str, found: _Found) -> None:
@@ -113,8 +135,9 @@ def _read(disk: Disk, name: str, found: _Found) -> None:
 
 def _processed(
     records: Mapping[Place, Record], partitions: int
-) -> tuple[dict[Place, Totals], dict[Place, int]]:
-    """Each partition's records one by one through the pure processor: sums after each of them."""
+) -> tuple[dict[Place, Totals], dict[Place, int], dict[Place, list[tuple[Name, bool]]]]:
+    """Each partition's records one by one through the pure processor: sums after each, dumps set free."""
+    freed_at: dict[Place, list[tuple[Name, bool]]] = {}
     totals: dict[Place, Totals] = {}
     findings: dict[Place, int] = {}
     for partition in range(partitions):
@@ -123,5 +146,7 @@ def _processed(
         for place in sorted(place for place in records if place[0] == partition):
             output = process([records[place]], state, past)
             past.add(output.judged)
+            if output.dumps:
+                freed_at[place] = list(freed(output))
             totals[partition, state.position] = state.totals()
-    return totals, findings
+    return totals, findings, freed_at

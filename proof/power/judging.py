@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from proof.power.dumps import Name
 from proof.power.history import History
 from proof.power.views import (
     AccessView,
+    BlobView,
     CheckpointView,
     CommitView,
     LakeView,
@@ -17,6 +20,8 @@ from proof.power.views import (
     View,
 )
 from proof.subject.promise import Promise
+from tocsin.access.store import DEFAULT_TENANT
+from tocsin.services.dump_claims import logged_claim
 
 
 class Harm(StrEnum):
@@ -49,6 +54,7 @@ class Views:
     catalogue: View
     replays: View
     lake: LakeView
+    blobs: BlobView
 
 
 @dataclass(slots=True)
@@ -70,6 +76,7 @@ def judge(views: Views, promises: Sequence[Promise], history: History) -> list[F
     _judge_log(judgement, views.log)
     _judge_promises(judgement, views, promises)
     _judge_positions(judgement, views)
+    _judge_dumps(judgement, views)
     return judgement.found
 
 
@@ -93,6 +100,8 @@ def _judge_promises(judgement: _Judgement, views: Views, promises: Sequence[Prom
             judgement.expect(views.access.key_works, Harm.LOST, "access: the first key does not work")
         elif promise.kind == "body":
             _judge_body(judgement, views.log, promise)
+        elif promise.kind in {"dump", "piece"}:
+            _judge_dump(judgement, views, promise)
         else:
             wanted = promise.kind == "revoked"
             found = views.access.revoked.get(promise.name)
@@ -117,6 +126,46 @@ def _judge_body(judgement: _Judgement, log: LogView, promise: Promise) -> None:
         judgement.expect(
             log.ends[partition] >= end, Harm.LOST, f"log: {name} needs partition {partition} up to {end}"
         )
+
+
+def _judge_dump(judgement: _Judgement, views: Views, promise: Promise) -> None:
+    """What was taken is whole, first of its number and in the log; of other uploads that much is there."""
+    name, sha256, said = Name(promise.name, 0, int(promise.sequence)), promise.answer, views.blobs.said
+    if promise.kind == "piece":
+        kept = said.staged.get(logged_claim(DEFAULT_TENANT, name.id, sha256), 0)
+        holds = sha256 in said.whole or kept >= promise.status
+        judgement.expect(holds, Harm.LOST, f"blobs: {kept} of {promise.status} bytes of {name} are left")
+        return
+    known = sha256 in said.whole and said.first.get(name) == sha256 and (name, sha256) in said.logged
+    judgement.expect(known, Harm.LOST, f"blobs: {name} was taken and is gone")
+    partition, offset = judgement.history.dumps[name, sha256]
+    judgement.expect(views.log.ends[partition] > offset, Harm.LOST, f"log: {name} was taken and is gone")
+
+
+def _judge_dumps(judgement: _Judgement, views: Views) -> None:
+    """What is in the log is kept; what a commit has set free is ready or judged, each once, no more."""
+    history, said, steps = judgement.history, views.blobs.said, views.commit.steps
+    for (name, sha256), (partition, offset) in history.dumps.items():
+        if offset < views.log.ends[partition]:
+            holds = sha256 in said.whole and said.first.get(name) == sha256
+            judgement.expect(holds, Harm.LOST, f"blobs: {name} is in the log alone")
+    freed = [
+        dump
+        for (partition, offset), dumps in history.freed.items()
+        if offset < views.commit.positions.get(partition, 0)
+        for dump in dumps
+    ]
+    found = steps.ready + steps.dealt
+    lost = Counter(name for name, _ in freed) - found
+    judgement.expect(not lost, Harm.LOST, f"steps: set free and gone: {lost}")
+    judgement.expect(found == Counter(set(found)), Harm.DUPLICATED, f"steps: twice: {found}")
+    watched = Counter(name for name, seen in freed if seen and name in steps.dealt)
+    harm = Harm.LOST if watched - steps.judged else Harm.DUPLICATED
+    judgement.expect(steps.judged == watched, harm, f"steps: judged {steps.judged}, dealt with {watched}")
+    for device, (count, digest) in steps.sums.items():
+        sums = history.sums[device]
+        same = count < len(sums) and digest == sums[count]
+        judgement.expect(same, Harm.CORRUPT, f"steps: other findings in the first {count} dumps of {device}")
 
 
 def _is_nothing(promise: Promise) -> bool:

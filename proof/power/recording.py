@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,9 +14,11 @@ from typing import Any, Final
 
 from proof.shim.event import Event, read_trace
 from proof.subject.client import Client, GivenUpError, Sending
+from proof.subject.crates import Crate, crates
 from proof.subject.promise import Notary, Promise
 from proof.subject.server import RecordedServer
-from proof.subject.traffic import bodies
+from proof.subject.shipper import Shipper
+from proof.subject.traffic import Body, bodies
 
 DATA: Final = "var/data"
 """Where the data folder lies below the recorded one; its parents are Tocsin's to make durable too."""
@@ -54,7 +57,7 @@ def record(
     rng = random.Random(seed)
     server = RecordedServer(scratch, plant=plant, settings=settings)
     notary = Notary(server.trace)
-    sending = Sending(())
+    sending, shipping = Sending[Body](()), Sending[Crate](())
     try:
         server.start()
         notary.note(Promise(kind="key", name=server.key))
@@ -64,26 +67,33 @@ def record(
             for client, producer in zip(clients, PRODUCERS, strict=True)
         ]
         sending = Sending(work, pause_s=0.03)
+        shipping = Sending(
+            [(Shipper(server.url, lambda: server.key, notary), crates(each, seed)) for each in PRODUCERS],
+            pause_s=0.05,
+        )
         for _ in range(kills):
             server.control.kill_at(rng.randrange(1, 400), torn=rng.random() < 0.3)
-            server.exit_code()
+            server.exit_code(300)
             server.control.kill_at(0)
             server.start()
         admin = Client(server.url, lambda: server.key, notary)
         for number in range(2):
             admin.administer(f"seed-{seed}-{number}")
         admin.close()
-        while sending.alive():
+        while sending.alive() or shipping.alive():
             server.check_alive()
             time.sleep(0.05)
         sending.join()
-        digest = server.digest(60)
+        shipping.join()
+        digest = server.digest(240)
         server.stop()
     except (GivenUpError, OSError, HTTPException, RuntimeError):
         server.check_alive(_ENDING_S)  # whatever was asked of it then: that it ended is what there is to know
+        print(server.stacks(), file=sys.stderr, flush=True)  # and if it did not, what it does instead
         raise
     finally:
         server.kill()
         sending.end()
+        shipping.end()
         notary.close()
     return Recording(read_trace(server.trace), digest, server.key)

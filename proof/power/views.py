@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from proof.power.dumps import BlobsSay, Name, StepsSay, blobs_say, steps_say
 from proof.power.history import Place
+from proof.power.recording import PRODUCERS
+from proof.subject.crates import machine_of
 from proof.subject.haste import SETTINGS
 from tocsin.access.audit import AuditLog
 from tocsin.access.store import DEFAULT_TENANT, AccessStore
@@ -61,6 +64,14 @@ class CommitView(View):
     positions: dict[int, int] = field(default_factory=dict)
     totals: dict[int, Totals] = field(default_factory=dict)
     outbox: list[int] = field(default_factory=list)
+    steps: StepsSay = field(default_factory=StepsSay)
+
+
+@dataclass(slots=True)
+class BlobView(View):
+    """What there is of dumps."""
+
+    said: BlobsSay = field(default_factory=BlobsSay)
 
 
 @dataclass(slots=True)
@@ -128,6 +139,8 @@ def commit_view(data: Path) -> CommitView:
     store = EmbeddedCommitStore(data / "commit.db")
     try:
         view = CommitView(store.verify())
+        view.steps = steps_say(store, PARTITIONS, [machine_of(producer) for producer in PRODUCERS])
+        view.problems += view.steps.problems
         view.outbox = [row.sequence for row in store.outbox(0, limit=100_000)]
         for partition in range(PARTITIONS):
             lease = store.acquire(partition)
@@ -135,6 +148,12 @@ def commit_view(data: Path) -> CommitView:
         return view
     finally:
         store.close()
+
+
+def blob_view(data: Path, known: Mapping[tuple[Name, str], Place]) -> BlobView:
+    """Every blob against its hash; what is known of dumps that were ever logged."""
+    said = blobs_say(data, known)
+    return BlobView(said.problems, said)
 
 
 def checkpoint_view(data: Path) -> CheckpointView:

@@ -7,14 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from http.client import HTTPConnection, HTTPException
-from typing import Any, Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
+from proof.subject.patience import REFUSED, Patience
 from proof.subject.promise import Notary, Promise
 from proof.subject.traffic import Body
 
+Thing_contra = TypeVar("Thing_contra", contravariant=True)
+
 _FINAL: Final = frozenset({200, 400})
-_GIVE_UP_S: Final = 120.0
 
 
 class GivenUpError(Exception):
@@ -42,9 +44,9 @@ class Client:
             "Tocsin-Producer": body.producer,
             "Tocsin-Sequence": body.sequence,
         }
-        deadline_s = time.monotonic() + _GIVE_UP_S
-        while time.monotonic() < deadline_s and not self.ended.is_set():
-            status, answer = self.ask("POST", "/v1/events", body.payload, headers)
+        patience = Patience()
+        while patience.lasts() and not self.ended.is_set():
+            status, said, answer = self.exchange("POST", "/v1/events", body.payload, headers)
             self.statuses[status] = self.statuses.get(status, 0) + 1
             if status in _FINAL:
                 self._note(
@@ -57,10 +59,10 @@ class Client:
                     )
                 )
                 return answer
-            if status and status < 500 and status not in {408, 429}:
+            if 0 < status < 500 and status not in {408, 429}:
                 raise GivenUpError(f"{body.producer}/{body.sequence}: {status} {answer[:500]}")
-            time.sleep(0.02)
-        raise GivenUpError(f"{body.producer}/{body.sequence}: no answer, tries by status: {self.statuses}")
+            patience.wait(status, said, answer)
+        raise GivenUpError(f"{body.producer}/{body.sequence}: no answer, {patience}")
 
     def administer(self, name: str) -> None:
         """Make a credential, then revoke it; both are noted once they are answered."""
@@ -77,7 +79,14 @@ class Client:
         self._note(Promise(kind="revoked", name=key_id))
 
     def ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
-        """Status and text of one answer; status 0 when there was none."""
+        """Status and text of one answer; status 0 when there was none, REFUSED when nobody listened."""
+        status, _, text = self.exchange(method, path, body, headers)
+        return status, text
+
+    def exchange(
+        self, method: str, path: str, body: bytes, headers: dict[str, str]
+    ) -> tuple[int, dict[str, str], str]:
+        """As `ask`, with the headers of the answer, their names in lower case."""
         try:
             if self._connection is None:
                 self._connection = HTTPConnection(self._address, timeout=30)
@@ -85,10 +94,14 @@ class Client:
                 method, path, body, {**headers, "Authorization": f"Bearer {self._key()}"}
             )
             answer = self._connection.getresponse()
-            return answer.status, answer.read().decode()
+            said = {name.lower(): value for name, value in answer.getheaders()}
+            return answer.status, said, answer.read().decode()
+        except ConnectionRefusedError as error:
+            self.close()
+            return REFUSED, {}, repr(error)
         except (OSError, HTTPException) as error:
             self.close()
-            return 0, repr(error)
+            return 0, {}, repr(error)
 
     def close(self) -> None:
         """Hang up."""
@@ -101,10 +114,26 @@ class Client:
             self._notary.note(promise)
 
 
-class Sending:
+class Deliverer(Protocol[Thing_contra]):
+    """Delivers things one after another, each until it has an answer."""
+
+    ended: threading.Event
+
+    def deliver(self, thing: Thing_contra, /) -> object:
+        """The answer."""
+        ...
+
+    def close(self) -> None:
+        """Hang up."""
+        ...
+
+
+class Sending(Generic[Thing_contra]):
     """Sends several producers' bodies side by side; `join` raises what went wrong in any of them."""
 
-    def __init__(self, clients: Iterable[tuple[Client, Iterable[Body]]], pause_s: float = 0.0) -> None:
+    def __init__(
+        self, clients: Iterable[tuple[Deliverer[Thing_contra], Iterable[Thing_contra]]], pause_s: float = 0.0
+    ) -> None:
         clients = list(clients)
         self._ended = [client.ended for client, _ in clients]
         self._errors: list[Exception] = []
@@ -133,7 +162,7 @@ class Sending:
         if self._errors:
             raise self._errors[0]
 
-    def _send(self, client: Client, bodies: Iterable[Body], pause_s: float) -> None:
+    def _send(self, client: Deliverer[Thing_contra], bodies: Iterable[Thing_contra], pause_s: float) -> None:
         try:
             for body in bodies:
                 client.deliver(body)

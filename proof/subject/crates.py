@@ -44,15 +44,26 @@ def digest_of(machines: Iterable[Sequence[Crate]]) -> str:
     """The digest of dumps once all are judged, each once and in order, by the model."""
     sums = Sums()
     for own in machines:
-        by_number = {crate.parcel.number: crate.parcel for crate in own}
-        shown = [
-            Shown(number, COMPONENT, parcel.plan.lines, parcel.from_ms, parcel.to_ms)
-            for number, parcel in sorted(by_number.items())
-        ]
         device = own[0].parcel.plan.device
-        found = judged(DEFAULT_TENANT, device, shown)
-        sums.put(Key(DEFAULT_TENANT, "", device, DETECTOR), found.digest)
+        sums.put(
+            Key(DEFAULT_TENANT, "", device, DETECTOR), judged(DEFAULT_TENANT, device, _shown(own)).digest
+        )
     return combined(sums)
+
+
+def sums_of(own: Sequence[Crate]) -> list[str]:
+    """What a machine's findings add up to when none of its dumps is judged, one, two, and so on."""
+    shown, device = _shown(own), own[0].parcel.plan.device
+    counts = range(len(shown) + 1)
+    return [f"{judged(DEFAULT_TENANT, device, shown[:count]).digest:032x}" for count in counts]
+
+
+def _shown(own: Sequence[Crate]) -> list[Shown]:
+    by_number = {crate.parcel.number: crate.parcel for crate in own}
+    return [
+        Shown(number, COMPONENT, parcel.plan.lines, parcel.from_ms, parcel.to_ms)
+        for number, parcel in sorted(by_number.items())
+    ]
 
 
 def _dump(device: str, number: int, rng: random.Random) -> DumpPlan:

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import apsw
 
+from proof.subject.dump_plants import DUMP_PLANTS
+
 
 def _no_full_sync() -> None:
     """synchronous=NORMAL: commits in a write-ahead log are not synced."""
@@ -84,6 +86,7 @@ PLANTS: Final[dict[str, Callable[[], None]]] = {
     "rename_before_sync": _rename_before_sync,
     "acknowledge_before_commit": _acknowledge_before_commit,
     "trim_before_lake": _trim_before_lake,
+    **DUMP_PLANTS,
 }
 
 

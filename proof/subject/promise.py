@@ -12,9 +12,12 @@ from proof.shim.event import encode_mark
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
-    """What was heard: the answer to a body; that a key or credential works, or (revoked) no longer does."""
+    """What was heard: the answer to a body; that a key or credential works, or (revoked) no longer does.
 
-    kind: Literal["body", "key", "credential", "revoked"]
+    Of a dump, device (`name`), sequence and hash (`answer`): that it is kept, or `status` bytes of it.
+    """
+
+    kind: Literal["body", "key", "credential", "revoked", "dump", "piece"]
     producer: str = ""
     sequence: str = ""
     status: int = 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from tocsin.testing import Server
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _TOLD_CHARACTERS: Final = 1000
+_STACKS_CHARACTERS: Final = 20_000
 
 
 class EndedError(Exception):
@@ -73,6 +75,13 @@ class RecordedServer(Server):
         if not self.alive():
             said = self.log.read_text(errors="replace")[-_TOLD_CHARACTERS:]
             raise EndedError(f"the server ended by itself:\n{said}")
+
+    def stacks(self) -> str:
+        """What each thread does at the moment, as the end of the log: for a server that does not answer."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGUSR1)
+        time.sleep(1)
+        return self.log.read_text(errors="replace")[-_STACKS_CHARACTERS:]
 
     def environment(self) -> dict[str, str]:
         """As of any server, with the repository on the path."""

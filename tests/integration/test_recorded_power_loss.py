@@ -48,7 +48,7 @@ def test_no_power_cut_loses_doubles_or_breaks_anything() -> None:
 @pytest.mark.parametrize("name", sorted(PLANTS))
 def test_a_missing_protection_is_noticed(name: str) -> None:
     """With it taken away, some state loses, doubles or breaks something."""
-    assert campaign(600, SEED, plant=name, runs_max=6).words
+    assert campaign(600, SEED, plant=name, runs_max=12, states_a_run=1500).words
 
 
 def test_a_server_that_ends_before_it_is_ready_is_told_apart_from_a_broken_tool(tmp_path: Path) -> None:

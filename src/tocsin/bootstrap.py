@@ -406,6 +406,7 @@ class Application:
             limits=_archive_limits(config),
             threads=config.dumps.threads,
             uploads_max=config.dumps.uploads_max,
+            require_settings=lambda tenant: self.runtime.require_settings(tenant),  # noqa: PLW0108 - made later
         )
         self.uploads = Uploads(
             dumps,

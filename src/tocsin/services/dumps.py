@@ -72,7 +72,8 @@ class DumpReceipt:
 class Dumps:
     """At most `uploads_max` at a time, each with WRITE_BYTES in memory; above that refuses at once.
 
-    A dump keeps its place until all work on it has ended, also when its sender has gone.
+    A dump keeps its place until all work on it has ended, also when its sender has gone. `require_settings`
+    has a tenant's settings logged or raises: it is asked before each dump is.
     """
 
     def __init__(
@@ -85,12 +86,14 @@ class Dumps:
         limits: ArchiveLimits,
         threads: int = 2,
         uploads_max: int = 16,
+        require_settings: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._log = log
         self._blobs = blobs
         self._clock = clock
         self._meters = meters
         self._limits = limits
+        self._require_settings = require_settings
         self._places = semaphore(uploads_max)
         self.uploads = 0
         """On their way now; changed by the event loop alone."""
@@ -203,6 +206,7 @@ class Dumps:
         mark = logged_claim(tenant, announced.id, kept.sha256)
         if self._blobs.claimed(mark) is not None:
             return True
+        self._require_settings(tenant)  # without them no detector would be shown the dump, then or later
         repeated = self._append(tenant, announced, kept)
         self._blobs.claim(mark, b"logged")
         return repeated

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from itertools import groupby
 from typing import Final
 
+from tocsin import threads
 from tocsin.clock import Clock
 from tocsin.control import Control, Correct, Settings, SettingsChanged, Tick, decode_control, encode_control
 from tocsin.detectors.usable import unusable
@@ -34,7 +35,7 @@ class Decides(Enum):
 
 
 class Decisions:
-    """Logs decisions before they act. Called from one thread per method."""
+    """Logs decisions before they act. Called from one thread per method, but for `require_settings`."""
 
     def __init__(
         self,
@@ -55,23 +56,40 @@ class Decisions:
         self._given_up: dict[int, int] = {}  # the same after gaps
         self._started_ms = clock.now_ms()
         self._logged: dict[str, Settings] = {}
+        self._last: list[tuple[int, dict[str, Settings]]] = []
+        self._settling = threads.lock()
 
     def settings(self) -> None:
         """Log each tenant's settings where they differ from the last ones logged.
 
         A tenant's first settings act from the beginning of its records, later ones from now on.
         """
-        all_wanted = {tenant: self._settings_of(tenant) for tenant in self._tenants()}
-        changed = {
-            tenant: wanted for tenant, wanted in all_wanted.items() if self._logged.get(tenant) != wanted
-        }
-        if not changed:
-            return
-        last = [(worker.partition, self._last_settings(worker)) for worker in self._workers]
-        for tenant, wanted in changed.items():
-            logged = [self._log_settings(partition, tenant, wanted, known) for partition, known in last]
-            if all(logged):
-                self._logged[tenant] = wanted
+        self._log_changed(self._tenants())
+
+    def require_settings(self, tenant: str) -> None:
+        """Have the tenant's settings in the log, so that they are in force for whatever is logged next.
+
+        Costs a comparison once they are; from any thread. Raises what the log refused them with.
+        """
+        for refusal in self._log_changed([tenant]):
+            raise refusal
+
+    def _log_changed(self, tenants: Sequence[str]) -> list[TocsinError]:
+        """Log settings that are not those logged last; the refusals."""
+        all_wanted = {tenant: self._settings_of(tenant) for tenant in tenants}
+        if all(self._logged.get(tenant) == wanted for tenant, wanted in all_wanted.items()):
+            return []
+        refusals = []
+        with self._settling:
+            self._last = self._last or [(each.partition, self._last_settings(each)) for each in self._workers]
+            for tenant, wanted in all_wanted.items():
+                refused = [
+                    self._log_settings(partition, tenant, wanted, known) for partition, known in self._last
+                ]
+                refusals += [refusal for refusal in refused if refusal is not None]
+                if not any(refused):
+                    self._logged[tenant] = wanted
+        return refusals
 
     def tick(self) -> None:
         """Say in every partition that time has passed; also gives new tenants their settings."""
@@ -132,17 +150,20 @@ class Decisions:
         return True
 
     def _log_settings(
-        self, partition: int, tenant: str, wanted: Settings, known: Mapping[str, Settings]
-    ) -> bool:
-        """Whether the partition has them, or has them in the log; `known` are the last by tenant."""
+        self, partition: int, tenant: str, wanted: Settings, known: dict[str, Settings]
+    ) -> TocsinError | None:
+        """None once the partition has them in its log; `known` are the last there, by tenant."""
         last = known.get(tenant)
         if last == wanted:
-            return True
+            return None
         for fault in () if last is None else unusable(last):
             _log.warning("logged_settings_unusable", partition=partition, tenant=tenant, error=fault.detail)
         effective_ms = 0 if last is None else self._clock.now_ms()
         change = SettingsChanged(tenant=tenant, effective_ms=effective_ms, settings=wanted)
-        return self._append(tenant, partition, change)
+        refusal = self._refused(tenant, partition, change)
+        if refusal is None:
+            known[tenant] = wanted
+        return refusal
 
     def _last_settings(self, worker: Worker) -> dict[str, Settings]:
         """By tenant, the last ones in the partition's log, whether they are processed yet or not."""
@@ -165,10 +186,13 @@ class Decisions:
 
     def _append(self, tenant: str, partition: int, *controls: Control) -> bool:
         """Log decisions, durable on return; False where the log refuses them: the next round asks again."""
+        return self._refused(tenant, partition, *controls) is None
+
+    def _refused(self, tenant: str, partition: int, *controls: Control) -> TocsinError | None:
         parts = tuple(Part(partition, RecordKind.CONTROL, 1, encode_control(each)) for each in controls)
         try:
             self._log.submit(Append(tenant=tenant, arrival_ms=self._clock.now_ms(), parts=parts)).result()
         except TocsinError as error:
             _log.warning("decision_not_logged", kind=type(controls[0]).__name__, error=error.detail)
-            return False
-        return True
+            return error
+        return None

@@ -193,6 +193,11 @@ class Runtime:
             self._if_room(self._checkpoint)
         self._threads.clear()
 
+    def require_settings(self, tenant: str) -> None:
+        """Have the tenant's settings in the log before what they are to judge; raises its refusal."""
+        if self._decides is Decides.ALL:
+            self._decisions.require_settings(tenant)
+
     def caught_up(self) -> bool:
         """Whether everything acknowledged is processed and folded into the inbox."""
         ends = (worker.lease.position == self._stores.log.end(worker.partition) for worker in self.workers)

@@ -17,8 +17,7 @@ from proof.subject.haste import SETTINGS
 from tocsin.testing import Server
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-_TOLD_CHARACTERS: Final = 1000
-_STACKS_CHARACTERS: Final = 20_000
+_TOLD_CHARACTERS: Final = 2000
 
 
 class EndedError(Exception):
@@ -77,11 +76,12 @@ class RecordedServer(Server):
             raise EndedError(f"the server ended by itself:\n{said}")
 
     def stacks(self) -> str:
-        """What each thread does at the moment, as the end of the log: for a server that does not answer."""
+        """What it said last, and what each thread does at the moment: for a server that does not answer."""
         assert self._process is not None
+        said = self.log.read_text(errors="replace")
         self._process.send_signal(signal.SIGUSR1)
         time.sleep(1)
-        return self.log.read_text(errors="replace")[-_STACKS_CHARACTERS:]
+        return said[-_TOLD_CHARACTERS:] + self.log.read_text(errors="replace")[len(said) :]
 
     def environment(self) -> dict[str, str]:
         """As of any server, with the repository on the path."""

@@ -85,7 +85,7 @@ def record(
             time.sleep(0.05)
         sending.join()
         shipping.join()
-        digest = server.digest(240)
+        digest = server.digest()
         server.stop()
     except (GivenUpError, OSError, HTTPException, RuntimeError):
         server.check_alive(_ENDING_S)  # whatever was asked of it then: that it ended is what there is to know

@@ -18,14 +18,14 @@ _TOLD_CHARACTERS: Final = 300
 class Patience:
     """`listened_s` of trying while somebody listens, `s_max` in all; time without a server is the server's.
 
-    A killed server that starts again on a loaded machine takes minutes, and senders that ask it all the time
-    make that longer.
+    Both are long: a killed server that starts again takes minutes on a loaded machine, and one whose kernels
+    have to be compiled first answers 503 as long; senders that ask all the time make that longer.
     """
 
     def __init__(
         self,
-        listened_s: float = 120.0,
-        s_max: float = 900.0,
+        listened_s: float = 600.0,
+        s_max: float = 1200.0,
         *,
         sleep: Callable[[float], object] = time.sleep,
         now_s: Callable[[], float] = time.monotonic,

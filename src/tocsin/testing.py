@@ -141,11 +141,17 @@ class Server:
         return sum(float(value) for value in values)
 
     def digest(self, timeout_s: float = 600) -> dict[str, Any]:
-        """The digests, once everything is processed and every correction has run."""
+        """The digests, once everything is processed and every correction has run.
+
+        A step that compiles its kernels on a busy machine takes minutes, and the answer meanwhile is 503.
+        """
         deadline_s = time.monotonic() + timeout_s
         while True:
-            found: dict[str, Any] = self.get("/v1/digest")
-            if found["caught_up"] and not found["pending"]:
+            status, body = self._ask("/v1/digest")
+            if status not in {HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE}:
+                raise RuntimeError(f"/v1/digest gave {status}: {body[:1000]!r}")
+            found: dict[str, Any] = json.loads(body)
+            if status == HTTPStatus.OK and found["caught_up"] and not found["pending"]:
                 return found
             if time.monotonic() > deadline_s:
                 raise TimeoutError(f"not settled after {timeout_s} s: {found}")

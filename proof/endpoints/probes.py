@@ -24,6 +24,7 @@ _NAMES: Final = {
     "letter_id": "1",
     "anomaly_id": "a",
     "action": "comment",
+    "action_sequence": "1",
     "episode_id": "e",
 }
 _QUERIES: Final = {"GET /api/outliers_count": "?time_range=1h"}
@@ -68,6 +69,7 @@ _GIVEN: Final[dict[str, dict[str, Any]]] = {
         "content": _LOG_LINE.encode(),
         "headers": {"Content-Type": "application/x-ndjson"},
     },
+    "POST /v1/anomalies/actions": {"json": {"action": "comment", "note": "x", "anomalies": [{"id": "a"}]}},
     "POST /v1/devices/{device}/quarantine": {"json": {"reason": "is repaired"}},
     "PUT /v1/devices/{device}/dumps/{sequence}": {
         "content": _BODY,

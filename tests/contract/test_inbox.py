@@ -23,7 +23,8 @@ from tests.inbox_kit import (
     rows,
 )
 from tocsin.commit.abstract import OutboxRow
-from tocsin.inbox.abstract import AnomalyQuery, Condition, Handling, Inbox
+from tocsin.inbox.abstract import AnomalyQuery, Condition, Inbox
+from tocsin.inbox.action import Handling
 from tocsin.inbox.embedded import EmbeddedInbox
 from tocsin.inbox.folding import EPISODES_NAMED_MAX
 from tocsin.model import Episode, Severity

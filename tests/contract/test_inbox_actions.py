@@ -9,8 +9,8 @@ import pytest
 
 from tests.inbox_kit import MINUTE_MS, NOW_MS, Opener, episode, kinds, listed, only, rows
 from tocsin.errors import ConflictError
-from tocsin.inbox.abstract import Anomaly, Handling, Inbox
-from tocsin.inbox.action import Action, ActionKind, Outcome, Recorded, Target
+from tocsin.inbox.abstract import Anomaly, Inbox
+from tocsin.inbox.action import Action, ActionKind, Handling, Recorded, Target
 from tocsin.model import Severity
 
 LATER_MS = NOW_MS + 60 * MINUTE_MS
@@ -68,7 +68,8 @@ def test_an_action_is_an_entry_of_the_history(
     assert anomaly.snoozed_until_ms == given.get("until_ms")
     change = inbox.history("a", anomaly.id)[-1]
     assert (change.kind, change.detail, change.actor, change.action) == (told, detail, "maria", 1)
-    assert recorded.outcomes == (Outcome(id=anomaly.id, version=before.version + 1),)
+    (outcome,) = recorded.outcomes
+    assert (outcome.id, outcome.version, outcome.code) == (anomaly.id, before.version + 1, "")
     assert (recorded.sequence, recorded.position, anomaly.version) == (1, 1, before.version + 1)
     assert inbox.actions(0) == [recorded]
     assert inbox.changes(1) == [change]
@@ -272,3 +273,172 @@ def test_actions_survive_opening_again(opener: Opener) -> None:
     again = opener()
     assert (listed(again), again.changes(0), again.actions(0)) == before
     assert again.act(done.action).repeated
+
+
+def pumps(inbox: Inbox) -> list[Anomaly]:
+    """Two anomalies of one device, hours apart; the older one first."""
+    inbox.fold(rows(episode("e1", 0, 30), episode("e2", 600, 630, parameter="pressure")), NOW_MS)
+    return sorted(listed(inbox), key=lambda anomaly: anomaly.started_ms)
+
+
+def test_merged_anomalies_are_one(inbox: Inbox, do: Do) -> None:
+    """The first has all episodes, also those that come later; the other says where they are, in no list."""
+    first, second = pumps(inbox)
+    recorded = do(ActionKind.MERGE, ids=[first.id, second.id], note="one leak")
+    assert codes(recorded) == ["", ""]
+    merged = only(inbox)
+    assert (merged.id, merged.episodes, merged.recurrences) == (first.id, ("e2", "e1"), 1)
+    assert merged.parameters == ("pressure", "temperature")
+    left = inbox.anomaly("a", second.id)
+    assert left is not None
+    assert (left.merged_into, left.episodes, left.version) == (first.id, (), second.version + 1)
+    assert [change.detail for change in inbox.changes(2)] == [
+        f"{first.id}: one leak",
+        f"with {second.id}: one leak",
+    ]
+    inbox.fold(rows(episode("e2", 600, 640, parameter="pressure"), episode("e3", 635), first=3), NOW_MS)
+    assert only(inbox).episodes == ("e3", "e2", "e1")
+    assert codes(do(ActionKind.RESOLVE, ids=[second.id])) == ["conflict"]
+
+
+def test_split_episodes_are_an_anomaly_of_their_own(inbox: Inbox, do: Do) -> None:
+    """It is handled as the other was, has a history that says whence it comes, and takes its recurrences."""
+    inbox.fold(rows(episode("e1", 0, 30), episode("e2", 5, 20, parameter="pressure")), NOW_MS)
+    do(ActionKind.ACKNOWLEDGE)
+    whole = only(inbox)
+    recorded = do(ActionKind.SPLIT, version=whole.version, episodes=("e2",))
+    assert codes(recorded) == ["", ""]
+    left, new = (inbox.anomaly("a", outcome.id) for outcome in recorded.outcomes)
+    assert left is not None
+    assert new is not None
+    assert (left.id, left.parameters, left.episodes) == (whole.id, ("temperature",), ("e1",))
+    assert (new.parameters, new.episodes, new.handling) == (("pressure",), ("e2",), Handling.ACKNOWLEDGED)
+    assert [change.kind for change in inbox.history("a", new.id)] == ["split_off"]
+    inbox.fold(rows(episode("e3", 60, 70, parameter="pressure"), first=3), NOW_MS)
+    again = inbox.anomaly("a", new.id)
+    assert again is not None
+    assert again.recurrences == 1
+
+
+@pytest.mark.parametrize("names", [("e1", "e2"), ("none",), ("e1", "none")])
+def test_a_split_leaves_something_on_both_sides(inbox: Inbox, do: Do, names: tuple[str, ...]) -> None:
+    """All of its episodes, or some that are not its own, are no split."""
+    inbox.fold(rows(episode("e1", 0, 30), episode("e2", 5, 20, parameter="pressure")), NOW_MS)
+    before = everything(inbox)
+    assert codes(do(ActionKind.SPLIT, episodes=names)) == ["conflict"]
+    assert everything(inbox) == before
+
+
+def everything(inbox: Inbox) -> tuple[Any, ...]:
+    return listed(inbox), inbox.changes(0), inbox.actions(0), inbox.verify()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("case", ["another device", "resolved", "merged before", "changed", "unknown"])
+def test_what_is_not_one_stays_apart(inbox: Inbox, do: Do, case: str) -> None:
+    """Nothing of a merge is done if any of them can't be merged."""
+    first, second = pumps(inbox)
+    ids = [first.id, second.id]
+    inbox.fold(rows(episode("e9", 0, 30, device="pump-8"), first=3), NOW_MS)
+    (third,) = listed(inbox, device="pump-8")
+    version = None
+    match case:
+        case "another device":
+            ids.append(third.id)
+        case "resolved":
+            do(ActionKind.RESOLVE, ids=[first.id])
+        case "merged before":
+            inbox.fold(rows(episode("e3", 2000, 2001), first=4), NOW_MS)
+            newest = next(each for each in listed(inbox) if each.episodes == ("e3",))
+            do(ActionKind.MERGE, ids=[newest.id, second.id])
+        case "changed":
+            do(ActionKind.ACKNOWLEDGE, ids=[second.id])
+            version = 1
+        case "unknown":
+            ids.append("an_none")
+    before = everything(inbox)
+    assert any(codes(do(ActionKind.MERGE, ids=ids, version=version)))
+    assert everything(inbox) == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        (ActionKind.ACKNOWLEDGE, {}),
+        (ActionKind.SNOOZE, {"until_ms": LATER_MS}),
+        (ActionKind.RESOLVE, {}),
+        (ActionKind.ASSIGN, {"assignee": "tom"}),
+        (ActionKind.MERGE, {}),
+    ],
+)
+def test_an_action_on_many_is_undone_as_one(
+    inbox: Inbox, do: Do, kind: ActionKind, given: dict[str, Any]
+) -> None:
+    """Each gets back what it was; once. Looking and commenting meanwhile are in nobody's way."""
+    before = {each.id: each for each in pumps(inbox)}
+    done = do(kind, ids=list(before), **given)
+    do(ActionKind.COMMENT, ids=[done.outcomes[0].id], note="was that right?")
+    undone = do(ActionKind.UNDO, targets=(), undoes=done.sequence, note="no")
+    assert codes(undone) == ["", ""]
+    for anomaly in listed(inbox):
+        was = before[anomaly.id]
+        for name in ("handling", "snoozed_until_ms", "assignee", "episodes", "merged_into", "condition"):
+            assert getattr(anomaly, name) == getattr(was, name)
+        change = inbox.history("a", anomaly.id)[-1]
+        assert (change.kind, change.detail) == ("undone", f"{kind.value} (action 1): no")
+    again = do(ActionKind.UNDO, targets=(), undoes=done.sequence)
+    assert codes(again) == ["precondition_failed", "precondition_failed"]
+
+
+def test_an_undo_leaves_alone_what_has_changed_since(inbox: Inbox, do: Do) -> None:
+    """Of those that were resolved by mistake, the one that somebody reopened stays as he wants it."""
+    first, second = pumps(inbox)
+    done = do(ActionKind.RESOLVE, ids=[first.id, second.id])
+    do(ActionKind.REOPEN, ids=[first.id], actor="tom")
+    undone = do(ActionKind.UNDO, targets=(), undoes=done.sequence)
+    assert [(outcome.id, outcome.code) for outcome in undone.outcomes] == [
+        (first.id, "precondition_failed"),
+        (second.id, ""),
+    ]
+    assert [change.kind for change in inbox.history("a", first.id)][-1] == "reopened"
+
+
+def test_a_split_is_undone(inbox: Inbox, do: Do) -> None:
+    """All episodes are back, and the one that was split off says where they are."""
+    inbox.fold(rows(episode("e1", 0, 30), episode("e2", 5, 20, parameter="pressure")), NOW_MS)
+    whole = only(inbox)
+    done = do(ActionKind.SPLIT, episodes=("e1",))
+    assert codes(do(ActionKind.UNDO, targets=(), undoes=done.sequence)) == ["", ""]
+    anomaly = only(inbox)
+    assert (anomaly.id, anomaly.episodes, anomaly.parameters) == (whole.id, whole.episodes, whole.parameters)
+    gone = inbox.anomaly("a", done.outcomes[1].id)
+    assert gone is not None
+    assert gone.merged_into == whole.id
+
+
+@pytest.mark.parametrize("kind", [ActionKind.COMMENT, ActionKind.SEEN])
+def test_words_are_not_undone(inbox: Inbox, do: Do, kind: ActionKind) -> None:
+    """What was said was said; and no action of another tenant or none at all is undone."""
+    found(inbox)
+    done = do(kind, note="it hums")
+    before = everything(inbox)
+    for undoes, tenant in ((done.sequence, "a"), (done.sequence, "b"), (99, "a")):
+        assert do(ActionKind.UNDO, targets=(), undoes=undoes, tenant=tenant).sequence == 0
+    assert everything(inbox) == before
+
+
+def test_the_log_says_everything(opener: Opener) -> None:
+    """Rows and actions played again in their order give the same anomalies, history and outcomes."""
+    inbox, again = opener("one"), opener("two")
+    outbox = rows(
+        episode("e1", 0, 30), episode("e2", 600, 630, parameter="pressure"), episode("e3", 700, 710)
+    )
+    for row, kind in zip(outbox, (ActionKind.RESOLVE, ActionKind.MERGE, ActionKind.SNOOZE), strict=True):
+        inbox.fold([row], NOW_MS)
+        targets = tuple(Target(id=each.id) for each in listed(inbox))
+        until_ms = LATER_MS if kind is ActionKind.SNOOZE else None
+        inbox.act(Action(kind=kind, tenant="a", actor="m", at_ms=NOW_MS, targets=targets, until_ms=until_ms))
+    for recorded in inbox.actions(0):
+        again.fold([row for row in outbox if row.sequence <= recorded.position], NOW_MS)
+        assert again.act(recorded.action) == recorded
+    again.fold(outbox, NOW_MS)
+    assert everything(again) == everything(inbox)

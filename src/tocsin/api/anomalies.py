@@ -12,7 +12,8 @@ from tocsin.api.dependencies import PrincipalOf, ServicesOf
 from tocsin.api.names import Name, finite, iso, iso_or_none
 from tocsin.api.openapi import answers
 from tocsin.api.parameters import Cursor, From, Limit, To, time_or_none
-from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Change, Condition, Handling
+from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Change, Condition
+from tocsin.inbox.action import Handling
 from tocsin.model import Severity
 
 router = APIRouter(prefix="/v1/anomalies", tags=["anomalies"])

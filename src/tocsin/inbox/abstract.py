@@ -13,7 +13,7 @@ from enum import StrEnum
 import msgspec
 
 from tocsin.commit.abstract import OutboxRow
-from tocsin.inbox.action import Action, Recorded
+from tocsin.inbox.action import Action, Handling, Recorded
 from tocsin.model import Severity
 
 
@@ -24,22 +24,12 @@ class Condition(StrEnum):
     CLEARED = "cleared"
 
 
-class Handling(StrEnum):
-    """What people have made of it."""
-
-    OPEN = "open"
-    ACKNOWLEDGED = "acknowledged"
-    SNOOZED = "snoozed"
-    RESOLVED = "resolved"
-
-
 class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     """What a person acts on. `version` is the ETag: it grows with every change.
 
     `recurrences` counts the episodes folded in after the first; `episodes` names the newest of them (at
     most 100). Times are milliseconds, UTC. `seen_at_ms` None = unseen. `merged_into` has its episodes now.
-    `settled_ms` and `settled_severity`: what the data said when it was resolved or snoozed. `acted`: the
-    newest action that changed how it is handled, None if nobody acted since it was opened (again).
+    `settled_ms` and `settled_severity`: what the data said when it was resolved or snoozed.
     """
 
     id: str
@@ -66,7 +56,6 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     merged_into: str | None = None
     settled_ms: int | None = None
     settled_severity: Severity | None = None
-    acted: int | None = None
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +116,10 @@ class Inbox(ABC):
     @abstractmethod
     def wake(self, now_ms: int, *, limit: int = 100) -> int:
         """Open what was snoozed until now, by an action of each tenant; how many, at most `limit`."""
+
+    @abstractmethod
+    def action(self, tenant: str, sequence: int) -> Recorded | None:
+        """One action of the tenant."""
 
     @abstractmethod
     def actions(self, after: int, *, limit: int = 1000) -> list[Recorded]:

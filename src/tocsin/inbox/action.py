@@ -6,6 +6,17 @@ from enum import StrEnum
 
 import msgspec
 
+from tocsin.model import Severity
+
+
+class Handling(StrEnum):
+    """What people have made of it."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    SNOOZED = "snoozed"
+    RESOLVED = "resolved"
+
 
 class ActionKind(StrEnum):
     """What is done. `wake` is done by the clock, all others by people."""
@@ -17,6 +28,9 @@ class ActionKind(StrEnum):
     REOPEN = "reopen"
     ASSIGN = "assign"
     COMMENT = "comment"
+    MERGE = "merge"
+    SPLIT = "split"
+    UNDO = "undo"
     WAKE = "wake"
 
 
@@ -30,8 +44,9 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 class Action(msgspec.Struct, frozen=True, kw_only=True):
     """One thing done by `actor` to some anomalies of one tenant.
 
-    `until_ms` is when a snooze ends, `assignee` who is to see to it (None = nobody). `key`: the same key of
-    the same actor stands for the same action; "" = none.
+    `until_ms` is when a snooze ends, `assignee` who is to see to it (None = nobody). A merge puts all targets
+    into the first one; a split takes `episodes` out of the only one; an undo has no targets but those of the
+    action that it `undoes`. `key`: the same key of the same actor stands for the same action; "" = none.
     """
 
     kind: ActionKind
@@ -42,6 +57,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     until_ms: int | None = None
     assignee: str | None = None
+    episodes: tuple[str, ...] = ()
+    undoes: int | None = None
     key: str = ""
 
     def is_repeated_by(self, other: Action) -> bool:
@@ -49,13 +66,28 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(other, at_ms=self.at_ms) == self
 
 
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """What people had made of an anomaly, for an undo."""
+
+    handling: Handling
+    snoozed_until_ms: int | None
+    assignee: str | None
+    settled_ms: int | None
+    settled_severity: Severity | None
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one target. `code` is "" if it was done, else why not. `version` is as of then."""
+    """What became of one target. `code` is "" if it was done, else why not. `version` is as of then.
+
+    `before`: how it was handled. `moved`: episodes that left it for another anomaly.
+    """
 
     id: str
     version: int = 0
     code: str = ""
     detail: str = ""
+    before: Held | None = None
+    moved: tuple[str, ...] = ()
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,11 +9,12 @@ from typing import Any
 from tocsin.commit.abstract import OutboxRow
 from tocsin.inbox import folding
 from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Change, Inbox
-from tocsin.inbox.acting import Acting, recorded_of
+from tocsin.inbox.acting import Acting
 from tocsin.inbox.action import Action, ActionKind, Recorded, Target
 from tocsin.inbox.fold_row import ACTOR, RowFolding
 from tocsin.inbox.folding import Windows
 from tocsin.inbox.rows import QUERIES, SCRIPTS, anomaly_of, find, number
+from tocsin.inbox.targets import recorded_of
 from tocsin.storage.database import Tuning
 from tocsin.storage.hashing import check_row
 from tocsin.storage.readers import Readers
@@ -59,6 +60,12 @@ class EmbeddedInbox(Inbox):
             action = Action(kind=ActionKind.WAKE, tenant=tenant, actor=ACTOR, at_ms=now_ms, targets=targets)
             woken += sum(not outcome.code for outcome in self.act(action).outcomes)
         return woken
+
+    def action(self, tenant: str, sequence: int) -> Recorded | None:
+        wanted = {"tenant": tenant, "sequence": sequence}
+        with self._readers.lend() as reader:
+            row: Any = reader.execute(QUERIES["action"], wanted).fetchone()
+        return recorded_of(row, self._name) if row else None
 
     def actions(self, after: int, *, limit: int = 1000) -> list[Recorded]:
         with self._readers.lend() as reader:

@@ -13,7 +13,8 @@ from typing import Final
 import msgspec
 import xxhash
 
-from tocsin.inbox.abstract import Anomaly, Condition, Handling
+from tocsin.inbox.abstract import Anomaly, Condition
+from tocsin.inbox.action import Handling
 from tocsin.model import Episode, Severity
 
 ENDLESS_MS: Final = 1 << 62
@@ -84,7 +85,15 @@ def severity_of(number: int) -> Severity:
 
 def anomaly_id(episode: Episode) -> str:
     """The id of the anomaly that begins with this episode; the same in every run."""
-    names = (episode.tenant, episode.device, episode.id)
+    return _id_of(episode.tenant, episode.device, episode.id)
+
+
+def split_id(anomaly: Anomaly, first_episode: str, sequence: int) -> str:
+    """The id of the anomaly that an action splits off; the same whenever the log is played."""
+    return _id_of(anomaly.tenant, anomaly.device, first_episode, f"split {sequence}")
+
+
+def _id_of(*names: str) -> str:
     payload = b"".join(len(part).to_bytes(4, "little") + part for part in (name.encode() for name in names))
     return f"an_{xxhash.xxh3_128_hexdigest(payload)}"
 

@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from tocsin.inbox.abstract import Anomaly, Condition, Handling
-from tocsin.inbox.action import Action, ActionKind
+from tocsin.inbox.abstract import Anomaly, Condition
+from tocsin.inbox.action import Action, ActionKind, Handling, Held
 from tocsin.inbox.folding import rank
 from tocsin.model import Episode
 
@@ -21,6 +21,9 @@ TOLD: Final = {
     ActionKind.ASSIGN: "assigned",
     ActionKind.COMMENT: "commented",
     ActionKind.WAKE: "woken",
+    ActionKind.MERGE: "merged",
+    ActionKind.SPLIT: "split",
+    ActionKind.UNDO: "undone",
 }
 """What the history says of each action."""
 
@@ -32,29 +35,31 @@ class RefusedError(Exception):
     """This action makes no sense for this anomaly as it is; the text says why."""
 
 
-def after(anomaly: Anomaly, action: Action, sequence: int) -> Anomaly:
-    """The anomaly when action number `sequence` was done to it; RefusedError where it can't be."""
+def after(anomaly: Anomaly, action: Action) -> Anomaly:
+    """The anomaly when the action was done to it; RefusedError where it can't be."""
     match action.kind:
         case ActionKind.ACKNOWLEDGE:
             _must_not_be_resolved(anomaly)
-            anomaly = _handled(anomaly, Handling.ACKNOWLEDGED, sequence)
+            anomaly = _handled(anomaly, Handling.ACKNOWLEDGED)
         case ActionKind.SNOOZE:
             _must_not_be_resolved(anomaly)
-            anomaly = _settled(_handled(anomaly, Handling.SNOOZED, sequence, action.until_ms))
+            anomaly = _settled(_handled(anomaly, Handling.SNOOZED, action.until_ms))
         case ActionKind.RESOLVE:
-            anomaly = _settled(_handled(anomaly, Handling.RESOLVED, sequence))
+            anomaly = _settled(_handled(anomaly, Handling.RESOLVED))
         case ActionKind.REOPEN:
             if anomaly.handling is Handling.OPEN:
                 raise RefusedError("It is open already.")
-            anomaly = _handled(anomaly, Handling.OPEN, sequence)
+            anomaly = _handled(anomaly, Handling.OPEN)
         case ActionKind.WAKE:
             if anomaly.snoozed_until_ms is None or anomaly.snoozed_until_ms > action.at_ms:
                 raise RefusedError("It does not wake up yet.")
-            return _handled(anomaly, Handling.OPEN, None)
+            return _handled(anomaly, Handling.OPEN)
         case ActionKind.ASSIGN:
-            anomaly = msgspec.structs.replace(anomaly, assignee=action.assignee, acted=sequence)
+            anomaly = msgspec.structs.replace(anomaly, assignee=action.assignee)
         case ActionKind.COMMENT | ActionKind.SEEN:
             pass
+        case ActionKind.MERGE | ActionKind.SPLIT | ActionKind.UNDO:
+            raise RuntimeError(f"{action.kind} is about more than one anomaly")
     seen_at_ms = action.at_ms if anomaly.seen_at_ms is None else anomaly.seen_at_ms
     return msgspec.structs.replace(anomaly, seen_at_ms=seen_at_ms)
 
@@ -82,8 +87,18 @@ def met(before: Anomaly, now: Anomaly, fresh: Episode | None) -> Anomaly:
     recurs = fresh is not None and not fresh.retracted and fresh.started_ms > now.settled_ms
     again = before.condition is Condition.CLEARED and now.condition is Condition.ACTIVE
     if worse or (now.handling is Handling.RESOLVED and (recurs or again)):
-        return msgspec.structs.replace(_handled(now, Handling.OPEN, None), seen_at_ms=None)
+        return msgspec.structs.replace(_handled(now, Handling.OPEN), seen_at_ms=None)
     return now
+
+
+def held(anomaly: Anomaly) -> Held:
+    """What an undo gives back."""
+    return Held(**{name: getattr(anomaly, name) for name in Held.__struct_fields__})
+
+
+def grouped(anomaly: Anomaly) -> Anomaly:
+    """The anomaly after its episodes were put together anew by somebody who knows all of them."""
+    return anomaly if anomaly.settled_ms is None else _settled(anomaly)
 
 
 def _must_not_be_resolved(anomaly: Anomaly) -> None:
@@ -91,13 +106,10 @@ def _must_not_be_resolved(anomaly: Anomaly) -> None:
         raise RefusedError("It is resolved: reopen it first.")
 
 
-def _handled(
-    anomaly: Anomaly, handling: Handling, acted: int | None, snoozed_until_ms: int | None = None
-) -> Anomaly:
+def _handled(anomaly: Anomaly, handling: Handling, snoozed_until_ms: int | None = None) -> Anomaly:
     return msgspec.structs.replace(
         anomaly,
         handling=handling,
-        acted=acted,
         snoozed_until_ms=snoozed_until_ms,
         settled_ms=None,
         settled_severity=None,

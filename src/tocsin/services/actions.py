@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from tocsin.access.permissions import Permission, require
@@ -11,16 +12,33 @@ from tocsin.clock import Clock
 from tocsin.errors import ConflictError, InvalidInputError, NotFoundError, TocsinError
 from tocsin.inbox.abstract import Change, Inbox
 from tocsin.inbox.action import Action, ActionKind, Recorded, Target
+from tocsin.inbox.grouping import UNDOABLE
 from tocsin.observability.meters import Meters
 from tocsin.observability.metrics import INBOX_ACTIONS
 from tocsin.services.audit import AuditTrail
 
 TARGETS_MAX: Final = 100
+EPISODES_MAX: Final = 1000
 NOTE_CHARACTERS_MAX: Final = 4000
 NAME_CHARACTERS_MAX: Final = 256
 SNOOZE_MS_MAX: Final = 366 * 86_400_000
 _NOT_FOR_PEOPLE: Final = frozenset({ActionKind.WAKE})
+_OF_ONE: Final = frozenset({ActionKind.MERGE, ActionKind.SPLIT, ActionKind.UNDO})
 _NEEDS_NO_VERSION: Final = frozenset({ActionKind.SEEN, ActionKind.COMMENT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What somebody asks for, as in Action; `others` are to be merged into the anomaly that is acted on."""
+
+    kind: ActionKind
+    note: str = ""
+    until_ms: int | None = None
+    assignee: str | None = None
+    others: Sequence[Target] = ()
+    episodes: Sequence[str] = ()
+    undoes: int | None = None
+    key: str = ""
 
 
 class ChangedError(TocsinError):
@@ -60,33 +78,43 @@ class Actions:
         self._meters: Final = meters
         self._holder_of: Final = holder_of
 
-    def one(
-        self,
-        principal: Principal,
-        kind: ActionKind,
-        target: Target,
-        *,
-        note: str = "",
-        until_ms: int | None = None,
-        assignee: str | None = None,
-        key: str = "",
-    ) -> Recorded:
-        """Act on one anomaly.
+    def one(self, principal: Principal, asked: Asked, target: Target) -> Recorded:
+        """Act on one anomaly; a merge takes further ones in, which `asked.others` names.
 
         ChangedError if it has another version by now, unless all that came since was that somebody looked or
         said something; ConflictError where the action makes no sense, or the key came with another one;
         NotFoundError. Then nothing was done.
         """
-        recorded = self._act(principal, kind, (target,), note, until_ms, assignee, key)
-        (outcome,) = recorded.outcomes
+        recorded = self._act(principal, asked, (target, *asked.others))
+        outcome = next((outcome for outcome in recorded.outcomes if outcome.code), None)
+        if outcome is None:
+            return recorded
         if outcome.code == "not_found":
             raise NotFoundError(outcome.detail)
         if outcome.code == "conflict":
             raise ConflictError(outcome.detail)
-        if outcome.code:
-            since = self._inbox.history_from(principal.tenant, target.id, target.version or 0)
-            raise ChangedError(outcome.version, since)
-        return recorded
+        versions = {each.id: each.version or 0 for each in (target, *asked.others)}
+        since = self._inbox.history_from(principal.tenant, outcome.id, versions[outcome.id])
+        raise ChangedError(outcome.version, since)
+
+    def many(self, principal: Principal, asked: Asked, targets: Sequence[Target]) -> Recorded:
+        """Act on each that can take it; the outcomes say which could not, and why."""
+        if asked.kind in _OF_ONE:
+            raise InvalidInputError("This is done to one anomaly at a time.", field="action")
+        return self._act(principal, asked, tuple(targets))
+
+    def undo(self, principal: Principal, sequence: int, *, note: str = "", key: str = "") -> Recorded:
+        """Give back to each anomaly what an action took, unless something has happened to it since.
+
+        NotFoundError if there is no such action; ConflictError for one that can't be undone.
+        """
+        require(principal, Permission.HANDLE)
+        undone = self._inbox.action(principal.tenant, sequence)
+        if undone is None:
+            raise NotFoundError("There is no such action.")
+        if undone.action.kind not in UNDOABLE:
+            raise ConflictError(f"This can't be undone: {undone.action.kind.value}.")
+        return self._act(principal, Asked(kind=ActionKind.UNDO, note=note, key=key, undoes=sequence), ())
 
     def names(self, principal: Principal, changes: Sequence[Change]) -> Mapping[str, str]:
         """By actor, what people call the credential; the actor itself where it is not known any more."""
@@ -95,35 +123,28 @@ class Actions:
         holders = {actor: self._holder_of(principal.tenant, actor) for actor in actors}
         return {actor: holder.name or actor for actor, holder in holders.items() if holder is not None}
 
-    def _act(
-        self,
-        principal: Principal,
-        kind: ActionKind,
-        targets: tuple[Target, ...],
-        note: str,
-        until_ms: int | None,
-        assignee: str | None,
-        key: str,
-    ) -> Recorded:
+    def _act(self, principal: Principal, asked: Asked, targets: tuple[Target, ...]) -> Recorded:
         require(principal, Permission.HANDLE)
         action = Action(
-            kind=kind,
+            kind=asked.kind,
             tenant=principal.tenant,
             actor=principal.key_id,
             at_ms=self._clock.now_ms(),
             targets=targets,
-            note=note,
-            until_ms=until_ms,
-            assignee=assignee,
-            key=key,
+            note=asked.note,
+            until_ms=asked.until_ms,
+            assignee=asked.assignee,
+            episodes=tuple(asked.episodes),
+            undoes=asked.undoes,
+            key=asked.key,
         )
         check(action)
         recorded = self._inbox.act(action)
         if recorded.sequence and not recorded.repeated:
-            self._meters.add(INBOX_ACTIONS, 1, kind=kind.value)
-        if recorded.sequence and kind is not ActionKind.SEEN:
+            self._meters.add(INBOX_ACTIONS, 1, kind=asked.kind.value)
+        if recorded.sequence and asked.kind is not ActionKind.SEEN:
             done = ", ".join(outcome.id for outcome in recorded.outcomes if not outcome.code)
-            self._audit.did(principal, f"anomaly.{kind.value}", done)
+            self._audit.did(principal, f"anomaly.{asked.kind.value}", done)
         return recorded
 
 
@@ -136,21 +157,35 @@ def check(action: Action) -> None:
     """InvalidInputError where it can't be understood, naming the field."""
     if action.kind in _NOT_FOR_PEOPLE:
         raise InvalidInputError("Nobody does this by hand.", field="action")
-    if not 0 < len(action.targets) <= TARGETS_MAX:
-        raise InvalidInputError(f"Name 1 to {TARGETS_MAX} anomalies.", field="anomalies")
-    if len({target.id for target in action.targets}) < len(action.targets):
-        raise InvalidInputError("An anomaly is named twice.", field="anomalies")
+    _check_targets(action)
     if action.kind is ActionKind.COMMENT and not action.note.strip():
         raise InvalidInputError("A comment needs a note.", field="note")
     _check_length(action.note, "note", NOTE_CHARACTERS_MAX)
     _check_length(action.key, "Idempotency-Key", NAME_CHARACTERS_MAX)
     _check_snooze(action)
-    if action.assignee is not None:
-        if action.kind is not ActionKind.ASSIGN:
-            raise InvalidInputError("Only assign takes an assignee.", field="assignee")
-        if not action.assignee.strip():
-            raise InvalidInputError("Name somebody, or null for nobody.", field="assignee")
-        _check_length(action.assignee, "assignee", NAME_CHARACTERS_MAX)
+    _check_assignee(action)
+
+
+def _check_targets(action: Action) -> None:
+    least = {ActionKind.MERGE: 2, ActionKind.UNDO: 0}.get(action.kind, 1)
+    if not least <= len(action.targets) <= TARGETS_MAX:
+        raise InvalidInputError(f"Name {max(least - 1, 1)} to {TARGETS_MAX} anomalies.", field="anomalies")
+    if len({target.id for target in action.targets}) < len(action.targets):
+        raise InvalidInputError("An anomaly is named twice.", field="anomalies")
+    if bool(action.episodes) != (action.kind is ActionKind.SPLIT):
+        raise InvalidInputError("A split, and nothing else, names episodes.", field="episodes")
+    if len(action.episodes) > EPISODES_MAX:
+        raise InvalidInputError(f"Name at most {EPISODES_MAX} episodes.", field="episodes")
+
+
+def _check_assignee(action: Action) -> None:
+    if action.assignee is None:
+        return
+    if action.kind is not ActionKind.ASSIGN:
+        raise InvalidInputError("Only assign takes an assignee.", field="assignee")
+    if not action.assignee.strip():
+        raise InvalidInputError("Name somebody, or null for nobody.", field="assignee")
+    _check_length(action.assignee, "assignee", NAME_CHARACTERS_MAX)
 
 
 def _check_snooze(action: Action) -> None:

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from tocsin.access.permissions import Permission, allows
 from tocsin.errors import ForbiddenError, InvalidInputError
-from tocsin.inbox.abstract import Anomaly, Handling
-from tocsin.inbox.action import ActionKind, Target
+from tocsin.inbox.abstract import Anomaly
+from tocsin.inbox.action import ActionKind, Handling, Target
+from tocsin.services.actions import Asked
 from tocsin.services.sessions import csrf_matches
 from tocsin.web.visitor import Visitor
 
@@ -34,7 +35,7 @@ def look_at(visitor: Visitor, anomaly_id: str) -> Anomaly:
     found = anomalies.one(principal, anomaly_id)
     if found.seen_at_ms is not None or found.merged_into or not allows(principal, Permission.HANDLE):
         return found
-    visitor.services.actions.one(principal, ActionKind.SEEN, Target(id=found.id))
+    visitor.services.actions.one(principal, Asked(kind=ActionKind.SEEN), Target(id=found.id))
     return anomalies.one(principal, anomaly_id)
 
 
@@ -62,15 +63,15 @@ def act(visitor: Visitor, anomaly_id: str, form: Mapping[str, str]) -> None:
     if not csrf_matches(visitor.session, form.get("csrf")):
         raise ForbiddenError("This form is not from one of these pages.")
     kind = _kind(form.get("action", ""))
-    visitor.services.actions.one(
-        visitor.principal,
-        kind,
-        Target(id=anomaly_id, version=_version(form.get("version", ""))),
+    asked = Asked(
+        kind=kind,
         note=form.get("note", "").strip().replace("\r\n", "\n"),
         until_ms=_until_ms(visitor, form) if kind is ActionKind.SNOOZE else None,
         assignee=(form.get("assignee", "").strip() or None) if kind is ActionKind.ASSIGN else None,
         key=form.get("key", ""),
     )
+    target = Target(id=anomaly_id, version=_version(form.get("version", "")))
+    visitor.services.actions.one(visitor.principal, asked, target)
 
 
 def _kind(name: str) -> ActionKind:

@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tocsin.errors import InvalidInputError
-from tocsin.inbox.abstract import AnomalyQuery, Handling
+from tocsin.inbox.abstract import AnomalyQuery
+from tocsin.inbox.action import Handling
 from tocsin.web.rendering import page
 from tocsin.web.visitor import Visitor
 

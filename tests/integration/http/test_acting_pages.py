@@ -10,7 +10,8 @@ import pytest
 from tests.http_kit import NOW_MS, OWN, World
 from tests.integration.http.test_pages import NASTY, signed_in
 from tocsin.access.principal import Role
-from tocsin.inbox.abstract import Anomaly, Handling
+from tocsin.inbox.abstract import Anomaly
+from tocsin.inbox.action import Handling
 
 pytestmark = pytest.mark.anyio
 

@@ -169,3 +169,86 @@ async def test_lists_by_what_people_did(world: World) -> None:
         ):
             found = (await client.get(f"/v1/anomalies?{filters}")).json()["anomalies"]
             assert [each["device"] for each in found] == devices
+
+
+async def test_many_at_once_and_undone(world: World) -> None:
+    """What has changed is left and told; the rest is done, once, and an undo gives it back."""
+    ids = [world.find_anomaly(f"pump-{number}") for number in range(3)]
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        await act(client, ids[1], "acknowledge", if_match="*")
+        body = {
+            "action": "resolve",
+            "note": "hall 3 was without power",
+            "anomalies": [{"id": each, "version": 1} for each in ids] + [{"id": "an_none"}],
+        }
+        headers = {"Idempotency-Key": "many"}
+        done = await client.post("/v1/anomalies/actions", json=body, headers=headers)
+        said = done.json()
+        assert [each["id"] for each in said["done"]] == [ids[0], ids[2]]
+        assert [(each["id"], each["code"]) for each in said["left"]] == [
+            (ids[1], "precondition_failed"),
+            ("an_none", "not_found"),
+        ]
+        again = await client.post("/v1/anomalies/actions", json=body, headers=headers)
+        assert (again.content, again.headers["tocsin-repeated"]) == (done.content, "true")
+
+        undone = await client.post(f"/v1/actions/{said['action']}/undo", json={"note": "wrong hall"})
+        assert [each["id"] for each in undone.json()["done"]] == [ids[0], ids[2]]
+        page = (await client.get("/v1/anomalies?handling=open")).json()["anomalies"]
+        assert {each["id"] for each in page} == {ids[0], ids[2]}
+        assert (await client.post("/v1/actions/99/undo")).status_code == 404
+        comment = (await act(client, ids[0], "comment", {"note": "x"})).json()
+        assert (await client.post(f"/v1/actions/{comment['action']}/undo")).status_code == 409
+
+
+async def test_an_action_of_another_tenant_is_not_undone(world: World) -> None:
+    """Numbers of actions are known to nobody else, and guessing them helps nobody."""
+    anomaly = world.find_anomaly("pump-7")
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        done = (await act(client, anomaly, "resolve", if_match="*")).json()
+    async with world.client(world.key(Role.ADMIN, FOREIGN)) as stranger:
+        assert (await stranger.post(f"/v1/actions/{done['action']}/undo")).status_code == 404
+
+
+async def test_merge_and_split(world: World) -> None:
+    """Two become one with all episodes, and episodes of one an anomaly of their own."""
+    one = world.find_anomaly("pump-7", id="e1")
+    far = {"started_ms": NOW_MS - 90_000_000, "end_ms": NOW_MS - 89_000_000, "parameter": "pressure"}
+    other = world.find_anomaly("pump-7", id="e2", **far)
+    assert one != other
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        merged = await act(client, one, "merge", {"anomalies": [{"id": other, "version": 1}]}, if_match='"1"')
+        assert [each["id"] for each in merged.json()["done"]] == [one, other]
+        gone = (await client.get(f"/v1/anomalies/{other}")).json()
+        assert (gone["merged_into"], gone["episodes"]) == (one, [])
+        assert [each["id"] for each in (await client.get("/v1/anomalies")).json()["anomalies"]] == [one]
+        late = await act(client, other, "resolve", if_match="*")
+        assert (late.status_code, one in late.json()["detail"]) == (409, True)
+        split = await act(client, one, "split", {"episodes": ["e2"]}, if_match=merged.headers["etag"])
+        (left, new) = split.json()["done"]
+        assert left["id"] == one
+        assert (await client.get(f"/v1/anomalies/{new['id']}")).json()["episodes"] == ["e2"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("merge", {}, "anomalies"),
+        ("merge", {"anomalies": [{"id": "OWN"}]}, "anomalies"),
+        ("resolve", {"anomalies": [{"id": "an_x"}]}, "anomalies"),
+        ("resolve", {"episodes": ["e1"]}, "episodes"),
+        ("split", {}, "episodes"),
+    ],
+)
+async def test_a_merge_names_others_and_a_split_episodes(
+    world: World, path: str, body: dict[str, Any], field: str
+) -> None:
+    """400 where they are missing, or where they don't belong."""
+    anomaly = world.find_anomaly("pump-7")
+    for each in body.get("anomalies", []):
+        each["id"] = each["id"].replace("OWN", anomaly)
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        answer = await act(client, anomaly, path, body, if_match="*")
+        assert (answer.status_code, answer.json()["field"]) == (400, field), answer.text
+        many = {"action": "merge", "anomalies": [{"id": anomaly}]}
+        assert (await client.post("/v1/anomalies/actions", json=many)).status_code == 400

@@ -18,6 +18,7 @@ from tests.integration.http.test_dumps import logged
 from tests.integration.http.test_uploads import PIECE, TUS, announcement
 from tocsin.access.permissions import TABLE, Permission
 from tocsin.access.principal import Role
+from tocsin.inbox.action import Action, ActionKind, Target
 from tocsin.processing.dump_places import place_dumps
 from tocsin.templates.dictionary import dictionary_of
 
@@ -38,6 +39,8 @@ NEEDS: Final = {
     ("POST", "/v1/anomalies/{anomaly_id}/expected"): Permission.HANDLE,
     ("GET", "/v1/dictionary"): Permission.READ,
     ("PUT", "/v1/dictionary"): Permission.OPERATE,
+    ("POST", "/v1/anomalies/actions"): Permission.HANDLE,
+    ("POST", "/v1/actions/{action_sequence}/undo"): Permission.HANDLE,
     ("GET", "/v1/episodes"): Permission.READ,
     ("GET", "/v1/episodes/{episode_id}"): Permission.READ,
     ("GET", "/v1/episodes/{episode_id}/revisions"): Permission.READ,
@@ -94,12 +97,17 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Populated]:
     anomaly = world.find_anomaly(DEVICE)
     told = world.find_anomaly("press-1", **told_template(MARKER))
     world.fleet.add(OWN, "pump-7")
+    resolved = Action(
+        kind=ActionKind.RESOLVE, tenant=OWN, actor="m", at_ms=0, targets=(Target(id=anomaly),), note=MARKER
+    )
+    world.inbox.act(resolved)
     yield Populated(
         world,
         {
             "anomaly_id": anomaly,
             "action": "comment",
             "told_id": told,
+            "action_sequence": "1",
             "episode_id": world.inbox.anomaly(OWN, anomaly).episodes[0],  # type: ignore[union-attr]
             "device": DEVICE,
             "parameter": "temperature",
@@ -145,6 +153,13 @@ async def ask(populated: Populated, operation: tuple[str, str], token: str | Non
         "/v1/query": {"json": {"sql": "SELECT * FROM readings"}},
         "/v1/devices/{device}/quarantine": {"json": {"reason": MARKER}},
         "/v1/anomalies/{anomaly_id}/{action}": {"json": {"note": MARKER}},
+        "/v1/anomalies/actions": {
+            "json": {
+                "action": "comment",
+                "note": "it hums",
+                "anomalies": [{"id": populated.ids["anomaly_id"]}],
+            }
+        },
         "/v1/tenants": {"json": {"name": f"t{hash(token) % 10**6}"}},
         "/v1/credentials": {"json": {"kind": "api_key", "name": "new", "roles": ["viewer"]}},
     }

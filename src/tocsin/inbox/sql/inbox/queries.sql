@@ -43,15 +43,20 @@ SELECT id FROM episode
 WHERE anomaly_id = :anomaly_id AND retracted = :retracted
 ORDER BY folded_at DESC
 LIMIT :limit
+-- name: episodes_of
+SELECT id FROM episode WHERE anomaly_id = :anomaly_id ORDER BY folded_at
+-- name: move_episodes
+UPDATE episode SET anomaly_id = :target
+WHERE tenant = :tenant AND anomaly_id = :source AND id IN (SELECT value FROM json_each(:names))
 -- name: put_anomaly
 INSERT INTO anomaly (id, tenant, application, device, parameters, detectors, severity, condition,
                      handling, started_ms, last_abnormal_ms, cleared_ms, updated_sequence, version,
                      recurrences, explanation, peak_score, episodes, seen_at_ms, snoozed_until_ms,
-                     assignee, merged_into, settled_ms, settled_severity, acted)
+                     assignee, merged_into, settled_ms, settled_severity)
 VALUES (:id, :tenant, :application, :device, :parameters, :detectors, :severity, :condition,
         :handling, :started_ms, :last_abnormal_ms, :cleared_ms, :updated_sequence, :version,
         :recurrences, :explanation, :peak_score, :episodes, :seen_at_ms, :snoozed_until_ms,
-        :assignee, :merged_into, :settled_ms, :settled_severity, :acted)
+        :assignee, :merged_into, :settled_ms, :settled_severity)
 ON CONFLICT DO UPDATE SET
     parameters = excluded.parameters, detectors = excluded.detectors, severity = excluded.severity,
     condition = excluded.condition, started_ms = excluded.started_ms,
@@ -61,7 +66,7 @@ ON CONFLICT DO UPDATE SET
     peak_score = excluded.peak_score, episodes = excluded.episodes, handling = excluded.handling,
     seen_at_ms = excluded.seen_at_ms, snoozed_until_ms = excluded.snoozed_until_ms,
     assignee = excluded.assignee, merged_into = excluded.merged_into, settled_ms = excluded.settled_ms,
-    settled_severity = excluded.settled_severity, acted = excluded.acted
+    settled_severity = excluded.settled_severity
 -- name: add_change
 INSERT INTO change (sequence, anomaly_id, tenant, at_ms, actor, kind, detail, action)
 VALUES (:sequence, :anomaly_id, :tenant, :at_ms, :actor, :kind, :detail, :action)
@@ -71,21 +76,21 @@ SELECT coalesce(max(sequence), 0) FROM change
 SELECT id, tenant, application, device, parameters, detectors, severity, condition, handling,
        started_ms, last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
        peak_score, episodes, seen_at_ms, snoozed_until_ms, assignee, merged_into, settled_ms,
-       settled_severity, acted, hash IS row_hash(
+       settled_severity, hash IS row_hash(
           id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
           last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
           peak_score, episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms,
-          settled_severity, merged_into, acted)
+          settled_severity, merged_into)
 FROM anomaly WHERE id = :id AND tenant = :tenant
 -- name: page
 SELECT id, tenant, application, device, parameters, detectors, severity, condition, handling,
        started_ms, last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
        peak_score, episodes, seen_at_ms, snoozed_until_ms, assignee, merged_into, settled_ms,
-       settled_severity, acted, hash IS row_hash(
+       settled_severity, hash IS row_hash(
           id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
           last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
           peak_score, episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms,
-          settled_severity, merged_into, acted)
+          settled_severity, merged_into)
 FROM anomaly
 WHERE tenant = :tenant AND updated_sequence < :before_sequence
   AND (:application IS NULL OR application = :application)
@@ -105,11 +110,11 @@ LIMIT :limit
 SELECT id, tenant, application, device, parameters, detectors, severity, condition, handling,
        started_ms, last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
        peak_score, episodes, seen_at_ms, snoozed_until_ms, assignee, merged_into, settled_ms,
-       settled_severity, acted, hash IS row_hash(
+       settled_severity, hash IS row_hash(
           id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
           last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
           peak_score, episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms,
-          settled_severity, merged_into, acted)
+          settled_severity, merged_into)
 FROM anomaly
 WHERE tenant = :tenant AND device = :device AND updated_sequence < :before_sequence
   AND (:application IS NULL OR application = :application)
@@ -165,7 +170,7 @@ FROM episode
 SELECT id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
        last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
        peak_score, episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms,
-       settled_severity, merged_into, acted, hash
+       settled_severity, merged_into, hash
 FROM anomaly
 -- name: all_changes
 SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail, action, hash

@@ -148,12 +148,11 @@ END;
 
 -- What people do. `snoozed_until_ms` is set while it is snoozed. `settled_ms` and `settled_severity`: what the
 -- data said when it was resolved or snoozed; whatever is later or worse opens it again. `merged_into`: the
--- anomaly that has its episodes now. `acted`: the newest action that changed how it is handled or grouped.
+-- anomaly that has its episodes now.
 ALTER TABLE anomaly ADD COLUMN snoozed_until_ms INTEGER;
 ALTER TABLE anomaly ADD COLUMN settled_ms INTEGER;
 ALTER TABLE anomaly ADD COLUMN settled_severity TEXT;
 ALTER TABLE anomaly ADD COLUMN merged_into TEXT;
-ALTER TABLE anomaly ADD COLUMN acted INTEGER;
 ALTER TABLE change ADD COLUMN action INTEGER;
 
 CREATE INDEX anomaly_by_waking ON anomaly (snoozed_until_ms) WHERE snoozed_until_ms IS NOT NULL;
@@ -184,7 +183,7 @@ UPDATE anomaly SET hash = row_hash(
         id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
         last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
         peak_score, episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms,
-        settled_severity, merged_into, acted
+        settled_severity, merged_into
 ) WHERE hash IS row_hash(
         id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
         last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
@@ -202,7 +201,7 @@ CREATE TRIGGER anomaly_hashed_on_insert AFTER INSERT ON anomaly BEGIN
         new.condition, new.started_ms, new.last_abnormal_ms, new.cleared_ms, new.updated_sequence,
         new.version, new.recurrences, new.explanation, new.peak_score, new.episodes, new.handling,
         new.seen_at_ms, new.assignee, new.snoozed_until_ms, new.settled_ms, new.settled_severity,
-        new.merged_into, new.acted
+        new.merged_into
     ) WHERE rowid = new.rowid;
 END;
 
@@ -210,14 +209,14 @@ CREATE TRIGGER anomaly_hashed_on_update AFTER UPDATE OF
     id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
     last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation, peak_score,
     episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms, settled_severity,
-    merged_into, acted
+    merged_into
 ON anomaly BEGIN
     UPDATE anomaly SET hash = row_hash(
         new.id, new.tenant, new.application, new.device, new.parameters, new.detectors, new.severity,
         new.condition, new.started_ms, new.last_abnormal_ms, new.cleared_ms, new.updated_sequence,
         new.version, new.recurrences, new.explanation, new.peak_score, new.episodes, new.handling,
         new.seen_at_ms, new.assignee, new.snoozed_until_ms, new.settled_ms, new.settled_severity,
-        new.merged_into, new.acted
+        new.merged_into
     ) WHERE rowid = new.rowid;
 END;
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from tocsin import __version__
+from tocsin.cli.anomalies import anomalies
 from tocsin.cli.backtest import backtest
 from tocsin.cli.demo import demo
 from tocsin.cli.detector import detector
@@ -44,6 +45,7 @@ for _command in (
     ingest,
     upload,
     dumps,
+    anomalies,
     backtest,
     replay,
     explain,

@@ -96,7 +96,9 @@ def wait_until_caught_up(application: Application, *, corrected: bool = False) -
         clock.sleep(0.05)
 
 
-def ask(server: Destination, method: str, path: str, **request: Any) -> dict[str, Any]:
+def ask(
+    server: Destination, method: str, path: str, *, if_match: str | None = None, **request: Any
+) -> dict[str, Any]:
     """The server's answer as an object; a refusal is the error it names, absence UnavailableError."""
     import httpx
 
@@ -106,6 +108,7 @@ def ask(server: Destination, method: str, path: str, **request: Any) -> dict[str
     trusted = server.tls_context()
     try:
         headers = {"Authorization": f"Bearer {server.token}"}
+        headers |= {} if if_match is None else {"If-Match": if_match}
         address = server.url.rstrip("/") + path
         response = httpx.request(method, address, headers=headers, timeout=120, verify=trusted, **request)
         answer: dict[str, Any] = response.json()

@@ -1,0 +1,82 @@
+"""`tocsin anomalies` against a server: lists, shows, acts, undoes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.http_kit import NOW_MS, OWN, World
+from tests.integration.http.test_server import serving
+from tocsin.access.principal import Role
+from tocsin.cli.app import main
+
+Run = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def run(world: World, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Exit code and result of `tocsin anomalies`, by a technician."""
+    with serving(world) as server:
+
+        def command(*words: str) -> tuple[int, dict[str, Any]]:
+            at = ("--url", f"http://127.0.0.1:{server.port}", "--token", world.key(Role.TECHNICIAN))
+            code = main(["anomalies", *words, *at, "--json"])
+            return code, json.loads(capsys.readouterr().out.splitlines()[-1])
+
+        yield command
+
+
+def test_it_lists_shows_and_acts(world: World, run: Run) -> None:
+    """What one sees in the list can be acted on, all of it at once, and undone."""
+    ids = [world.find_anomaly(f"pump-{number}") for number in (1, 2)]
+    code, listed = run("--show", "unseen")
+    assert (code, [each["id"] for each in listed["anomalies"]]) == (0, ids[::-1])
+    code, done = run(*ids, "--do", "resolve", "--note", "power was off")
+    assert (code, [each["id"] for each in done["done"]]) == (0, ids)
+    assert run()[1]["anomalies"] == []
+    assert len(run("--show", "resolved", "--device", "pump-1")[1]["anomalies"]) == 1
+    _, shown = run(ids[0])
+    assert [change["kind"] for change in shown["anomalies"][0]["history"]] == ["opened", "resolved"]
+    assert run("--undo", str(done["action"]))[0] == 0
+    assert len(run("--limit", "1")[1]["anomalies"]) == 1
+
+
+def test_who_is_too_late_hears_it_by_the_exit_code(world: World, run: Run) -> None:
+    """1 when any anomaly was left as it is, with why; the others have the action."""
+    one, other = world.find_anomaly("pump-1"), world.find_anomaly("pump-2")
+    run(one, "--do", "acknowledge")
+    code, late = run(one, "--do", "snooze", "--until", str(NOW_MS + 1000), "--if-version", "1")
+    assert (code, [each["code"] for each in late["left"]]) == (1, ["precondition_failed"])
+    code, mixed = run(other, "an_none", "--do", "assign", "--to", "tom")
+    assert (code, len(mixed["done"]), len(mixed["left"])) == (1, 1, 1)
+    assert world.inbox.anomaly(OWN, other).assignee == "tom"  # type: ignore[union-attr]
+
+
+def test_it_merges_and_splits(world: World, run: Run) -> None:
+    """Two into the first one, and an episode off again."""
+    one = world.find_anomaly("pump-7", id="e1")
+    far = {"started_ms": NOW_MS - 90_000_000, "end_ms": NOW_MS - 89_000_000, "parameter": "pressure"}
+    other = world.find_anomaly("pump-7", id="e2", **far)
+    assert run(one, other, "--do", "merge")[0] == 0
+    code, split = run(one, "--do", "split", "--episode", "e2", "--if-version", "2")
+    assert (code, len(split["done"])) == (0, 2)
+    assert run(one, "--do", "split", "--episode", "e2", "--if-version", "2")[0] == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--show", "nonsense"),
+        ("--do", "resolve"),
+        ("an_1", "--do", "wake"),
+        ("an_1", "--if-version", "1"),
+        ("an_1", "an_2", "--do", "resolve", "--if-version", "1"),
+        ("an_1", "--do", "resolve", "--until", "5"),
+    ],
+)
+def test_what_can_not_be_meant_is_a_usage_error(run: Run, words: tuple[str, ...]) -> None:
+    """Exit code 2, and nothing is done."""
+    assert run(*words)[0] == 2

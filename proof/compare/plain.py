@@ -9,6 +9,7 @@ import msgspec
 from proof.model.digest import Key
 from proof.model.episodes import Episode
 from proof.model.inbox import Anomaly
+from proof.model.people import Deed
 from proof.model.records import (
     Correct,
     DumpCame,
@@ -24,6 +25,7 @@ from proof.model.verdicts import Score, Verdict
 from tocsin import control, model
 from tocsin.detectors.registry import detector
 from tocsin.inbox.abstract import Anomaly as ProductAnomaly
+from tocsin.inbox.action import ActionKind, Recorded
 from tocsin.log.abstract import Record as LogRecord
 from tocsin.processing.batching import Decision, Events, batches
 from tocsin.processing.judging import Judged
@@ -164,6 +166,24 @@ def episode(found: model.Episode) -> Episode:
 
 
 def anomaly(found: ProductAnomaly) -> Anomaly:
-    """An anomaly without its sentence and what people did."""
+    """An anomaly without its sentence."""
     fields = {name: getattr(found, name) for name in Anomaly.__dataclass_fields__}
-    return Anomaly(**fields | {"severity": found.severity.value, "condition": found.condition.value})
+    words = {name: fields[name].value for name in ("severity", "condition", "handling")}
+    return Anomaly(**fields | words)
+
+
+def deed(found: Recorded) -> Deed:
+    """An action, as far as it was done."""
+    action = found.action
+    done = tuple(outcome.id for outcome in found.outcomes if not outcome.code)
+    return Deed(
+        found.sequence,
+        found.position,
+        action.kind.value,
+        action.at_ms,
+        done[:1] if action.kind is ActionKind.SPLIT else done,
+        action.until_ms,
+        action.assignee,
+        tuple(dict.fromkeys(action.episodes)),
+        action.undoes,
+    )

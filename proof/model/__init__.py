@@ -14,6 +14,7 @@ docs/explanation, docs/adr and the glossary and shares no code with the product:
 | dumps.py | docs/adr/0039-the-order-of-dumps-follows-from-decisions.md |
 | tally.py | docs/adr/0041-steps-of-dumps-are-committed-one-by-one.md |
 | inbox.py | docs/adr/0010-one-anomaly-per-cause.md |
+| people.py | docs/explanation/handling.md |
 """
 
 from proof.model.run import Expected, expected

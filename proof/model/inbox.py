@@ -1,4 +1,4 @@
-"""How episodes become anomalies: docs/adr/0010-one-anomaly-per-cause.md."""
+"""How episodes and actions become anomalies: docs/adr/0010-one-anomaly-per-cause.md."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from proof.model.digest import names_hash
 from proof.model.episodes import Episode
+from proof.model.people import Deed, Handled, Span
 from proof.model.policy import SEVERITIES
 
 ENDLESS_MS = 2**62
@@ -15,7 +16,7 @@ NAMED_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """What the inbox shows, without its sentence, what people did and the version that grows with both."""
+    """What the inbox shows, without its sentence and the version that grows with every change."""
 
     id: str
     tenant: str
@@ -31,6 +32,10 @@ class Anomaly:
     recurrences: int
     peak_score: float
     episodes: tuple[str, ...]
+    handling: str = "open"
+    seen_at_ms: int | None = None
+    snoozed_until_ms: int | None = None
+    assignee: str | None = None
 
 
 @dataclass(slots=True)
@@ -43,6 +48,13 @@ class _Group:
     id: str
     first: Episode
     episodes: dict[str, Episode] = field(default_factory=dict)
+    handled: Handled = field(default_factory=Handled)
+
+    def span(self) -> Span:
+        """What the data say now."""
+        anomaly = _anomaly(self)
+        last_ms = max(anomaly.last_abnormal_ms, anomaly.cleared_ms or anomaly.last_abnormal_ms)
+        return Span(anomaly.condition == "active", anomaly.severity, last_ms)
 
 
 @dataclass(slots=True)
@@ -52,6 +64,8 @@ class Inbox:
     correlation_ms: int = 600_000
     recurrence_ms: int = 86_400_000
     groups: list[_Group] = field(default_factory=list)
+    came: dict[tuple[str, str], int] = field(default_factory=dict)
+    deeds: dict[int, tuple[Deed, list[tuple[_Group, Handled, tuple[str, ...]]]]] = field(default_factory=dict)
 
     def fold(self, episodes: Iterable[Episode]) -> None:
         """Take in episodes in the order in which they were published."""
@@ -61,12 +75,72 @@ class Inbox:
                 group = _Group(f"an_{names_hash(episode.tenant, episode.device, episode.id):032x}", episode)
                 self.groups.append(group)
             if group is not None:
-                known = group.episodes.get(episode.id, episode)
-                group.episodes[episode.id] = replace(episode, application=known.application)
+                self._join(group, episode)
+
+    def act(self, deed: Deed) -> None:
+        """Do what was done, to those to whom it was done."""
+        groups = [group for name in deed.done for group in self.groups if group.id == name]
+        taken = [(group, group.handled, tuple(group.episodes)) for group in groups]
+        match deed.kind:
+            case "merge":
+                kept, *others = groups
+                for other in others:
+                    self._move(other, kept, tuple(other.episodes))
+            case "split":
+                taken.append(self._split(groups[0], deed))
+            case "undo":
+                self._undo(deed)
+            case _:
+                for group in groups:
+                    group.handled = group.handled.done(deed, group.span())
+        self.deeds[deed.sequence] = deed, taken
 
     def anomalies(self) -> list[Anomaly]:
-        """All, by id."""
-        return sorted(map(_anomaly, self.groups), key=lambda anomaly: anomaly.id)
+        """All that have not been merged into others, by id."""
+        found = [_anomaly(group) for group in self.groups if group.episodes]
+        return sorted(found, key=lambda anomaly: anomaly.id)
+
+    def _join(self, group: _Group, episode: Episode) -> None:
+        self.came.setdefault((episode.tenant, episode.id), len(self.came))
+        begun_ms = None if episode.id in group.episodes or episode.retracted else episode.started_ms
+        before = group.span() if group.episodes else None
+        known = group.episodes.get(episode.id, episode)
+        group.episodes[episode.id] = replace(episode, application=known.application)
+        if before is not None:
+            group.handled = group.handled.met(before, group.span(), begun_ms)
+
+    def _split(self, group: _Group, deed: Deed) -> tuple[_Group, Handled, tuple[str, ...]]:
+        first = min(deed.episodes, key=lambda name: self.came[group.first.tenant, name])
+        names = (group.first.tenant, group.first.device, first, f"split {deed.sequence}")
+        new = _Group(f"an_{names_hash(*names):032x}", group.first, handled=group.handled)
+        self.groups.append(new)
+        self._move(group, new, deed.episodes)
+        return new, new.handled, ()
+
+    def _move(self, source: _Group, target: _Group, names: tuple[str, ...]) -> None:
+        """Episodes stay in the order in which they first came, wherever they are."""
+        for name in names:
+            target.episodes[name] = source.episodes.pop(name)
+        tenant = target.first.tenant
+        target.episodes = dict(sorted(target.episodes.items(), key=lambda item: self.came[tenant, item[0]]))
+        for group in (source, target):
+            if group.episodes:
+                group.handled = group.handled.regrouped(group.span())
+
+    def _undo(self, deed: Deed) -> None:
+        undone, taken = self.deeds[deed.undoes or 0]
+        match undone.kind:
+            case "merge":
+                (kept, _, _), *others = taken
+                for group, _, names in others:
+                    self._move(kept, group, names)
+            case "split":
+                (whole, _, _), (new, _, _) = taken
+                self._move(new, whole, tuple(new.episodes))
+            case _:
+                for group, handled, _ in taken:
+                    if group.id in deed.done:
+                        group.handled = group.handled.given_back(handled)
 
     def _home(self, episode: Episode) -> _Group | None:
         for group in self.groups:
@@ -123,6 +197,10 @@ def _anomaly(group: _Group) -> Anomaly:
         recurrences=len(counted) - 1,
         peak_score=max(episode.score for episode in counted),
         episodes=tuple(episode.id for episode in reversed(counted))[:NAMED_MAX],
+        handling=group.handled.handling,
+        seen_at_ms=group.handled.seen_at_ms,
+        snoozed_until_ms=group.handled.snoozed_until_ms,
+        assignee=group.handled.assignee,
     )
 
 

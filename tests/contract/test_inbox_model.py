@@ -1,4 +1,4 @@
-"""The life of anomalies: whatever becomes of episodes, in whatever order the inbox hears of it.
+"""The life of anomalies: whatever becomes of episodes and whatever people do, in whatever order.
 
 The model is proof.model.inbox, which shares no code with the product. Besides: an anomaly keeps its id and
 an episode its anomaly, what was folded in before changes nothing, versions and changes go hand in hand, and
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -21,12 +22,24 @@ from proof.model.inbox import Inbox as Model
 from tests.inbox_kit import DAY_MS, MINUTE_MS, NOW_MS, WINDOWS, episode
 from tests.power_kit import memory_folder
 from tocsin.commit.abstract import OutboxRow
-from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Condition
+from tocsin.errors import ConflictError
+from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Change, Condition
+from tocsin.inbox.action import Action, ActionKind, Recorded, Target
 from tocsin.inbox.embedded import EmbeddedInbox
 from tocsin.model import Episode, Severity
 
 TENANTS = ("a", "b")
 GAPS_MIN = (0, 1, 9, 10, 11, 60, 24 * 60 - 1, 24 * 60, 24 * 60 + 1)
+SIMPLE = (
+    ActionKind.SEEN,
+    ActionKind.ACKNOWLEDGE,
+    ActionKind.SNOOZE,
+    ActionKind.RESOLVE,
+    ActionKind.RESOLVE,
+    ActionKind.REOPEN,
+    ActionKind.ASSIGN,
+    ActionKind.COMMENT,
+)
 HOME = ("tenant", "application", "device", "parameter")
 gaps = st.sampled_from([*GAPS_MIN, *(-gap for gap in GAPS_MIN)])
 
@@ -43,6 +56,8 @@ class InboxLife(RuleBasedStateMachine):
         self.folded = 0
         self.homes: dict[str, str] = {}
         self.before: dict[str, Anomaly] = {}
+        self.acted = 0
+        self.now_ms = NOW_MS
         self.open()
 
     def open(self) -> None:
@@ -122,6 +137,100 @@ class InboxLife(RuleBasedStateMachine):
             anomaly.id for anomaly in self.everything() if self.before.get(anomaly.id) != anomaly
         }
 
+    @precondition(lambda self: self.before)
+    @rule(
+        data=st.data(),
+        kind=st.sampled_from([*SIMPLE, *SIMPLE, ActionKind.MERGE, ActionKind.SPLIT, ActionKind.UNDO]),
+        actor=st.sampled_from(["maria", "tom"]),
+        behind=st.sampled_from([None, 0, 0, 1, 2]),
+        key=st.sampled_from(["", "", "k1", "k2"]),
+    )
+    def act(self, data: st.DataObject, kind: ActionKind, actor: str, behind: int | None, key: str) -> None:
+        """Somebody does something, to one or several, having read versions that may be old."""
+        self.now_ms += MINUTE_MS
+        action = self.drawn(data, kind, actor, behind, key)
+        changes, actions = self.inbox.changes(0), self.inbox.actions(0)
+        first = [old for old in actions if key and (old.action.key, old.action.actor) == (key, actor)]
+        if first and not first[0].action.is_repeated_by(action):
+            with pytest.raises(ConflictError):
+                self.inbox.act(action)
+            recorded = first[0]
+        else:
+            recorded = self.inbox.act(action)
+        if first or not recorded.sequence:
+            assert (self.inbox.changes(0), self.inbox.actions(0)) == (changes, actions)
+        if not first:
+            self.check_versions(action, recorded, changes)
+            self.follow(recorded)
+
+    def drawn(
+        self, data: st.DataObject, kind: ActionKind, actor: str, behind: int | None, key: str
+    ) -> Action:
+        one = data.draw(st.sampled_from(sorted(self.before)))
+        tenant = self.before[one].tenant
+        alike = [name for name, each in self.before.items() if each.tenant == tenant]
+        more = (
+            ()
+            if kind is ActionKind.SPLIT
+            else data.draw(st.lists(st.sampled_from(sorted(alike)), max_size=2))
+        )
+        names = () if kind is ActionKind.UNDO else tuple(dict.fromkeys([one, *more]))
+        if kind is ActionKind.MERGE and len(names) < 2:
+            kind = ActionKind.RESOLVE
+        targets = tuple(
+            Target(id=name, version=None if behind is None else self.before[name].version - behind)
+            for name in names
+        )
+        own = self.before[one].episodes or ("none",)
+        splits = data.draw(st.lists(st.sampled_from(own), min_size=1, max_size=2, unique=True))
+        return Action(
+            kind=kind,
+            tenant=tenant,
+            actor=actor,
+            at_ms=self.now_ms,
+            targets=targets,
+            note="why",
+            until_ms=self.now_ms + 3 * MINUTE_MS if kind is ActionKind.SNOOZE else None,
+            assignee=data.draw(st.sampled_from(["tom", None])) if kind is ActionKind.ASSIGN else None,
+            episodes=tuple(splits) if kind is ActionKind.SPLIT else (),
+            undoes=data.draw(st.integers(1, self.acted + 1)) if kind is ActionKind.UNDO else None,
+            key=key,
+        )
+
+    @rule()
+    def wake(self) -> None:
+        """Time goes by, and the clock looks what is due."""
+        self.now_ms += MINUTE_MS
+        due = [
+            each for each in self.everything() if (each.snoozed_until_ms or self.now_ms + 1) <= self.now_ms
+        ]
+        assert self.inbox.wake(self.now_ms) == len(due)
+        for recorded in self.inbox.actions(self.acted):
+            self.follow(recorded)
+
+    def follow(self, recorded: Recorded) -> None:
+        """The model does what was done; afterwards episodes may have other homes."""
+        if recorded.sequence:
+            assert recorded.sequence == self.acted + 1
+            self.acted += 1
+            self.model.act(plain.deed(recorded))
+            self.homes.clear()
+
+    def check_versions(self, action: Action, recorded: Recorded, changes: list[Change]) -> None:
+        """Nobody overwrites what he has not read: who was let through had seen all that matters."""
+        codes = {outcome.id: outcome.code for outcome in recorded.outcomes}
+        for target in action.targets:
+            before = self.before[target.id]
+            if target.version is None or before.merged_into is not None:
+                continue
+            own = [change.kind for change in changes if change.anomaly_id == target.id]
+            news = set(own[max(target.version, 0) :]) - {"seen", "commented"}
+            stale = bool(news) or not 0 < target.version <= before.version
+            if action.kind is ActionKind.MERGE:
+                assert not stale or any(codes.values())
+            else:
+                assert (codes[target.id] == "precondition_failed") == stale
+
     @precondition(lambda self: self.folded)
     @rule(data=st.data())
     def repeat(self, data: st.DataObject) -> None:
@@ -152,8 +261,12 @@ class InboxLife(RuleBasedStateMachine):
     @invariant()
     def nothing_is_lost_or_moves(self) -> None:
         """Anomalies stay, their versions rise as their changes do, and no episode changes its anomaly."""
-        found = {anomaly.id: anomaly for anomaly in self.everything()}
         changes = self.inbox.changes(0)
+        whose = {change.anomaly_id: change.tenant for change in changes}
+        known = {name: self.inbox.anomaly(tenant, name) for name, tenant in whose.items()}
+        found = {name: anomaly for name, anomaly in known.items() if anomaly is not None}
+        listed = {anomaly.id for anomaly in self.everything()}
+        assert listed == {name for name, anomaly in found.items() if anomaly.merged_into is None}
         assert [change.sequence for change in changes] == list(range(1, len(changes) + 1))
         told = Counter(change.anomaly_id for change in changes)
         assert told == {name: anomaly.version for name, anomaly in found.items()}
@@ -174,9 +287,12 @@ class InboxLife(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             at_once = EmbeddedInbox(Path(self.folder.name) / "whole.db", WINDOWS)
+            for recorded in self.inbox.actions(0):
+                at_once.fold([row for row in self.outbox if row.sequence <= recorded.position], NOW_MS)
+                assert at_once.act(recorded.action) == recorded
             at_once.fold(self.outbox[: self.folded], NOW_MS)
             assert self.inbox.changes(0) == at_once.changes(0)
-            for anomaly in self.everything():
+            for anomaly in self.before.values():
                 assert at_once.anomaly(anomaly.tenant, anomaly.id) == anomaly
             assert self.inbox.verify() == []
             at_once.close()
@@ -186,4 +302,4 @@ class InboxLife(RuleBasedStateMachine):
 
 
 TestInboxLife = InboxLife.TestCase
-TestInboxLife.settings = settings(max_examples=50, stateful_step_count=25, deadline=None)
+TestInboxLife.settings = settings(max_examples=60, stateful_step_count=35, deadline=None)

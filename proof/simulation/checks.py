@@ -10,8 +10,10 @@ from typing import Final
 from proof.simulation.clients import Senders
 from proof.simulation.comparing import Again, records_of
 from proof.simulation.dump_checks import OF_STEPS, DumpChecks
+from proof.simulation.inbox_checks import InboxChecks
 from proof.simulation.lives import Lives
 from proof.simulation.node import Node
+from proof.simulation.people import People
 from proof.simulation.plan import TENANT
 from proof.simulation.uploaders import Uploaders
 from tocsin.bootstrap import Application
@@ -38,14 +40,16 @@ class Seen:
     readings: int = 0
     events: int = 0
     dumps: int = 0
+    actions: int = 0
 
 
 class Checks:
     """`remember` looks before the last power cut, `check` at everything after it."""
 
-    def __init__(self, lives: Lives, senders: Senders, uploaders: Uploaders) -> None:
+    def __init__(self, lives: Lives, senders: Senders, uploaders: Uploaders, people: People) -> None:
         self.seen = Seen()
         self._dumps = DumpChecks(lives, uploaders)
+        self._inbox = InboxChecks(lives, people)
         self._findings = lives.findings
         self._senders = senders
 
@@ -74,6 +78,8 @@ class Checks:
         self._model(again)
         self._episodes(application, again)
         self._anomalies(application)
+        self._inbox.check(application)
+        self.seen.actions = self._inbox.acted
         self._conservation(application)
         self._stores(application)
 

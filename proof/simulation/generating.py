@@ -7,6 +7,7 @@ from typing import Final
 
 from proof.simulation.data import Fleet
 from proof.simulation.dump_data import dump_run
+from proof.simulation.people_data import acts_of
 from proof.simulation.plan import (
     Ask,
     Body,
@@ -62,6 +63,7 @@ def plan_of(seed: int) -> Plan:
         disk=() if calm else tuple(_disk(rng, span_s)),
         asks=(*_asks(rng, span_s), *run.asks),
         quarantines=(*_quarantines(rng, fleet, span_s), *run.releases),
+        acts=acts_of(seed, span_s),
         network=Network() if calm else _network(rng),
         partitions=rng.choice((1, 2, 2, 3)),
         segment_bytes=rng.choice((6_000, 20_000, 1_000_000)),

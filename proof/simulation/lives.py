@@ -19,6 +19,7 @@ from proof.simulation.scheduler import Process, Scheduler, Task
 from proof.simulation.settings import config_of, pace_of, version_of
 from proof.simulation.trace import Trace
 from proof.simulation.workshop import Workshop
+from tocsin.model import Episode
 
 BOOTS_MAX: Final = 90
 LIVES_MAX: Final = 100
@@ -32,7 +33,8 @@ class HopelessError(Exception):
 class Lives:
     """Everything that outlives a process of the system, and the process that lives now, `node`.
 
-    `settings` is the number of those that the next one starts with; `on_death` hears of each death.
+    `settings` is the number of those that the next one starts with. `folded` are the rows of the outbox that
+    the inbox was ever given, by sequence.
     """
 
     def __init__(self, plan: Plan, place: Path) -> None:
@@ -48,6 +50,7 @@ class Lives:
         self.wire: Final = Wire(self.scheduler, self.rng, Network(), self.outside)
         self.workshop: Final = Workshop(self.scheduler, self.rng, plan.steps)
         self.maker: Final = SimulatedThreads(self.scheduler, self._living)
+        self.folded: Final[dict[int, Episode]] = {}
         self.node: Node | None = None
         self.settings = 0
         self.watchers: list[Task] = []
@@ -139,7 +142,9 @@ class Lives:
         config = config_of(self.plan, self.disk.mount(node.process), self.settings)
         host = self.workshop.host(version_of(self.settings))
         task = self.scheduler.spawn(
-            "main", node.process, lambda: node.start(config, pace_of(self.plan), host, self._failed)
+            "main",
+            node.process,
+            lambda: node.start(config, pace_of(self.plan), host, self._failed, self.folded),
         )
         task.joiners.append(self.scheduler.here())
         node.waiting.append(self.scheduler.here())

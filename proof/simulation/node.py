@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from proof.simulation.clock import Machine, ProcessClock
@@ -11,8 +11,11 @@ from proof.simulation.loop import Server
 from proof.simulation.making import SimulatedPool, SimulatedThreads
 from proof.simulation.scheduler import Process, Scheduler, Task
 from tocsin.bootstrap import Application
+from tocsin.commit.abstract import OutboxRow
 from tocsin.config import Config
 from tocsin.dump_detectors.host import DetectorHost
+from tocsin.inbox.abstract import Anomaly
+from tocsin.model import Episode
 from tocsin.runtimes.embedded.runtime import Pace
 
 HANDLERS: Final = 4
@@ -32,8 +35,15 @@ class Node:
         self._scheduler: Final = scheduler
         self._machine: Final = machine
 
-    def start(self, config: Config, pace: Pace, detectors: DetectorHost, failed: Callable[[], None]) -> None:
-        """Recover and begin to work; runs in a thread of the process."""
+    def start(
+        self,
+        config: Config,
+        pace: Pace,
+        detectors: DetectorHost,
+        failed: Callable[[], None],
+        folded: dict[int, Episode],
+    ) -> None:
+        """Recover and begin to work, in a thread of the process. `folded` takes what the inbox is given."""
         try:
             application = Application(
                 config,
@@ -43,6 +53,7 @@ class Node:
                 detectors=detectors,
             )
             self._built = application
+            _remember_rows(application, folded)
             application.bootstrap_admin()
             application.runtime.on_failure = failed
             application.runtime.start()
@@ -75,3 +86,15 @@ class Node:
             server.stop()
         if self.application is not None:
             self.application.stop()
+
+
+def _remember_rows(application: Application, folded: dict[int, Episode]) -> None:
+    """Outbox rows are pruned; the model needs them in the order in which they came."""
+    inbox = application.stores.inbox
+    fold = inbox.fold
+
+    def remembering(rows: Sequence[OutboxRow], now_ms: int) -> Sequence[Anomaly]:
+        folded.update({row.sequence: row.episode for row in rows})
+        return fold(rows, now_ms)
+
+    inbox.fold = remembering  # type: ignore[method-assign]

@@ -101,6 +101,17 @@ class Quarantining(msgspec.Struct, frozen=True, kw_only=True):
     released: bool = False
 
 
+class ActPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A person looks at the inbox, thinks for `read_s`, and acts on the `pick`-th anomaly, or on several."""
+
+    at_s: float
+    person: int
+    kind: str
+    pick: int
+    read_s: float = 0.0
+    snooze_s: int = 60
+
+
 class Network(msgspec.Struct, frozen=True, kw_only=True):
     """Chances of what becomes of a message, and how long one takes."""
 
@@ -122,6 +133,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     disk: tuple[DiskPlan, ...] = ()
     asks: tuple[Ask, ...] = ()
     quarantines: tuple[Quarantining, ...] = ()
+    acts: tuple[ActPlan, ...] = ()
     network: Network = Network()
     dumps: tuple[DumpPlan, ...] = ()
     steps: Steps = Steps()

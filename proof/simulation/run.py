@@ -56,7 +56,7 @@ class Outcome:
         return (
             f"seed {self.seed}: {what} ({self.simulated_s / 60:.0f} min, {self.points} points, "
             f"{sum(self.faults.values())} faults, {seen.events} events, {seen.readings} readings, "
-            f"{seen.episodes} episodes, {seen.anomalies} anomalies, "
+            f"{seen.episodes} episodes, {seen.anomalies} anomalies, {seen.actions} actions, "
             f"{seen.dumps} dumps judged)"
         )
 

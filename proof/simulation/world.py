@@ -10,6 +10,7 @@ from proof.simulation.checks import Checks
 from proof.simulation.clients import Senders
 from proof.simulation.lives import HopelessError, Lives
 from proof.simulation.node import Node
+from proof.simulation.people import People
 from proof.simulation.plan import TENANT, CrashPlan, Network, Plan, Quarantining
 from proof.simulation.scheduler import Stuck
 from proof.simulation.uploaders import Uploaders
@@ -27,7 +28,8 @@ class World:
         self.lives: Final = Lives(plan, place)
         self.senders: Final = Senders(self.lives)
         self.uploaders: Final = Uploaders(self.lives, self.senders)
-        self.checks: Final = Checks(self.lives, self.senders, self.uploaders)
+        self.people: Final = People(self.lives, self.senders)
+        self.checks: Final = Checks(self.lives, self.senders, self.uploaders, self.people)
         self._armed: CrashPlan | None = None
         self._down_s = 1.0
         self._operator = self.lives.scheduler.spawn("operator", self.lives.outside, self._operate)
@@ -53,6 +55,7 @@ class World:
         lives.disk.faults = list(self.plan.disk)
         self.senders.start()
         self.uploaders.start()
+        self.people.start()
         for crash in self.plan.crashes:
             self._await_crash(crash)
         self._wait_until(self.plan.ends_s)
@@ -128,6 +131,8 @@ class World:
             lives.findings.add("senders", f"bodies not served: {self.senders.unserved()}")
         if self.uploaders.unserved():
             lives.findings.add("uploaders", f"dumps not served: {self.uploaders.unserved()}")
+        if self.people.unserved():
+            lives.findings.add("people", f"actions not answered: {self.people.unserved()}")
         self._settle()
         if self.plan.dumps:
             self._release()
@@ -137,6 +142,7 @@ class World:
         self._settle()
         self.senders.ask_all_again()
         self.uploaders.ask_all_again()
+        self.people.ask_all_again()
         self._look(self.checks.check)
 
     def _release(self) -> None:

@@ -132,7 +132,7 @@ class ActionView(BaseModel):
     "/v1/anomalies/{anomaly_id}/{action}",
     summary="Act on an anomaly",
     response_model=ActionView,
-    responses=answers(404, 409, 412, 428, 507),
+    responses=answers(404, 408, 409, 412, 413, 428, 507),
 )
 def act_on_anomaly(
     services: ServicesOf,
@@ -166,7 +166,7 @@ def act_on_anomaly(
     "/v1/anomalies/actions",
     summary="Act on many anomalies",
     response_model=ActionView,
-    responses=answers(409, 507),
+    responses=answers(408, 409, 413, 507),
 )
 def act_on_anomalies(
     services: ServicesOf,
@@ -185,7 +185,7 @@ def act_on_anomalies(
     "/v1/actions/{action_sequence}/undo",
     summary="Undo an action",
     response_model=ActionView,
-    responses=answers(404, 409, 507),
+    responses=answers(404, 408, 409, 413, 507),
 )
 def undo_action(
     services: ServicesOf,

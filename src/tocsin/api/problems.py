@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Match
 
@@ -110,6 +111,9 @@ async def _tocsin_error(request: Request, error: TocsinError) -> Response:
 
 
 async def _http_error(request: Request, error: HTTPException) -> Response:
+    if isinstance(error.__cause__, ClientDisconnect):
+        # the framework calls it an error of parsing; a proxy that still listens should ask again instead
+        error = HTTPException(HTTPStatus.REQUEST_TIMEOUT, "The body was cut off.")
     code = _CODES.get(error.status_code, "error")
     _audit(request, error.status_code, code)
     if error.status_code == HTTPStatus.NOT_FOUND and request.app.state.missing and _wants_page(request):

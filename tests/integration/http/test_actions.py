@@ -252,3 +252,31 @@ async def test_a_merge_names_others_and_a_split_episodes(
         assert (answer.status_code, answer.json()["field"]) == (400, field), answer.text
         many = {"action": "merge", "anomalies": [{"id": anomaly}]}
         assert (await client.post("/v1/anomalies/actions", json=many)).status_code == 400
+
+
+async def test_a_body_that_is_cut_off_is_no_bad_request(world: World) -> None:
+    """408: whoever still listens asks again, and nothing was done."""
+    anomaly = world.find_anomaly("pump-7")
+    path = f"/v1/anomalies/{anomaly}/resolve"
+    headers = [
+        (b"authorization", f"Bearer {world.key(Role.TECHNICIAN)}".encode()),
+        (b"content-type", b"application/json"),
+        (b"if-match", b"*"),
+    ]
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
+        "path": path, "raw_path": path.encode(), "query_string": b"", "headers": headers,
+        "client": ("127.0.0.1", 1), "server": ("tocsin.test", 80),
+    }  # fmt: skip
+    pieces = [{"type": "http.request", "body": b'{"note":', "more_body": True}, {"type": "http.disconnect"}]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return pieces.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await world.app(scope, receive, send)
+    assert sent[0]["status"] == 408
+    assert world.inbox.actions(0) == []

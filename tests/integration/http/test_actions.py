@@ -213,7 +213,11 @@ async def test_an_action_of_another_tenant_is_not_undone(world: World) -> None:
 async def test_merge_and_split(world: World) -> None:
     """Two become one with all episodes, and episodes of one an anomaly of their own."""
     one = world.find_anomaly("pump-7", id="e1")
-    far = {"started_ms": NOW_MS - 90_000_000, "end_ms": NOW_MS - 89_000_000, "parameter": "pressure"}
+    far: dict[str, Any] = {
+        "started_ms": NOW_MS - 90_000_000,
+        "end_ms": NOW_MS - 89_000_000,
+        "parameter": "pressure",
+    }
     other = world.find_anomaly("pump-7", id="e2", **far)
     assert one != other
     async with world.client(world.key(Role.TECHNICIAN)) as client:

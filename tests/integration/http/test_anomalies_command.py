@@ -58,7 +58,11 @@ def test_who_is_too_late_hears_it_by_the_exit_code(world: World, run: Run) -> No
 def test_it_merges_and_splits(world: World, run: Run) -> None:
     """Two into the first one, and an episode off again."""
     one = world.find_anomaly("pump-7", id="e1")
-    far = {"started_ms": NOW_MS - 90_000_000, "end_ms": NOW_MS - 89_000_000, "parameter": "pressure"}
+    far: dict[str, Any] = {
+        "started_ms": NOW_MS - 90_000_000,
+        "end_ms": NOW_MS - 89_000_000,
+        "parameter": "pressure",
+    }
     other = world.find_anomaly("pump-7", id="e2", **far)
     assert run(one, other, "--do", "merge")[0] == 0
     code, split = run(one, "--do", "split", "--episode", "e2", "--if-version", "2")

@@ -50,14 +50,12 @@ def test_a_disk_that_can_not_be_written_leaves_all_in_memory(tmp_path: Path) -> 
     assert texts.taken(ONE) == {"door": b"closed\n"}
 
 
-def test_a_line_behind_one_with_a_time_belongs_to_it_until_its_window_ends() -> None:
-    """Unless it has a level; other components know nothing of it."""
-    texts = LogTexts(Path("nowhere"), 1 << 20)
-    assert not texts.as_written(ONE, "door", has_stamp=False, levelled=False)
-    assert texts.as_written(ONE, "door", has_stamp=True, levelled=False)
-    assert texts.as_written(ONE, "door", has_stamp=False, levelled=False)
-    assert not texts.as_written(ONE, "door", has_stamp=False, levelled=True)
-    assert not texts.as_written(ONE, "drive", has_stamp=False, levelled=False)
+def test_what_is_known_of_components_ends_with_their_window(tmp_path: Path) -> None:
+    """A file begins anew with each dump."""
+    texts = LogTexts(tmp_path / "windows", 1 << 20)
+    texts.written(ONE).add("door")
+    assert texts.written(ONE) == {"door"}
+    assert texts.written(OTHER) == set()
     texts.add(ONE, "door", b"x\n")
     texts.taken(ONE)
-    assert not texts.as_written(ONE, "door", has_stamp=False, levelled=False)
+    assert texts.written(ONE) == set()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.processing.log_windows import DeviceKey, LineFacts, LogWindows, Window, WindowRules
+from tocsin.processing.log_windows import DeviceKey, LineFacts, LinesFacts, LogWindows, Window, WindowRules
 
 RULES = WindowRules(length_ms=1_000, bytes_max=60, components_max=2, quiet_ms=500)
 ONE: DeviceKey = ("t", "one")
@@ -84,6 +85,31 @@ def test_who_begins_again_where_a_device_was_cut_cuts_the_same(
     _, below, _, reached_ms = cuts[number]
     again = run([(offset, item) for offset, item in placed if offset >= below], reached_ms).get(ONE, [])
     assert again == cuts[number + 1 :]
+
+
+@given(st.lists(st.lists(lines, min_size=1, max_size=5)))
+def test_lines_that_join_together_are_cut_as_one_by_one(
+    groups: list[list[tuple[int | None, str, int]]],
+) -> None:
+    """Where `join` says no, nothing has changed; where it says yes, no line would have ended a window."""
+    together, alone = LogWindows(RULES), LogWindows(RULES)
+    offset = 0
+    for group in groups:
+        several = [facts(offset + place, *each) for place, each in enumerate(group)]
+        offset += len(group)
+        times = [each.time_ms for each in several if each.time_ms is not None]
+        summed = LinesFacts(
+            replace(several[0], arrival_ms=max(each.arrival_ms for each in several)),
+            max(times, default=None),
+            frozenset(each.component for each in several),
+            sum(each.size_bytes for each in several),
+        )
+        ended = [alone.take(ONE, each) for each in several]
+        if together.join(ONE, summed):
+            assert ended == [None] * len(several)
+        else:
+            assert [together.take(ONE, each) for each in several] == ended
+    assert together._open == alone._open
 
 
 def test_a_line_of_a_later_time_ends_the_window() -> None:

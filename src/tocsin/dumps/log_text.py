@@ -30,18 +30,14 @@ def member_name(component: str) -> str:
     return f"{name}/{name}.log"
 
 
-def line_text(time_ms: int, level: str, text: str, *, stamped: bool) -> bytes:
-    """The line with its end. Before a text without a time of its own come `time_ms` and the level.
+def line_text(time_ms: int, level: str, text: str) -> bytes:
+    """A line with its end that says when, and with which level.
 
-    >>> line_text(1_250, "warn", "too hot", stamped=False)
-    b'1970-01-01T00:00:01.250Z WARN too hot\\n'
-    >>> line_text(1_250, "", "09:15:00 INFO too hot", stamped=True)
-    b'09:15:00 INFO too hot\\n'
+    >>> line_text(1_250, "warn", "too hot"), line_text(1_250, "", "too hot")
+    (b'1970-01-01T00:00:01.250Z WARN too hot\\n', b'1970-01-01T00:00:01.250Z too hot\\n')
     """
-    if stamped:
-        return f"{text}\n".encode()
     second, ms = divmod(time_ms, 1000)
-    word = f"{level.upper()} " if _WORD.fullmatch(level) else ""
+    word = f"{level.upper()} " if level and _WORD.fullmatch(level) else ""
     return f"{_second(second)}.{ms:03d}Z {word}{text}\n".encode()
 
 

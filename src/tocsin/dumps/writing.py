@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from typing import Final
 
 RATIO_MAX: Final = 100
-"""A member that would be smaller than this is stored as it is: readers take it for a bomb."""
+"""A large member that could be packed smaller than this is stored as it is: readers take it for a bomb."""
+RATIO_FROM_BYTES: Final = 1 << 20
 _LEVEL: Final = 1
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 
@@ -22,9 +23,8 @@ def write_archive(members: Iterable[tuple[str, bytes]]) -> bytes:
             info = zipfile.ZipInfo(name, _DATE)
             info.create_system = 3
             info.external_attr = 0o600 << 16
-            packed = len(zlib.compress(data, _LEVEL)) if len(data) > RATIO_MAX else len(data)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            if packed * RATIO_MAX < len(data):
-                info.compress_type = zipfile.ZIP_STORED
+            large = len(data) > RATIO_FROM_BYTES
+            stored = large and len(zlib.compress(data, _LEVEL)) * RATIO_MAX < len(data)
+            info.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
             archive.writestr(info, data, compresslevel=_LEVEL)
     return whole.getvalue()

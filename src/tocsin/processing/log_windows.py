@@ -39,6 +39,16 @@ class LineFacts:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class LinesFacts:
+    """The same of several lines of a device that came together; `newest_ms` as `time_ms`."""
+
+    first: LineFacts
+    newest_ms: int | None
+    components: frozenset[str]
+    size_bytes: int
+
+
 @dataclass(slots=True)
 class Window:
     """A device's lines from offset `first` on; those of [from_ms, to_ms) once it has ended below `below`."""
@@ -88,6 +98,22 @@ class LogWindows:
         window.size_bytes += line.size_bytes
         window.components.add(line.component)
         return ended
+
+    def join(self, key: DeviceKey, lines: LinesFacts) -> bool:
+        """Add lines at once if `take` would end no window at any of them; whether it is so."""
+        window = self._open.get(key) or self._begun(key, lines.first)
+        newest_ms = window.newest_ms if lines.newest_ms is None else max(window.newest_ms, lines.newest_ms)
+        size_bytes = window.size_bytes + lines.size_bytes
+        components = window.components | lines.components
+        rules = self._rules
+        if newest_ms >= window.until_ms or size_bytes > rules.bytes_max:
+            return False
+        if len(components) > rules.components_max:
+            return False
+        window.newest_ms, window.size_bytes, window.components = newest_ms, size_bytes, components
+        window.arrival_ms = max(window.arrival_ms, lines.first.arrival_ms)
+        self._open[key] = window
+        return True
 
     def tick(self, now_ms: int, offset: int) -> Iterator[tuple[DeviceKey, Window]]:
         """The windows that a tick at `offset` ends: their time is over, and nothing has come for a while."""

@@ -22,7 +22,7 @@ _NO_TIME: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SentLine:
     """What one line of a body says: when (milliseconds since 1970), from where, and the line itself."""
 

@@ -13,16 +13,16 @@ from tocsin.dumps.log_text import line_text, member_name
 from tocsin.dumps.writing import write_archive
 from tocsin.events import EventBatch
 from tocsin.log.abstract import Log, Record, RecordKind
-from tocsin.log_lines import LogLine, decode_line
+from tocsin.log_lines import decode_lines
 from tocsin.model import Flag
 from tocsin.payloads import decode_events
-from tocsin.processing.log_windows import DeviceKey, LineFacts, LogWindows, Window
+from tocsin.processing.log_windows import DeviceKey, LogWindows, Window
+from tocsin.runtimes.embedded.log_block import LineBlock
 from tocsin.runtimes.embedded.log_work import LogWork, Places
 from tocsin.services.cut_dumps import CutDump
-from tocsin.templates.stamped import stamped
 
 _LOG_LINE: Final = int(Flag.LOG_LINE)
-_CLOCK_WRONG: Final = int(Flag.CLOCK_WRONG)
+_TOGETHER: Final = 128  # lines of a device that are put behind the others at once
 
 
 class Gathering:
@@ -99,36 +99,50 @@ class Gathering:
             yield from self._lines(record, decode_events(record.payload))
 
     def _lines(self, record: Record, batch: EventBatch) -> Iterator[CutDump]:
-        rows = np.flatnonzero(batch.flags & _LOG_LINE).tolist()
-        if not rows:
+        """Take in a record's lines, device by device: no device moves another's windows."""
+        is_line = (batch.flags & _LOG_LINE) != 0
+        if not is_line.any():
             return
         offsets, data = batch.text.offsets.tolist(), batch.text.data.tobytes()
-        lines = [decode_line(data[offsets[row] : offsets[row + 1]]) for row in rows]
-        texts = [line.text.encode() for line in lines]
-        own = stamped(texts).tolist()
-        wrong = (batch.flags & _CLOCK_WRONG).tolist()
-        times, streams = batch.ts.tolist(), batch.stream.tolist()
-        for row, line, text, has_stamp in zip(rows, lines, texts, own, strict=True):
-            key = record.tenant, batch.device[row]
-            offset = record.offset + row
-            if offset < self._below.get(key, 0):
-                continue
-            time_ms = times[row]
-            facts = LineFacts(
-                offset, None if wrong[row] else time_ms, record.arrival_ms, line.component, len(text)
-            )
-            ended = self._windows.take(key, facts)
+        texts = [data[offsets[row] : offsets[row + 1]] for row in np.flatnonzero(is_line).tolist()]
+        block = LineBlock.of(record, batch, is_line, decode_lines(texts))
+        for name, places in block.by_device():
+            key = record.tenant, name
+            below = self._below.get(key, 0)
+            new = [place for place in places if block.offsets[place] >= below] if below else places
+            for first in range(0, len(new), _TOGETHER):
+                yield from self._device(key, block, new[first : first + _TOGETHER])
+
+    def _device(self, key: DeviceKey, block: LineBlock, places: Sequence[int]) -> Iterator[CutDump]:
+        """Lines of one device: all at once where they end no window, else one by one."""
+        if self._windows.join(key, block.facts(places)):
+            self._add(key, block, places)
+            return
+        for place in places:
+            ended = self._windows.take(key, block.fact(place))
             if ended is not None:
                 yield self._cut(key, ended)
-            self._streams[key] = batch.streams[streams[row]]
-            self._texts.add(key, line.component, self._text(key, line, time_ms, has_stamp=has_stamp))
+            self._add(key, block, (place,))
 
-    def _text(self, key: DeviceKey, line: LogLine, time_ms: int, *, has_stamp: bool) -> bytes:
-        """As a file would have it: behind a line with a time, one without time and level belongs to it."""
-        as_written = self._texts.as_written(
-            key, line.component, has_stamp=has_stamp, levelled=bool(line.level)
-        )
-        return line_text(time_ms, line.level, line.text, stamped=as_written)
+    def _add(self, key: DeviceKey, block: LineBlock, places: Sequence[int]) -> None:
+        """Put lines behind the others of their components, as files would have them.
+
+        Behind a line with a time, one without time and level belongs to it.
+        """
+        self._streams[key] = block.streams[places[-1]]
+        written = self._texts.written(key)
+        parts: dict[str, list[bytes]] = {}
+        for place in places:
+            line = block.lines[place]
+            as_written = not line.level and (block.stamped[place] or line.component in written)
+            if as_written:
+                written.add(line.component)
+                text = block.texts[place] + b"\n"
+            else:
+                text = line_text(block.times[place], line.level, line.text)
+            parts.setdefault(line.component, []).append(text)
+        for component, several in parts.items():
+            self._texts.add(key, component, b"".join(several))
 
     def _cut(self, key: DeviceKey, window: Window) -> CutDump:
         application, version = self._streams.pop(key)

@@ -37,14 +37,9 @@ class LogTexts:
         self._files = 0
         shutil.rmtree(folder, ignore_errors=True)
 
-    def as_written(self, key: DeviceKey, component: str, *, has_stamp: bool, levelled: bool) -> bool:
-        """Whether a line stays as it is, which one without a time does behind one that has a time."""
-        if levelled:
-            return False
-        written = self._written.setdefault(key, set())
-        if has_stamp:
-            written.add(component)
-        return has_stamp or component in written
+    def written(self, key: DeviceKey) -> set[str]:
+        """The components of which a line with a time of its own came in this window; to be added to."""
+        return self._written.setdefault(key, set())
 
     def add(self, key: DeviceKey, component: str, text: bytes) -> None:
         """Put a line behind the others of its component."""

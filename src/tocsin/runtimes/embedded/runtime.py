@@ -281,14 +281,13 @@ class Runtime:
         """Cut log lines into dumps as they come; what a full disk puts off waits in the log."""
         try:
             while not self._stopping.is_set():
-                if self._logs.caught_up():
-                    self._stopping.wait(self._pace.idle_s)
-                    continue
                 try:
-                    round_()
+                    if not self._logs.caught_up():
+                        round_()
+                        continue
                 except (*STORAGE_ERRORS, BackpressureError) as error:
                     _log.warning("log_windows_wait", error=error.detail)
-                    self._stopping.wait(self._pace.idle_s)
+                self._stopping.wait(self._pace.idle_s)
         finally:
             self._logs.close()
 

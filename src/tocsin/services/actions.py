@@ -13,6 +13,7 @@ from tocsin.errors import ConflictError, InvalidInputError, NotFoundError, Tocsi
 from tocsin.inbox.abstract import Change, Inbox
 from tocsin.inbox.action import Action, ActionKind, Recorded, Target
 from tocsin.inbox.grouping import UNDOABLE
+from tocsin.inbox.handling import HARMLESS
 from tocsin.observability.meters import Meters
 from tocsin.observability.metrics import INBOX_ACTIONS
 from tocsin.services.audit import AuditTrail
@@ -115,6 +116,14 @@ class Actions:
         if undone.action.kind not in UNDOABLE:
             raise ConflictError(f"This can't be undone: {undone.action.kind.value}.")
         return self._act(principal, Asked(kind=ActionKind.UNDO, note=note, key=key, undoes=sequence), ())
+
+    def undoable(self, principal: Principal, history: Sequence[Change]) -> Recorded | None:
+        """The newest action on an anomaly with that history, if nothing has happened to it since."""
+        news = [change for change in history if change.kind not in HARMLESS]
+        if not news or news[-1].action is None:
+            return None
+        recorded = self._inbox.action(principal.tenant, news[-1].action)
+        return recorded if recorded is not None and recorded.action.kind in UNDOABLE else None
 
     def names(self, principal: Principal, changes: Sequence[Change]) -> Mapping[str, str]:
         """By actor, what people call the credential; the actor itself where it is not known any more."""

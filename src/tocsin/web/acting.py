@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tocsin.access.permissions import Permission, allows
-from tocsin.errors import ForbiddenError, InvalidInputError
+from tocsin.errors import ConflictError, ForbiddenError, InvalidInputError
 from tocsin.inbox.abstract import Anomaly
 from tocsin.inbox.action import ActionKind, Handling, Target
 from tocsin.services.actions import Asked
@@ -51,7 +51,8 @@ def handling_of(visitor: Visitor, found: Anomaly, **said: str) -> dict[str, Any]
         "snoozes": SNOOZES,
         "csrf": visitor.session.csrf,
         "now_ms": visitor.services.clock.now_ms(),
-        "keys": [secrets.token_urlsafe(12) for _ in range(3)],
+        "undoable": visitor.services.actions.undoable(visitor.principal, history),
+        "keys": [secrets.token_urlsafe(12) for _ in range(4)],
         "mistake": said.get("mistake", ""),
         "note": said.get("note", ""),
         "assignee": said.get("assignee", found.assignee or ""),
@@ -63,12 +64,19 @@ def act(visitor: Visitor, anomaly_id: str, form: Mapping[str, str]) -> None:
     if not csrf_matches(visitor.session, form.get("csrf")):
         raise ForbiddenError("This form is not from one of these pages.")
     kind = _kind(form.get("action", ""))
+    key, note = form.get("key", ""), form.get("note", "").strip().replace("\r\n", "\n")
+    if kind is ActionKind.UNDO:
+        number = _version(form.get("number", ""))
+        undone = visitor.services.actions.undo(visitor.principal, number, note=note, key=key)
+        if not any(outcome.id == anomaly_id and not outcome.code for outcome in undone.outcomes):
+            raise ConflictError("It was not undone, because something has happened since.")
+        return
     asked = Asked(
         kind=kind,
-        note=form.get("note", "").strip().replace("\r\n", "\n"),
+        note=note,
         until_ms=_until_ms(visitor, form) if kind is ActionKind.SNOOZE else None,
         assignee=(form.get("assignee", "").strip() or None) if kind is ActionKind.ASSIGN else None,
-        key=form.get("key", ""),
+        key=key,
     )
     target = Target(id=anomaly_id, version=_version(form.get("version", "")))
     visitor.services.actions.one(visitor.principal, asked, target)

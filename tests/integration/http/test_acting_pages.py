@@ -149,3 +149,21 @@ async def test_the_inbox_has_views(world: World) -> None:
         assert (await client.get("/inbox?show=nonsense")).status_code == 400
         assert (await client.get("/inbox?before=x")).status_code == 400
         assert "Unresolved" in (await client.get("/inbox")).text
+
+
+async def test_the_newest_action_can_be_undone_on_the_page(world: World) -> None:
+    """The button is there while nothing else has happened; one that comes too late says so."""
+    anomaly = world.find_anomaly("pump-7")
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        form = await fields(client, anomaly)
+        await client.post(f"/anomalies/{anomaly}", data=form | {"action": "resolve"})
+        assert "Undo resolve" in (await client.get(f"/anomalies/{anomaly}")).text
+        undo = await fields(client, anomaly) | {"action": "undo", "number": "2"}
+        assert (await client.post(f"/anomalies/{anomaly}", data=undo)).status_code == 303
+        assert stored(world, anomaly).handling is Handling.OPEN
+        assert "Undo resolve" not in (await client.get(f"/anomalies/{anomaly}")).text
+        late = await client.post(f"/anomalies/{anomaly}", data=undo | {"key": "another"})
+        assert (late.status_code, "not undone" in late.text) == (409, True)
+        for number in ("x", "99"):
+            answer = await client.post(f"/anomalies/{anomaly}", data=undo | {"key": "k", "number": number})
+            assert answer.status_code in {400, 404}

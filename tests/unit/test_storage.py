@@ -22,7 +22,7 @@ from tocsin.storage.scripts import Scripts, load_scripts
 from tocsin.storage.writer import Writer
 
 STORES = [("tocsin.log", "segment"), ("tocsin.log", "kept"), ("tocsin.commit", "commit")]
-STORES += [("tocsin.commit", "checkpoints")]
+STORES += [("tocsin.commit", "checkpoints"), ("tocsin.directory", "directory")]
 
 ONE_TABLE = Scripts("", ("CREATE TABLE item (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT",), {})
 

@@ -11,6 +11,7 @@ import typer
 
 from tocsin.cli.options import Token
 from tocsin.cli.output import JsonFlag, finish, lines_of, note, note_once, progress
+from tocsin.cli.simulate_directory import directory
 from tocsin.cli.simulate_dumps import dumps
 from tocsin.cli.span import DEFAULT_START, span_of
 from tocsin.cli.targets import require_file
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 simulate_app = typer.Typer(rich_markup_mode=None)
 simulate_app.command()(dumps)
+simulate_app.command()(directory)
 
 
 @simulate_app.callback(invoke_without_command=True)
@@ -68,7 +70,8 @@ def simulate(
 ) -> None:
     """Make the data of a fleet, with labelled faults if wanted.
 
-    To a file, or to a server with --url. `tocsin simulate dumps` makes the log dumps of machines instead.
+    To a file, or to a server with --url. `tocsin simulate dumps` makes the log dumps of machines instead,
+    `tocsin simulate directory` serves a directory of technicians.
     """
     if context.invoked_subcommand is not None:
         _refuse_options(context)
@@ -96,7 +99,7 @@ def simulate(
 
 
 def _refuse_options(context: typer.Context) -> None:
-    """Options before the word `dumps` would be read and have no effect."""
+    """Options before the word `dumps` or `directory` would be read and have no effect."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
     if given:

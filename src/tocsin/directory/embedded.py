@@ -1,0 +1,107 @@
+"""The directory of one tenant: answers from the cache; whoever calls `round` keeps the cache young."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tocsin.clock import Clock
+from tocsin.directory.abstract import DeviceList, Directory, Freshness, Location, Ownership
+from tocsin.directory.answers import technician_of
+from tocsin.directory.asking import Asking
+from tocsin.directory.cache import Counts, DirectoryCache, Told
+from tocsin.directory.limits import DirectoryLimits
+
+
+class CachedDirectory(Directory):
+    """Owns the cache and the asking."""
+
+    def __init__(self, cache: DirectoryCache, asking: Asking, clock: Clock, limits: DirectoryLimits) -> None:
+        self._cache = cache
+        self._asking = asking
+        self._clock = clock
+        self._limits = limits
+
+    def ownership(self, device: str) -> Ownership:
+        told = self._cache.device(device)
+        if told is None:
+            return Ownership(device=device)
+        found = self._ownership(told)
+        if found.freshness is not Freshness.FRESH:
+            self._asking.want_device(device)
+        return found
+
+    def devices_of(self, technician: str, *, after: str = "", limit: int = 100) -> DeviceList:
+        guid = technician_of(technician)
+        if guid is None:
+            return DeviceList(devices=(), as_of_ms=None, freshness=Freshness.UNKNOWN, more=False)
+        _, fetched_ms = self._cache.technician(guid)
+        freshness = self._freshness(fetched_ms)
+        if freshness is not Freshness.FRESH:
+            self._asking.want_list(guid)
+        told = self._cache.devices_of(guid, after, self._counts_from_ms(), limit + 1)
+        return self._list(told, limit, fetched_ms)
+
+    def devices_at(self, location: str, *, after: str = "", limit: int = 100) -> DeviceList:
+        told = self._cache.devices_at(location, after, self._counts_from_ms(), limit + 1)
+        oldest_ms = min((each.as_of_ms for each in told if each.as_of_ms is not None), default=None)
+        return self._list(told, limit, oldest_ms)
+
+    def locations(self, *, after: str = "", limit: int = 100) -> Sequence[Location]:
+        return [
+            Location(name=name, devices=devices, as_of_ms=as_of_ms, freshness=self._freshness(as_of_ms))
+            for name, devices, as_of_ms in self._cache.locations(after, self._counts_from_ms(), limit)
+        ]
+
+    def round(self) -> None:
+        """Ask the third party what is due; see Asking.round."""
+        self._asking.round()
+
+    @property
+    def failing(self) -> bool:
+        """Whether the third party is left alone for a while, since it fails."""
+        return self._asking.failing
+
+    def counts(self) -> Counts:
+        """How much is kept, and how old it is."""
+        return self._cache.counts()
+
+    def waiting(self) -> int:
+        """Questions that are due and were not asked yet; counts up to a thousand."""
+        return len(self._cache.due(self._clock.now_ms(), 1000))
+
+    def verify(self) -> list[str]:
+        """What is wrong with the stored bytes, in words; reads all of them."""
+        return self._cache.verify()
+
+    def close(self) -> None:
+        self._asking.close()
+        self._cache.close()
+
+    def _list(self, told: Sequence[Told], limit: int, as_of_ms: int | None) -> DeviceList:
+        return DeviceList(
+            devices=tuple(self._ownership(each) for each in told[:limit]),
+            as_of_ms=as_of_ms,
+            freshness=self._freshness(as_of_ms),
+            more=len(told) > limit,
+        )
+
+    def _ownership(self, told: Told) -> Ownership:
+        freshness = self._freshness(told.as_of_ms)
+        if freshness is Freshness.UNKNOWN:
+            return Ownership(device=told.id, as_of_ms=told.as_of_ms)
+        return Ownership(
+            device=told.id,
+            technician=told.technician,
+            location=told.location,
+            as_of_ms=told.as_of_ms,
+            freshness=freshness,
+        )
+
+    def _freshness(self, as_of_ms: int | None) -> Freshness:
+        if as_of_ms is None or as_of_ms < self._counts_from_ms():
+            return Freshness.UNKNOWN
+        young = self._clock.now_ms() - as_of_ms <= self._limits.soft_s * 1000
+        return Freshness.FRESH if young else Freshness.STALE
+
+    def _counts_from_ms(self) -> int:
+        return self._clock.now_ms() - round(self._limits.hard_s * 1000)

@@ -128,7 +128,10 @@ class InboxLife(RuleBasedStateMachine):
     @rule(data=st.data(), again=st.integers(0, 5))
     def fold(self, data: st.DataObject, again: int) -> None:
         """Some of what waits; some rows that were folded before come once more."""
-        until = data.draw(st.integers(self.folded, len(self.outbox)))
+        self.fold_until(data.draw(st.integers(self.folded, len(self.outbox))), again)
+
+    def fold_until(self, until: int, again: int = 0) -> None:
+        """What waits up to there, and `again` so many rows that were folded before."""
         rows = self.outbox[max(self.folded - again, 0) : until]
         changed = self.inbox.fold(rows, NOW_MS)
         self.model.fold(plain.episode(row.episode) for row in self.outbox[self.folded : until])
@@ -162,6 +165,54 @@ class InboxLife(RuleBasedStateMachine):
         if not first:
             self.check_versions(action, recorded, changes)
             self.follow(recorded)
+
+    @precondition(lambda self: self.before)
+    @rule(data=st.data(), gap_min=gaps, kind=st.sampled_from([ActionKind.RESOLVE, ActionKind.SNOOZE]))
+    def deal_with_what_recurs(self, data: st.DataObject, gap_min: int, kind: ActionKind) -> None:
+        """Somebody deals with an anomaly, and then one of its parameters is abnormal again, or was before."""
+        self.fold_until(len(self.outbox))
+        self.before = {anomaly.id: anomaly for anomaly in self.everything()}
+        one = self.before[data.draw(st.sampled_from(sorted(self.before)))]
+        self.now_ms += MINUTE_MS
+        until_ms = self.now_ms + MINUTE_MS if kind is ActionKind.SNOOZE else None
+        action = Action(
+            kind=kind,
+            tenant=one.tenant,
+            actor="maria",
+            at_ms=self.now_ms,
+            targets=(Target(id=one.id),),
+            until_ms=until_ms,
+        )
+        self.follow(self.inbox.act(action))
+        other = self.newest[one.episodes[0]]
+        start_min = (other.end_ms or other.last_abnormal_ms) // MINUTE_MS + gap_min
+        again = {name: getattr(other, name) for name in HOME} | {"severity": other.severity, "score": 1.0}
+        self.publish(episode(f"e{len(self.newest)}", start_min, start_min + 5, **again))
+        self.before = {anomaly.id: anomaly for anomaly in self.everything()}
+        self.fold_until(len(self.outbox))
+
+    @precondition(lambda self: self.acted)
+    @rule(data=st.data(), back=st.integers(0, 3))
+    def take_back(self, data: st.DataObject, back: int) -> None:
+        """Somebody undoes a recent action; only what nothing has happened to since is given back."""
+        undone = self.inbox.actions(max(0, self.acted - 1 - back), limit=1)[0]
+        self.now_ms += MINUTE_MS
+        action = Action(
+            kind=ActionKind.UNDO,
+            tenant=undone.action.tenant,
+            actor="tom",
+            at_ms=self.now_ms,
+            targets=(),
+            undoes=undone.sequence,
+        )
+        changes = self.inbox.changes(0)
+        recorded = self.inbox.act(action)
+        versions = {outcome.id: outcome.version for outcome in undone.outcomes}
+        for outcome in recorded.outcomes:
+            own = [change.kind for change in changes if change.anomaly_id == outcome.id]
+            if not outcome.code:
+                assert not set(own[versions[outcome.id] :]) - {"seen", "commented"}
+        self.follow(recorded)
 
     def drawn(
         self, data: st.DataObject, kind: ActionKind, actor: str, behind: int | None, key: str
@@ -302,4 +353,4 @@ class InboxLife(RuleBasedStateMachine):
 
 
 TestInboxLife = InboxLife.TestCase
-TestInboxLife.settings = settings(max_examples=60, stateful_step_count=35, deadline=None)
+TestInboxLife.settings = settings(max_examples=50, stateful_step_count=25, deadline=None)

@@ -30,6 +30,7 @@ function follow() {
   const state = document.getElementById("live-state");
   const announcer = document.getElementById("announcer");
   let waiting = 0;
+  let reloaded = -RELOAD_DELAY_MS;
 
   function show(value, text) {
     state.dataset.state = value;
@@ -51,6 +52,7 @@ function follow() {
 
   async function reload() {
     waiting = 0;
+    reloaded = performance.now();
     if (beingFilled()) return;
     const open = part.querySelector("details")?.open;
     const answer = await fetch(part.dataset.live, { headers: { Accept: "text/html" }, credentials: "same-origin" });
@@ -63,8 +65,10 @@ function follow() {
     sayHowLongAgo();
   }
 
+  // At once, but in a flood of changes not more often than that.
   function soon() {
-    waiting = waiting || setTimeout(() => reload().catch(() => show("waiting", "Reconnecting")), RELOAD_DELAY_MS);
+    const rest = Math.max(0, reloaded + RELOAD_DELAY_MS - performance.now());
+    waiting = waiting || setTimeout(() => reload().catch(() => show("waiting", "Reconnecting")), rest);
   }
 
   // Characters that act instead of being seen, as the server names them on its pages.

@@ -280,6 +280,7 @@ class World:
             bodies_max=bodies_max,
         )
         lasting = Lasting(self.commits, self.fleet, self.clock)
+        actions = Actions(self.inbox, audit, self.clock, self.meters, self.access.holder)
         dumps = Dumps(
             log=self.log,
             blobs=self.blobs,
@@ -302,12 +303,12 @@ class World:
             kept_dumps=KeptDumps(self.blobs, audit),
             device_dumps=DeviceDumps(self.fleet),
             anomalies=Anomalies(self.inbox, lasting),
-            actions=Actions(self.inbox, audit, self.clock, self.meters, self.access.holder),
+            actions=actions,
             episodes=Episodes(self.commits),
             dead_letters=DeadLetters(self.log, ingest, self.replays, audit, self.clock, self.access.holder),
             devices=Devices(self.fleet, self.inbox, lasting),
             dictionaries=Dictionaries(
-                self.log, self.blobs, self, self.inbox, self.commits, audit, self.clock
+                self.log, self.blobs, self, self.inbox, self.commits, actions, audit, self.clock
             ),
             quarantines=Quarantines(self.log, self.fleet, audit, self.clock),
             lasting=lasting,

@@ -328,6 +328,7 @@ class Application:
         stream = ChangeStream(stores.inbox, listeners_max=config.http.streams_max)
         self._observe(stream)
         lasting = Lasting(stores.commits, views, clock)
+        actions = Actions(stores.inbox, audit, clock, self.meters, self.access.holder)
         return Services(
             clock=clock,
             meters=self.meters,
@@ -342,12 +343,12 @@ class Application:
             kept_dumps=KeptDumps(self.blobs, audit),
             device_dumps=DeviceDumps(views),
             anomalies=Anomalies(stores.inbox, lasting),
-            actions=Actions(stores.inbox, audit, clock, self.meters, self.access.holder),
+            actions=actions,
             episodes=Episodes(stores.commits),
             dead_letters=DeadLetters(stores.log, ingest, replays, audit, clock, self.access.holder),
             devices=Devices(views, stores.inbox, lasting),
             dictionaries=Dictionaries(
-                stores.log, self.blobs, views, stores.inbox, stores.commits, audit, clock
+                stores.log, self.blobs, views, stores.inbox, stores.commits, actions, audit, clock
             ),
             quarantines=Quarantines(stores.log, views, audit, clock),
             lasting=lasting,

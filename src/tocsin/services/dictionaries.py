@@ -15,7 +15,9 @@ from tocsin.commit.abstract import CommitStore
 from tocsin.control import DictionaryTaken, encode_control
 from tocsin.errors import InvalidInputError, NotFoundError
 from tocsin.inbox.abstract import Anomaly, Inbox
+from tocsin.inbox.action import ActionKind, Target
 from tocsin.log.abstract import Append, Log, Part, RecordKind
+from tocsin.services.actions import NOTE_CHARACTERS_MAX, Actions
 from tocsin.services.audit import AuditTrail
 from tocsin.templates.dictionary import Dictionary, dictionary_of, parse_dictionary
 
@@ -54,6 +56,7 @@ class Dictionaries:
         in_force: InForce,
         inbox: Inbox,
         commits: CommitStore,
+        actions: Actions,
         audit: AuditTrail,
         clock: Clock,
     ) -> None:
@@ -62,6 +65,7 @@ class Dictionaries:
         self._in_force: Final = in_force
         self._inbox: Final = inbox
         self._commits: Final = commits
+        self._actions: Final = actions
         self._audit: Final = audit
         self._clock: Final = clock
         self._lock = threads.lock()
@@ -85,7 +89,8 @@ class Dictionaries:
     def expect(self, principal: Principal, anomaly_id: str) -> TakenOver:
         """Teach the dictionary the new templates that an anomaly tells of: they are new on no device again.
 
-        InvalidInputError if it tells of none. Durable on return; acts as a dictionary that is taken over.
+        InvalidInputError if it tells of none. Durable on return; acts as a dictionary that is taken over, and
+        is a comment in the anomaly's history.
         """
         require(principal, Permission.HANDLE)
         anomaly = self._inbox.anomaly(principal.tenant, anomaly_id)
@@ -98,7 +103,14 @@ class Dictionaries:
             )
         with self._lock:
             taught = self._current(principal.tenant, application).with_templates(texts)
-            return self._decide(principal, application, taught, "anomaly.expected", anomaly_id)
+            taken = self._decide(principal, application, taught, "anomaly.expected", anomaly_id)
+        if taken.new:
+            note = "; ".join(
+                [f"expected from now on in {application or 'dumps without an application'}", *taken.new]
+            )
+            target = Target(id=anomaly_id, version=None)
+            self._actions.one(principal, ActionKind.COMMENT, target, note=note[:NOTE_CHARACTERS_MAX])
+        return taken
 
     def _new_templates(self, anomaly: Anomaly) -> tuple[str, list[str]]:
         """Of its newest episodes: the application of their dumps, and the templates."""

@@ -17,7 +17,7 @@ from tocsin.errors import InvalidInputError, NotFoundError
 from tocsin.inbox.abstract import Anomaly, Inbox
 from tocsin.inbox.action import ActionKind, Target
 from tocsin.log.abstract import Append, Log, Part, RecordKind
-from tocsin.services.actions import NOTE_CHARACTERS_MAX, Actions
+from tocsin.services.actions import NOTE_CHARACTERS_MAX, Actions, Asked
 from tocsin.services.audit import AuditTrail
 from tocsin.templates.dictionary import Dictionary, dictionary_of, parse_dictionary
 
@@ -109,7 +109,8 @@ class Dictionaries:
                 [f"expected from now on in {application or 'dumps without an application'}", *taken.new]
             )
             target = Target(id=anomaly_id, version=None)
-            self._actions.one(principal, ActionKind.COMMENT, target, note=note[:NOTE_CHARACTERS_MAX])
+            asked = Asked(kind=ActionKind.COMMENT, note=note[:NOTE_CHARACTERS_MAX])
+            self._actions.one(principal, asked, target)
         return taken
 
     def _new_templates(self, anomaly: Anomaly) -> tuple[str, list[str]]:

@@ -214,6 +214,33 @@ class InboxLife(RuleBasedStateMachine):
                 assert not set(own[versions[outcome.id] :]) - {"seen", "commented"}
         self.follow(recorded)
 
+    @precondition(lambda self: len(self.before) > 1)
+    @rule(data=st.data(), key=st.sampled_from(["", "m"]))
+    def put_together(self, data: st.DataObject, key: str) -> None:
+        """Somebody merges two anomalies of one device, if there are two, and asks again when he has a key."""
+        groups: dict[tuple[str, str, str], list[str]] = {}
+        for each in self.everything():
+            groups.setdefault((each.tenant, each.device, each.application), []).append(each.id)
+        pairs = sorted(names for names in groups.values() if len(names) > 1)
+        if not pairs:
+            return
+        names = data.draw(st.permutations(data.draw(st.sampled_from(pairs))))[:2]
+        tenant = self.before[names[0]].tenant
+        self.now_ms += MINUTE_MS
+        action = Action(
+            kind=ActionKind.MERGE,
+            tenant=tenant,
+            actor="maria",
+            at_ms=self.now_ms,
+            targets=tuple(Target(id=name) for name in names),
+            key=key and f"{key}{self.now_ms}",
+        )
+        recorded = self.inbox.act(action)
+        self.follow(recorded)
+        if key and recorded.sequence:
+            again = self.inbox.act(msgspec.structs.replace(action, at_ms=self.now_ms + 1))
+            assert again == msgspec.structs.replace(recorded, repeated=True)
+
     def drawn(
         self, data: st.DataObject, kind: ActionKind, actor: str, behind: int | None, key: str
     ) -> Action:

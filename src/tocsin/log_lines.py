@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from tocsin.errors import CorruptError
+from tocsin.events import EventBatch
+from tocsin.model import Flag
 
 
 class LogLine(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -46,3 +49,28 @@ def decode_lines(texts: Sequence[bytes]) -> list[LogLine]:
         return _DECODER.decode_lines(b"\n".join(texts))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CorruptError(f"an event that should be a log line is none: {error}") from error
+
+
+def sent_again(batch: EventBatch, row: int) -> bytes:
+    """One NDJSON line without its end that would be read as this line; `time` in epoch milliseconds."""
+    application, version = batch.streams[batch.stream[row]]
+    line = decode_line(batch.text[row].encode())
+    fields: dict[str, Any] = {
+        "device": batch.device[row],
+        "time": int(batch.ts[row]),
+        "component": line.component,
+        "text": line.text,
+    }
+    named = {"level": line.level, "application": application, "version": version}
+    fields |= {name: value for name, value in named.items() if value} | line.fields
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def encode_sent(batch: EventBatch) -> bytes:
+    """All lines of a batch as a body of POST /v1/logs."""
+    return b"".join(sent_again(batch, row) + b"\n" for row in range(len(batch)))
+
+
+def are_log_lines(batch: EventBatch) -> bool:
+    """Whether the events of a batch are lines of logs."""
+    return len(batch) > 0 and bool((batch.flags & int(Flag.LOG_LINE)).all())

@@ -15,6 +15,7 @@ from tests.dump_detector_kit import install
 from tests.dump_kit import content_digest, good_archive
 from tests.dump_steps_kit import module
 from tocsin.bootstrap import Application
+from tocsin.cli.app import main
 from tocsin.cli.opened import config_of, wait_until_caught_up
 from tocsin.commit.dump_steps import BEFORE_ALL
 
@@ -107,6 +108,21 @@ def test_lines_come_out_as_findings_in_the_inbox(tmp_path: Path) -> None:
         rows = query(application, "SELECT component, text FROM logs WHERE text LIKE 'fault%'")
         assert rows == [{"component": "engine", "text": "fault belt"}]
         assert query(application, "SELECT count(*) AS n FROM events") == [{"n": 0}]
+
+
+def test_the_command_sends_a_file_of_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each device's in order over several connections; a line that is none is told, the others are sent."""
+    lines = [each for device in (STREAMER, SENDER) for each in minutes(3, device)]
+    (tmp_path / "lines.ndjson").write_bytes(ndjson(lines[:5]) + b"nonsense\n" + ndjson(lines[5:]))
+    with serving(tmp_path / "data") as application:
+        words = ["ingest", "--logs", str(tmp_path / "lines.ndjson"), "--connections", "2", "--json"]
+        where = ["--url", application.server.url, "--token", (tmp_path / "key").read_text()]
+        assert main([*words, "--body-events", "10", *where]) == 1
+        told = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert (told["accepted"], told["refused"]) == (len(lines), {"invalid_json": 1})
+        wait_until_caught_up(application)
+        assert [sequence for sequence, _ in findings(application, STREAMER)] == [1, 2, 3]
+        assert [sequence for sequence, _ in findings(application, SENDER)] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("size", [1, 7, 1_000])

@@ -12,12 +12,21 @@ if TYPE_CHECKING:
 
 
 def open_described(
-    path: Path | None, mapping: Mapping, *, kind: str | None, stream: IO[bytes] | None = None
+    path: Path | None,
+    mapping: Mapping,
+    *,
+    kind: str | None,
+    stream: IO[bytes] | None = None,
+    logs: bool = False,
 ) -> EventFile:
-    """The opened file; which column is what, and what is odd about it, stands on stderr."""
-    from tocsin.files import open_events
+    """The opened file, with `logs` one of log lines; what its columns are and what is odd goes to stderr."""
+    from tocsin.files import open_events, open_log_lines
 
-    events = open_events(path, mapping, stream=stream, kind=kind)
+    events: EventFile
+    if logs:
+        events = open_log_lines(path, stream=stream)
+    else:
+        events = open_events(path, mapping, stream=stream, kind=kind)
     for text in (events.describe(), *events.notes):
         note(text)
     for text in events.warnings:

@@ -52,6 +52,10 @@ def ingest(
         Path | None,
         typer.Option(help="Remember here what was acknowledged; run again with it, only the rest is sent."),
     ] = None,
+    logs: Annotated[
+        bool,
+        typer.Option("--logs", help="The file has lines of logs, NDJSON with device, component, time, text."),
+    ] = False,
     kind: Format = None,
     device_column: DeviceColumn = None,
     time_column: TimeColumn = None,
@@ -65,7 +69,7 @@ def ingest(
     decimal: Decimal = None,
     json: JsonFlag = False,
 ) -> None:
-    """Send the readings of a file to a server.
+    """Send the readings of a file, or lines of logs, to a server.
 
     In order per device, and tried again until every row is acknowledged once.
     """
@@ -77,7 +81,7 @@ def ingest(
     stream = sys.stdin.buffer if str(file) == "-" else None
     path = None if stream is not None else file
     destination = Destination(url=url, token=token, compress=compress, ca_file=ca_file)
-    events = open_described(path, mapping_of(*columns), stream=stream, kind=kind)
+    events = open_described(path, mapping_of(*columns), stream=stream, kind=kind, logs=logs)
     with progress("sending", events.rows) as advance:
         journal = _journal(resume, file, (columns, body_events), connections)
         sender = EventSender(

@@ -17,9 +17,11 @@ from tocsin.client.journal import Journal
 from tocsin.client.retrying import TRY_AGAIN, Patience, object_of, refusal_of, retry_after_s
 from tocsin.clock import Clock
 from tocsin.events import EventBatch
+from tocsin.log_lines import are_log_lines, encode_sent
 from tocsin.ndjson import CONTENT_TYPE, encode_ndjson
 
 EVENTS_PATH: Final = "/v1/events"
+LOGS_PATH: Final = "/v1/logs"
 PRODUCER_HEADER: Final = "Tocsin-Producer"
 SEQUENCE_HEADER: Final = "Tocsin-Sequence"
 
@@ -133,10 +135,11 @@ class Connection:
         if self._journal and sequence <= self._journal.acknowledged[self._number]:
             self.sent.skipped += len(piece)
         else:
-            body = encode_ndjson(piece)
+            logs = are_log_lines(piece)
+            body = encode_sent(piece) if logs else encode_ndjson(piece)
             if self._destination.compress:
                 body = gzip.compress(body, compresslevel=1, mtime=0)
-            answer = self._post(http, sequence, body)
+            answer = self._post(http, LOGS_PATH if logs else EVENTS_PATH, sequence, body)
             if answer is None:
                 return
             self._count(len(piece), len(body), answer)
@@ -144,13 +147,13 @@ class Connection:
                 self._journal.acknowledge(self._number, sequence)
         self._on_acknowledged(len(piece))
 
-    def _post(self, http: httpx.Client, sequence: int, body: bytes) -> dict[str, Any] | None:
+    def _post(self, http: httpx.Client, path: str, sequence: int, body: bytes) -> dict[str, Any] | None:
         """The server's answer to a body, tried until it has one; None when sending was stopped."""
         patience = Patience(self._destination.url, self._backoff, self._rng, self._clock)
         while not self._stop.is_set():
             patience.move()
             try:
-                response = http.post(EVENTS_PATH, content=body, headers={SEQUENCE_HEADER: str(sequence)})
+                response = http.post(path, content=body, headers={SEQUENCE_HEADER: str(sequence)})
                 wait_s = retry_after_s(response)
                 reason = f"the server answered {response.status_code}"
                 if wait_s >= _LONG_S:

@@ -16,6 +16,7 @@ from tocsin.clock import Clock, SystemClock
 from tocsin.errors import InvalidInputError
 from tocsin.events import EventBatch
 from tocsin.interning import Interner
+from tocsin.log_lines import are_log_lines
 
 _BODY_BYTES_MAX: Final = 8 << 20
 _EVENT_BYTES: Final = 256  # generous guesses, text fields aside
@@ -97,6 +98,8 @@ class EventSender:
         """Pieces of at most `body_events`, each for one connection, in order."""
         # Wide events make large bodies, and servers bound bodies by bytes.
         event_bytes = _EVENT_BYTES + _READING_BYTES * batch.readings // max(1, len(batch))
+        if are_log_lines(batch):
+            event_bytes += len(batch.text.data) // len(batch)
         size = max(1, min(self._body_events, _BODY_BYTES_MAX // event_bytes))
         owner = self._interner.intern(batch.device) % len(self._connections)
         for number in range(len(self._connections)):

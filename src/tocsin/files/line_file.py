@@ -31,7 +31,7 @@ class LineFile(EventFile):
 
     def __init__(self, source: IO[bytes], mapping: Mapping, device: str) -> None:
         super().__init__(device)
-        self._blocks = _blocks(source)
+        self._blocks = blocks_of(source)
         self._first = next(self._blocks, b"")
         self._renamer = Renamer(mapping, device, self._first.split(b"\n", _LINES_LOOKED_AT))
         for look in self._renamer.looks:
@@ -60,7 +60,7 @@ def _arrivals(arrival_ms: I64, ts: I64) -> I64:
     return np.where(arrival_ms == Renamer.NO_ARRIVAL, ts, arrival_ms)
 
 
-def _blocks(source: IO[bytes]) -> Iterator[bytes]:
+def blocks_of(source: IO[bytes]) -> Iterator[bytes]:
     """Whole lines, some mebibytes at a time."""
     rest = b""
     while data := source.read(_BLOCK_BYTES):

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from tocsin.ingest.admission import Admitted
 from tocsin.ingest.parsing.line_error import LineError, LineForm
-from tocsin.ingest.parsing.log_batch import sent_again
 from tocsin.ingest.parsing.parsed_body import ParsedBody
+from tocsin.log_lines import sent_again
 
 
 def as_lines_sent(admitted: Admitted, parsed: ParsedBody) -> Admitted:

@@ -20,11 +20,13 @@ _NONE: Final = Strings.of([])
 def text_fields(text: Strings, text_count: I32) -> Strings:
     """The names in all rows of an EventBatch's `text`, one after another, as they are spelled in JSON.
 
-    Row i has `text_count[i]` of them. `spelled` gives the same spelling of other names.
+    Row i has `text_count[i]` of them: none in a log line, which has a text all the same, and no batch has
+    both kinds. `spelled` gives the same spelling of other names.
     """
-    if len(text.data) == 0:
+    total = int(text_count.sum()) if len(text.data) else 0
+    if total == 0:
         return _NONE
-    return Strings(*_names(text.offsets, text.data, int(text_count.sum())))
+    return Strings(*_names(text.offsets, text.data, total))
 
 
 @lru_cache(maxsize=64)

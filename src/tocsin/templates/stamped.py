@@ -24,25 +24,23 @@ def stamped(texts: Sequence[bytes]) -> npt.NDArray[np.bool_]:
     """For each text, whether its first line says when it was written."""
     ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
     data = np.frombuffer(b"".join((*texts, _SPARE)), np.uint8)
-    found: npt.NDArray[np.bool_] = _stamped(data, ends, _CLOCK, tuple(RECOGNISED))
+    scratch = (
+        np.zeros(COLUMNS, np.int64),
+        np.zeros(2 * FIELDS, np.int64),  # those of a stamp, and of another that is compared with it
+        np.zeros((PAIRS_MAX, PAIR_FIELDS), np.int64),
+    )
+    found: npt.NDArray[np.bool_] = _stamped(data, ends, _CLOCK, tuple(RECOGNISED), *scratch)
     return found
 
 
 @nb.njit(cache=True, nogil=True)
-def _addresses(head: Any, fields: Any, pairs: Any) -> tuple[int, int, int]:
-    return address_of(head), address_of(fields), address_of(pairs)
-
-
-@nb.njit(cache=True, nogil=True)
-def _stamped(data: Any, ends: Any, clock: Any, form: Any) -> Any:
+def _stamped(data: Any, ends: Any, clock: Any, form: Any, head: Any, fields: Any, pairs: Any) -> Any:
     found = np.zeros(len(ends), np.bool_)
-    raw = address_of(data)
-    head, fields = np.zeros(COLUMNS, np.int64), np.zeros(FIELDS, np.int64)
-    pairs = np.zeros(PAIR_FIELDS * PAIRS_MAX, np.int64)
+    raw, room = address_of(data), (address_of(head), address_of(fields), address_of(pairs))
     start = 0
     for i in range(len(ends)):
         end = line_end(raw, start, ends[i])
-        read_line(raw, start, end, address_of(clock), form, *_addresses(head, fields, pairs))
+        read_line(raw, start, end, address_of(clock), form, *room)
         found[i] = head[TIME_KIND] != 0
         start = ends[i]
     return found

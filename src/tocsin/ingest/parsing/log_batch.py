@@ -1,16 +1,15 @@
-"""Lines of logs as the columns of events, and back as lines: for what is refused after it was parsed."""
+"""Lines of logs as the columns of events."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from tocsin.events import EventBatch, Strings
 from tocsin.ingest.parsing.log_line import SentLine
-from tocsin.log_lines import decode_line, encode_line
+from tocsin.log_lines import encode_line
 from tocsin.model import Flag
 
 _LOG_LINE: Final = int(Flag.LOG_LINE)
@@ -35,21 +34,6 @@ def batch_of_lines(lines: Sequence[SentLine]) -> EventBatch:
         names=(),
         streams=tuple(streams),
     )
-
-
-def sent_again(batch: EventBatch, row: int) -> bytes:
-    """One NDJSON line without its end that would be read as this line; `time` in epoch milliseconds."""
-    application, version = batch.streams[batch.stream[row]]
-    line = decode_line(batch.text[row].encode())
-    fields: dict[str, Any] = {
-        "device": batch.device[row],
-        "time": int(batch.ts[row]),
-        "component": line.component,
-        "text": line.text,
-    }
-    named = {"level": line.level, "application": application, "version": version}
-    fields |= {name: value for name, value in named.items() if value} | line.fields
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _strings(values: list[bytes]) -> Strings:

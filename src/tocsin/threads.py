@@ -171,8 +171,8 @@ def take_short_turns() -> None:
     """Let threads that wait for the interpreter wait for 2 ms instead of the usual 5; for a whole process.
 
     An answer passes through some five threads, and each of these changes waits as long as another thread
-    cares to compute in Python. Changes cost time too, and caches: with 0.5 ms a loaded server used a quarter
-    more CPU, and its answers came later for it (ADR 0035).
+    cares to compute in Python. Changes cost time too, and caches: with 0.5 ms answers of a loaded server
+    came later than with 2 (ADR 0035).
     """
     sys.setswitchinterval(_SWITCH_S)
 

@@ -12,6 +12,8 @@ _BURST_MIN: Final = 20.0
 class Allowance:
     """Fills up evenly over the day, holds a quarter of an hour's worth, and is full at the start.
 
+    Devices that become known bring their share of what it holds, since each has to be found first.
+
     `per_device_day` requests for each known device, and `per_day_min` if that is more. Not thread-safe.
     """
 
@@ -29,8 +31,9 @@ class Allowance:
     def fill(self, devices: int, now_s: float) -> None:
         """Let time pass, for so many devices."""
         self._left += max(0.0, now_s - self._at_s) * self._per_day / DAY_S
+        most = self._most
         self._per_day = max(self._per_day_min, self._per_device_day * devices)
-        self._left = min(self._left, self._most)
+        self._left = min(self._left + max(0.0, self._most - most), self._most)
         self._at_s = now_s
 
     def take(self) -> bool:

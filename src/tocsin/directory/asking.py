@@ -182,7 +182,7 @@ class Asking:
             return
         entries = [] if isinstance(answer.said, Entry) else answer.said
         _, fetched_ms = self._cache.technician(due.id)
-        settled = fetched_ms is not None and now_ms - fetched_ms < self._limits.soft_s * 1000
+        settled = fetched_ms is not None and now_ms - fetched_ms < 2_000 * self._limits.soft_s
         again_s = self._timing.list_s(settled=settled, empty=not entries)
         self._cache.keep_list(
             due.id,

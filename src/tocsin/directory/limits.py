@@ -17,7 +17,7 @@ class DirectoryLimits:
     hard_s: float = 604_800.0
     again_s: float = 43_200.0
     at_once: int = 8
-    requests_per_device_day: float = 2.0
+    requests_per_device_day: float = 2.5
     requests_per_day_min: float = 10_000.0
     rows_max: int = 400_000
     wanted_max: int = 1_000

@@ -17,9 +17,9 @@ class Timing:
     """Draws lots, so that questions spread over the time that they have. Not thread-safe.
 
     A list is asked for again within its last three hundredths, so that the answer is there before it is
-    stale; the first time, and after trouble, anywhere in its time, or all lists that came in one burst would
-    always be asked for in one. A try after a failure comes early only as long as there were ten answers for
-    each; then it waits as if it had been answered.
+    stale; the first time, and after trouble, anywhere in the second half of its time, or all lists that came
+    in one burst would always be asked for in one. A try after a failure comes early only as long as there
+    were ten answers for each; then it waits as if it had been answered.
     """
 
     def __init__(self, limits: DirectoryLimits, rng: random.Random) -> None:
@@ -32,10 +32,10 @@ class Timing:
         self._retries = min(_RETRIES_SAVED_MAX, self._retries + _RETRIES_PER_ANSWER)
 
     def list_s(self, *, settled: bool, empty: bool) -> float:
-        """Until a list that was answered is asked for again; `settled`: the answer before it came in time."""
+        """Until a list that was answered is asked for again; `settled`: so was the one before."""
         if empty:
             return self._again_s()
-        low, high = _EARLY if settled else (0.2, _EARLY[1])
+        low, high = _EARLY if settled else (0.5, _EARLY[1])
         return self._limits.soft_s * self._rng.uniform(low, high)
 
     def device_s(self) -> float:

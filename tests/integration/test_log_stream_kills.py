@@ -53,7 +53,7 @@ def send(server: Server, number: int, body: bytes) -> httpx.Response:
 def cut(server: Server, count: int) -> list[tuple[str, int, str, str]]:
     """Device, number, state and hash of the dumps that have been made, once there are so many of each."""
     headers = {"Authorization": f"Bearer {server.key}"}
-    end_s = time.monotonic() + 60
+    end_s = time.monotonic() + 300  # workers compile the detector first
     while True:
         found = []
         for device in DEVICES:

@@ -95,11 +95,14 @@ def test_lines_that_join_together_are_cut_as_one_by_one(
     together, alone = LogWindows(RULES), LogWindows(RULES)
     offset = 0
     for group in groups:
-        several = [facts(offset + place, *each) for place, each in enumerate(group)]
+        arrived_ms = max((each[0] or 0 for each in group), default=0)
+        several = [
+            replace(facts(offset + place, *each), arrival_ms=arrived_ms) for place, each in enumerate(group)
+        ]
         offset += len(group)
         times = [each.time_ms for each in several if each.time_ms is not None]
         summed = LinesFacts(
-            replace(several[0], arrival_ms=max(each.arrival_ms for each in several)),
+            several[0],
             max(times, default=None),
             frozenset(each.component for each in several),
             sum(each.size_bytes for each in several),

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from tocsin.api.dependencies import PrincipalOf, ServicesOf, principal_of
 from tocsin.api.events import ReceiptView, deliver, receipt_response
 from tocsin.api.openapi import answers
-from tocsin.api.otlp import OTLP_TYPES, otlp_response
+from tocsin.api.otlp import OTLP_TYPES, OtlpView, otlp_response
 from tocsin.ingest.parsing.log_body import OTLP_JSON, OTLP_PROTOBUF, media_type
 
 
@@ -77,13 +77,16 @@ _BODY: dict[str, Any] = {
         OTLP_PROTOBUF: {"schema": {"type": "string", "format": "binary"}},
     },
 }
+_PROTOBUF: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {OTLP_PROTOBUF: {"schema": {"type": "string", "format": "binary"}}}}
+}
 
 
 @router.post(
     "/v1/logs",
     summary="Send lines of logs",
-    response_model=ReceiptView,
-    responses=answers(408, 409, 413, 415, 507),
+    response_model=ReceiptView | OtlpView,
+    responses=answers(408, 409, 413, 415, 507) | _PROTOBUF,
     openapi_extra={"requestBody": _BODY},
 )
 async def send_logs(

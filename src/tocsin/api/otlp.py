@@ -7,12 +7,28 @@ from typing import Final
 import msgspec
 from google.protobuf.json_format import MessageToJson
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
 from tocsin.ingest.parsing.log_body import OTLP_JSON, OTLP_PROTOBUF
 from tocsin.services.receipt import Receipt
 
 OTLP_TYPES: Final = frozenset({OTLP_JSON, OTLP_PROTOBUF})
+
+
+class PartialSuccess(BaseModel):
+    """What was refused; the numbers are texts, as in all JSON of protobuf."""
+
+    rejectedLogRecords: str = "0"  # noqa: N815 - the name that exporters read
+    errorMessage: str = ""  # noqa: N815
+
+
+class OtlpView(BaseModel):
+    """ExportLogsServiceResponse; empty when all records were taken."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    partialSuccess: PartialSuccess | None = None  # noqa: N815
 
 
 class _Error(msgspec.Struct):

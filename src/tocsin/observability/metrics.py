@@ -325,7 +325,7 @@ INBOX_ANOMALIES: Final = Counter(
 INBOX_ACTIONS: Final = Counter(
     name="tocsin.inbox.actions",
     unit="{action}",
-    description="What people did with anomalies, by kind: seen, acknowledge, snooze, resolve, …",
+    description="What people did with anomalies, by kind: seen, acknowledge, snooze, resolve and so on.",
     remedy="None while anomalies are opened: nobody looks at the inbox.",
     attributes=("kind",),
 )

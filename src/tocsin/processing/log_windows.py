@@ -41,7 +41,7 @@ class LineFacts:
 
 @dataclass(frozen=True, slots=True)
 class LinesFacts:
-    """The same of several lines of a device that came together; `newest_ms` as `time_ms`."""
+    """The same of several lines of a device that came at one moment; `newest_ms` as `time_ms`."""
 
     first: LineFacts
     newest_ms: int | None

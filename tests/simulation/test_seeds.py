@@ -12,8 +12,10 @@ from proof.simulation.workshop import POISON
 CONFLICTS = 4
 """A seed in which two bodies come for one number."""
 DUMPS = 2
-ONCE_FAILED = (37, 155)
-"""Of dumps: 37 a folder of blobs that could not be made; 155 settings logged and not processed at a start."""
+ONCE_FAILED = (37, 90, 155)
+"""Of dumps: 37 a folder of blobs that could not be made; 90 an upload left behind that could not be removed;
+155 settings logged and not processed at a start.
+"""
 
 
 def test_the_same_seed_gives_the_same_trace() -> None:

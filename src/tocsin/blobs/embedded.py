@@ -45,8 +45,9 @@ class EmbeddedBlobStore(BlobStore):
         self._lock = threads.lock()
         self._staging = Staging(folder / "staged", self._keep)
         if self._incoming.is_dir():
-            for left in self._incoming.iterdir():
-                remove(left)
+            with storage_faults(str(self._incoming)):
+                for left in self._incoming.iterdir():
+                    remove(left)
 
     def begin(self) -> Upload:
         with self._lock:

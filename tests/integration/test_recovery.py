@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.kit import events_of, fleet
 from tests.unit.test_processor import late
@@ -214,20 +215,18 @@ def test_no_segment_goes_before_lake_and_checkpoint_have_passed_it(pace: Pace, t
                 settled(runtime)
 
 
-def test_a_log_with_settings_that_no_detector_can_use_comes_up(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_log_with_settings_that_no_detector_can_use_comes_up(tmp_path: Path) -> None:
     """They act as the defaults do, at every start, and the start that supersedes them names them."""
     bad = Settings(detectors={"seasonal": {"memory": 0.0}, "health": {"limmit": 1.0}, "sesonal": {}})
-    with stores_in(tmp_path) as stores:
+    with stores_in(tmp_path) as stores, capture_logs() as told:
         with running(stores, NEVER, settings=bad) as runtime:
             send(stores, events_of(fleet(3)))
             judged = settled(runtime)
         with running(stores, NEVER, settings=bad) as runtime:
             assert settled(runtime) == judged
-        assert "logged_settings_unusable" not in "".join(capfd.readouterr())
+        assert "logged_settings_unusable" not in {entry["event"] for entry in told}
         with running(stores, NEVER, settings=Settings()) as runtime:
             assert settled(runtime) == judged
-    said = "".join(capfd.readouterr())
-    assert said.count("logged_settings_unusable") == 3 * PARTITIONS
-    assert "there is no detector 'sesonal'" in said
+    unusable = [entry["error"] for entry in told if entry["event"] == "logged_settings_unusable"]
+    assert len(unusable) == 3 * PARTITIONS
+    assert "there is no detector 'sesonal'; known are health, seasonal" in unusable

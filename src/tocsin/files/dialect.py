@@ -71,7 +71,7 @@ def line_of(text: str, row: int, delimiter: str) -> str:
 def find_delimiter(text: str, name: str) -> str:
     """What splits the header into names; of several, the one that cuts the rows into as many cells.
 
-    >>> find_delimiter("Device;Temp, inside\\na;20,5\\n", "x.csv")
+    >>> find_delimiter("Device;Temp, inside\\na;20\\n", "x.csv")
     ';'
     """
     splitting = [each for each in DELIMITERS if len(_first_rows(text, each, 1)[0]) > 1]

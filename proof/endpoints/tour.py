@@ -18,6 +18,7 @@ from tocsin.templates.dictionary import dictionary_of
 
 _TUS: Final = {"Tus-Resumable": "1.0.0"}
 _PATIENCE_S: Final = 90.0
+_WINDOW_MS: Final = 300_000  # `logs.window_s`, unless it is set
 HOT: Final = 500.0  # far above what the configuration of the tour allows
 PUMP: Final = "pump-1"
 PRESS: Final = "press-1"
@@ -34,6 +35,7 @@ class Tour:
         self.client: Final = httpx.Client(base_url=url, headers=headers, timeout=60)
         self._now_ms: Final = now_ms
         self._next_dump = 8
+        self._streamed_back_ms = 2_400_000
 
     def close(self) -> None:
         self.client.close()
@@ -92,10 +94,16 @@ class Tour:
             self.ask("GET", path)
 
     def again(self) -> None:
-        """What depends on how far the lake is, with something new in the log."""
+        """What depends on how far the lake is, with something new in the log.
+
+        A round may be over before the call whose record it took up knows that it is durable; then no link
+        shows it, and the call has to be made once more.
+        """
         self.events(self.event(PUMP, round(time.time() - self._now_ms / 1000)))
-        self._dump(PRESS, self._next_dump, "")
-        self._next_dump += 1
+        self._dump(PRESS, self._new_dump(), "")
+        self._upload_more()
+        self._stream_on()
+        self._keep_apart()
         time.sleep(0.15)
         self._read_devices()
         self._read_anomalies()
@@ -112,13 +120,22 @@ class Tour:
 
     def _send_logs(self) -> None:
         """Lines of an hour ago, of two windows, and one that is none; a dump comes of the first window."""
+        self._stream(3_600_000, self._streamed_back_ms, raw=b"nonsense\n")
+        wait_until(lambda: self.client.get(f"/v1/devices/{STREAMER}/dumps").is_success)
+
+    def _stream_on(self) -> None:
+        """A line that ends the window before it, as long as there are windows up to now."""
+        if self._streamed_back_ms > _WINDOW_MS:
+            self._streamed_back_ms -= _WINDOW_MS
+            self._stream(self._streamed_back_ms)
+
+    def _stream(self, *backs_ms: int, raw: bytes = b"") -> None:
         lines = [
             {"device": STREAMER, "component": "engine", "time": self._now_ms - back_ms, "text": "turns"}
-            for back_ms in (3_600_000, 2_400_000)
+            for back_ms in backs_ms
         ]
-        body = b"".join(json.dumps(line).encode() + b"\n" for line in lines) + b"nonsense\n"
+        body = b"".join(json.dumps(line).encode() + b"\n" for line in lines) + raw
         self.ask("POST", "/v1/logs", content=body, headers={"Content-Type": "application/x-ndjson"})
-        wait_until(lambda: self.client.get(f"/v1/devices/{STREAMER}/dumps").is_success)
 
     def _send_dumps(self) -> None:
         for sequence, text in enumerate(["", "fault bearing", "fault bearing", ""], start=1):
@@ -146,6 +163,18 @@ class Tour:
         self._piece(upload, 0, body[:10])
         assert self.ask("HEAD", upload, headers=_TUS).headers["Upload-Offset"] == "10"
         self._piece(upload, 10, body[10:])
+
+    def _upload_more(self) -> None:
+        """One with its announcement, and one behind it."""
+        sequence = self._new_dump()
+        self._announce(sequence, archive(sequence, ""), whole=True)
+        sequence = self._new_dump()
+        body = archive(sequence, "")
+        self._piece(self._announce(sequence, body), 0, body)
+
+    def _new_dump(self) -> int:
+        self._next_dump += 1
+        return self._next_dump - 1
 
     def _announce(self, sequence: int, body: bytes, *, whole: bool = False) -> str:
         told = {"device": PRESS, "sequence": str(sequence), "sha256": hashlib.sha256(body).hexdigest()}

@@ -8,6 +8,7 @@ the calls that handed on what it took up, so a body's append to the rounds that 
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
@@ -41,6 +42,8 @@ _taken: ContextVar[dict[Key, None] | None] = ContextVar("taken", default=None)
 
 HANDED_ON_MAX: Final = 10_000
 LINKS_MAX: Final = 64
+LATE_S: Final = 0.02
+"""How long a round that is over waits for calls that do not know yet that what it took up is durable."""
 _SERVED_MAX: Final = 128
 _UNWATCHED: Final = frozenset({"close", "projected"})  # the latter only tells a number
 _OF_UPLOADS: Final = frozenset({"finish", "sync", "revert"})
@@ -69,6 +72,11 @@ class _HandedOn:
                 self._calls.move_to_end(key)
             while len(self._calls) > HANDED_ON_MAX:
                 self._calls.popitem(last=False)
+
+    def knows(self, keys: Iterable[Key]) -> bool:
+        """Whether all were handed on; never what was before the start, or by nobody's call."""
+        with self._lock:
+            return all(key in self._calls for key in keys)
 
     def calls(self, keys: Iterable[Key]) -> list[SpanContext]:
         """The calls, each once; they stay known, since several jobs may take up the same."""
@@ -110,6 +118,8 @@ class CallTracing:
                 finally:
                     _taken.reset(token)
                     # only now: a record may be read a moment before its call knows that it is durable
+                    if not self._handed_on.knows(taken):
+                        time.sleep(LATE_S)
                     for call in self._handed_on.calls(taken):
                         span.add_link(call)
 

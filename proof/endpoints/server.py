@@ -16,7 +16,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from proof.endpoints.graph import Graph, graph_of
 from proof.endpoints.tour import HOT, PUMP, Tour
-from tocsin.bootstrap import Application, _pace
+from tocsin.bootstrap import Application
+from tocsin.bootstrap.settings import pace_of
 from tocsin.config import Config
 from tocsin.observability.tracing import Tracing
 
@@ -47,8 +48,8 @@ def serving(config: Config, spans: list[ReadableSpan]) -> Iterator[tuple[Applica
     """A server that its user starts; at the end `spans` has all that it told."""
     exporter = InMemorySpanExporter()
     tracing = Tracing(processors=[SimpleSpanProcessor(exporter)])
-    pace = replace(_pace(config), tick_s=0.5, idle_s=0.1)
-    with patch.multiple("tocsin.bootstrap", MINUTE_S=0.7, HOUR_S=1.3, MEMORY_S=0.9):
+    pace = replace(pace_of(config), tick_s=0.5, idle_s=0.1)
+    with patch.multiple("tocsin.bootstrap.application", MINUTE_S=0.7, HOUR_S=1.3, MEMORY_S=0.9):
         application = Application(config, pace=pace, tracing=tracing)
     try:
         yield application, exporter

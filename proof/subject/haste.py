@@ -34,14 +34,14 @@ PACES: Final[tuple[dict[str, str], ...]] = (
 def hurry() -> None:
     """Shorten intervals and limits in this process, before anything is opened."""
     from proof.subject.local import LOCAL
-    from tocsin import bootstrap
+    from tocsin.bootstrap import application
     from tocsin.lake import chores, table, upkeep
     from tocsin.log import segment
     from tocsin.storage import database
 
-    vars(bootstrap)["PROCESSES"] = LOCAL
-    bootstrap.MINUTE_S = 0.4  # type: ignore[misc]
-    bootstrap.HOUR_S = 1.0  # type: ignore[misc]
+    vars(application)["PROCESSES"] = LOCAL
+    application.MINUTE_S = 0.4  # type: ignore[misc]
+    application.HOUR_S = 1.0  # type: ignore[misc]
     table.CHECKPOINT_EVERY = 6  # type: ignore[misc]
     vars(chores)["vacuum"] = partial(upkeep.vacuum, grace_s=1)
     segment._MERGE_BYTES_MIN = 400_000  # type: ignore[misc]

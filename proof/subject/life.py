@@ -21,7 +21,8 @@ from proof.subject.traffic import Body
 from tocsin.access.device_scope import DeviceScope
 from tocsin.access.principal import Principal, Role
 from tocsin.access.store import DEFAULT_TENANT
-from tocsin.bootstrap import Application, _pace
+from tocsin.bootstrap import Application
+from tocsin.bootstrap.settings import pace_of
 from tocsin.config import Config, load_config
 from tocsin.config.loading import with_options
 from tocsin.errors import BackpressureError, StorageFullError, StorageUnavailableError
@@ -58,7 +59,7 @@ def live(
 
     With `end` the process ends with that code instead, at once, as a kill would end it.
     """
-    application = Application(config, pace=replace(_pace(config), idle_s=0.05))
+    application = Application(config, pace=replace(pace_of(config), idle_s=0.05))
     ended: list[BaseException] = []
     try:
         application.bootstrap_admin()

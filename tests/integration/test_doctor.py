@@ -103,7 +103,7 @@ def test_a_clock_that_was_set_back_is_noticed(
     """What arrived tells: nothing can have come later than now. That nothing came for long is no problem."""
     clock = SystemClock()
     monkeypatch.setattr(
-        "tocsin.bootstrap.SystemClock", lambda: ManualClock(clock.now_ms() + hours * 3_600_000)
+        "tocsin.bootstrap.application.SystemClock", lambda: ManualClock(clock.now_ms() + hours * 3_600_000)
     )
     code, out, _ = doctor(folder, capfd)
     (told,) = [line for line in out.splitlines() if " arrivals: the newest record arrived at 20" in line]

@@ -21,7 +21,8 @@ from proof.subject.local import LOCAL
 from tocsin.access.device_scope import DeviceScope
 from tocsin.access.principal import Principal, Role
 from tocsin.access.store import DEFAULT_TENANT
-from tocsin.bootstrap import Application, _pace
+from tocsin.bootstrap import Application
+from tocsin.bootstrap.settings import pace_of
 from tocsin.control import SettingsChanged, decode_control
 from tocsin.errors import StorageFullError
 from tocsin.log.abstract import Append, Appended, Log, RecordKind
@@ -34,7 +35,7 @@ PARCELS: list[Parcel] = [crate.parcel for crate in crates("north", 1)]
 def application(data: Path) -> Iterator[Application]:
     """Everything but HTTP; no tick ever comes."""
     config = config_of(data)
-    made = Application(config, pace=replace(_pace(config), idle_s=0.05, tick_s=NEVER_S), detectors=LOCAL)
+    made = Application(config, pace=replace(pace_of(config), idle_s=0.05, tick_s=NEVER_S), detectors=LOCAL)
     try:
         made.bootstrap_admin()
         yield made

@@ -1,4 +1,4 @@
-"""The composition root: the only place that knows which implementation stands behind each port."""
+"""One Tocsin process, put together."""
 
 from __future__ import annotations
 
@@ -14,39 +14,36 @@ import pyarrow as pa
 
 from tocsin import threads, web
 from tocsin.access.audit import AuditLog
-from tocsin.access.rate_limit import RateLimiter, RateLimits
+from tocsin.access.rate_limit import RateLimiter
 from tocsin.access.store import AccessStore
 from tocsin.api.app import create_app
-from tocsin.api.limits import RequestLimits
 from tocsin.api.server import HttpServer
 from tocsin.blobs.embedded import EmbeddedBlobStore
+from tocsin.bootstrap.settings import (
+    archive_limits,
+    pace_of,
+    query_limits,
+    rate_limits,
+    request_limits,
+    step_limits,
+)
+from tocsin.bootstrap.stores import LakeOpener, open_stores
 from tocsin.clock import Clock, SystemClock
-from tocsin.commit.checkpoints import EmbeddedCheckpointStore
-from tocsin.commit.dump_steps import DumpStepStore
-from tocsin.commit.embedded import EmbeddedCommitStore
 from tocsin.config import Config
 from tocsin.config.watched import check_detectors
 from tocsin.dump_detectors.host import PROCESSES, DetectorHost
 from tocsin.dump_detectors.in_force import InForce
-from tocsin.dump_detectors.limits import StepLimits
 from tocsin.dump_detectors.steps import Stepper
-from tocsin.dumps.limits import ArchiveLimits
 from tocsin.errors import NotFoundError, TocsinError
-from tocsin.inbox.embedded import EmbeddedInbox
-from tocsin.inbox.folding import Windows
 from tocsin.ingest.admission import Catalogue
 from tocsin.ingest.catalogue_store import CatalogueStore
 from tocsin.ingest.parsing.limits import ParseLimits
 from tocsin.ingest.series_table import SeriesLimits
-from tocsin.lake.abstract import Lake
 from tocsin.lake.chores import LakeChores
 from tocsin.lake.delta import DeltaLake
 from tocsin.lake.query import room_of
 from tocsin.lake.query_processes import QueryProcesses
 from tocsin.lake.room import QueryLimits, Room, Rows, open_rows
-from tocsin.lake.writer import FlushPolicy
-from tocsin.log.bounds import AnswerBounds, DeadLetterBounds
-from tocsin.log.embedded import EmbeddedLog
 from tocsin.memory import Returning
 from tocsin.observability import metrics
 from tocsin.observability.collector import collector_of
@@ -61,8 +58,7 @@ from tocsin.runtimes.embedded.dump_proofs import DumpProofs
 from tocsin.runtimes.embedded.dump_running import DumpWork
 from tocsin.runtimes.embedded.log_work import log_work
 from tocsin.runtimes.embedded.models import models_of
-from tocsin.runtimes.embedded.runtime import STORAGE_ERRORS, Chore, Pace, Runtime, Stores
-from tocsin.scores.embedded import EmbeddedAbnormalReadings
+from tocsin.runtimes.embedded.runtime import STORAGE_ERRORS, Chore, Pace, Runtime
 from tocsin.services.actions import Actions
 from tocsin.services.anomalies import Anomalies
 from tocsin.services.audit import AuditTrail
@@ -101,7 +97,6 @@ HOUR_S: Final = 3600.0
 ANSWER_BYTES_MAX: Final = 16 << 20
 ANSWER_SPARE_S: Final = 15.0
 PATIENCE_S: Final = 30.0
-LakeOpener = Callable[[Path, Clock], Lake]
 MODEL_SERIES_MAX: Final = 5_000
 """Series of a tenant and partition whose models are recorded each day; about 500 rows a series."""
 
@@ -129,7 +124,7 @@ class Application:
         self.config: Final = config
         self.clock: Final = clock or SystemClock()
         self._open_lake: Final = open_lake
-        self._pace: Final = pace or _pace(config)
+        self._pace: Final = pace or pace_of(config)
         self._detectors: Final = detectors or PROCESSES
         self._decides: Final = decides
         self._ended = threads.event()
@@ -196,7 +191,9 @@ class Application:
         opened.callback(self.tracing.close)
         self.calls = CallTracing(self.tracing)
         watched = self.calls.watch
-        self.stores, self.log = _stores(config, self.clock, self.meters, self._open_lake, opened, self.calls)
+        self.stores, self.log = open_stores(
+            config, self.clock, self.meters, self._open_lake, opened, self.calls
+        )
         self.lake = self.stores.lake
         self.access = watched(AccessStore(config.data / "access.db", self.clock), Dependency.ACCESS)
         opened.callback(self.access.close)
@@ -233,7 +230,7 @@ class Application:
         self.services = self._services(config, opened)
         self.app = create_app(
             self.services,
-            limits=_request_limits(config),
+            limits=request_limits(config),
             pages=web.routes(self.services),
             missing=web.missing(self.services),
         )
@@ -256,7 +253,7 @@ class Application:
             workers_min=config.dumps.workers_min,
             workers_max=config.dumps.workers,
         )
-        archives = Archives(self.blobs.path, _archive_limits(config))
+        archives = Archives(self.blobs.path, archive_limits(config))
         return DumpWork(steps=steps, archives=archives, crew=crew, chance=random.random)
 
     def _dump_proofs(self, config: Config) -> DumpProofs | None:
@@ -264,7 +261,7 @@ class Application:
             return None
         return DumpProofs(
             self.stores.steps,
-            Archives(self.blobs.path, _archive_limits(config)),
+            Archives(self.blobs.path, archive_limits(config)),
             self._workers(config),
             lambda tenant: config.settings_of(tenant).dump_detectors,
             self.stores.log,
@@ -272,7 +269,7 @@ class Application:
         )
 
     def _workers(self, config: Config) -> Callable[[], Stepper]:
-        make = partial(self._detectors.worker, _step_limits(config))
+        make = partial(self._detectors.worker, step_limits(config))
         return self.calls.maker(make, Dependency.WORKERS)
 
     def _chores(self) -> list[Chore]:
@@ -333,7 +330,7 @@ class Application:
             clock=clock,
             meters=self.meters,
             tracing=self.tracing,
-            entrance=Entrance(self.access, RateLimiter(_rates(config), clock)),
+            entrance=Entrance(self.access, RateLimiter(rate_limits(config), clock)),
             audit=audit,
             credentials=Credentials(self.access, audit),
             tenants=Tenants(self.access, audit),
@@ -404,7 +401,7 @@ class Application:
             blobs=self.blobs,
             clock=self.clock,
             meters=self.meters,
-            limits=_archive_limits(config),
+            limits=archive_limits(config),
             threads=config.dumps.threads,
             uploads_max=config.dumps.uploads_max,
             require_settings=lambda tenant: self.runtime.require_settings(tenant),  # noqa: PLW0108 - made later
@@ -440,20 +437,20 @@ class Application:
 
     def query_table(self, sql: str, *, tenant: str, skip_damaged: bool = False) -> pa.Table:
         """The rows of a SELECT, up to a million: for the command line, which answers larger questions."""
-        limits = _query_limits(self.config)
+        limits = query_limits(self.config)
         room = self._room(tenant, limits, skip_damaged=skip_damaged)
         return self.query_processes.table(room, sql, limits)
 
     @contextmanager
     def query_rows(self, sql: str, *, tenant: str, spill: Path, skip_damaged: bool = False) -> Iterator[Rows]:
         """All rows of a SELECT, in this process: for whoever holds the folder anyway (see `open_rows`)."""
-        limits = _query_limits(self.config)
+        limits = query_limits(self.config)
         room = self._room(tenant, limits, read_first=True, skip_damaged=skip_damaged)
         with open_rows(room, sql, limits, spill) as rows:
             yield rows
 
     def _query(self, sql: str, *, tenant: str, rows_max: int, skip_damaged: bool) -> bytes:
-        limits = replace(_query_limits(self.config), rows_max=rows_max, result_bytes_max=ANSWER_BYTES_MAX)
+        limits = replace(query_limits(self.config), rows_max=rows_max, result_bytes_max=ANSWER_BYTES_MAX)
         room = self._room(tenant, limits, skip_damaged=skip_damaged)
         return self.query_processes.json(room, sql, limits)
 
@@ -487,114 +484,3 @@ class Application:
     def _clock_drift_ms(self) -> int:
         """A clock that a test moves is the machine's own."""
         return self.clock.drift_ms() if isinstance(self.clock, SystemClock) else 0
-
-
-def _stores(
-    config: Config,
-    clock: Clock,
-    meters: Meters,
-    open_lake: LakeOpener,
-    opened: ExitStack,
-    calls: CallTracing,
-) -> tuple[Stores, EmbeddedLog]:
-    """Every store under the data folder; the log comes first, since it refuses a second process."""
-    data: Path = config.data
-
-    def on_group(appends: int, took_s: float) -> None:
-        meters.record(metrics.LOG_GROUP_APPENDS, appends)
-        meters.record(metrics.LOG_SYNC_DURATION, took_s)
-
-    log = EmbeddedLog(
-        data / "log",
-        config.log.partitions,
-        clock,
-        segment_bytes_max=config.log.segment_bytes,
-        queue_bytes_max=config.log.queue_bytes,
-        dead_letters=DeadLetterBounds(
-            letters_max=config.log.dead_letters_max, bytes_max=config.log.dead_letters_bytes
-        ),
-        answers=AnswerBounds(bytes_max=config.log.answers_bytes),
-        on_group=calls.group_written(on_group),
-    )
-    opened.callback(log.close)
-    calls.watch(log, Dependency.LOG)
-    commits = calls.watch(EmbeddedCommitStore(data / "commit.db"), Dependency.COMMIT)
-    opened.callback(commits.close)
-    calls.watch(commits.steps, Dependency.STEPS, DumpStepStore)
-    checkpoints = calls.watch(EmbeddedCheckpointStore(data / "checkpoints.db"), Dependency.CHECKPOINTS)
-    opened.callback(checkpoints.close)
-    windows = Windows(
-        correlation_ms=config.inbox.correlation_window_s * 1000,
-        recurrence_ms=config.inbox.recurrence_window_s * 1000,
-    )
-    inbox = calls.watch(EmbeddedInbox(data / "inbox.db", windows), Dependency.INBOX)
-    opened.callback(inbox.close)
-    findings = calls.watch(EmbeddedAbnormalReadings(data / "abnormal.db"), Dependency.SCORES)
-    opened.callback(findings.close)
-    lake = calls.watch(open_lake(data / "lake", clock), Dependency.LAKE)
-    opened.callback(lake.close)
-    stores = Stores(
-        log=log,
-        commits=commits,
-        checkpoints=checkpoints,
-        inbox=inbox,
-        findings=findings,
-        lake=lake,
-        steps=commits.steps,
-    )
-    return stores, log
-
-
-def _archive_limits(config: Config) -> ArchiveLimits:
-    return ArchiveLimits(
-        members_max=config.dumps.members_max,
-        bytes_max=config.dumps.unpacked_bytes_max,
-        member_bytes_max=config.dumps.member_bytes_max,
-        ratio_max=config.dumps.ratio_max,
-    )
-
-
-def _step_limits(config: Config) -> StepLimits:
-    return StepLimits(wall_s=config.dumps.step_s, memory_bytes=config.dumps.step_memory_bytes)
-
-
-def _pace(config: Config) -> Pace:
-    return Pace(
-        checkpoint_s=config.processing.checkpoint_interval_s,
-        correction_s=config.processing.correction_interval_s,
-        lake_s=min(1.0, config.lake.flush_s),
-        steps_at_once=config.processing.steps_at_once,
-        flush=FlushPolicy(
-            rows=config.lake.flush_rows, age_s=config.lake.flush_s, bytes_max=config.lake.flush_bytes
-        ),
-    )
-
-
-def _request_limits(config: Config) -> RequestLimits:
-    return RequestLimits(
-        events_bytes_max=config.http.body_bytes_max,
-        requests_max=config.http.concurrency_max,
-        idle_s=config.http.body_idle_timeout_s,
-        bytes_per_s_min=config.http.body_bytes_per_s_min,
-        body_s=config.http.request_timeout_s,
-        bytes_in_flight_max=config.http.bytes_in_flight_max,
-        dump_bytes_max=config.dumps.bytes_max,
-        dump_s=config.dumps.upload_s,
-    )
-
-
-def _query_limits(config: Config) -> QueryLimits:
-    """The engine gets half of its process's memory: it does not count texts in the making."""
-    return QueryLimits(memory_bytes=config.query.memory_bytes // 2, timeout_s=config.query.timeout_s)
-
-
-def _rates(config: Config) -> RateLimits:
-    access = config.access
-    return RateLimits(
-        requests_per_s=access.requests_per_s,
-        requests_burst=access.requests_burst,
-        bytes_per_s=access.bytes_per_s,
-        bytes_burst=access.bytes_burst,
-        refused_per_s=access.refused_lines_per_s,
-        refused_burst=access.refused_lines_burst,
-    )

@@ -14,6 +14,8 @@ from tests.kit import events_of
 from tocsin import web
 from tocsin.access.audit import AuditLog
 from tocsin.access.credential import CredentialKind, NewCredential
+from tocsin.access.passwords import HashCost, Passwords
+from tocsin.access.person import NewPerson
 from tocsin.access.principal import Role
 from tocsin.access.rate_limit import RateLimiter, RateLimits
 from tocsin.access.store import AccessStore
@@ -63,6 +65,7 @@ from tocsin.services.health import Health
 from tocsin.services.ingest import Ingest
 from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
+from tocsin.services.people import People
 from tocsin.services.proofs import Proofs
 from tocsin.services.quarantines import Quarantines
 from tocsin.services.query import Queries
@@ -77,6 +80,8 @@ NOW_MS: Final = 1_795_341_600_000  # 2026-11-22T10:00:00Z
 OWN: Final = "default"
 FOREIGN: Final = "other"
 NDJSON: Final = {"Content-Type": "application/x-ndjson"}
+CHEAP: Final = HashCost(passes=1, memory_kib=64)
+PASSWORD: Final = "the bell rings at noon"
 GENEROUS: Final = RateLimits(
     requests_per_s=1e6, requests_burst=1e6, bytes_per_s=1e12, bytes_burst=1e12, refused_burst=1e9
 )
@@ -177,6 +182,7 @@ class World:
         self.lake = DeltaLake(folder / "lake", self.clock)
         self.abnormal = EmbeddedAbnormalReadings(folder / "abnormal.db")
         self.access = AccessStore(folder / "access.db", self.clock)
+        self.passwords = Passwords(CHEAP)
         self.audit_log = AuditLog(folder / "audit.db", self.clock)
         self.catalogue = Catalogue(CatalogueStore(folder / "catalogue.db"))
         self.blobs = EmbeddedBlobStore(folder / "blobs")
@@ -207,6 +213,32 @@ class World:
         """The token of a role in a tenant."""
         return self.keys[tenant][role]
 
+    def person(
+        self,
+        name: str,
+        *roles: Role,
+        tenant: str = OWN,
+        display_name: str = "",
+        technician: str | None = None,
+        password: str = PASSWORD,
+    ) -> str:
+        """Let somebody in, a technician unless told otherwise, with a password of their own; the id."""
+        new = NewPerson(
+            tenant=tenant,
+            name=name,
+            display_name=display_name or name.capitalize(),
+            roles=roles or (Role.TECHNICIAN,),
+            technician=technician,
+        )
+        made = self.access.people.create(
+            new,
+            password_hash=self.passwords.hash(password),
+            one_time_until_ms=None,
+            created_by="test",
+            tell=lambda _: None,
+        )
+        return made.person_id
+
     def gateway(self, *devices: str, tenant: str = OWN) -> str:
         """A new token that speaks for these devices."""
         new = NewCredential(tenant=tenant, kind=CredentialKind.GATEWAY, name="gateway", devices=devices)
@@ -229,6 +261,7 @@ class World:
         """Close every store."""
         self.query_processes.close()
         self.services.ingest.close()
+        self.passwords.close()
         self.services.dumps.close()
         for store in (
             self.log,
@@ -297,6 +330,7 @@ class World:
             audit=audit,
             credentials=Credentials(self.access, audit),
             tenants=Tenants(self.access, audit),
+            people=People(self.access.people, self.passwords, audit, self.clock),
             ingest=ingest,
             dumps=dumps,
             uploads=Uploads(dumps, self.blobs, self.clock, per_device_max=4),

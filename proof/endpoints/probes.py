@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import httpx
@@ -26,19 +28,23 @@ _NAMES: Final = {
     "action": "comment",
     "action_sequence": "1",
     "episode_id": "e",
+    "key_id": "k",
+    "person_id": "p",
 }
 _QUERIES: Final = {"GET /api/outliers_count": "?time_range=1h"}
 _LOG_LINE: Final = f'{{"device":"{PUMP}","component":"engine","time":1795341600000,"text":"starts"}}'
 _OF_A_PRESS: Final = "/v1/devices/{device}/dumps"
 
 
-def probe(client: httpx.Client, operation: str, *, key_id: str = "") -> httpx.Response:
+def probe(
+    client: httpx.Client, operation: str, *, known: Mapping[str, str] = MappingProxyType({})
+) -> httpx.Response:
     """The answer to a request for the operation, such as `GET /v1/devices/{device}`.
 
-    `key_id` is that of a credential that may be ended.
+    `known` are ids by their names in addresses: of a credential that may be ended, and of a person.
     """
     method, _, path = operation.partition(" ")
-    names = _NAMES | {"key_id": key_id} | ({"device": PRESS} if path.startswith(_OF_A_PRESS) else {})
+    names = _NAMES | dict(known) | ({"device": PRESS} if path.startswith(_OF_A_PRESS) else {})
     url = path.format(**names) + _QUERIES.get(operation, "")
     with client.stream(method, url, **_given(operation)) as answer:
         if answer.headers.get("content-type", "").startswith("text/event-stream"):
@@ -51,6 +57,10 @@ def probe(client: httpx.Client, operation: str, *, key_id: str = "") -> httpx.Re
 def _given(operation: str) -> dict[str, Any]:
     if operation == "PUT /v1/dictionary":  # another one each time, so that it has to be written down
         return {"content": dictionary_of([(f"seen {time.time_ns()}", 1)]).to_json()}
+    if operation == "POST /v1/people":
+        return {"json": {"name": f"p{time.time_ns()}", "display_name": "P", "roles": ["viewer"]}}
+    if operation == "PATCH /v1/people/{person_id}":
+        return {"json": {"display_name": f"P {time.time_ns()}"}, "headers": {"If-Match": "*"}}
     if operation != "POST /v1/events":
         return _GIVEN.get(operation, {})
     new_field = f"seen_{time.time_ns()}"  # so that the catalogue has to write it down

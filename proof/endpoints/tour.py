@@ -67,14 +67,16 @@ class Tour:
         found: int = self.get("/v1/dead-letters")["dead_letters"][0]["id"]
         return found
 
-    def prepare(self) -> str:
-        """Make devices, dumps, anomalies and a dead letter known, and a credential, whose key id this is."""
+    def prepare(self) -> dict[str, str]:
+        """Make devices, dumps, anomalies and a dead letter known, a credential and a person; their ids."""
         self._send_readings()
         self._send_dumps()
         self._wait_until_judged()
         wanted = {"kind": "device", "name": "to be ended", "devices": ["pump-9"]}
         made = self.ask("POST", "/v1/credentials", json=wanted).json()
-        return str(made["credential"]["key_id"])
+        person = {"name": "tom", "display_name": "Tom", "roles": ["viewer"]}
+        invited = self.ask("POST", "/v1/people", json=person).json()
+        return {"key_id": made["credential"]["key_id"], "person_id": invited["person"]["id"]}
 
     def everything(self, letter: int) -> None:
         """All operations; `letter` is a dead letter that would be accepted now."""
@@ -89,6 +91,7 @@ class Tour:
         self._keep_apart()
         self._read_dead_letters(letter)
         self._manage_access()
+        self._manage_people()
         self.ask("POST", "/v1/query", json={"sql": "SELECT count(*) AS n FROM readings"})
         for path in ("/healthz", "/readyz", "/metrics", "/v1/audit"):
             self.ask("GET", path)
@@ -259,6 +262,14 @@ class Tour:
         self.ask("DELETE", f"/v1/credentials/{made['credential']['key_id']}")
         self.ask("POST", "/v1/tenants", json={"name": "north"})
         self.get("/v1/tenants")
+
+    def _manage_people(self) -> None:
+        wanted = {"name": "maria", "display_name": "Maria", "roles": ["technician"]}
+        person = f"/v1/people/{self.ask('POST', '/v1/people', json=wanted).json()['person']['id']}"
+        self.get("/v1/people")
+        self.get(person)
+        self.ask("PATCH", person, json={"display_name": "Maria R."}, headers={"If-Match": "*"})
+        self.ask("POST", f"{person}/one-time-password")
 
 
 def archive(sequence: int, text: str) -> bytes:

@@ -59,6 +59,13 @@ class ConflictError(TocsinError):
     status = 409
 
 
+class PreconditionFailedError(TocsinError):
+    """The object has changed since the version that the request was meant for: nothing was done."""
+
+    code = "precondition_failed"
+    status = 412
+
+
 class PreconditionRequiredError(TocsinError):
     """This changes what others may change too: say which version it is meant for, by If-Match."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -73,7 +73,7 @@ class World:
     application: Application
     missing: Missing
     client: httpx.Client
-    key_id: str
+    known: Mapping[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +86,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             key = application.bootstrap_admin() or ""
             application.start()
             with touring(application, key) as tour:
-                key_id = tour.prepare()
-                yield World(application, missing, tour.client, key_id)
+                yield World(application, missing, tour.client, tour.prepare())
 
 
 THIS = "tests/integration/test_endpoints.py::test_what_is_missing_is_answered_as_the_page_says"
@@ -118,7 +117,7 @@ def test_what_is_missing_is_answered_as_the_page_says(world: World, dependency: 
         time.sleep(1.1)  # jobs meet it too, and credentials are looked up again
         for row in OPERATIONS:
             if dependency in row.needs:
-                answer = probe(world.client, row.name, key_id=world.key_id)
+                answer = probe(world.client, row.name, known=world.known)
                 expected = int(row.without.get(dependency, "503"))
                 assert answer.status_code == expected, (row.name, answer.text)
                 if dependency not in row.without:

@@ -23,6 +23,7 @@ from tocsin.storage.writer import Writer
 
 STORES = [("tocsin.log", "segment"), ("tocsin.log", "kept"), ("tocsin.commit", "commit")]
 STORES += [("tocsin.commit", "checkpoints"), ("tocsin.directory", "directory")]
+STORES += [("tocsin.access", "credentials"), ("tocsin.access", "audit")]
 
 ONE_TABLE = Scripts("", ("CREATE TABLE item (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT",), {})
 

@@ -14,6 +14,7 @@ import msgspec
 from tocsin import threads
 from tocsin.access.credential import Credential, CredentialKind, NewCredential, check_new, check_tenant
 from tocsin.access.device_scope import DeviceScope
+from tocsin.access.people import PeopleStore
 from tocsin.access.principal import Principal, Role
 from tocsin.access.token import Token
 from tocsin.clock import Clock
@@ -87,6 +88,8 @@ class AccessStore:
         self._devices = 0
         self._writer = Writer(path, _SCRIPTS, tuning)
         self._readers = Readers(path, tuning)
+        self.people: Final = PeopleStore(self._writer, self._readers, _SCRIPTS, clock, path.name)
+        """Who signs in with a password, in the same file."""
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._used: dict[str, int] = {}
         self._lock = threads.lock()
@@ -216,6 +219,7 @@ class AccessStore:
         reads: RowReads = {
             "all_tenants": lambda row, place: check_row(row, f"{place}: tenant {row[0]}"),
             "all_credentials": lambda row, place: check_row(row, f"{place}: credential {row[0]}"),
+            "all_people": self.people.read_row,
         }
         return verify_rows(self._readers, self._name, reads, _QUERIES)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tocsin.api.anomalies import change_view
 from tocsin.api.dependencies import PrincipalOf, ServicesOf
+from tocsin.api.etags import etag_of, version_in
 from tocsin.api.names import Name, iso
 from tocsin.api.openapi import answers
 from tocsin.api.problems import PROBLEM_JSON, problem
@@ -22,7 +22,6 @@ from tocsin.services.actions import Asked, ChangedError, needs_version
 
 router = APIRouter(tags=["anomalies"])
 
-_ETAG: Final = re.compile(r'"(\d{1,18})"')
 _EXAMPLES: Final[list[Any]] = [
     {"note": "bearing ordered"},
     {"until": "2026-11-23T06:00:00Z"},
@@ -221,7 +220,7 @@ def action_response(recorded: Recorded, *, etag: int | None = None) -> Response:
     )
     headers = {"Tocsin-Repeated": "true"} if recorded.repeated else {}
     if etag is not None:
-        headers["ETag"] = f'"{etag}"'
+        headers["ETag"] = etag_of(etag)
     return Response(view.model_dump_json(), headers=headers, media_type="application/json")
 
 
@@ -250,12 +249,7 @@ def _version(action: ActionKind, if_match: str | None) -> int | None:
                 "Send If-Match with the anomaly's ETag, or * for whatever it is now.", field="If-Match"
             )
         return None
-    if if_match.strip() == "*":
-        return None
-    found = _ETAG.fullmatch(if_match.strip())
-    if found is None:
-        raise InvalidInputError('If-Match is the ETag of an anomaly, such as "3", or *.', field="If-Match")
-    return int(found[1])
+    return version_in(if_match, "an anomaly")
 
 
 def _changed(error: ChangedError) -> Response:
@@ -264,5 +258,5 @@ def _changed(error: ChangedError) -> Response:
         "changes": [change_view(change).model_dump(mode="json") for change in error.changes],
     }
     body = problem(error.status, error.code, error.detail, field=error.field, extra=told)
-    headers = {"ETag": f'"{error.version}"'}
+    headers = {"ETag": etag_of(error.version)}
     return Response(msgspec.json.encode(body), error.status, headers=headers, media_type=PROBLEM_JSON)

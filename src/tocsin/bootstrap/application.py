@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from tocsin import threads, web
 from tocsin.access.audit import AuditLog
+from tocsin.access.passwords import Passwords
 from tocsin.access.rate_limit import RateLimiter
 from tocsin.access.store import AccessStore
 from tocsin.api.app import create_app
@@ -77,6 +78,7 @@ from tocsin.services.health import Health, disk_probe
 from tocsin.services.ingest import Ingest
 from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
+from tocsin.services.people import People
 from tocsin.services.proofs import Proofs
 from tocsin.services.quarantines import Quarantines
 from tocsin.services.query import Queries
@@ -197,6 +199,9 @@ class Application:
         self.lake = self.stores.lake
         self.access = watched(AccessStore(config.data / "access.db", self.clock), Dependency.ACCESS)
         opened.callback(self.access.close)
+        watched(self.access.people, Dependency.ACCESS)
+        self.passwords = Passwords()
+        opened.callback(self.passwords.close)
         self._decoding = threads.lock()
         self.blobs = watched(EmbeddedBlobStore(config.data / "blobs"), Dependency.BLOBS)
         opened.callback(self.blobs.close)
@@ -334,6 +339,7 @@ class Application:
             audit=audit,
             credentials=Credentials(self.access, audit),
             tenants=Tenants(self.access, audit),
+            people=People(self.access.people, self.passwords, audit, clock),
             ingest=ingest,
             dumps=self.dumps,
             uploads=self.uploads,

@@ -22,6 +22,7 @@ from tocsin.cli.explain import explain
 from tocsin.cli.ingest import ingest
 from tocsin.cli.lake import lake
 from tocsin.cli.output import Exit, exit_code_of, note, print_error
+from tocsin.cli.people import people
 from tocsin.cli.query import query
 from tocsin.cli.replay import replay
 from tocsin.cli.serve import serve
@@ -46,6 +47,7 @@ for _command in (
     upload,
     dumps,
     anomalies,
+    people,
     backtest,
     replay,
     explain,

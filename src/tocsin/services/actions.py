@@ -9,7 +9,7 @@ from typing import Final
 from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
 from tocsin.clock import Clock
-from tocsin.errors import ConflictError, InvalidInputError, NotFoundError, TocsinError
+from tocsin.errors import ConflictError, InvalidInputError, NotFoundError, PreconditionFailedError
 from tocsin.inbox.abstract import Change, Inbox
 from tocsin.inbox.action import Action, ActionKind, Recorded, Target
 from tocsin.inbox.grouping import UNDOABLE
@@ -42,11 +42,8 @@ class Asked:
     key: str = ""
 
 
-class ChangedError(TocsinError):
+class ChangedError(PreconditionFailedError):
     """Somebody was faster: `changes` is what has happened since the version that was acted on."""
-
-    code = "precondition_failed"
-    status = 412
 
     def __init__(self, version: int, changes: Sequence[Change]) -> None:
         told = "; ".join(f"{change.kind} by {change.actor}" for change in changes)

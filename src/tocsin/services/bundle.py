@@ -23,6 +23,7 @@ from tocsin.services.health import Health
 from tocsin.services.ingest import Ingest
 from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
+from tocsin.services.people import People
 from tocsin.services.proofs import Proofs
 from tocsin.services.quarantines import Quarantines
 from tocsin.services.query import Queries
@@ -44,6 +45,7 @@ class Services:
     audit: AuditTrail
     credentials: Credentials
     tenants: Tenants
+    people: People
     ingest: Ingest
     dumps: Dumps
     uploads: Uploads

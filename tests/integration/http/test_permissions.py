@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,11 @@ NEEDS: Final = {
     ("GET", "/v1/credentials"): Permission.ADMINISTER,
     ("POST", "/v1/credentials"): Permission.ADMINISTER,
     ("DELETE", "/v1/credentials/{key_id}"): Permission.ADMINISTER,
+    ("GET", "/v1/people"): Permission.ADMINISTER,
+    ("POST", "/v1/people"): Permission.ADMINISTER,
+    ("GET", "/v1/people/{person_id}"): Permission.ADMINISTER,
+    ("PATCH", "/v1/people/{person_id}"): Permission.ADMINISTER,
+    ("POST", "/v1/people/{person_id}/one-time-password"): Permission.ADMINISTER,
     ("GET", "/v1/tenants"): Permission.ADMINISTER,
     ("POST", "/v1/tenants"): Permission.ADMINISTER,
     ("GET", "/v1/audit"): Permission.ADMINISTER,
@@ -114,6 +120,7 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Populated]:
             "letter_id": "1",
             "sequence": "1",
             "key_id": world.access.credentials(OWN)[0].key_id,
+            "person_id": world.person("maria", display_name=MARKER),
         },
     )
     world.close()
@@ -160,6 +167,8 @@ async def ask(populated: Populated, operation: tuple[str, str], token: str | Non
                 "anomalies": [{"id": populated.ids["anomaly_id"]}],
             }
         },
+        "/v1/people": {"json": {"name": f"p{time.time_ns()}", "display_name": "P", "roles": ["viewer"]}},
+        "/v1/people/{person_id}": {"json": {"display_name": MARKER}, "headers": {"If-Match": "*"}},
         "/v1/tenants": {"json": {"name": f"t{hash(token) % 10**6}"}},
         "/v1/credentials": {"json": {"kind": "api_key", "name": "new", "roles": ["viewer"]}},
     }
@@ -173,7 +182,8 @@ async def ask(populated: Populated, operation: tuple[str, str], token: str | Non
         content = DUMP[:5] if method == "PATCH" else None
         async with populated.world.client(token) as client:
             return await client.request(method, path, headers=headers, content=content)
-    options = bodies.get(template, {}) if method in {"POST", "PUT"} or template.startswith("/api") else {}
+    given = method in {"POST", "PUT", "PATCH"} or template.startswith("/api")
+    options = bodies.get(template, {}) if given else {}
     async with populated.world.client(token) as client:
         return await client.request(method, path, **options)
 

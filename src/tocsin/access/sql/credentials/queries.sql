@@ -33,3 +33,29 @@ SELECT name, created_ms, hash FROM tenant
 SELECT key_id, tenant, kind, name, roles, devices, patterns, all_devices, created_ms, created_by,
        expires_ms, revoked_ms, last_used_ms, secret_sha256, hash
 FROM credential
+-- name: add_person
+INSERT INTO person (person_id, tenant, name, display_name, roles, technician, disabled, one_time_until_ms,
+                    revision, created_ms, created_by, signed_in_ms, password_hash)
+VALUES (:person_id, :tenant, :name, :display_name, :roles, :technician, :disabled, :one_time_until_ms,
+        :revision, :created_ms, :created_by, :signed_in_ms, :password_hash)
+-- name: person
+SELECT person_id, tenant, name, display_name, roles, technician, disabled, one_time_until_ms, revision,
+       created_ms, created_by, signed_in_ms, password_hash, hash
+FROM person WHERE person_id = :person_id AND tenant = :tenant
+-- name: person_by_name
+SELECT person_id, tenant, name, display_name, roles, technician, disabled, one_time_until_ms, revision,
+       created_ms, created_by, signed_in_ms, password_hash, hash
+FROM person WHERE tenant = :tenant AND name = :name
+-- name: people
+SELECT person_id, tenant, name, display_name, roles, technician, disabled, one_time_until_ms, revision,
+       created_ms, created_by, signed_in_ms, password_hash, hash
+FROM person WHERE tenant = :tenant AND name > :after ORDER BY name LIMIT :limit
+-- name: put_person
+UPDATE person SET display_name = :display_name, roles = :roles, technician = :technician,
+                  disabled = :disabled, one_time_until_ms = :one_time_until_ms, revision = :revision,
+                  signed_in_ms = :signed_in_ms, password_hash = :password_hash
+WHERE person_id = :person_id
+-- name: all_people
+SELECT person_id, tenant, name, display_name, roles, technician, disabled, one_time_until_ms, revision,
+       created_ms, created_by, signed_in_ms, password_hash, hash
+FROM person

@@ -48,6 +48,7 @@ def _targets(application: Application) -> Mapping[Dependency, Mapping[Any, tuple
         Dependency.BLOBS: application.blobs,
         Dependency.CHECKPOINTS: stores.checkpoints,
         Dependency.COMMIT: stores.commits,
+        Dependency.DIRECTORY: application.directories.by_tenant["default"],
         Dependency.INBOX: stores.inbox,
         Dependency.LAKE: application.lake,
         Dependency.LOG: stores.log,

@@ -15,24 +15,38 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from proof.endpoints.graph import Graph, graph_of
-from proof.endpoints.tour import HOT, PUMP, Tour
+from proof.endpoints.tour import HOT, POISONED, PRESS, PUMP, TAUGHT, Tour
 from tocsin.bootstrap import Application
 from tocsin.bootstrap.settings import pace_of
+from tocsin.clock import SystemClock
 from tocsin.config import Config
 from tocsin.observability.tracing import Tracing
+from tocsin.simulate.directory.mapping import SimulatedMapping
+from tocsin.simulate.directory.server import SimulatedDirectoryServer
+from tocsin.simulate.directory.service import SimulatedService
 
 _PATIENCE_S: Final = 30.0
 _YEAR_MS: Final = 366 * 86_400_000
 
 
-def config_of(data: Path, *, devices_max: int) -> Config:
-    """A server on a free port; a hot reading is an episode at once."""
+@contextmanager
+def third_party() -> Iterator[str]:
+    """A simulated directory of the tour's devices; its address."""
+    clock = SystemClock()
+    mapping = SimulatedMapping([PUMP, PRESS, POISONED, TAUGHT], 2, start_ms=clock.now_ms())
+    with SimulatedDirectoryServer(SimulatedService(mapping, clock)) as server:
+        yield server.url
+
+
+def config_of(data: Path, *, devices_max: int, directory: str) -> Config:
+    """A server on a free port with a directory; a hot reading is an episode at once."""
     settings: dict[str, Any] = {
         "data": data,
         "http": {"port": 0},
         "log": {"partitions": 2},
         "ingest": {"devices_per_tenant_max": devices_max},
         "lake": {"flush_s": 0.3},
+        "directories": {"default": {"url": directory}},
         "processing": {"checkpoint_interval_s": 0.5, "correction_interval_s": 0.5},
         "watch": {
             "parameters": {"temperature": {"lower": 0, "upper": HOT / 5}},
@@ -65,22 +79,23 @@ def toured(data: Path, enough: Callable[[Graph], bool]) -> Graph:
     is asked for again until there is `enough`, or half a minute has passed.
     """
     spans: list[ReadableSpan] = []
-    with serving(config_of(data, devices_max=1), spans) as (application, _):
-        key = application.bootstrap_admin() or ""
-        application.start()
-        with touring(application, key) as tour:
-            tour.events(tour.event(PUMP, -70))
-            letter = tour.refused_line("pump-2")
-    with serving(config_of(data, devices_max=10), spans) as (application, exporter):
-        application.start()
-        with touring(application, key) as tour:
-            tour.everything(letter)
-            end_s = time.monotonic() + _PATIENCE_S
-            with patch("tocsin.services.uploads._EXPIRY_MARGIN_MS", -_YEAR_MS):  # unfinished ones go now
-                while not enough(graph_of([*spans, *exporter.get_finished_spans()])):
-                    if time.monotonic() > end_s:
-                        break
-                    tour.again()
+    with third_party() as directory:
+        with serving(config_of(data, devices_max=1, directory=directory), spans) as (application, _):
+            key = application.bootstrap_admin() or ""
+            application.start()
+            with touring(application, key) as tour:
+                tour.events(tour.event(PUMP, -70))
+                letter = tour.refused_line("pump-2")
+        with serving(config_of(data, devices_max=10, directory=directory), spans) as (application, exporter):
+            application.start()
+            with touring(application, key) as tour:
+                tour.everything(letter)
+                end_s = time.monotonic() + _PATIENCE_S
+                with patch("tocsin.services.uploads._EXPIRY_MARGIN_MS", -_YEAR_MS):  # unfinished ones go now
+                    while not enough(graph_of([*spans, *exporter.get_finished_spans()])):
+                        if time.monotonic() > end_s:
+                            break
+                        tour.again()
     return graph_of(spans)
 
 

@@ -10,7 +10,7 @@ from proof.endpoints.row import dependency_rows, endpoint_rows, job_rows
 from tocsin.api.app import bare_app
 from tocsin.observability.dependency import Dependency
 
-_SECTIONS = "access|dumps|http|ingest|lake|log|logs|observability|processing|query|watch"
+_SECTIONS = "access|directories|dumps|http|ingest|lake|log|logs|observability|processing|query|watch"
 _SETTING = re.compile(rf"`((?:{_SECTIONS})\.[a-z_.]+)[:`]")
 
 

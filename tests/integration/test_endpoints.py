@@ -14,7 +14,7 @@ from proof.endpoints.graph import Graph, Trace
 from proof.endpoints.missing import RETRY_AFTER_S, Missing
 from proof.endpoints.probes import probe
 from proof.endpoints.row import WorkRow, dependency_rows, endpoint_rows, job_rows
-from proof.endpoints.server import config_of, serving, toured, touring
+from proof.endpoints.server import config_of, serving, third_party, toured, touring
 from proof.endpoints.tour import wait_until
 from tests.dump_detector_kit import install
 from tests.dump_steps_kit import module
@@ -81,7 +81,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("missing")
     with pytest.MonkeyPatch.context() as patched:
         install(folder, patched, module())
-        with serving(config_of(folder / "data", devices_max=10), []) as (application, _):
+        with (
+            third_party() as directory,
+            serving(config_of(folder / "data", devices_max=10, directory=directory), []) as (application, _),
+        ):
             missing = Missing(application)
             key = application.bootstrap_admin() or ""
             application.start()

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel
 
 from tocsin.config import Config, ConfigError, load_config, print_config, render_reference, with_options
+from tocsin.config.directories import DirectoryConfig
 from tocsin.config.watch import WatchConfig
 from tocsin.control import Policy, Range, Settings
 from tocsin.tenant_names import TENANT_RULE
@@ -107,6 +108,25 @@ def test_file_named_by_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             "observability: {otlp_headers: {authorization: [hunter2]}}",
             "tocsin.yaml:1: observability.otlp_headers.authorization: should be a valid string",
         ),
+        (
+            "directories:\n  north: {url: 'https://user:hunter2@directory.example'}\n",
+            (
+                "tocsin.yaml:2: directories.north.url: must not contain a user or password; "
+                "put the credential in token"
+            ),
+        ),
+        (
+            "directories: {north: {url: 'https://directory.example/?key=1'}}",
+            "tocsin.yaml:1: directories.north.url: must end with a path: nothing behind ? or # is sent",
+        ),
+        (
+            "directories: {north: {url: 'https://directory.example', soft_s: 100, hard_s: 50}}",
+            "tocsin.yaml:1: directories.north: hard_s (50) must be at least soft_s (100)",
+        ),
+        (
+            "directories: {north: {url: 'https://directory.example', token: [hunter2]}}",
+            "tocsin.yaml:1: directories.north.token: should be a valid string",
+        ),
     ],
 )
 def test_mistakes_are_named_with_line_and_remedy(tmp_path: Path, text: str, mistake: str) -> None:
@@ -183,6 +203,37 @@ def test_printed_configuration_reads_back_and_masks_secrets(tmp_path: Path) -> N
     again = load_config(written(tmp_path, printed))
     assert print_config(again) == printed
     assert yaml.safe_load(printed)["http"]["port"] == 9
+
+
+def test_a_directorys_token_comes_from_its_variable_or_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has to write it into the configuration, and it is never printed."""
+    secret = tmp_path / "token"
+    secret.write_text("from-a-file\n")
+    text = f"""
+directories:
+  north: {{url: "https://directory.example"}}
+  south: {{url: "https://directory.example", token_file: {secret}}}
+  west: {{url: "https://directory.example"}}
+"""
+    monkeypatch.setenv("TOCSIN_DIRECTORIES__NORTH__TOKEN", "from-a-variable")
+    config = load_config(written(tmp_path, text))
+    tokens = {tenant: directory.credential() for tenant, directory in config.directories.items()}
+    assert tokens == {"north": "from-a-variable", "south": "from-a-file", "west": None}
+    assert "from-a-variable" not in print_config(config)
+    assert "from-a-variable" not in repr(config)
+
+
+@pytest.mark.parametrize("token", ["", "two\nlines", "sm\u00f8rrebr\u00f8d", "x" * 5_000])
+def test_a_token_that_can_not_be_sent_is_refused_and_not_repeated(tmp_path: Path, token: str) -> None:
+    """A file of another kind, or an empty one, would be a directory that refuses for ever."""
+    secret = tmp_path / "token"
+    secret.write_text(token)
+    directory = DirectoryConfig.model_validate({"url": "https://directory.example", "token_file": secret})
+    with pytest.raises(ConfigError, match="visible ASCII characters") as caught:
+        directory.credential()
+    assert not token or token not in caught.value.detail
 
 
 def test_watch_has_what_settings_have() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -20,6 +20,7 @@ from tocsin.access.store import AccessStore
 from tocsin.api.app import create_app
 from tocsin.api.server import HttpServer
 from tocsin.blobs.embedded import EmbeddedBlobStore
+from tocsin.bootstrap.directories import Directories
 from tocsin.bootstrap.settings import (
     archive_limits,
     pace_of,
@@ -215,6 +216,9 @@ class Application:
             else None
         )
         self.dumps = self._dumps(config, opened)
+        self.directories = Directories(
+            config, self.clock, self.meters, self.calls, self._device_names, opened
+        )
         self.runtime = Runtime(
             self.stores,
             in_force,
@@ -241,6 +245,7 @@ class Application:
         )
         opened.callback(self._complete_tables)
         opened.callback(self.runtime.stop)
+        opened.callback(self.directories.end)  # a round would go on for minutes while answers come slowly
         self.server = HttpServer(
             self.app, config.http, self.services.stream, idle_s=config.query.timeout_s + ANSWER_SPARE_S
         )
@@ -283,6 +288,8 @@ class Application:
             Chore("clock", MINUTE_S, self.clock_watch.look),
             Chore("dump-uploads", HOUR_S, self.uploads.expire),
         ]
+        if self._decides is Decides.ALL:
+            chores += self.directories.chores()
         if self.lake_chores is not None:
             chores += [
                 Chore("memory", MEMORY_S, Returning(self.clock, pa.default_memory_pool().release_unused)),
@@ -295,6 +302,9 @@ class Application:
                 Chore("lake-first-models", MINUTE_S, partial(self._record_first_models, self.lake_chores)),
             ]
         return chores
+
+    def _device_names(self, tenant: str) -> Sequence[str]:
+        return self.runtime.views.names(tenant)
 
     def _take_in_dead_letters(self, chores: LakeChores) -> None:
         chores.take_in_dead_letters(self.access.tenants(), self.log)
@@ -369,6 +379,7 @@ class Application:
                     "disk": self.calls.watched(disk_probe(config.data), Dependency.DISK, "probe"),
                     "runtime": self._runtime_works,
                     "clock": self.clock_watch.tell,
+                    "directories": self.directories.tell,
                 },
             ),
             sessions=Sessions(clock),

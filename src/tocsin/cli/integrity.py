@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tocsin.runtimes.embedded.runtime import Stores
 
 
+_DIRECTORY: Final = "directory of "
 _LAST_MS: Final = 253_402_300_799_000  # in the last second of the year 9999
 
 
@@ -57,7 +58,7 @@ def stored_checks(config: Config) -> list[Check]:
 
 def _checks(application: Application) -> list[Check]:
     stores = application.stores
-    named = {
+    named: dict[str, object] = {
         "log": stores.log,
         "commit": stores.commits,
         "checkpoints": stores.checkpoints,
@@ -67,6 +68,7 @@ def _checks(application: Application) -> list[Check]:
         "replays": application.replays,
         "blobs": application.blobs,
     }
+    named |= {f"{_DIRECTORY}{name}": each for name, each in application.directories.by_tenant.items()}
     checks = []
     with progress("checking", len(named)) as advance:
         for name, store in named.items():
@@ -162,6 +164,9 @@ def _damaged(name: str, problems: list[str]) -> Check:
     remedy = "stop the server, restore the folder from its backup, and find out what the disk does"
     if name == "checkpoints":
         remedy = "delete checkpoints.db: state is rebuilt from log and lake at the next start"
+    if name.startswith(_DIRECTORY):
+        file = f"directories/{name.removeprefix(_DIRECTORY)}.db"
+        remedy = f"delete {file}: the third party is asked again after the next start"
     if name == "lake":
         remedy = "run `tocsin lake repair`: it rebuilds what log or events still have, and names the rest"
     return Check(name=name, ok=False, detail=first, remedy=remedy)

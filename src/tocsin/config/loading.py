@@ -22,6 +22,7 @@ PATH_VARIABLE = "TOCSIN_CONFIG"
 # read by the commands that talk to a server, so they may be set where one is started
 _CLIENT_VARIABLES = {"TOCSIN_URL", "TOCSIN_TOKEN"}
 _FILE_BYTES_MAX = 4 << 20
+_MAY_BE_SECRET = frozenset({"otlp_headers", "otlp_endpoint", "token", "url"})
 _DEPTH_MAX = 32
 _TOO_DEEP = f"is nested deeper than {_DEPTH_MAX} levels, or contains itself by an alias"
 
@@ -175,7 +176,7 @@ def _what(place: Place, detail: ErrorDetails) -> str:
     # pydantic's message starts with "Input should …" and says what is allowed
     message = detail["msg"].removeprefix("Input ").rstrip(".")
     # a header's value may be a credential, so it is never repeated
-    hidden = isinstance(detail["input"], dict) or "otlp_headers" in place or "otlp_endpoint" in place
+    hidden = isinstance(detail["input"], dict) or not _MAY_BE_SECRET.isdisjoint(place)
     return message if hidden else f"{message} (it is {str(detail['input'])[:80]!r})"
 
 

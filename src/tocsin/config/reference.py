@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from tocsin.config.directories import DirectoryConfig
 from tocsin.config.sections import Config
 
 _HEAD = """# Configuration
@@ -22,7 +23,7 @@ unknown keys are refused, and each mistake is named with its file and line, or i
 what is allowed. `tocsin serve --print-config` prints what is in force, secrets masked.
 
 A variable's name is `TOCSIN_`, then the way to the field in capitals, joined by two underscores. Lists
-and mappings are given as JSON.
+and mappings are given as JSON. In `directories.TENANT`, `TENANT` stands for a tenant's name.
 
 This page is generated from the types in `src/tocsin/config`; a test proves it up to date.
 """
@@ -50,6 +51,8 @@ def _sections(
         if inner is not None:
             yield (*path, name), inner
             yield from _sections(inner, (*path, name))
+        elif DirectoryConfig in typing.get_args(info.annotation):
+            yield (*path, name, "TENANT"), DirectoryConfig
 
 
 def _model_of(info: FieldInfo) -> type[BaseModel] | None:
@@ -75,6 +78,8 @@ def _table(fields: list[tuple[str, FieldInfo]], path: tuple[str, ...]) -> str:
 
 
 def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "must be given"
     value = info.get_default(call_default_factory=True)
     if isinstance(value, Path):
         return str(value)
@@ -109,6 +114,7 @@ _NAMES = {
     "SecretStr": "secret",
     "WatchConfig": "`watch`",
     "RangeConfig": "range",
+    "DirectoryConfig": "`directories.TENANT`",
 }
 
 

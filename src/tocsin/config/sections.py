@@ -7,21 +7,13 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    FilePath,
-    HttpUrl,
-    SecretStr,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, FilePath, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tocsin.config.directories import DirectoryConfig
+from tocsin.config.section import Section
 from tocsin.config.watch import WatchConfig
 from tocsin.control import Settings
 from tocsin.tenant_names import TENANT_RULE, is_tenant_name
@@ -42,20 +34,6 @@ Keep = Literal["abnormal", "all"]
 Seconds = Annotated[float, Field(ge=0.01, le=86_400, allow_inf_nan=False)]
 TenantName = Annotated[str, AfterValidator(_tenant_name)]
 LongSeconds = Annotated[float, Field(ge=0.01, le=366 * 86_400, allow_inf_nan=False)]
-
-
-class Section(BaseModel):
-    """Refuses keys it does not know, and `yes` or `no` where a number belongs."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_truth_for_numbers(cls, value: Any, info: Any) -> Any:
-        # pydantic reads `true` as 1; a port named `yes` is a mistake, not port 1
-        if isinstance(value, bool) and cls.model_fields[info.field_name].annotation is not bool:
-            raise ValueError("is yes or no where another kind of value belongs")
-        return value
 
 
 class HttpConfig(Section):
@@ -469,6 +447,10 @@ class Config(BaseSettings):
     tenants: dict[TenantName, WatchConfig] = Field(
         default={},
         description="Tenants watched in another way: name → what `watch` has, which then does not apply.",
+    )
+    directories: dict[TenantName, DirectoryConfig] = Field(
+        default={},
+        description="Third parties that know who is responsible for which device: tenant → the fields below.",
     )
 
     @classmethod

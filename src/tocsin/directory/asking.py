@@ -101,9 +101,13 @@ class Asking:
             due, answer = asked.popleft()
             self._keep(due, answer.result())
 
-    def close(self) -> None:
-        """Send no further question; returns when those on their way have ended."""
+    def end(self) -> None:
+        """Send no further question; a round that runs ends with the answers that are on their way."""
         self._ending.set()
+
+    def close(self) -> None:
+        """End, and return when nothing is on its way any more."""
+        self.end()
         self._pool.shutdown(wait=True)
         self._api.close()
 
@@ -181,7 +185,7 @@ class Asking:
             self._cache.forget_technician(due.id, now_ms)
             return
         entries = [] if isinstance(answer.said, Entry) else answer.said
-        _, fetched_ms = self._cache.technician(due.id)
+        fetched_ms = self._cache.fetched_ms(due.id)
         settled = fetched_ms is not None and now_ms - fetched_ms < 2_000 * self._limits.soft_s
         again_s = self._timing.list_s(settled=settled, empty=not entries)
         self._cache.keep_list(

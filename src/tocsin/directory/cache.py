@@ -12,7 +12,7 @@ import xxhash
 
 from tocsin.directory.abstract import Entry
 from tocsin.storage.database import Tuning
-from tocsin.storage.hashing import check_row
+from tocsin.storage.hashing import check_row, row_hash
 from tocsin.storage.readers import Readers
 from tocsin.storage.scripts import load_scripts
 from tocsin.storage.verify import RowReads, verify_rows
@@ -88,6 +88,11 @@ class DirectoryCache:
             return False, None
         return True, check_row(rows[0], f"{self._name}: technician {technician}")[1]
 
+    def fetched_ms(self, technician: str) -> int | None:
+        """The same time for whoever is about to replace what is kept: a damaged row has none, is mended."""
+        rows = self._rows("technician", {"id": technician})
+        return _fetched_ms(rows[0]) if rows else None
+
     def counts(self) -> Counts:
         """How much is kept."""
         with self._readers.lend() as reader:
@@ -155,7 +160,7 @@ class DirectoryCache:
                 _put(writer, entry, listed=True, told_ms=asked_ms, due_ms=None)
             for name, row in kept.items():
                 if row[3]:
-                    told_ms = max(row[5], before[1] or 0) if before else row[5]
+                    told_ms = max(row[5], _fetched_ms(before) or 0) if before else row[5]
                     gone = Entry(name, technician, row[2])
                     _put(writer, gone, listed=False, told_ms=told_ms, due_ms=asked_ms)
                 elif row[6] is None:
@@ -168,7 +173,7 @@ class DirectoryCache:
         """There is no such technician: her devices keep what is said of them until each was asked about."""
         with self._writer.transaction() as writer:
             before: Any = writer.execute(_QUERIES["technician"], {"id": technician}).fetchone()
-            fetched_ms = before[1] or 0 if before else 0
+            fetched_ms = _fetched_ms(before) or 0 if before else 0
             for row in list(writer.execute(_QUERIES["all_of"], {"technician": technician})):
                 told_ms = max(row[5] or 0, fetched_ms) if row[3] else row[5]
                 due_ms = now_ms if row[3] or row[6] is None else row[6]
@@ -184,9 +189,9 @@ class DirectoryCache:
 
     def forget_device(self, device: str, asked_ms: int, due_ms: int) -> None:
         """There is no such device in the directory; one that has sent something is asked about again."""
-        told = self.device(device)
         with self._writer.transaction() as writer:
-            if told is not None and not told.seen:
+            row: Any = writer.execute(_QUERIES["device"], {"id": device}).fetchone()
+            if row is not None and not row[4]:
                 writer.execute(_QUERIES["forget_device"], {"id": device})
             else:
                 _put(writer, Entry(device, None, None), listed=False, told_ms=asked_ms, due_ms=due_ms)
@@ -232,6 +237,12 @@ class DirectoryCache:
         values = {"id": technician, "due_ms": due_ms, "wanted": int(wanted)}
         if _value(writer, "technicians") < self._rows_max:
             writer.execute(_QUERIES["add_technician"], values)
+
+
+def _fetched_ms(row: tuple[Any, ...]) -> int | None:
+    """Of a row of a technician; None where the disk has altered it."""
+    *columns, stored = row
+    return columns[1] if row_hash(tuple(columns)) == stored else None
 
 
 def _lot_ms(name: str) -> int:

@@ -73,6 +73,10 @@ class CachedDirectory(Directory):
         """What is wrong with the stored bytes, in words; reads all of them."""
         return self._cache.verify()
 
+    def end(self) -> None:
+        """Send no further question; see Asking.end."""
+        self._asking.end()
+
     def close(self) -> None:
         self._asking.close()
         self._cache.close()

@@ -14,6 +14,7 @@ class Dependency(StrEnum):
     CATALOGUE = "catalogue"
     CHECKPOINTS = "checkpoints"
     COMMIT = "commit"
+    DIRECTORY = "directory"
     DISK = "disk"
     INBOX = "inbox"
     LAKE = "lake"

@@ -329,6 +329,44 @@ INBOX_ACTIONS: Final = Counter(
     remedy="None while anomalies are opened: nobody looks at the inbox.",
     attributes=("kind",),
 )
+DIRECTORY_REQUESTS: Final = Counter(
+    name="tocsin.directory.requests",
+    unit="{request}",
+    description="Requests to directories, by endpoint (technician, device) and outcome: answered, missing, "
+    "or why there is no answer (unreachable, timeout, unavailable, limited, refused, broken, too_large).",
+    remedy="refused: renew the token. broken: show the third party its answer, none of which was used. Any "
+    "other failure: the third party is slow or down; answers come from what is kept, with their age.",
+    attributes=("endpoint", "outcome"),
+)
+DIRECTORY_DURATION: Final = Histogram(
+    name="tocsin.directory.duration",
+    unit="s",
+    description="Time from a request to a directory to its whole answer, or to giving it up, by endpoint.",
+    remedy="Near `timeout_s` of the tenant's directory: raise it, or show it to the third party. Nobody who "
+    "asks Tocsin waits for it.",
+    attributes=("endpoint",),
+    buckets=SECONDS_LONG,
+)
+DIRECTORY_FAILING: Final = Gauge(
+    name="tocsin.directory.failing",
+    unit="{directory}",
+    description="Directories that have failed so often that each is left alone but for a probe now and then.",
+    remedy="Above 0: see `tocsin.directory.requests` for why. Lists are answered from what is kept.",
+)
+DIRECTORY_OLDEST: Final = Gauge(
+    name="tocsin.directory.oldest",
+    unit="s",
+    description="Age of the oldest list of a technician's devices, over all directories; 0 before the first.",
+    remedy="Above `soft_s` (15 minutes) for long: the third party fails, or more is due than the daily "
+    "allowance of requests lets through; see `tocsin.directory.waiting`.",
+)
+DIRECTORY_WAITING: Final = Gauge(
+    name="tocsin.directory.waiting",
+    unit="{question}",
+    description="Questions to directories that are due and not asked yet; counts up to 1,000 a directory.",
+    remedy="Grows while the third party answers: raise `requests_per_device_day` of the tenant's directory, "
+    "or its `at_once`.",
+)
 CLOCK_JUMP: Final = Gauge(
     name="tocsin.clock.jump",
     unit="s",

@@ -27,6 +27,11 @@ from tocsin.commit.abstract import Commit, Totals
 from tocsin.commit.embedded import EmbeddedCommitStore
 from tocsin.config.sections import IngestConfig
 from tocsin.control import DictionaryTaken, decode_control
+from tocsin.directory.abstract import Entry
+from tocsin.directory.asking import Asking
+from tocsin.directory.cache import DirectoryCache
+from tocsin.directory.embedded import CachedDirectory
+from tocsin.directory.limits import DirectoryLimits
 from tocsin.dumps.limits import ArchiveLimits
 from tocsin.errors import NotFoundError
 from tocsin.inbox.embedded import EmbeddedInbox
@@ -66,6 +71,7 @@ from tocsin.services.ingest import Ingest
 from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
 from tocsin.services.people import People
+from tocsin.services.mapping import DeviceMapping
 from tocsin.services.proofs import Proofs
 from tocsin.services.quarantines import Quarantines
 from tocsin.services.query import Queries
@@ -75,6 +81,9 @@ from tocsin.services.sessions import Sessions
 from tocsin.services.short import ShortQuestions
 from tocsin.services.stream import ChangeStream
 from tocsin.services.uploads import Uploads
+from tocsin.simulate.directory.in_process import SimulatedDirectoryApi
+from tocsin.simulate.directory.mapping import SimulatedMapping
+from tocsin.simulate.directory.service import SimulatedService
 
 NOW_MS: Final = 1_795_341_600_000  # 2026-11-22T10:00:00Z
 OWN: Final = "default"
@@ -189,6 +198,13 @@ class World:
         self.replays = Replays(folder / "replays.db")
         self.query_processes = QueryProcesses(memory_bytes=1 << 30)
         self.fleet = KnownFleet()
+        self.directory_cache = DirectoryCache(folder / "directory.db", rows_max=10_000)
+        self.third_party = SimulatedService(SimulatedMapping([], 1), self.clock)
+        limits = DirectoryLimits(at_once=1)
+        asking = Asking(
+            SimulatedDirectoryApi(self.third_party, self.clock), self.directory_cache, self.clock, limits
+        )
+        self.directory = CachedDirectory(self.directory_cache, asking, self.clock, limits)
         self.proves = False
         self.lease = self.commits.acquire(0)
         self.services = self._services(rates, parse_limits or ParseLimits(), bodies_max, uploads_max)
@@ -257,6 +273,12 @@ class World:
         self.abnormal.append([Findings(0, position, [reading_of(device, tenant, position)])])
         return folded[0].id
 
+    def responsible(self, technician: str, *devices: str, location: str | None = None) -> None:
+        """The directory of OWN says now that these are the technician's devices, and where they stand."""
+        now_ms = self.clock.now_ms()
+        entries = [Entry(device, technician, location) for device in devices]
+        self.directory_cache.keep_list(technician, entries, now_ms, now_ms + 900_000, now_ms + 900_000)
+
     def close(self) -> None:
         """Close every store."""
         self.query_processes.close()
@@ -273,6 +295,7 @@ class World:
             self.audit_log,
             self.catalogue,
             self.replays,
+            self.directory,
         ):
             store.close()
         self.meters.close()
@@ -341,6 +364,7 @@ class World:
             episodes=Episodes(self.commits),
             dead_letters=DeadLetters(self.log, ingest, self.replays, audit, self.clock, self.access.holder),
             devices=Devices(self.fleet, self.inbox, lasting),
+            mapping=DeviceMapping({OWN: self.directory}),
             dictionaries=Dictionaries(
                 self.log, self.blobs, self, self.inbox, self.commits, actions, audit, self.clock
             ),

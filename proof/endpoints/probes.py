@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import httpx
 
-from proof.endpoints.tour import PRESS, PUMP, archive
+from proof.endpoints.tour import PRESS, PUMP, TECHNICIAN, archive
 from tocsin.templates.dictionary import dictionary_of
 
 _BODY: Final = archive(9, "")
@@ -30,6 +30,8 @@ _NAMES: Final = {
     "episode_id": "e",
     "key_id": "k",
     "person_id": "p",
+    "technician_id": TECHNICIAN,
+    "location": "site-001",
 }
 _QUERIES: Final = {"GET /api/outliers_count": "?time_range=1h"}
 _LOG_LINE: Final = f'{{"device":"{PUMP}","component":"engine","time":1795341600000,"text":"starts"}}'

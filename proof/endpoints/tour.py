@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import httpx
 
+from tocsin.simulate.directory.mapping import SimulatedMapping
 from tocsin.templates.dictionary import dictionary_of
 
 _TUS: Final = {"Tus-Resumable": "1.0.0"}
@@ -24,6 +25,7 @@ PUMP: Final = "pump-1"
 PRESS: Final = "press-1"
 POISONED: Final = "press-2"
 TAUGHT: Final = "press-3"
+TECHNICIAN: Final = SimulatedMapping((), 2).technicians[0]
 STREAMER: Final = "press-3"
 
 
@@ -87,6 +89,7 @@ class Tour:
         self._wait_until_judged()
         self._read_anomalies()
         self._read_devices()
+        self._read_mapping()
         self._teach()
         self._keep_apart()
         self._read_dead_letters(letter)
@@ -236,6 +239,12 @@ class Tour:
         self.get(f"/v1/devices/{PRESS}/dumps")
         self.get(f"/v1/devices/{PRESS}/dumps/1")
         self.ask("GET", f"/v1/devices/{PRESS}/dumps/1/archive")
+
+    def _read_mapping(self) -> None:
+        """Whether the directory was asked already or not."""
+        self.get("/v1/locations")
+        for path in (f"/v1/technicians/{TECHNICIAN}/devices", "/v1/locations/site-001/devices"):
+            self.get(path)
 
     def _teach(self) -> None:
         known = dictionary_of([("fan <*> stopped", 3)]).to_json()

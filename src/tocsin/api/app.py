@@ -26,11 +26,13 @@ from tocsin.api import (
     episodes,
     events,
     health,
+    locations,
     logs,
     people,
     query,
     short,
     stream,
+    technicians,
     uploads,
 )
 from tocsin.api.holders import holder_of, known_holder_of
@@ -52,6 +54,8 @@ _ROUTERS: Final[tuple[APIRouter, ...]] = (
     actions.router,
     episodes.router,
     devices.router,
+    technicians.router,
+    locations.router,
     device_dumps.router,
     dumps.router,
     uploads.router,

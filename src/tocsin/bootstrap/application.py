@@ -80,6 +80,7 @@ from tocsin.services.ingest import Ingest
 from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
 from tocsin.services.people import People
+from tocsin.services.mapping import DeviceMapping
 from tocsin.services.proofs import Proofs
 from tocsin.services.quarantines import Quarantines
 from tocsin.services.query import Queries
@@ -360,6 +361,7 @@ class Application:
             episodes=Episodes(stores.commits),
             dead_letters=DeadLetters(stores.log, ingest, replays, audit, clock, self.access.holder),
             devices=Devices(views, stores.inbox, lasting),
+            mapping=DeviceMapping(self.directories.by_tenant),
             dictionaries=Dictionaries(
                 stores.log, self.blobs, views, stores.inbox, stores.commits, actions, audit, clock
             ),

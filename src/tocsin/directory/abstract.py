@@ -87,12 +87,16 @@ class Ownership(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeviceList(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of devices by name, and how old what is said of them may be; `more` if others follow."""
+    """A page of devices by name, and how old what is said of them may be; `more` if others follow.
+
+    `missing`: the directory has said that there is no such technician, and no device is known to be hers.
+    """
 
     devices: tuple[Ownership, ...]
     as_of_ms: int | None
     freshness: Freshness
     more: bool
+    missing: bool = False
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True):

@@ -182,7 +182,7 @@ class Asking:
     def _keep_list(self, due: Due, answer: _Answer) -> None:
         now_ms = self._clock.now_ms()
         if answer.said is None:
-            self._cache.forget_technician(due.id, now_ms)
+            self._cache.forget_technician(due.id, answer.asked_ms, now_ms)
             return
         entries = [] if isinstance(answer.said, Entry) else answer.said
         fetched_ms = self._cache.fetched_ms(due.id)

@@ -21,6 +21,7 @@ from tocsin.storage.writer import Writer
 _SCRIPTS: Final = load_scripts("tocsin.directory", "directory")
 _QUERIES: Final = _SCRIPTS.queries
 _SEEN_AT_ONCE: Final = 5_000
+_MISSING_MAX: Final = 10_000
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -87,6 +88,11 @@ class DirectoryCache:
         if not rows:
             return False, None
         return True, check_row(rows[0], f"{self._name}: technician {technician}")[1]
+
+    def missing_ms(self, technician: str) -> int | None:
+        """When it was asked that there is no such technician; None unless that was said last."""
+        rows = self._rows("missing_technician", {"id": technician})
+        return check_row(rows[0], f"{self._name}: missing technician {technician}")[1] if rows else None
 
     def fetched_ms(self, technician: str) -> int | None:
         """The same time for whoever is about to replace what is kept: a damaged row has none, is mended."""
@@ -168,9 +174,13 @@ class DirectoryCache:
             self._add_technician(writer, technician, due_ms, wanted=False)
             told = {"id": technician, "fetched_ms": asked_ms, "due_ms": due_ms, "empty": not entries}
             writer.execute(_QUERIES["fetched"], told)
+            writer.execute(_QUERIES["found_technician"], {"id": technician})
 
-    def forget_technician(self, technician: str, now_ms: int) -> None:
-        """There is no such technician: her devices keep what is said of them until each was asked about."""
+    def forget_technician(self, technician: str, asked_ms: int, now_ms: int) -> None:
+        """There is no such technician: her devices keep what is said of them until each was asked about.
+
+        The newest 10,000 such answers are kept.
+        """
         with self._writer.transaction() as writer:
             before: Any = writer.execute(_QUERIES["technician"], {"id": technician}).fetchone()
             fetched_ms = _fetched_ms(before) or 0 if before else 0
@@ -179,6 +189,8 @@ class DirectoryCache:
                 due_ms = now_ms if row[3] or row[6] is None else row[6]
                 _put(writer, Entry(*row[:3]), listed=False, told_ms=told_ms, due_ms=due_ms)
             writer.execute(_QUERIES["forget_technician"], {"id": technician})
+            writer.execute(_QUERIES["put_missing_technician"], {"id": technician, "told_ms": asked_ms})
+            writer.execute(_QUERIES["trim_missing_technicians"], {"kept_max": _MISSING_MAX})
 
     def keep_device(self, entry: Entry, asked_ms: int, due_ms: int) -> None:
         """What the device endpoint said; a technician who is new is due for her list."""
@@ -206,6 +218,7 @@ class DirectoryCache:
         """What is wrong with the stored bytes, in words; reads all of them."""
         reads: RowReads = {
             "all_technicians": lambda row, place: check_row(row, f"{place}: technician {row[0]}"),
+            "all_missing_technicians": lambda row, place: check_row(row, f"{place}: technician {row[0]}"),
             "all_devices": lambda row, place: check_row(row, f"{place}: device {row[0]}"),
         }
         return verify_rows(self._readers, self._name, reads, _QUERIES)

@@ -33,13 +33,23 @@ class CachedDirectory(Directory):
     def devices_of(self, technician: str, *, after: str = "", limit: int = 100) -> DeviceList:
         guid = technician_of(technician)
         if guid is None:
-            return DeviceList(devices=(), as_of_ms=None, freshness=Freshness.UNKNOWN, more=False)
+            return DeviceList(
+                devices=(), as_of_ms=None, freshness=Freshness.UNKNOWN, more=False, missing=True
+            )
         _, fetched_ms = self._cache.technician(guid)
-        freshness = self._freshness(fetched_ms)
-        if freshness is not Freshness.FRESH:
+        missing_ms = self._cache.missing_ms(guid) if fetched_ms is None else None
+        if Freshness.FRESH not in {self._freshness(fetched_ms), self._freshness(missing_ms)}:
             self._asking.want_list(guid)
         told = self._cache.devices_of(guid, after, self._counts_from_ms(), limit + 1)
-        return self._list(told, limit, fetched_ms)
+        if told or self._freshness(missing_ms) is Freshness.UNKNOWN:
+            return self._list(told, limit, fetched_ms)
+        return DeviceList(
+            devices=(),
+            as_of_ms=missing_ms,
+            freshness=self._freshness(missing_ms),
+            more=False,
+            missing=True,
+        )
 
     def devices_at(self, location: str, *, after: str = "", limit: int = 100) -> DeviceList:
         told = self._cache.devices_at(location, after, self._counts_from_ms(), limit + 1)

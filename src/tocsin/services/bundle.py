@@ -24,6 +24,7 @@ from tocsin.services.ingest import Ingest
 from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
 from tocsin.services.people import People
+from tocsin.services.mapping import DeviceMapping
 from tocsin.services.proofs import Proofs
 from tocsin.services.quarantines import Quarantines
 from tocsin.services.query import Queries
@@ -56,6 +57,7 @@ class Services:
     episodes: Episodes
     dead_letters: DeadLetters
     devices: Devices
+    mapping: DeviceMapping
     dictionaries: Dictionaries
     quarantines: Quarantines
     lasting: Lasting

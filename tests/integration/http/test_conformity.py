@@ -54,6 +54,7 @@ def test_every_operation_declares_its_problems_and_an_example(document: dict[str
 @pytest.fixture
 def server(world: World) -> Iterator[HttpServer]:
     world.find_anomaly("pump-7")
+    world.responsible("6f9619ff-8b86-4011-b42d-00c04fc964ff", "pump-7", location="site-001")
     principal = world.services.entrance.by_token(world.key(Role.OPERATOR))
     body = lines(event()) + b"nonsense\n"
     world.services.ingest.deliver_now(principal, Delivery(body=body))
@@ -75,6 +76,8 @@ KNOWN: Final = """
 device = "pump-7"
 parameter = "temperature"
 letter_id = 1
+technician_id = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
+location = "site-001"
 """
 
 

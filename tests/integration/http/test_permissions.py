@@ -26,6 +26,7 @@ from tocsin.templates.dictionary import dictionary_of
 pytestmark = pytest.mark.anyio
 
 MARKER: Final = "marker-of-the-first-tenant"
+TECHNICIAN: Final = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
 DEVICE: Final = f"{MARKER}/1 %2F"
 LOG_LINE: Final = b'{"device":"pump-7","component":"door","time":1795341600000,"text":"closed"}'
 PUBLIC: Final = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}
@@ -61,6 +62,9 @@ NEEDS: Final = {
     ("HEAD", "/v1/dumps/{device}/{sequence}/{sha256}"): Permission.INGEST,
     ("PATCH", "/v1/dumps/{device}/{sequence}/{sha256}"): Permission.INGEST,
     ("DELETE", "/v1/dumps/{device}/{sequence}/{sha256}"): Permission.INGEST,
+    ("GET", "/v1/technicians/{technician_id}/devices"): Permission.READ,
+    ("GET", "/v1/locations"): Permission.READ,
+    ("GET", "/v1/locations/{location}/devices"): Permission.READ,
     ("GET", "/v1/stream"): Permission.READ,
     ("GET", "/api/latest_anomalies"): Permission.READ,
     ("GET", "/api/outliers_count"): Permission.READ,
@@ -103,6 +107,7 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Populated]:
     anomaly = world.find_anomaly(DEVICE)
     told = world.find_anomaly("press-1", **told_template(MARKER))
     world.fleet.add(OWN, "pump-7")
+    world.responsible(TECHNICIAN, DEVICE, location=MARKER)
     resolved = Action(
         kind=ActionKind.RESOLVE, tenant=OWN, actor="m", at_ms=0, targets=(Target(id=anomaly),), note=MARKER
     )
@@ -116,6 +121,8 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Populated]:
             "action_sequence": "1",
             "episode_id": world.inbox.anomaly(OWN, anomaly).episodes[0],  # type: ignore[union-attr]
             "device": DEVICE,
+            "technician_id": TECHNICIAN,
+            "location": MARKER,
             "parameter": "temperature",
             "letter_id": "1",
             "sequence": "1",
@@ -255,6 +262,9 @@ async def test_own_tenant_sees_its_data(populated: Populated) -> None:
         "/v1/anomalies/changes",
         "/v1/episodes",
         "/v1/devices",
+        "/v1/technicians/{technician_id}/devices",
+        "/v1/locations",
+        "/v1/locations/{location}/devices",
         "/api/latest_anomalies",
     ):
         assert MARKER in (await ask(populated, ("GET", path), populated.world.key(Role.VIEWER))).text

@@ -18,6 +18,16 @@ UPDATE device SET due_ms = :due_ms WHERE id = :id AND due_ms > :due_ms AND failu
 UPDATE technician SET due_ms = :due_ms, failures = failures + 1 WHERE id = :id
 -- name: forget_technician
 DELETE FROM technician WHERE id = :id
+-- name: missing_technician
+SELECT id, told_ms, hash FROM missing_technician WHERE id = :id
+-- name: put_missing_technician
+INSERT INTO missing_technician (id, told_ms) VALUES (:id, :told_ms)
+ON CONFLICT DO UPDATE SET told_ms = excluded.told_ms
+-- name: found_technician
+DELETE FROM missing_technician WHERE id = :id
+-- name: trim_missing_technicians
+DELETE FROM missing_technician
+WHERE id IN (SELECT id FROM missing_technician ORDER BY told_ms DESC LIMIT -1 OFFSET :kept_max)
 -- name: due_technicians
 SELECT id, due_ms, failures FROM technician WHERE due_ms <= :now_ms ORDER BY due_ms, id LIMIT :limit
 -- name: oldest_fetch
@@ -72,3 +82,5 @@ SELECT id, due_ms, failures FROM device WHERE due_ms <= :now_ms ORDER BY due_ms,
 SELECT id, fetched_ms, due_ms, failures, wanted, hash FROM technician
 -- name: all_devices
 SELECT id, technician, location, listed, seen, told_ms, due_ms, failures, hash FROM device
+-- name: all_missing_technicians
+SELECT id, told_ms, hash FROM missing_technician

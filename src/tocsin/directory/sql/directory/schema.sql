@@ -30,6 +30,15 @@ CREATE INDEX device_by_technician ON device (technician, id);
 CREATE INDEX device_by_location ON device (location, id);
 CREATE INDEX device_by_due ON device (due_ms) WHERE due_ms IS NOT NULL;
 
+-- Technicians of whom the third party said that there is none, and when that was asked.
+CREATE TABLE missing_technician (
+    id      TEXT NOT NULL PRIMARY KEY,
+    told_ms INTEGER NOT NULL,
+    hash    BLOB NOT NULL DEFAULT x''
+) STRICT;
+
+CREATE INDEX missing_technician_by_age ON missing_technician (told_ms);
+
 -- A hash in every row, whatever way it was changed.
 CREATE TRIGGER technician_hashed_on_insert AFTER INSERT ON technician BEGIN
     UPDATE technician SET hash = row_hash(
@@ -57,4 +66,12 @@ ON device BEGIN
     UPDATE device SET hash = row_hash(
         new.id, new.technician, new.location, new.listed, new.seen, new.told_ms, new.due_ms, new.failures
     ) WHERE rowid = new.rowid;
+END;
+
+CREATE TRIGGER missing_technician_hashed_on_insert AFTER INSERT ON missing_technician BEGIN
+    UPDATE missing_technician SET hash = row_hash(new.id, new.told_ms) WHERE rowid = new.rowid;
+END;
+
+CREATE TRIGGER missing_technician_hashed_on_update AFTER UPDATE OF id, told_ms ON missing_technician BEGIN
+    UPDATE missing_technician SET hash = row_hash(new.id, new.told_ms) WHERE rowid = new.rowid;
 END;

@@ -1,0 +1,63 @@
+"""Who is responsible for what, and where it stands, as the tenant's directory last said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from tocsin.access.permissions import Permission, require
+from tocsin.access.principal import Principal
+from tocsin.directory.abstract import DeviceList, Directory, Location
+from tocsin.errors import NotFoundError
+
+PAGE_MAX: Final = 200
+
+
+class NoDirectoryError(NotFoundError):
+    """No directory is connected for this tenant, so nobody knows its technicians and locations."""
+
+    code = "no_directory"
+
+
+class DeviceMapping:
+    """Answers at once, from what is kept; asks nobody. Directories by tenant."""
+
+    def __init__(self, directories: Mapping[str, Directory]) -> None:
+        self._directories = directories
+
+    def devices_of(self, principal: Principal, technician: str, *, after: str, limit: int) -> DeviceList:
+        """The technician's devices by name.
+
+        NotFoundError where the directory has said that there is no such technician. Who could not be asked
+        about has no devices yet, and the list says that it is unknown.
+        """
+        require(principal, Permission.READ)
+        found = self._directory(principal).devices_of(technician, after=after, limit=min(limit, PAGE_MAX))
+        if found.missing:
+            raise NotFoundError("The directory knows no such technician.")
+        return found
+
+    def devices_at(self, principal: Principal, location: str, *, after: str, limit: int) -> DeviceList:
+        """The location's devices by name; none, and unknown, where nothing was ever said of it."""
+        require(principal, Permission.READ)
+        return self._directory(principal).devices_at(location, after=after, limit=min(limit, PAGE_MAX))
+
+    def locations(
+        self, principal: Principal, *, after: str, limit: int
+    ) -> tuple[Sequence[Location], str | None]:
+        """Locations by name, and the name to go on after, None at the end; none without a directory."""
+        require(principal, Permission.READ)
+        directory = self._directories.get(principal.tenant)
+        if directory is None:
+            return [], None
+        limit = min(limit, PAGE_MAX)
+        found = directory.locations(after=after, limit=limit + 1)
+        return (found, None) if len(found) <= limit else (found[:limit], found[limit - 1].name)
+
+    def _directory(self, principal: Principal) -> Directory:
+        directory = self._directories.get(principal.tenant)
+        if directory is None:
+            raise NoDirectoryError(
+                "No directory is connected for this tenant: see `directories` in the configuration."
+            )
+        return directory

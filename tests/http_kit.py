@@ -80,6 +80,7 @@ from tocsin.services.series import Band, SeriesCharts
 from tocsin.services.sessions import Sessions
 from tocsin.services.short import ShortQuestions
 from tocsin.services.stream import ChangeStream
+from tocsin.services.technicians import Technicians
 from tocsin.services.uploads import Uploads
 from tocsin.simulate.directory.in_process import SimulatedDirectoryApi
 from tocsin.simulate.directory.mapping import SimulatedMapping
@@ -336,6 +337,7 @@ class World:
             bodies_max=bodies_max,
         )
         lasting = Lasting(self.commits, self.fleet, self.clock)
+        mapping = DeviceMapping({OWN: self.directory})
         actions = Actions(self.inbox, audit, self.clock, self.meters, self.access.holder)
         dumps = Dumps(
             log=self.log,
@@ -364,7 +366,8 @@ class World:
             episodes=Episodes(self.commits),
             dead_letters=DeadLetters(self.log, ingest, self.replays, audit, self.clock, self.access.holder),
             devices=Devices(self.fleet, self.inbox, lasting),
-            mapping=DeviceMapping({OWN: self.directory}),
+            mapping=mapping,
+            technicians=Technicians(mapping, self.inbox, lasting),
             dictionaries=Dictionaries(
                 self.log, self.blobs, self, self.inbox, self.commits, actions, audit, self.clock
             ),

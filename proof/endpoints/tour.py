@@ -26,6 +26,8 @@ PRESS: Final = "press-1"
 POISONED: Final = "press-2"
 TAUGHT: Final = "press-3"
 TECHNICIAN: Final = SimulatedMapping((), 2).technicians[0]
+_OF_TECHNICIAN: Final = f"/v1/technicians/{TECHNICIAN}"
+_LISTS: Final = ("devices", "changes")
 STREAMER: Final = "press-3"
 
 
@@ -115,6 +117,7 @@ class Tour:
         self._read_anomalies()
         for path in ("/readyz", "/metrics"):
             assert httpx.get(f"{self.client.base_url}{path}", timeout=60).is_success
+        self.get(f"{_OF_TECHNICIAN}/anomalies?state=all")
 
     def _send_readings(self) -> None:
         """Some good ones, some far too high, one that is late, one line that is none."""
@@ -243,8 +246,12 @@ class Tour:
     def _read_mapping(self) -> None:
         """Whether the directory was asked already or not."""
         self.get("/v1/locations")
-        for path in (f"/v1/technicians/{TECHNICIAN}/devices", "/v1/locations/site-001/devices"):
+        for path in ("/v1/locations/site-001/devices", *(f"{_OF_TECHNICIAN}/{each}" for each in _LISTS)):
             self.get(path)
+        wait_until(lambda: self.get(f"{_OF_TECHNICIAN}/anomalies")["anomalies"])
+        following = {"params": {"technician": TECHNICIAN}, "headers": {"Last-Event-ID": "0"}}
+        with self.client.stream("GET", "/v1/stream", **following) as stream:
+            next(line for line in stream.iter_lines() if line.startswith("data:"))
 
     def _teach(self) -> None:
         known = dictionary_of([("fan <*> stopped", 3)]).to_json()

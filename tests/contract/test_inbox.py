@@ -23,8 +23,8 @@ from tests.inbox_kit import (
     rows,
 )
 from tocsin.commit.abstract import OutboxRow
-from tocsin.inbox.abstract import AnomalyQuery, Condition, Inbox
-from tocsin.inbox.action import Handling
+from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Condition, Inbox
+from tocsin.inbox.action import Action, ActionKind, Handling, Target
 from tocsin.inbox.embedded import EmbeddedInbox
 from tocsin.inbox.folding import EPISODES_NAMED_MAX
 from tocsin.model import Episode, Severity
@@ -340,6 +340,41 @@ def test_batches_do_not_matter(
     check_laws(whole, outbox)
     whole.close()
     cut.close()
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_pages_of_some_devices_are_their_part_of_the_whole_list(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Whatever was done to whose anomalies, and however long a page is: each once, newest change first."""
+    inbox = EmbeddedInbox(tmp_path_factory.mktemp("pages") / "inbox.db", WINDOWS)
+    devices = [f"pump-{number}" for number in range(6)]
+    outbox = [
+        episode(f"e{number}", number * 2_000, number * 2_000 + 5, device=data.draw(st.sampled_from(devices)))
+        for number in range(data.draw(st.integers(0, 25)))
+    ]
+    inbox.fold(rows(*outbox), NOW_MS)
+    for anomaly in listed(inbox, limit=1000):
+        for kind in data.draw(st.lists(st.sampled_from([ActionKind.RESOLVE, ActionKind.SEEN]), max_size=2)):
+            act = Action(kind=kind, tenant="a", actor="m", at_ms=NOW_MS, targets=(Target(id=anomaly.id),))
+            inbox.act(act)
+    some = data.draw(st.lists(st.sampled_from([*devices, "nowhere"]), unique=True))
+    unresolved, limit = data.draw(st.booleans()), data.draw(st.integers(1, 7))
+    expected = [
+        each
+        for each in listed(inbox, limit=1000)
+        if each.device in some and not (unresolved and each.handling is Handling.RESOLVED)
+    ]
+    found: list[Anomaly] = []
+    before: int | None = None
+    while page := inbox.anomalies_of("a", some, unresolved=unresolved, before_sequence=before, limit=limit):
+        assert len(page) <= limit
+        found += page
+        before = page[-1].updated_sequence
+    assert found == expected
+    assert inbox.anomalies_of("b", some, unresolved=unresolved) == []
+    inbox.close()
 
 
 def check_laws(inbox: Inbox, outbox: Sequence[OutboxRow]) -> None:

@@ -19,7 +19,8 @@ from tocsin.model import Severity
 router = APIRouter(prefix="/v1/anomalies", tags=["anomalies"])
 
 _SEQUENCE_MAX: Final = (1 << 63) - 1
-_EXAMPLE: dict[str, Any] = {
+Since = Annotated[int, Query(ge=0, le=_SEQUENCE_MAX, description="The `last` of the answer before.")]
+ANOMALY_EXAMPLE: Final[dict[str, Any]] = {
     "id": "0193a7c2f4",
     "application": "hvac",
     "device": "pump-7",
@@ -50,7 +51,7 @@ class AnomalyView(BaseModel):
     `seen_at` null: nobody has seen it since it was opened (again).
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [ANOMALY_EXAMPLE]})
 
     id: str
     application: str
@@ -193,7 +194,7 @@ def list_anomalies(
 def list_changes(
     services: ServicesOf,
     principal: PrincipalOf,
-    after: Annotated[int, Query(ge=0, le=_SEQUENCE_MAX, description="The `last` of the answer before.")] = 0,
+    after: Since = 0,
     limit: Limit = 100,
 ) -> Changes:
     """Everything that happened to the tenant's anomalies, in order: what data did and what people did.

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Final
 
 import msgspec
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Query
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -17,7 +17,7 @@ from tocsin.api.anomalies import anomaly_view, change_view
 from tocsin.api.dependencies import PrincipalOf, ServicesOf
 from tocsin.api.openapi import answers
 from tocsin.errors import InvalidInputError
-from tocsin.inbox.abstract import Change
+from tocsin.inbox.abstract import Anomaly, Change
 from tocsin.services.bundle import Services
 from tocsin.services.stream import ChangeStream
 
@@ -36,7 +36,7 @@ _EXAMPLE: Final = 'id: 41\nevent: anomaly\ndata: {"change":{"sequence":41},"anom
     "/v1/stream",
     summary="Follow changes of anomalies",
     response_class=StreamingResponse,
-    responses=answers()
+    responses=answers(404)
     | {
         200: {
             "description": "Server-sent events named `anomaly`; the id is the sequence of the change.",
@@ -47,19 +47,25 @@ _EXAMPLE: Final = 'id: 41\nevent: anomaly\ndata: {"change":{"sequence":41},"anom
 async def follow_stream(
     services: ServicesOf,
     principal: PrincipalOf,
+    technician: Annotated[
+        str | None, Query(max_length=64, description="Only changes at this technician's devices (a GUID).")
+    ] = None,
     last_event_id: Annotated[
         str | None, Header(description="Resume after this sequence; without it, only what is new comes.")
     ] = None,
 ) -> StreamingResponse:
     """Every change of the tenant's anomalies, in order, with the anomaly as it is now.
 
-    A comment comes every 15 s when nothing happens. The stream ends after some minutes; like after any
-    other cut, a browser resumes by itself.
+    With `technician` only those at devices that are the technician's when the change is told; 404 where the
+    directory knows no such technician. A comment comes every 15 s when nothing happens. The stream ends after
+    some minutes; like after any other cut, a browser resumes by itself.
     """
     require(principal, Permission.READ)
+    if technician is not None:
+        await asyncio.to_thread(services.mapping.all_devices_of, principal, technician)
     after = None if last_event_id is None else _sequence(last_event_id)
     services.stream.enter(principal.tenant)
-    return _Listening(services.stream, principal.tenant, _events(services, principal, after))
+    return _Listening(services.stream, principal.tenant, _events(services, principal, technician, after))
 
 
 class _Listening(StreamingResponse):
@@ -83,24 +89,34 @@ def _sequence(text: str) -> int:
     return int(text)
 
 
-async def _events(services: Services, principal: Principal, after: int | None) -> AsyncIterator[bytes]:
+async def _events(
+    services: Services, principal: Principal, technician: str | None, after: int | None
+) -> AsyncIterator[bytes]:
     deadline_s = asyncio.get_running_loop().time() + LIFETIME_S
     yield _RETRY
     start = after
     if start is None:
         start = await asyncio.to_thread(services.stream.newest, principal.tenant)
     async for page in services.stream.follow(principal.tenant, start, idle_s=HEARTBEAT_S):
-        yield await asyncio.to_thread(_page, services, principal, page) if page else _HEARTBEAT
+        yield await asyncio.to_thread(_page, services, principal, technician, page) if page else _HEARTBEAT
         if asyncio.get_running_loop().time() > deadline_s:
             return
 
 
-def _page(services: Services, principal: Principal, page: list[Change]) -> bytes:
-    return b"".join(_event(services, principal, change) for change in page)
+def _page(services: Services, principal: Principal, technician: str | None, page: list[Change]) -> bytes:
+    """The events of a page. What is not the technician's leaves its number, so that resuming passes it."""
+    told = [(change, services.anomalies.one(principal, change.anomaly_id)) for change in page]
+    if technician is None:
+        return b"".join(_event(change, anomaly) for change, anomaly in told)
+    mapped = services.mapping.all_devices_of(principal, technician)
+    theirs = {each.device for each in mapped.devices}
+    return b"".join(
+        _event(change, anomaly) if anomaly.device in theirs else b"id: %d\n\n" % change.sequence
+        for change, anomaly in told
+    )
 
 
-def _event(services: Services, principal: Principal, change: Change) -> bytes:
-    anomaly = services.anomalies.one(principal, change.anomaly_id)
+def _event(change: Change, anomaly: Anomaly) -> bytes:
     data = {
         "change": change_view(change).model_dump(mode="json"),
         "anomaly": anomaly_view(anomaly).model_dump(mode="json"),

@@ -89,6 +89,7 @@ from tocsin.services.series import SeriesCharts
 from tocsin.services.sessions import Sessions
 from tocsin.services.short import ShortQuestions
 from tocsin.services.stream import ChangeStream
+from tocsin.services.technicians import Technicians
 from tocsin.services.uploads import Uploads
 from tocsin.storage.files import settle_directory
 from tocsin.traced import CallTracing
@@ -341,6 +342,7 @@ class Application:
         stream = ChangeStream(stores.inbox, listeners_max=config.http.streams_max)
         self._observe(stream)
         lasting = Lasting(stores.commits, views, clock)
+        mapping = DeviceMapping(self.directories.by_tenant)
         actions = Actions(stores.inbox, audit, clock, self.meters, self.access.holder)
         return Services(
             clock=clock,
@@ -361,7 +363,8 @@ class Application:
             episodes=Episodes(stores.commits),
             dead_letters=DeadLetters(stores.log, ingest, replays, audit, clock, self.access.holder),
             devices=Devices(views, stores.inbox, lasting),
-            mapping=DeviceMapping(self.directories.by_tenant),
+            mapping=mapping,
+            technicians=Technicians(mapping, stores.inbox, lasting),
             dictionaries=Dictionaries(
                 stores.log, self.blobs, views, stores.inbox, stores.commits, actions, audit, clock
             ),

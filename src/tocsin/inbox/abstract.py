@@ -6,7 +6,7 @@ Every implementation passes tests/contract/test_inbox.py.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -132,6 +132,21 @@ class Inbox(ABC):
     @abstractmethod
     def anomalies(self, query: AnomalyQuery) -> list[Anomaly]:
         """A page, newest change first."""
+
+    @abstractmethod
+    def anomalies_of(
+        self,
+        tenant: str,
+        devices: Collection[str],
+        *,
+        unresolved: bool,
+        before_sequence: int | None = None,
+        limit: int = 50,
+    ) -> list[Anomaly]:
+        """A page of any of these devices, newest change first; all of them unless `unresolved`.
+
+        Costs a look for each device; devices are named once.
+        """
 
     @abstractmethod
     def anomaly(self, tenant: str, anomaly_id: str) -> Anomaly | None:

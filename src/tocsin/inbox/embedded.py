@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from tocsin.inbox.acting import Acting
 from tocsin.inbox.action import Action, ActionKind, Recorded, Target
 from tocsin.inbox.fold_row import ACTOR, RowFolding
 from tocsin.inbox.folding import Windows
+from tocsin.inbox.of_devices import newest_of
 from tocsin.inbox.rows import QUERIES, SCRIPTS, anomaly_of, find, number
 from tocsin.inbox.targets import recorded_of
 from tocsin.storage.database import Tuning
@@ -85,6 +86,21 @@ class EmbeddedInbox(Inbox):
         with self._readers.lend() as reader:
             rows: list[Any] = reader.execute(QUERIES[name], wanted).fetchall()
         return [anomaly_of(row) for row in rows]
+
+    def anomalies_of(
+        self,
+        tenant: str,
+        devices: Collection[str],
+        *,
+        unresolved: bool,
+        before_sequence: int | None = None,
+        limit: int = 50,
+    ) -> list[Anomaly]:
+        before = folding.ENDLESS_MS if before_sequence is None else before_sequence
+        with self._readers.lend() as reader, reader:  # one state of the inbox for all devices
+            return newest_of(
+                reader, tenant, devices, unresolved=unresolved, before_sequence=before, limit=limit
+            )
 
     def anomaly(self, tenant: str, anomaly_id: str) -> Anomaly | None:
         with self._readers.lend() as reader:

@@ -32,6 +32,7 @@ from tocsin.services.series import SeriesCharts
 from tocsin.services.sessions import Sessions
 from tocsin.services.short import ShortQuestions
 from tocsin.services.stream import ChangeStream
+from tocsin.services.technicians import Technicians
 from tocsin.services.uploads import Uploads
 
 
@@ -58,6 +59,7 @@ class Services:
     dead_letters: DeadLetters
     devices: Devices
     mapping: DeviceMapping
+    technicians: Technicians
     dictionaries: Dictionaries
     quarantines: Quarantines
     lasting: Lasting

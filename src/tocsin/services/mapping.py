@@ -11,6 +11,7 @@ from tocsin.directory.abstract import DeviceList, Directory, Location
 from tocsin.errors import NotFoundError
 
 PAGE_MAX: Final = 200
+_ALL_MAX: Final = 10_000
 
 
 class NoDirectoryError(NotFoundError):
@@ -31,11 +32,11 @@ class DeviceMapping:
         NotFoundError where the directory has said that there is no such technician. Who could not be asked
         about has no devices yet, and the list says that it is unknown.
         """
-        require(principal, Permission.READ)
-        found = self._directory(principal).devices_of(technician, after=after, limit=min(limit, PAGE_MAX))
-        if found.missing:
-            raise NotFoundError("The directory knows no such technician.")
-        return found
+        return self._of_technician(principal, technician, after=after, limit=min(limit, PAGE_MAX))
+
+    def all_devices_of(self, principal: Principal, technician: str) -> DeviceList:
+        """The same in one list of at most 10,000; `more` beyond."""
+        return self._of_technician(principal, technician, after="", limit=_ALL_MAX)
 
     def devices_at(self, principal: Principal, location: str, *, after: str, limit: int) -> DeviceList:
         """The location's devices by name; none, and unknown, where nothing was ever said of it."""
@@ -53,6 +54,13 @@ class DeviceMapping:
         limit = min(limit, PAGE_MAX)
         found = directory.locations(after=after, limit=limit + 1)
         return (found, None) if len(found) <= limit else (found[:limit], found[limit - 1].name)
+
+    def _of_technician(self, principal: Principal, technician: str, *, after: str, limit: int) -> DeviceList:
+        require(principal, Permission.READ)
+        found = self._directory(principal).devices_of(technician, after=after, limit=limit)
+        if found.missing:
+            raise NotFoundError("The directory knows no such technician.")
+        return found
 
     def _directory(self, principal: Principal) -> Directory:
         directory = self._directories.get(principal.tenant)

@@ -12,6 +12,7 @@ import pytest
 from tests.http_kit import FOREIGN, NOW_MS, OWN, World
 from tocsin.access.principal import Role
 from tocsin.api.names import iso
+from tocsin.inbox.action import Action, ActionKind, Target
 from tocsin.simulate.directory.faults import DirectoryFault, Trouble, always
 
 pytestmark = pytest.mark.anyio
@@ -146,3 +147,62 @@ async def test_cursors_belong_to_their_list(world: World) -> None:
     cursor = (await asked(world, "/v1/locations/hall/devices", limit=1)).json()["next"]
     answer = await asked(world, "/v1/locations", cursor=cursor)
     assert (answer.status_code, answer.json()["field"]) == (400, "cursor")
+
+
+def resolve(world: World, *anomalies: str) -> None:
+    targets = tuple(Target(id=anomaly) for anomaly in anomalies)
+    world.inbox.act(Action(kind=ActionKind.RESOLVE, tenant=OWN, actor="m", at_ms=NOW_MS, targets=targets))
+
+
+async def test_a_technician_gets_what_is_unresolved_at_her_devices(world: World) -> None:
+    """Newest change first, page by page; nobody else's, and what is resolved only where all are wanted."""
+    world.responsible(ANNA, "a", "b", "c")
+    world.responsible(BORIS, "d")
+    hers = [world.find_anomaly(device) for device in "abc"]
+    foreign = world.find_anomaly("a", FOREIGN)
+    other = world.find_anomaly("d")
+    resolve(world, hers[1])
+    path = f"/v1/technicians/{ANNA}/anomalies"
+    answer = (await asked(world, path, state="unresolved")).json()
+    assert [each["id"] for each in answer["anomalies"]] == [hers[2], hers[0]]
+    assert (answer["as_of"], answer["mapping"], answer["complete"]) == (iso(NOW_MS), "fresh", True)
+    everything = [each["id"] for each in (await asked(world, path, state="all")).json()["anomalies"]]
+    assert everything == [hers[1], hers[2], hers[0]]
+    assert {foreign, other}.isdisjoint(everything)
+    paged = await pages(world, path, "anomalies")
+    assert [each["id"] for each in paged] == [hers[2], hers[0]]
+    assert (await asked(world, path, state="nonsense")).status_code == 400
+
+
+async def test_anomalies_follow_the_mapping(world: World) -> None:
+    """A device that moves takes its anomalies along, at once, and a dead directory refuses nobody."""
+    world.responsible(ANNA, "a")
+    world.responsible(BORIS, "b")
+    moved = world.find_anomaly("a")
+    world.third_party.trouble = always(DirectoryFault.CUT)
+    world.responsible(BORIS, "a", "b")
+    for technician, expected in ((ANNA, []), (BORIS, [moved])):
+        answer = (await asked(world, f"/v1/technicians/{technician}/anomalies")).json()
+        assert [each["id"] for each in answer["anomalies"]] == expected
+    world.clock.sleep(SOFT_S + 1)
+    world.directory.round()
+    answer = (await asked(world, f"/v1/technicians/{BORIS}/anomalies")).json()
+    assert ([each["id"] for each in answer["anomalies"]], answer["mapping"]) == ([moved], "stale")
+
+
+async def test_changes_of_a_technician_are_those_of_the_tenant_at_her_devices(world: World) -> None:
+    """Asked again and again from `last` on, each comes once; others are passed over and leave no gap."""
+    world.responsible(ANNA, "a", "c")
+    found = [world.find_anomaly(device) for device in "abc"]
+    resolve(world, found[0], found[1])
+    path, after, told = f"/v1/technicians/{ANNA}/changes", 0, []
+    while True:
+        answer = (await asked(world, path, after=after, limit=1)).json()
+        if answer["last"] == after:
+            break
+        assert len(answer["changes"]) <= 1
+        told += answer["changes"]
+        after = answer["last"]
+    everything = (await asked(world, "/v1/anomalies/changes")).json()["changes"]
+    assert told == [each for each in everything if each["anomaly_id"] != found[1]]
+    assert after == everything[-1]["sequence"]

@@ -100,6 +100,23 @@ def test_stream_is_of_one_tenant(world: World) -> None:
     assert data["anomaly"]["device"] == "pump-7"
 
 
+def test_a_technicians_stream_tells_of_her_devices_alone(world: World) -> None:
+    """And goes on behind what was somebody else's, whom it concerned or not."""
+    technician = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
+    world.responsible(technician, "pump-1", "pump-3")
+    anomalies = [world.find_anomaly(f"pump-{n}") for n in range(5)]
+    with serving(world) as server, httpx.Client(base_url=server.url, headers=bearer(world)) as client:
+        following: dict[str, Any] = {"params": {"technician": technician}, "headers": {"Last-Event-ID": "0"}}
+        with client.stream("GET", "/v1/stream", **following) as response:
+            listener = Listener(response)
+            found = [listener.next()[1]["anomaly"]["id"] for _ in range(2)]
+            left = next(line for line in listener._lines if line.startswith("id: "))
+        nobody = client.get("/v1/stream", params={"technician": "nobody"})
+    assert found == [anomalies[1], anomalies[3]]
+    assert left == f"id: {world.inbox.last_change()}"
+    assert nobody.status_code == 404
+
+
 def test_listeners_are_bounded_and_give_their_place_back(world: World) -> None:
     """A tenant's listener too many gets 429, one too many of all 503; places are free again when left."""
     with serving(world) as server:

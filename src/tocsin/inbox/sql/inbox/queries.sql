@@ -130,6 +130,26 @@ WHERE tenant = :tenant AND device = :device AND updated_sequence < :before_seque
   AND (:parameter IS NULL OR EXISTS (SELECT 1 FROM json_each(parameters) WHERE value = :parameter))
 ORDER BY updated_sequence DESC
 LIMIT :limit
+-- name: unresolved_of_device
+SELECT updated_sequence, rowid FROM anomaly INDEXED BY anomaly_unresolved
+WHERE tenant = :tenant AND device = :device AND updated_sequence < :before AND updated_sequence > :above
+  AND handling <> 'resolved' AND merged_into IS NULL
+ORDER BY updated_sequence DESC LIMIT :limit
+-- name: all_of_device
+SELECT updated_sequence, rowid FROM anomaly INDEXED BY anomaly_by_device
+WHERE tenant = :tenant AND device = :device AND updated_sequence < :before AND updated_sequence > :above
+  AND merged_into IS NULL
+ORDER BY updated_sequence DESC LIMIT :limit
+-- name: anomaly_at
+SELECT id, tenant, application, device, parameters, detectors, severity, condition, handling,
+       started_ms, last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
+       peak_score, episodes, seen_at_ms, snoozed_until_ms, assignee, merged_into, settled_ms,
+       settled_severity, hash IS row_hash(
+          id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
+          last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
+          peak_score, episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms,
+          settled_severity, merged_into)
+FROM anomaly WHERE rowid = :row
 -- name: history
 SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail, action, hash FROM change
 WHERE anomaly_id = :id AND tenant = :tenant ORDER BY sequence

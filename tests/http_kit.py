@@ -201,11 +201,10 @@ class World:
         self.fleet = KnownFleet()
         self.directory_cache = DirectoryCache(folder / "directory.db", rows_max=10_000)
         self.third_party = SimulatedService(SimulatedMapping([], 1), self.clock)
-        limits = DirectoryLimits(at_once=1)
-        asking = Asking(
-            SimulatedDirectoryApi(self.third_party, self.clock), self.directory_cache, self.clock, limits
-        )
-        self.directory = CachedDirectory(self.directory_cache, asking, self.clock, limits)
+        ages = DirectoryLimits(at_once=1)
+        api = SimulatedDirectoryApi(self.third_party, self.clock)
+        asking = Asking(api, self.directory_cache, self.clock, ages)
+        self.directory = CachedDirectory(self.directory_cache, asking, self.clock, ages)
         self.proves = False
         self.lease = self.commits.acquire(0)
         self.services = self._services(rates, parse_limits or ParseLimits(), bodies_max, uploads_max)

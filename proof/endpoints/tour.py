@@ -249,8 +249,8 @@ class Tour:
         for path in ("/v1/locations/site-001/devices", *(f"{_OF_TECHNICIAN}/{each}" for each in _LISTS)):
             self.get(path)
         wait_until(lambda: self.get(f"{_OF_TECHNICIAN}/anomalies")["anomalies"])
-        following = {"params": {"technician": TECHNICIAN}, "headers": {"Last-Event-ID": "0"}}
-        with self.client.stream("GET", "/v1/stream", **following) as stream:
+        whose = {"technician": TECHNICIAN}
+        with self.client.stream("GET", "/v1/stream", params=whose, headers={"Last-Event-ID": "0"}) as stream:
             next(line for line in stream.iter_lines() if line.startswith("data:"))
 
     def _teach(self) -> None:

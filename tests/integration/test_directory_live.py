@@ -17,6 +17,8 @@ from tocsin.bootstrap import Application
 from tocsin.cli.app import main
 from tocsin.clock import SystemClock
 from tocsin.config import Config
+from tocsin.config.directories import DirectoryConfig
+from tocsin.config.sections import HttpConfig
 from tocsin.directory.abstract import Freshness
 from tocsin.simulate.directory.faults import DirectoryFault, Trouble, always
 from tocsin.simulate.directory.mapping import SimulatedMapping
@@ -48,8 +50,8 @@ def third_party(trouble: Trouble | None = None) -> Iterator[tuple[SimulatedServi
 @contextmanager
 def running(data: Path, url: str, **limits: Any) -> Iterator[tuple[Application, str]]:
     """An application with a directory, and its admin key."""
-    directory = {"url": url, "token": TOKEN} | limits
-    config = Config(data=data, http={"port": 0}, directories={TENANT: directory})  # type: ignore[arg-type]
+    directory = DirectoryConfig.model_validate({"url": url, "token": TOKEN} | limits)
+    config = Config(data=data, http=HttpConfig(port=0), directories={TENANT: directory})
     application = Application(config)
     try:
         key = application.bootstrap_admin() or (data.parent / "key").read_text()

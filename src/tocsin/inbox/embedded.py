@@ -97,7 +97,7 @@ class EmbeddedInbox(Inbox):
         limit: int = 50,
     ) -> list[Anomaly]:
         before = folding.ENDLESS_MS if before_sequence is None else before_sequence
-        with self._readers.lend() as reader, reader:  # one state of the inbox for all devices
+        with self._readers.lend() as reader:
             return newest_of(
                 reader, tenant, devices, unresolved=unresolved, before_sequence=before, limit=limit
             )

@@ -31,12 +31,13 @@ def newest_of(
     query = QUERIES["unresolved_of_device" if unresolved else "all_of_device"]
     newest: list[tuple[int, int]] = []
     wanted: dict[str, Any] = {"tenant": tenant, "before": before_sequence, "limit": limit}
-    for device in devices:
-        above = newest[0][0] if len(newest) == limit else _BEFORE_ALL
-        for found in reader.execute(query, wanted | {"device": device, "above": above}):
-            if len(newest) < limit:
-                heapq.heappush(newest, found)
-            else:
-                heapq.heappushpop(newest, found)
-    rows = [reader.execute(QUERIES["anomaly_at"], {"row": row}).fetchone() for _, row in sorted(newest)]
+    with reader:  # one state of the inbox for all devices
+        for device in devices:
+            above = newest[0][0] if len(newest) == limit else _BEFORE_ALL
+            for found in reader.execute(query, wanted | {"device": device, "above": above}):
+                if len(newest) < limit:
+                    heapq.heappush(newest, found)
+                else:
+                    heapq.heappushpop(newest, found)
+        rows = [reader.execute(QUERIES["anomaly_at"], {"row": row}).fetchone() for _, row in sorted(newest)]
     return [anomaly_of(row) for row in reversed(rows)]

@@ -117,7 +117,7 @@ async def test_who_does_not_exist_is_not_found_and_who_could_not_be_asked_about_
     assert (await asked(world, path)).json()["state"] == "fresh"
 
 
-@pytest.mark.parametrize("name", ["anna", "..", "%2e%2e", "6f9619ff-8b86-4011-b42d", ANNA + "x"])
+@pytest.mark.parametrize("name", ["anna", "%2e%2e", "6f9619ff-8b86-4011-b42d", ANNA + "x"])
 async def test_an_id_that_is_no_guid_is_nobodys(world: World, name: str) -> None:
     """And the third party is never asked for it."""
     answer = await asked(world, f"/v1/technicians/{quote(name, safe='')}/devices")

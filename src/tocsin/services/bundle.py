@@ -23,8 +23,8 @@ from tocsin.services.health import Health
 from tocsin.services.ingest import Ingest
 from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
-from tocsin.services.people import People
 from tocsin.services.mapping import DeviceMapping
+from tocsin.services.people import People
 from tocsin.services.proofs import Proofs
 from tocsin.services.quarantines import Quarantines
 from tocsin.services.query import Queries

@@ -33,7 +33,8 @@ _log = get_logger("http")
 class HttpServer:
     """Runs one event loop. `start` runs it in a thread of its own, `serve` in the calling coroutine.
 
-    If that thread fails, `failure` says why and `on_failure` is called in it.
+    `on_bound` is called once the address is this server's, before any request is looked at; when it fails,
+    the server does. If that thread fails, `failure` says why and `on_failure` is called in it.
     Connections that idle are closed: those without a byte after `body_idle_timeout_s`, others after
     `idle_s`, which must be longer than any request may take. Stopping takes no new connections, ends live
     views, lets requests finish, and gives up on those that take longer than `stop_s`.
@@ -56,6 +57,8 @@ class HttpServer:
         self._thread: threading.Thread | None = None
         self.failure: BaseException | None = None
         self.on_failure: Callable[[], None] = lambda: None
+        self.on_bound: Callable[[], None] = lambda: None
+        self._bound = threading.Event()
         self.host: Final = config.host
         self.port: Final = config.port or free_port(config.host)
         self._scheme = "https" if config.tls_cert else "http"
@@ -84,6 +87,7 @@ class HttpServer:
             ssl_key=_path(config.tls_key),
         )
         self._server.workers_kill_timeout = stop_s
+        self._server.on_startup(self._tell_bound)
 
     @property
     def url(self) -> str:
@@ -112,7 +116,7 @@ class HttpServer:
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
         self._thread.start()
         if not self._accepts(timeout_s):
-            raise TocsinError(f"{self.url} does not accept connections")
+            raise TocsinError(f"{self.url} does not accept connections") from self.failure
 
     def stop(self) -> None:
         """End serving, from any thread; waits for the thread that `start` made. Idempotent."""
@@ -136,6 +140,8 @@ class HttpServer:
         reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
         deadline_s = time.monotonic() + timeout_s
         while self.failure is None and time.monotonic() < deadline_s:
+            if not self._bound.wait(0.02):
+                continue
             try:
                 socket.create_connection((reachable, self.port), timeout=1).close()
             except OSError:
@@ -143,6 +149,10 @@ class HttpServer:
             else:
                 return True
         return False
+
+    def _tell_bound(self) -> None:
+        self.on_bound()
+        self._bound.set()
 
     def _end(self) -> None:
         self._stream.close()

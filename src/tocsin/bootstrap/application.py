@@ -16,7 +16,7 @@ from tocsin import threads, web
 from tocsin.access.audit import AuditLog
 from tocsin.access.passwords import Passwords
 from tocsin.access.rate_limit import RateLimiter
-from tocsin.access.store import AccessStore
+from tocsin.access.store import DEFAULT_TENANT, AccessStore
 from tocsin.api.app import create_app
 from tocsin.api.server import HttpServer
 from tocsin.blobs.embedded import EmbeddedBlobStore
@@ -133,6 +133,7 @@ class Application:
         self._detectors: Final = detectors or PROCESSES
         self._decides: Final = decides
         self._ended = threads.event()
+        self._recovered = False
         self.clock_watch: Final = ClockWatch(self._clock_drift_ms)
         with ExitStack() as opened:
             self._build(config, opened, tracing)
@@ -145,20 +146,28 @@ class Application:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self) -> None:
-        """Recover what was acknowledged, then accept requests."""
+    def start(self, on_bound: Callable[[], None] = lambda: None) -> None:
+        """Recover what was acknowledged, then accept requests.
+
+        In between, once the address is this server's, `on_bound` is called, in another thread.
+        """
         self.runtime.on_failure = self.server.on_failure = self._ended.set
         self.runtime.start()
         self.runtime.views.patience_s = PATIENCE_S
         self.query_processes.warm()
+        self._recovered = True
+        self.server.on_bound = on_bound
         self.server.start()
         self.log.tell(self.server.url)
 
     def bootstrap_admin(self) -> str | None:
         """The first admin key of a new folder, None where there are credentials.
 
-        Nobody can read it again, so it is asked for by who shows it, before anything else can fail.
+        Nobody can read it again, so who shows it asks for it in `on_bound`: one made before an address is
+        found taken would scroll away with the error. Whatever it sends is judged by settings in force.
         """
+        if self._recovered:
+            self.runtime.require_settings(DEFAULT_TENANT)
         return self.access.bootstrap_admin()
 
     def wait(self, timeout_s: float | None = None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -79,8 +80,7 @@ def _run(
     application = Application(_with_detectors(_with_units(configured), machines))
     try:
         end_on_signals(application, application.config.processing.stop_s)
-        show_admin_key(application)
-        application.start()
+        application.start(on_bound=partial(show_admin_key, application))
         feed = DemoFeed(application, stations=stations, days=days)
         with feed, MachineFeed(application, machines=machines) if machines else nullcontext() as dumps:
             _invite(application, feed)

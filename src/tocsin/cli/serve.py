@@ -74,8 +74,7 @@ def _run(application: Application) -> None:
 
     end_on_signals(application, application.config.processing.stop_s)
     note(f"Data: {application.config.data.resolve()}")
-    show_admin_key(application)
-    application.start()
+    application.start(on_bound=partial(show_admin_key, application))
     keep_collections_short(application.clock)
     note(f"Ready: {application.server.url}")
     application.wait()

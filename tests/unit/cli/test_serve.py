@@ -6,13 +6,16 @@ import re
 import resource
 import signal
 import socket
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tocsin.access.store import AccessStore
+from tocsin.bootstrap import Application
 from tocsin.cli.app import main
-from tocsin.cli.serve import allow_many_files
+from tocsin.cli.opened import config_of, wait_until_caught_up
+from tocsin.cli.serve import allow_many_files, show_admin_key
 from tocsin.clock import SystemClock
 
 
@@ -27,25 +30,33 @@ def test_serve_uses_all_files_it_may_open() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_a_new_folder_shows_its_admin_key_though_its_port_is_taken(
+def test_no_admin_key_is_spent_on_a_port_that_is_taken(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What can't start says so; the key, which nobody can read again, was shown before and works."""
+    """What can't start says so and makes no key; the next start shows one that works, once."""
+    data = tmp_path / "data"
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            code = main(["serve", "--data", str(tmp_path / "data"), "--port", str(port)])
+            code = main(["serve", "--data", str(data), "--port", str(port)])
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
     err = capsys.readouterr().err
     assert code == 2
     assert f"can't listen on 127.0.0.1, port {port}: Address already in use" in err
-    found = re.search(r"Admin key, shown this once: (\S+)", err)
-    assert found is not None
-    access = AccessStore(tmp_path / "data" / "access.db", SystemClock())
-    assert access.authenticate(found[1]).tenant == "default"
+    assert "Admin key" not in err
+
+    for _ in range(2):
+        application = Application(config_of(None, data, http_port=0))
+        application.start(on_bound=partial(show_admin_key, application))
+        wait_until_caught_up(application)
+        assert all("default" in each.state.tenants for each in application.runtime.workers)  # settings came
+        application.stop()
+    (key,) = re.findall(r"Admin key, shown this once: (\S+)", capsys.readouterr().err)
+    access = AccessStore(data / "access.db", SystemClock())
+    assert access.authenticate(key).tenant == "default"
     access.close()

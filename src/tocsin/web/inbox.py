@@ -44,8 +44,10 @@ def _listed(request: Request, visitor: Visitor) -> dict[str, Any]:
     before = request.query_params.get("before")
     if before is not None and not (before.isascii() and before.isdigit() and len(before) <= _DIGITS_MAX):
         raise InvalidInputError("This page of the inbox is none.", field="before")
+    device = request.query_params.get("device") or None
     query = AnomalyQuery(
         visitor.principal.tenant,
+        device=device,
         limit=SHOWN_MAX,
         before_sequence=None if before is None else int(before),
         **VIEWS[show][1],
@@ -53,6 +55,7 @@ def _listed(request: Request, visitor: Visitor) -> dict[str, Any]:
     found, older = visitor.services.anomalies.page(visitor.principal, query)
     return {
         "show": show,
+        "device": device,
         "views": {name: words for name, (words, _) in VIEWS.items()},
         "anomalies": found,
         "older": older,

@@ -23,6 +23,7 @@ CLEARED_MAX: Final = 10
 DEVICES_MAX: Final = 100
 EPISODES_MAX: Final = 20
 CHARTS_MAX: Final = 4
+PAST_MAX: Final = 20
 DUMPS_MAX: Final = 20
 _POINTS: Final = 600
 _HOUR_MS: Final = 3_600_000
@@ -98,11 +99,13 @@ def nowhere(_request: Request, _visitor: Visitor) -> Response:
 
 
 def device(request: Request, visitor: Visitor) -> Response:
-    """One device: what is wrong with it, its series of the last day, its newest dumps."""
+    """One device: what is and what was wrong with it, its series of the last day, its newest dumps."""
     services, principal = visitor.services, visitor.principal
     known = services.devices.one(principal, restored(request.path_params["device"]))
     wanted = request.query_params.getlist("parameter") or known.parameters[:CHARTS_MAX]
     parameters = [name for name in wanted if name in known.parameters][:CHARTS_MAX]
+    over = AnomalyQuery(principal.tenant, device=known.device, condition=Condition.CLEARED, limit=PAST_MAX)
+    past, older = services.anomalies.page(principal, over)
     return _show(
         visitor,
         "device.html",
@@ -111,6 +114,8 @@ def device(request: Request, visitor: Visitor) -> Response:
         dumps=services.device_dumps.all(principal, known.device) if known.dumps else None,
         dumps_max=DUMPS_MAX,
         anomalies=services.devices.active_anomalies(principal, known.device),
+        past=past,
+        past_more=older is not None,
         charts=[
             (name, draw(services.series.chart(principal, known.device, name, points=_POINTS)))
             for name in parameters

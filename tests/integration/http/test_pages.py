@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ from tocsin.processing.dump_places import place_dumps
 from tocsin.processing.episodes import evidence_without_readings
 from tocsin.services.sessions import SESSION_COOKIE, SESSION_S
 from tocsin.visible import visible_lines
+from tocsin.web.pages import PAST_MAX
 
 pytestmark = pytest.mark.anyio
 
@@ -191,6 +193,32 @@ def dump_of(sequence: int, outcome: DumpOutcome) -> DumpReceived:
         tenant=OWN, device="press-3", sequence=sequence, sha256=f"{sequence:064x}", size_bytes=2048,
         collected_from_ms=NOW_MS - 1_800_000, collected_to_ms=NOW_MS, outcome=outcome,
     )  # fmt: skip
+
+
+async def test_a_device_shows_what_is_over_and_leads_to_the_rest(world: World) -> None:
+    """The newest come first, up to 20; all of its own, and no other, are in the inbox behind a link."""
+    name = "pump 7&1"
+    open_one = world.find_anomaly(name)
+    days = [NOW_MS - days * 86_400_000 for days in range(60, 0, -2)]
+    past = [
+        world.find_anomaly(name, started_ms=ms, last_abnormal_ms=ms + 420_000, end_ms=ms + 600_000)
+        for ms in days
+    ]
+    other = world.find_anomaly("pump-8")
+    async with signed_in(world) as client:
+        page = (await client.get(f"/devices/{quote(name, safe='')}")).text
+        over = page[page.index('id="over"') :]
+        assert re.findall(r'href="/anomalies/(an_\w+)"', over) == past[: -PAST_MAX - 1 : -1]
+        assert over.count("7 min</span>") == PAST_MAX
+        assert open_one in page[: page.index('id="over"')]
+        link = re.search(r'href="(/inbox\?[^"]+)">All anomalies of this device', page)
+        assert link is not None
+        inbox = (await client.get(unescape(link[1]))).text
+        assert set(re.findall(r'id="a-(an_\w+)"', inbox)) == {open_one, *past}
+        for address in set(re.findall(r'(?:href|data-live)="(/inbox[^"]*)"', inbox)) - {"/inbox"}:
+            shown = (await client.get(unescape(address))).text
+            assert ((other in shown), ("device=" in address)) in {(False, True), (True, False)}
+        assert "All anomalies" not in (await client.get("/devices/pump-8")).text
 
 
 async def test_what_was_found_in_dumps_is_shown_with_its_lines(world: World) -> None:

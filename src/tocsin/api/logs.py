@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Request
-from fastapi.routing import APIRoute
 from starlette.responses import Response
 
-from tocsin.api.dependencies import PrincipalOf, ServicesOf, principal_of
+from tocsin.api.dependencies import PrincipalOf, ServicesOf
+from tocsin.api.direct_route import DirectRoute
 from tocsin.api.events import ReceiptView, deliver, receipt_response
 from tocsin.api.openapi import answers
 from tocsin.api.otlp import OTLP_TYPES, OtlpView, otlp_response
 from tocsin.ingest.parsing.log_body import OTLP_JSON, OTLP_PROTOBUF, media_type
 
-
-async def _send_directly(request: Request) -> Response:
-    given = request.headers
-    return await send_logs(
-        request,
-        request.app.state.services,
-        await principal_of(request),
-        content_encoding=given.get("content-encoding", ""),
-        tocsin_producer=given.get("tocsin-producer", ""),
-        tocsin_sequence=given.get("tocsin-sequence", ""),
-        idempotency_key=given.get("idempotency-key", ""),
-    )
-
-
-class _DirectRoute(APIRoute):
-    """Calls `send_logs`, as the route of events does its function."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        return _send_directly
-
-
-router = APIRouter(tags=["logs"], route_class=_DirectRoute)
+router = APIRouter(tags=["logs"], route_class=DirectRoute)
 
 _LINES: Final = (
     '{"device":"press-3","component":"door","time":"2026-11-22T10:00:00.250Z","level":"INFO",'

@@ -114,6 +114,11 @@ def test_a_nested_gz_is_opened_for_its_lines() -> None:
             id="gz sum",
         ),
         pytest.param(
+            good_archive({f"{n}.gz": gzip.compress(b"") * 4 for n in range(3)}),
+            {"gz_streams_max": 11},
+            id="gz streams",
+        ),
+        pytest.param(
             Hostile([Part(data=bytes(1 << 20), method=93)]).build(),
             {"window_bytes_max": 1 << 10},
             id="window",
@@ -123,6 +128,15 @@ def test_a_nested_gz_is_opened_for_its_lines() -> None:
 def test_bombs_meet_a_limit(data: bytes, limits: dict[str, int]) -> None:
     """Each bound by itself answers `zip_limit`."""
     assert code_of(data, ArchiveLimits(**limits)) == "zip_limit"
+
+
+def test_streams_without_a_byte_are_counted_once_and_told() -> None:
+    """Each costs time though it unpacks to nothing. Read twice they are no more; the reason has the limit."""
+    data = good_archive({f"{n}.gz": gzip.compress(b"") * 40 for n in range(3)})
+    archive = Archive(BytesSource(data), ArchiveLimits(gz_streams_max=120))
+    assert archive.prove() == archive.prove()
+    with pytest.raises(ArchiveError, match=r"The \.gz members hold more than 119 gzip streams\."):
+        Archive(BytesSource(data), ArchiveLimits(gz_streams_max=119)).prove()
 
 
 def test_a_bomb_is_refused_before_anything_is_unpacked() -> None:

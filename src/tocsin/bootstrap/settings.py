@@ -18,6 +18,7 @@ def archive_limits(config: Config) -> ArchiveLimits:
         bytes_max=config.dumps.unpacked_bytes_max,
         member_bytes_max=config.dumps.member_bytes_max,
         ratio_max=config.dumps.ratio_max,
+        gz_streams_max=config.dumps.gz_streams_max,
     )
 
 

@@ -203,6 +203,12 @@ class DumpsConfig(Section):
         le=100_000,
         description="How many times as large as it is packed a member over 1 MiB may be; else `zip_limit`.",
     )
+    gz_streams_max: int = Field(
+        default=500_000,
+        ge=1,
+        le=1_000_000_000,
+        description="Gzip streams that the .gz members of an archive have; above it: `zip_limit`.",
+    )
 
 
 class LogsConfig(Section):

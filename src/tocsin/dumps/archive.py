@@ -30,18 +30,35 @@ class Contents:
 
 
 @dataclass(slots=True)
+class _Sum:
+    """The sum of the greatest number of each member."""
+
+    total: int = 0
+    greatest: dict[int, int] = field(default_factory=dict)
+
+    def with_one(self, offset: int, number: int) -> int:
+        """The sum with the number of the member at `offset`, which may grow."""
+        if (more := number - self.greatest.get(offset, 0)) > 0:
+            self.greatest[offset] = number
+            self.total += more
+        return self.total
+
+
+@dataclass(slots=True)
 class _Budget:
-    """Bytes out of nested .gz, each member counted once however often it is read."""
+    """Bytes and streams out of nested .gz, each member counted once however often it is read."""
 
     bytes_max: int
-    taken: dict[int, int] = field(default_factory=dict)
+    streams_max: int
+    unpacked: _Sum = field(default_factory=_Sum)
+    streams: _Sum = field(default_factory=_Sum)
 
-    def take(self, offset: int, total: int) -> None:
-        """The member at `offset` has given `total` bytes so far; ZipLimitError when all are too many."""
-        if total > self.taken.get(offset, 0):
-            self.taken[offset] = total
-            if sum(self.taken.values()) > self.bytes_max:
-                raise ZipLimitError(f"The members unpack to more than {self.bytes_max} bytes.")
+    def take(self, offset: int, total: int, streams: int) -> None:
+        """What the member at `offset` has given so far; ZipLimitError when all are too much."""
+        if self.unpacked.with_one(offset, total) > self.bytes_max:
+            raise ZipLimitError(f"The members unpack to more than {self.bytes_max} bytes.")
+        if self.streams.with_one(offset, streams) > self.streams_max:
+            raise ZipLimitError(f"The .gz members hold more than {self.streams_max} gzip streams.")
 
 
 class Member:
@@ -85,11 +102,11 @@ class Member:
         """Its lines one by one."""
         return chain.from_iterable(self.blocks())
 
-    def _took(self, total: int) -> None:
+    def _took(self, total: int, streams: int) -> None:
         if total > self._limits.member_bytes_max:
             detail = f"'{visible(self.name)}' unpacks to more than {self._limits.member_bytes_max} bytes."
             raise ZipLimitError(detail)
-        self._budget.take(self._entry.offset, total)
+        self._budget.take(self._entry.offset, total, streams)
 
 
 class Archive:
@@ -102,7 +119,7 @@ class Archive:
         bounds = limits or ArchiveLimits()
         ending = read_ending(source, bounds)
         entries = read_directory(source, ending, bounds)
-        budget = _Budget(bounds.bytes_max)
+        budget = _Budget(bounds.bytes_max, bounds.gz_streams_max)
         starts = data_offsets(source, entries, ending.directory_offset)
         self._all: Final = [
             Member(source, entry, start, bounds, budget) for entry, start in zip(entries, starts, strict=True)

@@ -11,8 +11,9 @@ class ArchiveLimits:
 
     `bytes_max` and `member_bytes_max` count unpacked bytes, those out of nested .gz members too. A member of
     more than `ratio_from_bytes` may be `ratio_max` times as large as it is packed: logs reach 60, a bomb
-    needs 1,000. `nesting_max` is how many .gz lie within each other inside a member. `window_bytes_max`
-    bounds the memory that a zstd frame may ask for.
+    needs 1,000. `nesting_max` is how many .gz lie within each other inside a member, `gz_streams_max` how
+    many gzip streams all of them have, empty ones too. `window_bytes_max` bounds the memory that a zstd
+    frame may ask for.
     """
 
     members_max: int = 10_000
@@ -24,5 +25,6 @@ class ArchiveLimits:
     name_bytes_max: int = 1024
     name_parts_max: int = 32
     nesting_max: int = 1
+    gz_streams_max: int = 500_000
     window_bytes_max: int = 32 << 20
     line_bytes_max: int = 256 << 10

@@ -38,32 +38,32 @@ def unpack(source: Source, entry: Entry, start: int, limits: ArchiveLimits) -> I
 
 
 def gunzip(
-    pieces: Iterable[bytes], name: str, limits: ArchiveLimits, took: Callable[[int], object]
+    pieces: Iterable[bytes], name: str, limits: ArchiveLimits, took: Callable[[int, int], object]
 ) -> Iterator[bytes]:
-    """What a .gz holds, several streams in a row too; `took` hears how many bytes there were so far.
+    """What a .gz holds, several streams in a row too; `took` hears how many bytes and streams so far.
 
     Raises ZipMalformedError when it is none or cut off, ZipLimitError when it is packed too well.
     """
-    decoder = zlib.decompressobj(_GZIP)
-    packed = total = 0
-    begun = False
+    decoder: zlib._Decompress | None = None
+    packed = total = streams = 0
     for piece in pieces:
         packed += len(piece)
         rest = piece
         while rest:
-            if decoder.eof:
-                if not (rest := rest.lstrip(b"\0")):  # what tapes were filled up with
+            if decoder is None or decoder.eof:
+                if streams and not (rest := rest.lstrip(b"\0")):  # what tapes were filled up with
                     break
                 decoder = zlib.decompressobj(_GZIP)
-            begun = True
+                streams += 1
+                took(total, streams)  # a stream costs time though nothing is in it
             for plain in _drain(decoder, rest, name):
                 total += len(plain)
-                took(total)
+                took(total, streams)
                 if total > limits.ratio_from_bytes and total > limits.ratio_max * packed:
                     raise ZipLimitError(f"'{visible(name)}' is packed more than {limits.ratio_max} times.")
                 yield plain
             rest = decoder.unused_data
-    if begun and not decoder.eof:
+    if decoder is not None and not decoder.eof:
         raise ZipMalformedError(f"'{visible(name)}' is cut off.")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -14,8 +16,9 @@ from tocsin.control import Tick, encode_control
 from tocsin.errors import BackpressureError, CorruptError, InvalidInputError, TooLargeError
 from tocsin.events import EventBatch
 from tocsin.lake.delta import DeltaLake
-from tocsin.lake.query import query, whole_result
-from tocsin.lake.room import QueryLimits
+from tocsin.lake.query import query, room_of, whole_result
+from tocsin.lake.room import VIEWS, QueryLimits, locked_engine
+from tocsin.lake.statements import only_select
 from tocsin.lake.tables import append_table
 from tocsin.lake.upkeep import check, write_down
 from tocsin.lake.writer import FlushPolicy, LakeWriter
@@ -125,6 +128,93 @@ def test_nothing_but_one_select_on_views(lake: DeltaLake, tmp_path: Path, sql: s
     with pytest.raises(InvalidInputError):
         query(sql.format(folder=tmp_path, foreign=foreign), lake=lake, log=None, tenant="acme")
     assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT current_setting('allowed_paths')",
+        "SELECT list_transform(['allowed_paths'], x -> main.Current_Setting(x))",
+        "SELECT system.main.current_setting('allowed_paths') FROM events",
+        "SHOW allowed_paths",
+        "SELECT * FROM (SHOW secret_directory)",
+        "SELECT sql FROM duckdb_views()",
+        "SELECT sql FROM duckdb_views",
+        "SELECT sql FROM Duckdb_Views",
+        "SELECT sql FROM system.main.duckdb_views",
+        "SELECT sql FROM main.sqlite_master",
+        "SELECT definition FROM pg_views",
+        "SELECT pg_get_viewdef(oid) FROM pg_catalog.pg_class",
+        "SELECT view_definition FROM information_schema.views",
+        "SELECT * FROM duckdb_settings()",
+        "SELECT setting FROM pg_settings",
+        "SELECT * FROM duckdb_external_file_cache()",
+        "SELECT * FROM duckdb_extensions()",
+        "SELECT * FROM query('SELECT current_setting(''allowed_paths'')')",
+        "SELECT * FROM query_table('duckdb_views')",
+        "SELECT json_serialize_plan('FROM events_stored')",
+        "SELECT (WITH duckdb_views AS (SELECT 1) SELECT count(*) FROM duckdb_views), sql FROM duckdb_views",
+        "WITH RECURSIVE t AS (SELECT 1 AS a UNION SELECT a FROM t, duckdb_views()) FROM t",
+        "SELECT * FROM events WHERE EXISTS (SELECT 1 FROM events JOIN pg_views USING (tenant))",
+        "SELECT * FROM parquet_schema('{path}')",
+        "SELECT filename FROM events",
+        "SELECT filename FROM events_stored",
+        "SELECT filename FROM read_parquet('{path}')",
+        "SELECT * FROM '{path}'",
+        "SUMMARIZE FROM duckdb_settings()",
+        "DESCRIBE SELECT current_setting('allowed_paths')",
+    ],
+)
+def test_where_the_server_keeps_its_files_is_not_told(lake: DeltaLake, tmp_path: Path, sql: str) -> None:
+    """Neither settings nor the text of views, which name them, in whatever way SQL asks for them."""
+    lake.append([record(0, events(steady(3)))])
+    path = lake.snapshot().path("events", lake.snapshot().of("events", "acme")[0])
+    with pytest.raises(InvalidInputError) as refused:
+        query(sql.format(path=path), lake=lake, log=None, tenant="acme")
+    assert "{path}" in sql or str(tmp_path) not in refused.value.detail
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DESCRIBE events",
+        "SHOW events",
+        "SHOW TABLES",
+        "SUMMARIZE FROM events",
+        "SELECT count(*) FROM main.events",
+        "WITH views AS (SELECT 1 AS a) SELECT a FROM views UNION ALL SELECT unnest([1])",
+        "SELECT j.key FROM json_each('{\"a\": 1}') AS j, range(3), generate_series(1, 2)",
+        "SELECT function_name FROM duckdb_functions() LIMIT 1",
+    ],
+)
+def test_what_is_about_data_is_answered(lake: DeltaLake, sql: str) -> None:
+    """Names of views and columns, subqueries with names of their own, and functions that make rows."""
+    lake.append([record(0, events(steady(3)))])
+    assert query(sql, lake=lake, log=None, tenant="acme").num_rows > 0
+
+
+def test_no_function_of_the_engine_tells_a_path(lake: DeltaLake, tmp_path: Path) -> None:
+    """Those that an update brings are tried too: each that takes nothing, or a text or two."""
+    lake.append([record(0, events(steady(3)))])
+    known = (
+        "SELECT DISTINCT function_name, len(parameters) FROM duckdb_functions() "
+        "WHERE function_type <> 'aggregate' AND len(parameters) < 3 "
+        "AND regexp_full_match(function_name, '[a-z_0-9]+') AND NOT contains(function_name, 'sleep')"
+    )
+    room = room_of(lake, None, "acme", tail_bytes_max=1 << 20)
+    told = []
+    with locked_engine(room, QueryLimits()) as engine:
+        calls = [
+            f"{name}({', '.join([repr(word)] * count)})"
+            for name, count in engine.execute(known).fetchall()
+            for word in ("allowed_paths", "events_stored", "FROM events_stored")
+        ]
+        for call in calls:
+            for sql in (f"SELECT {call}::VARCHAR", f"FROM {call} LIMIT 100"):
+                with suppress(InvalidInputError, duckdb.Error):
+                    told.append(str(engine.execute(only_select(engine, sql, VIEWS)).fetchall()))
+    assert len(told) > 300
+    assert not [answer for answer in told if str(tmp_path) in answer]
 
 
 def test_limits_refuse_instead_of_half_answers(lake: DeltaLake, log: EmbeddedLog) -> None:

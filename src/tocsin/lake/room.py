@@ -15,6 +15,7 @@ import pyarrow as pa
 from tocsin.errors import InvalidInputError, StorageUnavailableError, TooLargeError
 from tocsin.lake.schemas import CONTROL, EVENTS, HOURS, LOG_TABLES, SCORES, TABLES, TableSpec
 from tocsin.lake.scripts import lake_queries
+from tocsin.lake.statements import only_select
 from tocsin.lake.unknown_view import unknown_view
 
 _SQL: Final = lake_queries("views")
@@ -79,7 +80,7 @@ def answer(room: Room, sql: str, limits: QueryLimits) -> pa.Table:
 
     InvalidInputError for anything but one SELECT or a wrong one, TooLargeError beyond the limits.
     """
-    with _engine(room, limits) as engine, _answers(engine, limits.timeout_s):
+    with locked_engine(room, limits) as engine, _answers(engine, room, limits.timeout_s):
         return _rows(engine, sql, limits)
 
 
@@ -90,15 +91,15 @@ def open_rows(room: Room, sql: str, limits: QueryLimits, spill: Path) -> Iterato
     Of `limits` only memory and threads count; what the engine can't hold (a long sort) it puts into the
     folder `spill`. Errors come from reading the batches too.
     """
-    with _engine(room, limits, spill) as engine:
-        with _told_errors(limits.timeout_s):
+    with locked_engine(room, limits, spill) as engine:
+        with _told_errors(room, limits.timeout_s):
             reader = _reader(engine, sql)
-        yield Rows(reader.schema, _batches(reader, limits))
+        yield Rows(reader.schema, _batches(reader, room, limits))
 
 
-def _batches(reader: pa.RecordBatchReader, limits: QueryLimits) -> Iterator[pa.RecordBatch]:
+def _batches(reader: pa.RecordBatchReader, room: Room, limits: QueryLimits) -> Iterator[pa.RecordBatch]:
     while True:
-        with _told_errors(limits.timeout_s):
+        with _told_errors(room, limits.timeout_s):
             batch = next(reader, None)
         if batch is None:
             return
@@ -106,9 +107,10 @@ def _batches(reader: pa.RecordBatchReader, limits: QueryLimits) -> Iterator[pa.R
 
 
 @contextmanager
-def _engine(
+def locked_engine(
     room: Room, limits: QueryLimits, spill: Path | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The engine with the room's views, to which nothing can be added; for what `only_select` gives."""
     config: dict[str, str | int] = {"memory_limit": f"{limits.memory_bytes}B", "threads": limits.threads}
     with duckdb.connect(config=config) as engine:  # type: ignore[arg-type]
         _prepare(engine, room, spill)
@@ -165,28 +167,34 @@ def _literal(text: str) -> str:
 
 
 @contextmanager
-def _answers(engine: duckdb.DuckDBPyConnection, timeout_s: float) -> Iterator[None]:
+def _answers(engine: duckdb.DuckDBPyConnection, room: Room, timeout_s: float) -> Iterator[None]:
     """Stop after `timeout_s`, and turn DuckDB's errors into answers."""
     timer = threading.Timer(timeout_s, engine.interrupt)
     timer.start()
     try:
-        with _told_errors(timeout_s):
+        with _told_errors(room, timeout_s):
             yield
     finally:
         timer.cancel()
 
 
 @contextmanager
-def _told_errors(timeout_s: float) -> Iterator[None]:
+def _told_errors(room: Room, timeout_s: float) -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, OSError) as error:
-        raise _told(error, timeout_s) from error
+        raise _told(error, _without_folders(str(error), room), timeout_s) from error
 
 
-def _told(error: Exception, timeout_s: float) -> Exception:
+def _without_folders(words: str, room: Room) -> str:
+    """Files by their names alone: where the server keeps them is nobody's business who asks."""
+    for path in (path for found in room.files.values() for path in found):
+        words = words.replace(path, Path(path).name)
+    return words
+
+
+def _told(error: Exception, words: str, timeout_s: float) -> Exception:
     """What went wrong. After the first rows DuckDB's errors arrive as pyarrow's, known by their words."""
-    words = str(error)
     if isinstance(error, duckdb.InterruptException) or words.startswith("INTERRUPT Error"):
         return TooLargeError(f"the query took longer than {timeout_s:g} s: ask for fewer rows")
     if isinstance(error, duckdb.OutOfMemoryException) or words.startswith("Out of Memory Error"):
@@ -201,10 +209,7 @@ def _told(error: Exception, timeout_s: float) -> Exception:
 
 
 def _reader(engine: duckdb.DuckDBPyConnection, sql: str) -> pa.RecordBatchReader:
-    statements = engine.extract_statements(sql)
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        raise InvalidInputError("only one SELECT statement is allowed", field="sql")
-    return engine.sql(statements[0].query).to_arrow_reader(_BATCH_ROWS)
+    return engine.sql(only_select(engine, sql, VIEWS)).to_arrow_reader(_BATCH_ROWS)
 
 
 def _rows(engine: duckdb.DuckDBPyConnection, sql: str, bounds: QueryLimits) -> pa.Table:

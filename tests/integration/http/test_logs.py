@@ -237,6 +237,40 @@ async def test_records_that_are_refused_are_a_partial_success(world: World) -> N
 
 
 @pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ({"arrayValue": {"values": [{"stringValue": "a"}]}}, '["a"]'),
+        ({"kvlistValue": {"values": [{"key": "rack", "value": {"intValue": "7"}}]}}, '{"rack": 7}'),
+        ({"intValue": "7"}, "7"),
+        ({"boolValue": False}, "false"),
+        ({"stringValue": ""}, "motion"),
+        ({}, "motion"),
+    ],
+)
+async def test_an_attribute_may_have_any_value(world: World, value: dict[str, Any], named: str) -> None:
+    """What names a component is then told as JSON; where nothing is said the scope does."""
+    found = request(RECORD)
+    found["resourceLogs"][0]["resource"]["attributes"][1]["value"] = value
+    answer = await send(world, json.dumps(found).encode(), **JSON)
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert [line.component for _, _, line in stored(world)] == [named]
+
+
+async def test_a_record_counts_with_its_resource(world: World) -> None:
+    """What is sent once and kept with each record is bounded as if it had been sent with each."""
+    long = request(RECORD)
+    long["resourceLogs"][0]["resource"]["attributes"].append(attribute("notes", "x" * (1 << 18)))
+    answer = await send(world, json.dumps(long).encode(), **JSON)
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "line_too_long")
+    assert len(world.log.dead_letters(OWN)[0].letter.body) == 4096
+    many = request(*[{"timeUnixNano": "1"}] * 1000)
+    many["resourceLogs"][0]["resource"]["attributes"].append(attribute("notes", "x" * 100_000))
+    answer = await send(world, gzip.compress(json.dumps(many).encode()), content_encoding="gzip", **JSON)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert stored(world) == []
+
+
+@pytest.mark.parametrize(
     ("body", "kind"),
     [
         (b"\xff\xff", PROTOBUF),

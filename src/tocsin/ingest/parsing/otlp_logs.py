@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
-from tocsin.errors import InvalidInputError
+from tocsin.errors import InvalidInputError, TooLargeError
 from tocsin.ingest.parsing.careful import too_many_lines
 from tocsin.ingest.parsing.limits import ParseLimits
 from tocsin.ingest.parsing.line_code import LineCode
@@ -103,35 +103,51 @@ def _parsed(request: ExportLogsServiceRequest, limits: ParseLimits) -> ParsedBod
     lines: list[SentLine] = []
     numbers: list[int] = []
     errors: list[LineError] = []
-    for number, fields in enumerate(_records(request), start=1):
+    total_bytes = 0
+    for number, (fields, size_bytes) in enumerate(_records(request), start=1):
+        total_bytes += size_bytes
         if number > limits.lines:
             raise too_many_lines(limits)
+        if total_bytes > limits.body_bytes:
+            raise TooLargeError(
+                f"With its resource in each of them, the records have more than {limits.body_bytes} bytes; "
+                "send them in parts."
+            )
         try:
-            lines.append(_line(fields, limits))
+            _check_size(size_bytes, limits)
+            lines.append(log_line_of(fields, limits))
             numbers.append(number)
         except LineFault as fault:
-            body = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
-            fault.remedy = _REMEDIES.get(fault.field, fault.remedy)
-            errors.append(replace(fault.at(number, body), form=LineForm.LOG_LINE))
+            errors.append(_refused(fault, number, fields))
     return ParsedBody(batch_of_lines(lines), np.array(numbers, np.int32), errors, len(lines) + len(errors))
 
 
-def _line(fields: Plain, limits: ParseLimits) -> SentLine:
-    line = log_line_of(fields, limits)
-    size_bytes = len(line.line.text.encode())
+def _check_size(size_bytes: int, limits: ParseLimits) -> None:
     if size_bytes > limits.line_bytes:
-        message = f"The body of the record has {size_bytes} bytes, {limits.line_bytes} are allowed"
-        raise LineFault(LineCode.LINE_TOO_LONG, message, "text")
-    return line
+        message = f"The record has {size_bytes} bytes with its resource, {limits.line_bytes} are allowed"
+        raise LineFault(LineCode.LINE_TOO_LONG, message)
 
 
-def _records(request: ExportLogsServiceRequest) -> Iterator[Plain]:
-    """Each record with the fields of a log line; what has no field of its own keeps its name in OTLP."""
+def _refused(fault: LineFault, number: int, fields: Plain) -> LineError:
+    """The error of a record, whose bytes are those of the line that it would be."""
+    fault.remedy = _REMEDIES.get(fault.field, fault.remedy)
+    body = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    return replace(fault.at(number, body), form=LineForm.LOG_LINE)
+
+
+def _records(request: ExportLogsServiceRequest) -> Iterator[tuple[Plain, int]]:
+    """Each record with the fields of a log line; what has no field of its own keeps its name in OTLP.
+
+    With its size as it was sent, together with resource and scope: they are sent once and kept with each
+    record, so that a small body can be a very large one.
+    """
     for resource_logs in request.resource_logs:
         resource = _attributes(resource_logs.resource.attributes)
         for scope_logs in resource_logs.scope_logs:
+            shared_bytes = resource_logs.resource.ByteSize() + scope_logs.scope.ByteSize()
             for record in scope_logs.log_records:
-                yield _fields(record, resource, scope_logs.scope.name)
+                fields = _fields(record, resource, scope_logs.scope.name)
+                yield fields, shared_bytes + record.ByteSize()
 
 
 def _fields(record: LogRecord, resource: Plain, scope: str) -> Plain:
@@ -162,9 +178,13 @@ def _fields(record: LogRecord, resource: Plain, scope: str) -> Plain:
 
 def _first(names: Iterable[str], *attributes: Mapping[str, Any]) -> str:
     """The first of these attributes that is there, as text."""
-    found = (each[name] for each in attributes for name in names if each.get(name) not in {None, ""})
+    found = (each[name] for each in attributes for name in names if _says_something(each.get(name)))
     value = next(found, "")
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _says_something(value: Any) -> bool:
+    return value is not None and value != ""  # a list may stand there too, and no set takes one
 
 
 def _level(number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,7 @@ class _Usual(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 _USUAL: Final = msgspec.json.Decoder(_Usual)
 _NEEDED: Final = 4  # keys that every line has
+_APART: Final = re.compile(rb'"[ \t\r]+:')  # the end of a key, not as it is usually written
 _BLOCK_LINES: Final = 512
 
 
@@ -87,8 +89,8 @@ def _take(
 def usual(lines: Sequence[bytes], limits: ParseLimits) -> list[SentLine] | None:
     """The lines if all of them are plainly good; None says nothing, the careful reader has to look.
 
-    A key that stands twice shows in the number of keys, as it is usually written: more or fewer, by other
-    spelling or since a text holds such bytes, is looked at again.
+    A key that stands twice shows in the number of keys, as it is usually written. What has more of them,
+    since a text holds such bytes, or has any in another spelling, is looked at again.
     """
     joined = b"\n".join(lines)
     try:
@@ -97,6 +99,8 @@ def usual(lines: Sequence[bytes], limits: ParseLimits) -> list[SentLine] | None:
         return None
     optional = sum((line.level != "") + (line.application != "") + (line.version != "") for line in found)
     if len(found) != len(lines) or joined.count(b'":') != _NEEDED * len(found) + optional:
+        return None
+    if _APART.search(joined):
         return None
     if max(map(len, lines), default=0) > limits.line_bytes:
         return None

@@ -10,6 +10,10 @@ from typing import Final, Protocol
 
 from tocsin.errors import InvalidInputError
 
+FIRST_MS: Final = -62_135_596_800_000
+LAST_MS: Final = 253_402_300_799_999
+"""The years 1 to 9999, which are all that calendars of common tools know."""
+
 _EPOCH_MS: Final = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 _COUNTS_SLEEP: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
 
@@ -99,20 +103,28 @@ class ManualClock:
 def parse_time(text: str, field: str) -> int:
     """Milliseconds since 1970 from RFC 3339 or from milliseconds; InvalidInputError for anything else.
 
+    Also for what is beyond the years 1 to 9999.
+
     >>> parse_time("2026-11-22T10:00:00.250Z", "from")
     1795341600250
     >>> parse_time("-5", "from")
     -5
     """
-    if _EPOCH_MS.fullmatch(text):
-        return int(text)
+    ms = int(text) if _EPOCH_MS.fullmatch(text) else _rfc3339_ms(text)
+    if ms is None or not FIRST_MS <= ms <= LAST_MS:
+        raise InvalidInputError(
+            "A time is RFC 3339 with an offset, such as 2026-11-22T10:00:00Z, or milliseconds since 1970, "
+            "and in the years 1 to 9999.",
+            field=field,
+        )
+    return ms
+
+
+def _rfc3339_ms(text: str) -> int | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None or "T" not in text.upper():
-        raise InvalidInputError(
-            "A time is RFC 3339 with an offset, such as 2026-11-22T10:00:00Z, or milliseconds since 1970.",
-            field=field,
-        )
+        return None
+    if moment.tzinfo is None or "T" not in text.upper():
+        return None
     return round(moment.timestamp() * 1000)

@@ -198,6 +198,14 @@ def test_numbers_tell_their_unit_by_their_size(tmp_path: Path, suffix: str, unit
     assert all("the first is 1970-01-01T00:00:00Z" in note for note in file.notes)
 
 
+def test_the_least_number_is_no_time(tmp_path: Path) -> None:
+    """Some write it where a time is missing, and as seconds it must not become 1970."""
+    frame = pl.DataFrame({"device": "a", "ts": [-(2**63), NOON_MS // 1000], "v": 1.0})
+    file, rows, _ = read(write(tmp_path / "x.parquet", frame), time_unit="s")
+    assert [row[1] for row in rows] == [NOON_MS]
+    assert file.report.refused == {"time_invalid": 1}
+
+
 def test_lines_that_need_no_renaming_tell_their_unit_too(tmp_path: Path) -> None:
     """Events as they are, but in seconds, are read as seconds and keep their other fields."""
     (tmp_path / "x.ndjson").write_text(f'{{"device":"a","ts":{NOON_MS // 1000},"v":1,"state":"on"}}\n')

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tocsin.clock import FIRST_MS, LAST_MS
 from tocsin.errors import InvalidInputError
 from tocsin.events import I64
 from tocsin.files.mapping import UNITS_PER_S, read_format
@@ -18,8 +19,6 @@ from tocsin.files.tables import Bools
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
-_FIRST_MS: Final = -62_135_596_800_000  # year 1
-_LAST_MS: Final = 253_402_300_799_999  # year 9999
 # Days before months, as all who write points between them do; slashes may mean either.
 _REWRITES: Final = (
     (r"^([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})(,? +|T|$)", r"\3-\2-\1 "),
@@ -52,7 +51,7 @@ def to_milliseconds(
         ms, valid = _from_text(column, unit, time_format)
     else:
         raise InvalidInputError(f"column {name!r} holds {kind}, which is no time", field=name)
-    valid &= (ms >= _FIRST_MS) & (ms <= _LAST_MS)
+    valid &= (ms >= FIRST_MS) & (ms <= LAST_MS)
     return ms, valid
 
 
@@ -74,14 +73,14 @@ def _from_integers(column: pa.Array, unit: str) -> tuple[I64, Bools]:
         return raw // (UNITS_PER_S[unit] // 1000), _valid(column)
     scale = 1000 // UNITS_PER_S[unit]
     # Numbers too large to multiply are no times at all: the bound keeps them from wrapping into one.
-    fits = np.abs(raw) <= _LAST_MS
+    fits = (raw >= -LAST_MS) & (raw <= LAST_MS)  # the least number has no absolute value
     return np.where(fits, raw, 0) * scale, _valid(column) & fits
 
 
 def _from_floats(column: pa.Array, unit: str) -> tuple[I64, Bools]:
     raw = np.asarray(column.fill_null(np.nan)).astype(np.float64)
     scaled = raw * (1000 / UNITS_PER_S[unit])
-    fits = np.isfinite(scaled) & (np.abs(scaled) <= _LAST_MS)
+    fits = np.isfinite(scaled) & (np.abs(scaled) <= LAST_MS)
     return np.rint(np.where(fits, scaled, 0)).astype(np.int64), fits
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.directory_kit import ONE_BY_ONE, SOFT_S, START_MS, simulated
-from tocsin.directory.abstract import DirectoryError, Freshness
+from tocsin.directory.abstract import DirectoryError, Entry, Freshness
 from tocsin.directory.allowance import Allowance
 from tocsin.directory.answers import read_device, read_list
 from tocsin.directory.breaker import FAILURES_MAX, Breaker
@@ -146,6 +146,18 @@ def test_rows_are_bounded(tmp_path: Path) -> None:
     cache.close()
 
 
+def test_what_is_known_takes_no_room_from_what_is_new(tmp_path: Path) -> None:
+    """Every row may be used, and a device that a list has brought is known to have sent something."""
+    cache = DirectoryCache(tmp_path / "directory.db", rows_max=10)
+    names = [f"pump-{number}" for number in range(12)]
+    cache.keep_list("t", [Entry(names[0], "t", None)], START_MS, START_MS, START_MS)
+    cache.see(names[:8], START_MS)
+    assert cache.counts().seen == 8
+    cache.see(names, START_MS)
+    assert (cache.counts().seen, cache.counts().devices) == (10, 10)
+    cache.close()
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     """Whatever the third party sends, it is entries or a DirectoryError."""
@@ -181,6 +193,21 @@ def test_the_breaker_lets_one_probe_through() -> None:
     assert breaker.places(now_s, 8) == 8
     breaker.fail(now_s, retry_after_s=1000)
     assert breaker.places(now_s + 999, 8) == 0
+
+
+def test_questions_that_fail_together_make_one_pause() -> None:
+    """Those that were on their way when the pause began were no probes, and do not make it longer."""
+    together, alone = Breaker(random.Random(1)), Breaker(random.Random(1))
+    for _ in range(FAILURES_MAX + 20):
+        together.fail(0.0)
+    for _ in range(FAILURES_MAX):
+        alone.fail(0.0)
+    assert together.places(2.0, 8) == alone.places(2.0, 8) == 1
+    together.fail(2.0)
+    alone.fail(2.0)
+    assert [together.places(2.0 + s, 8) for s in range(5)] == [alone.places(2.0 + s, 8) for s in range(5)]
+    together.fail(2.5, retry_after_s=1000)
+    assert together.places(1000, 8) == 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.floats(0, 3600)), max_size=50))

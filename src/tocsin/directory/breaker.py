@@ -40,8 +40,14 @@ class Breaker:
         self._until_s = None
 
     def fail(self, now_s: float, retry_after_s: float | None = None) -> None:
-        """No answer. `retry_after_s` is what the third party asks for, which is done at once."""
+        """No answer. `retry_after_s` is what the third party asks for, which is done at once.
+
+        One that had been asked before the pause began is no probe: it doubles nothing.
+        """
         self._failures += 1
+        if self._until_s is not None and now_s < self._until_s:
+            self._until_s = max(self._until_s, now_s + (retry_after_s or 0.0))
+            return
         if self._until_s is None and self._failures < FAILURES_MAX and retry_after_s is None:
             return
         pause_s = min(_PAUSE_S_MAX, _PAUSE_S_MIN * 2**self._pauses)

@@ -124,12 +124,14 @@ class DirectoryCache:
         """
         names = list(devices)
         for start in range(0, len(names), _SEEN_AT_ONCE):
+            piece = names[start : start + _SEEN_AT_ONCE]
             with self._writer.transaction() as writer:
-                room = self._rows_max - _value(writer, "devices")
-                piece = names[start : start + _SEEN_AT_ONCE][: max(0, room)]
+                room = max(0, self._rows_max - _value(writer, "devices"))
+                new = [name for name in piece if not _is_known(writer, name)]
                 writer.executemany(
-                    _QUERIES["see"], ({"id": name, "due_ms": now_ms - _lot_ms(name)} for name in piece)
+                    _QUERIES["see"], ({"id": name, "due_ms": now_ms - _lot_ms(name)} for name in new[:room])
                 )
+                writer.executemany(_QUERIES["mark_seen"], ({"id": name} for name in piece))
 
     def want(
         self, technicians: Sequence[str], devices: Sequence[str], now_ms: int, *, wanted_max: int
@@ -159,7 +161,7 @@ class DirectoryCache:
                 row = kept.pop(entry.device, None)
                 if row is not None and row[3] and row[2] == entry.location:
                     continue
-                if row is None and not writer.execute(_QUERIES["device"], {"id": entry.device}).fetchone():
+                if row is None and not _is_known(writer, entry.device):
                     room -= 1
                     if room < 0:
                         continue
@@ -256,6 +258,10 @@ def _fetched_ms(row: tuple[Any, ...]) -> int | None:
     """Of a row of a technician; None where the disk has altered it."""
     *columns, stored = row
     return columns[1] if row_hash(tuple(columns)) == stored else None
+
+
+def _is_known(writer: apsw.Connection, device: str) -> bool:
+    return writer.execute(_QUERIES["device_known"], {"id": device}).fetchone() is not None
 
 
 def _lot_ms(name: str) -> int:

@@ -65,7 +65,10 @@ SELECT count(*) FROM device
 SELECT count(*) FROM device WHERE seen
 -- name: see
 INSERT INTO device (id, seen, due_ms) VALUES (:id, 1, :due_ms)
-ON CONFLICT DO UPDATE SET seen = 1 WHERE NOT seen
+-- name: mark_seen
+UPDATE device SET seen = 1 WHERE id = :id AND NOT seen
+-- name: device_known
+SELECT 1 FROM device WHERE id = :id
 -- name: put_device
 INSERT INTO device (id, technician, location, listed, told_ms, due_ms)
 VALUES (:id, :technician, :location, :listed, :told_ms, :due_ms)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from tocsin import threads
 from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
 from tocsin.clock import Clock
@@ -35,6 +36,7 @@ _OF_FIELDS: Final = frozenset(
 )
 """What can be wrong with a CSV row; a letter without a form that has one of these may be a row or JSON."""
 
+_PRODUCER: Final = "dead-letters"
 _BARE_ROW: Final = (
     "This row of a CSV was kept without its header, which was too long or of an older version: "
     "download its body, put its header line above it, and send it as text/csv."
@@ -72,6 +74,7 @@ class DeadLetters:
         self._audit = audit
         self._clock = clock
         self._holder_of = holder_of
+        self._replaying = threads.lock()
 
     def page(
         self, principal: Principal, *, after_id: int, limit: int
@@ -101,9 +104,12 @@ class DeadLetters:
         Its devices must be in the scope of both, whoever asks and the credential that sent it, if that is
         known. A line that is refused again stays the dead letter it is. ConflictError for one that was
         accepted before, of which only the beginning was kept, for a row that is kept without its header, and
-        for what is not one line.
+        for what is not one line. One at a time, so that nobody sends a line beside somebody else.
         """
-        found = self.one(principal, letter_id)
+        with self._replaying:
+            return self._replayed(principal, self.one(principal, letter_id))
+
+    def _replayed(self, principal: Principal, found: ListedLetter) -> Receipt:
         if found.replayed_ms is not None:
             raise ConflictError("This line has been sent again and accepted already.")
         if found.letter.code == LineCode.LINE_TOO_LONG:
@@ -115,13 +121,15 @@ class DeadLetters:
             content_type=content_type,
             source="replay",
             keep_rejected=False,
+            producer=_PRODUCER,
+            sequence=str(found.id),  # should the process end before it is marked, it is not taken again
             one_line=True,
             on_behalf_of=self._sender(found.letter),
         )
         receipt = self._ingest.deliver_now(principal, delivery)
         if receipt.accepted == 1:
-            self._replays.mark(principal.tenant, letter_id, self._clock.now_ms())
-        self._audit.did(principal, "dead_letter.replay", str(letter_id))
+            self._replays.mark(principal.tenant, found.id, self._clock.now_ms())
+        self._audit.did(principal, "dead_letter.replay", str(found.id))
         return receipt
 
     def _sender(self, letter: DeadLetter) -> Principal | None:

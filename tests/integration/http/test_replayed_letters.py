@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import patch
 
 import pytest
 from httpx import Response
 
 from tests.http_kit import NOW_MS, OWN, World
 from tests.integration.http.test_lists import keep
-from tocsin.access.principal import Role
+from tocsin.access.principal import Principal, Role
+from tocsin.errors import ConflictError, StorageUnavailableError
 from tocsin.ingest.parsing.line_error import LineForm
 from tocsin.log.abstract import Append, DeadLetter
+from tocsin.services.ingest import Delivery
+from tocsin.services.receipt import Receipt
 
 pytestmark = pytest.mark.anyio
 
@@ -116,3 +122,35 @@ async def test_a_letter_is_sent_again_within_the_scope_of_its_sender(world: Worl
     world.access.revoke(OWN, sender)
     assert (await replayed(world)).status_code == 403
     assert world.log.end(0) == 0
+
+
+async def test_a_letter_that_was_accepted_unmarked_is_not_taken_twice(world: World) -> None:
+    """As when the process ended in between: asked again it is only marked."""
+    keep(world, [("unknown", VICTIM)])
+    with patch.object(world.replays, "mark", side_effect=StorageUnavailableError("the disk is away")):
+        assert (await replayed(world)).status_code == 503
+    again = await replayed(world)
+    assert (again.status_code, again.json()["accepted"], again.headers["tocsin-repeated"]) == (200, 1, "true")
+    assert sum(map(world.log.end, range(world.log.partitions))) == 1
+    assert (await replayed(world)).status_code == 409
+
+
+async def test_two_who_send_a_letter_again_send_it_once(world: World) -> None:
+    """Whoever comes while it is sent waits, and is told that it was."""
+    keep(world, [("unknown", VICTIM)])
+    letters = world.services.dead_letters
+    deliver_now = world.services.ingest.deliver_now
+
+    def slowly(principal: Principal, delivery: Delivery) -> Receipt:
+        time.sleep(0.2)  # the other one gets as far as it can
+        return deliver_now(principal, delivery)
+
+    def send(role: Role) -> str:
+        try:
+            return str(letters.replay(world.access.authenticate(world.key(role)), 1).status)
+        except ConflictError as error:
+            return error.code
+
+    with patch.object(world.services.ingest, "deliver_now", side_effect=slowly), ThreadPoolExecutor() as both:
+        assert sorted(both.map(send, (Role.OPERATOR, Role.ADMIN))) == ["200", "conflict"]
+    assert sum(map(world.log.end, range(world.log.partitions))) == 1

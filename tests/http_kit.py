@@ -390,6 +390,30 @@ class World:
         return self.query_processes.json(room, sql, limits)
 
 
+async def cut_off(
+    world: World, method: str, path: str, begun: bytes, token: str, **headers: str
+) -> tuple[int, bytes]:
+    """Status and body of the answer to a request that breaks off behind the beginning of its body."""
+    given = {"authorization": f"Bearer {token}"} | {name.replace("_", "-"): headers[name] for name in headers}
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
+        "path": path, "raw_path": path.encode(), "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+        "client": ("127.0.0.1", 1), "server": ("tocsin.test", 80),
+    }  # fmt: skip
+    pieces = [{"type": "http.request", "body": begun, "more_body": True}, {"type": "http.disconnect"}]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return pieces.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await world.app(scope, receive, send)
+    return sent[0]["status"], sent[1]["body"]
+
+
 def episode_of(device: str, tenant: str = OWN, **changed: Any) -> Episode:
     """An open episode of a device's temperature, a few minutes old."""
     values: dict[str, Any] = {

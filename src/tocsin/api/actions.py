@@ -258,5 +258,5 @@ def _changed(error: ChangedError) -> Response:
         "changes": [change_view(change).model_dump(mode="json") for change in error.changes],
     }
     body = problem(error.status, error.code, error.detail, field=error.field, extra=told)
-    headers = {"ETag": etag_of(error.version)}
+    headers = {"ETag": etag_of(error.version)} if error.field == "If-Match" else {}
     return Response(msgspec.json.encode(body), error.status, headers=headers, media_type=PROBLEM_JSON)

@@ -10,6 +10,16 @@ from starlette.requests import ClientDisconnect, Request
 from tocsin.access.principal import Principal
 from tocsin.services.entrance import Entrance
 
+_CUT_OFF = "The body was cut off."
+
+
+async def whole_body(request: Request) -> bytes:
+    """All of it; HTTPException when the client goes away before the end."""
+    try:
+        return await request.body()
+    except ClientDisconnect as error:
+        raise HTTPException(408, _CUT_OFF) from error
+
 
 class CountedBody:
     """The body as it comes, and how much there was."""
@@ -25,7 +35,7 @@ class CountedBody:
                 self._bytes += len(piece)
                 yield piece
         except ClientDisconnect as error:
-            raise HTTPException(408, "The body was cut off.") from error
+            raise HTTPException(408, _CUT_OFF) from error
 
     def charge(self, entrance: Entrance, principal: Principal) -> None:
         """Take what came from the credential's share, unless its length was declared and taken before."""

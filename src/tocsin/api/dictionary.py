@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
+from tocsin.api.bodies import whole_body
 from tocsin.api.dependencies import PrincipalOf, ServicesOf
 from tocsin.api.names import Name
 from tocsin.api.openapi import answers
@@ -73,7 +74,7 @@ def read_dictionary(services: ServicesOf, principal: PrincipalOf, application: A
 @router.put(
     "/v1/dictionary",
     summary="Take over a dictionary for an application",
-    responses=answers(413),
+    responses=answers(408, 413, 507),
     openapi_extra={"requestBody": _BODY},
 )
 async def take_over_dictionary(
@@ -83,7 +84,7 @@ async def take_over_dictionary(
 
     It takes the place of the one before, with what that was taught: read that first.
     """
-    dictionary = parse_dictionary(await request.body(), "the body")
+    dictionary = parse_dictionary(await whole_body(request), "the body")
     work = services.dictionaries.take_over
     return _view(await services.dumps.run(work, principal, application, dictionary))
 
@@ -91,7 +92,7 @@ async def take_over_dictionary(
 @router.post(
     "/v1/anomalies/{anomaly_id}/expected",
     summary="Expect the new templates of an anomaly",
-    responses=answers(404),
+    responses=answers(404, 507),
 )
 def expect_anomaly(services: ServicesOf, principal: PrincipalOf, anomaly_id: Name) -> DictionaryTakenOver:
     """Teaches the application's dictionary: from the next dump of each device on they are new on none."""

@@ -6,11 +6,10 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, ConfigDict
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from tocsin.access.principal import Principal
+from tocsin.api.bodies import whole_body
 from tocsin.api.dependencies import PrincipalOf, ServicesOf
 from tocsin.api.direct_route import DirectRoute
 from tocsin.api.openapi import LineError, answers
@@ -122,7 +121,7 @@ async def deliver(
     """Take in the request's body within its sender's share, as events or as log lines."""
     if idempotency_key and (producer or sequence):
         raise InvalidInputError("Send Idempotency-Key or Tocsin-Producer, not both.", field="Idempotency-Key")
-    body = await _whole(request)
+    body = await whole_body(request)
     if "content-length" not in request.headers:
         services.entrance.charge(principal, len(body))
     delivery = Delivery(
@@ -137,13 +136,6 @@ async def deliver(
     if not receipt.repeated and (rejected := receipt.rejected):
         services.entrance.charge_refused(principal, rejected)
     return receipt
-
-
-async def _whole(request: Request) -> bytes:
-    try:
-        return await request.body()
-    except ClientDisconnect as error:
-        raise HTTPException(408, "The body was cut off.") from error
 
 
 def receipt_response(receipt: Receipt) -> Response:

@@ -14,6 +14,8 @@ from tocsin.inbox.rows import QUERIES, find, put, summary_of
 from tocsin.inbox.targets import put_change, ready, recorded_of, refused, unchanged
 
 EPISODES_MOVED_MAX: Final = 5000
+BECAUSE_OF_OTHERS: Final = "Another one of them can't be merged."
+"""What is said of an anomaly that stays only because one that is named with it can't be merged."""
 _SINCE: Final = "It has changed since, so it stays as it is."
 UNDOABLE: Final = frozenset(
     {
@@ -162,10 +164,7 @@ def _why_not_together(kept: Anomaly, sources: list[Anomaly], moved: int) -> str:
 
 def _none_of(found: list[Anomaly | Outcome]) -> tuple[Outcome, ...]:
     """Those that can't, with their reasons; the others stay because of them."""
-    return tuple(
-        each if isinstance(each, Outcome) else refused(each, "Another one of them can't be merged.")
-        for each in found
-    )
+    return tuple(each if isinstance(each, Outcome) else refused(each, BECAUSE_OF_OTHERS) for each in found)
 
 
 def _since(found: Anomaly | Outcome) -> Outcome:

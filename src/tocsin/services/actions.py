@@ -12,7 +12,7 @@ from tocsin.clock import Clock
 from tocsin.errors import ConflictError, InvalidInputError, NotFoundError, PreconditionFailedError
 from tocsin.inbox.abstract import Change, Inbox
 from tocsin.inbox.action import Action, ActionKind, Recorded, Target
-from tocsin.inbox.grouping import UNDOABLE
+from tocsin.inbox.grouping import BECAUSE_OF_OTHERS, UNDOABLE
 from tocsin.inbox.handling import HARMLESS
 from tocsin.observability.meters import Meters
 from tocsin.observability.metrics import INBOX_ACTIONS
@@ -43,14 +43,17 @@ class Asked:
 
 
 class ChangedError(PreconditionFailedError):
-    """Somebody was faster: `changes` is what has happened since the version that was acted on."""
+    """Somebody was faster: `changes` is what has happened since the version that was acted on.
 
-    def __init__(self, version: int, changes: Sequence[Change]) -> None:
+    `other` names the anomaly where it is one that was to be merged into the one that is acted on.
+    """
+
+    def __init__(self, version: int, changes: Sequence[Change], other: str = "") -> None:
         told = "; ".join(f"{change.kind} by {change.actor}" for change in changes)
         super().__init__(
-            f"The anomaly has changed since it was read ({told or 'it never had that version'}): "
-            f"read it again, it has version {version} now.",
-            field="If-Match",
+            f"The anomaly {other and other + ' '}has changed since it was read "
+            f"({told or 'it never had that version'}): read it again, it has version {version} now.",
+            field="anomalies" if other else "If-Match",
         )
         self.version: Final = version
         self.changes: Final = changes
@@ -84,16 +87,18 @@ class Actions:
         NotFoundError. Then nothing was done.
         """
         recorded = self._act(principal, asked, (target, *asked.others))
-        outcome = next((outcome for outcome in recorded.outcomes if outcome.code), None)
+        left = [outcome for outcome in recorded.outcomes if outcome.code]
+        outcome = next((each for each in left if each.detail != BECAUSE_OF_OTHERS), None)
         if outcome is None:
             return recorded
+        other = outcome.id if outcome.id != target.id else ""
         if outcome.code == "not_found":
-            raise NotFoundError(outcome.detail)
+            raise NotFoundError(_about(other, outcome.detail))
         if outcome.code == "conflict":
-            raise ConflictError(outcome.detail)
+            raise ConflictError(_about(other, outcome.detail))
         versions = {each.id: each.version or 0 for each in (target, *asked.others)}
         since = self._inbox.history_from(principal.tenant, outcome.id, versions[outcome.id])
-        raise ChangedError(outcome.version, since)
+        raise ChangedError(outcome.version, since, other)
 
     def many(self, principal: Principal, asked: Asked, targets: Sequence[Target]) -> Recorded:
         """Act on each that can take it; the outcomes say which could not, and why."""
@@ -152,6 +157,10 @@ class Actions:
             done = ", ".join(outcome.id for outcome in recorded.outcomes if not outcome.code)
             self._audit.did(principal, f"anomaly.{asked.kind.value}", done)
         return recorded
+
+
+def _about(other: str, detail: str) -> str:
+    return f"{other}: {detail}" if other else detail
 
 
 def needs_version(kind: ActionKind) -> bool:

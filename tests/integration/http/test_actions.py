@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.http_kit import FOREIGN, NOW_MS, OWN, World
+from tests.http_kit import FOREIGN, NOW_MS, OWN, World, cut_off
 from tocsin.access.principal import Role
 
 pytestmark = pytest.mark.anyio
@@ -91,6 +91,8 @@ async def test_what_may_overwrite_others_needs_a_version(world: World, action: s
     [
         ("snooze", None, "until"),
         ("snooze", {"until": "tomorrow"}, "until"),
+        ("snooze", {"until": "-999999999999999"}, "until"),
+        ("snooze", {"until": "0001-01-01T00:00:00+10:00"}, "until"),
         ("snooze", {"until": "2028-11-22T10:00:00Z"}, "until"),
         ("resolve", {"until": "2026-11-22T11:00:00Z"}, "until"),
         ("resolve", {"assignee": "tom"}, "assignee"),
@@ -234,6 +236,30 @@ async def test_merge_and_split(world: World) -> None:
         assert (await client.get(f"/v1/anomalies/{new['id']}")).json()["episodes"] == ["e2"]
 
 
+async def test_a_merge_that_can_not_be_names_the_one_that_stands_in_its_way(world: World) -> None:
+    """Also where it is not the one that is acted on: 412 with what has happened to it, 404, or why not."""
+    far: dict[str, Any] = {"started_ms": NOW_MS - 90_000_000, "end_ms": NOW_MS - 89_000_000}
+    one, other = world.find_anomaly("pump-7", id="e1"), world.find_anomaly("pump-7", id="e2", **far)
+    elsewhere = world.find_anomaly("pump-8", id="e3")
+    assert one != other
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        await act(client, other, "acknowledge", if_match="*")
+        late = await act(client, one, "merge", {"anomalies": [{"id": other, "version": 1}]}, if_match='"1"')
+        problem = late.json()
+        assert (late.status_code, problem["field"], problem["version"]) == (412, "anomalies", 2)
+        (change,) = problem["changes"]
+        assert (change["anomaly_id"], change["kind"]) == (other, "acknowledged")
+        assert (other in problem["detail"], "etag" in late.headers) == (True, False)
+        names = [{"id": other}, {"id": "an_none"}]
+        unknown = await act(client, one, "merge", {"anomalies": names}, if_match="*")
+        assert (unknown.status_code, "an_none" in unknown.json()["detail"]) == (404, True)
+        apart = await act(client, one, "merge", {"anomalies": [{"id": elsewhere}]}, if_match="*")
+        assert (apart.status_code, "one device" in apart.json()["detail"]) == (409, True)
+        await act(client, one, "merge", {"anomalies": [{"id": other}]}, if_match="*")
+        twice = await act(client, elsewhere, "merge", {"anomalies": [{"id": other}]}, if_match="*")
+        assert (twice.status_code, twice.json()["detail"].startswith(other)) == (409, True)
+
+
 @pytest.mark.parametrize(
     ("path", "body", "field"),
     [
@@ -261,26 +287,8 @@ async def test_a_merge_names_others_and_a_split_episodes(
 async def test_a_body_that_is_cut_off_is_no_bad_request(world: World) -> None:
     """408: whoever still listens asks again, and nothing was done."""
     anomaly = world.find_anomaly("pump-7")
-    path = f"/v1/anomalies/{anomaly}/resolve"
-    headers = [
-        (b"authorization", f"Bearer {world.key(Role.TECHNICIAN)}".encode()),
-        (b"content-type", b"application/json"),
-        (b"if-match", b"*"),
-    ]
-    scope = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
-        "path": path, "raw_path": path.encode(), "query_string": b"", "headers": headers,
-        "client": ("127.0.0.1", 1), "server": ("tocsin.test", 80),
-    }  # fmt: skip
-    pieces = [{"type": "http.request", "body": b'{"note":', "more_body": True}, {"type": "http.disconnect"}]
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        return pieces.pop(0)
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    await world.app(scope, receive, send)
-    assert sent[0]["status"] == 408
+    path, token = f"/v1/anomalies/{anomaly}/resolve", world.key(Role.TECHNICIAN)
+    kind = {"content_type": "application/json", "if_match": "*"}
+    status, _ = await cut_off(world, "POST", path, b'{"note":', token, **kind)
+    assert status == 408
     assert world.inbox.actions(0) == []

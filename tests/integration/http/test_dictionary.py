@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.http_kit import FOREIGN, OWN, World, told_template
+from tests.http_kit import FOREIGN, OWN, World, cut_off, told_template
 from tocsin.access.principal import Role
 from tocsin.control import DictionaryTaken, decode_control
 from tocsin.log.abstract import RecordKind
@@ -123,4 +123,12 @@ async def test_what_is_no_dictionary_is_refused(world: World, body: bytes, word:
         answer = await client.put("/v1/dictionary", params=PRESSES, content=body)
     assert answer.status_code == 400
     assert word in answer.json()["detail"]
+    assert decisions(world) == [[]] * world.log.partitions
+
+
+async def test_a_dictionary_that_is_cut_off_is_sent_again(world: World) -> None:
+    """408, and nothing is logged."""
+    begun = dictionary_of([("a", 1)]).to_json()[:9]
+    status, body = await cut_off(world, "PUT", "/v1/dictionary", begun, world.key(Role.OPERATOR))
+    assert (status, b"cut off" in body) == (408, True)
     assert decisions(world) == [[]] * world.log.partitions

@@ -58,8 +58,10 @@ function follow() {
     const answer = await fetch(part.dataset.live, { headers: { Accept: "text/html" }, credentials: "same-origin" });
     if (answer.status === 401 || answer.redirected) location.assign("/login");
     if (!answer.ok) return;
+    const text = await answer.text();
+    if (beingFilled()) return sayItChanged(); // somebody has begun to write while the answer was on its way
     const focused = document.activeElement && part.contains(document.activeElement) && document.activeElement.id;
-    part.innerHTML = await answer.text(); // made and escaped by the server's own template
+    part.innerHTML = text; // made and escaped by the server's own template
     if (open) part.querySelector("details").open = true;
     if (focused) document.getElementById(focused)?.focus();
     sayHowLongAgo();

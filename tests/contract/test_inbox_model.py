@@ -165,6 +165,7 @@ class InboxLife(RuleBasedStateMachine):
         if not first:
             self.check_versions(action, recorded, changes)
             self.follow(recorded)
+            self.ask_again(action, recorded)
 
     @precondition(lambda self: self.before)
     @rule(data=st.data(), gap_min=gaps, kind=st.sampled_from([ActionKind.RESOLVE, ActionKind.SNOOZE]))
@@ -237,9 +238,7 @@ class InboxLife(RuleBasedStateMachine):
         )
         recorded = self.inbox.act(action)
         self.follow(recorded)
-        if key and recorded.sequence:
-            again = self.inbox.act(msgspec.structs.replace(action, at_ms=self.now_ms + 1))
-            assert again == msgspec.structs.replace(recorded, repeated=True)
+        self.ask_again(action, recorded)
 
     def drawn(
         self, data: st.DataObject, kind: ActionKind, actor: str, behind: int | None, key: str
@@ -293,6 +292,14 @@ class InboxLife(RuleBasedStateMachine):
             self.acted += 1
             self.model.act(plain.deed(recorded))
             self.homes.clear()
+
+    def ask_again(self, action: Action, recorded: Recorded) -> None:
+        """No answer was heard: with a key the same comes back, and nothing is done."""
+        if action.key and recorded.sequence:
+            changes = self.inbox.changes(0)
+            again = self.inbox.act(msgspec.structs.replace(action, at_ms=self.now_ms + 1))
+            assert again == msgspec.structs.replace(recorded, repeated=True)
+            assert self.inbox.changes(0) == changes
 
     def check_versions(self, action: Action, recorded: Recorded, changes: list[Change]) -> None:
         """Nobody overwrites what he has not read: who was let through had seen all that matters."""

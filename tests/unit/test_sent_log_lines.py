@@ -57,6 +57,7 @@ def carefully(line: bytes) -> SentLine | str:
 
 
 @given(st.lists(lines, min_size=1, max_size=6))
+@example([GOOD + GOOD, b""])
 @example([b'{"device":"a","device":"b","component" :"c","time":1,"text":"t"}'])
 @example([GOOD[:-1] + b',"text":"u"}', GOOD.replace(b'"text":', b'"text" :')])
 def test_the_quick_look_at_many_is_the_careful_one_at_each(block: list[bytes]) -> None:
@@ -69,7 +70,7 @@ def test_the_quick_look_at_many_is_the_careful_one_at_each(block: list[bytes]) -
 @given(st.lists(lines, max_size=6))
 def test_every_line_is_accepted_or_told(block: list[bytes]) -> None:
     """Under its own number, and with the code that the careful reader gives it."""
-    parsed = parse_log_lines(b"\n".join([*block, b""]), LIMITS)
+    parsed = parse_log_lines(b"".join(line + b"\n" for line in block), LIMITS)
     told = {error.line: error.code.value for error in parsed.errors}
     for number, line in enumerate(block, start=1):
         if line.strip(b" \t\r"):

@@ -48,6 +48,8 @@ def parse_log_lines(body: bytes, limits: ParseLimits) -> ParsedBody:
     Lines are looked at a block at a time; only a block that is not plainly good is read line by line.
     """
     lines = body.split(b"\n")
+    if whole := not lines[-1]:
+        lines.pop()  # behind the end of the last line
     sent: list[SentLine] = []
     numbers: list[int] = []
     errors: list[LineError] = []
@@ -59,7 +61,7 @@ def parse_log_lines(body: bytes, limits: ParseLimits) -> ParsedBody:
             numbers += range(first + 1, first + 1 + len(block))
         else:
             for number, line in enumerate(block, start=first + 1):
-                _take(line, number, limits, (sent, numbers, errors), cut=number == len(lines))
+                _take(line, number, limits, (sent, numbers, errors), cut=not whole and number == len(lines))
         if len(sent) + len(errors) > limits.lines:
             raise too_many_lines(limits)
     return ParsedBody(batch_of_lines(sent), np.array(numbers, np.int32), errors, len(sent) + len(errors))
@@ -100,7 +102,8 @@ def usual(lines: Sequence[bytes], limits: ParseLimits) -> list[SentLine] | None:
     optional = sum((line.level != "") + (line.application != "") + (line.version != "") for line in found)
     if len(found) != len(lines) or joined.count(b'":') != _NEEDED * len(found) + optional:
         return None
-    if _APART.search(joined):
+    # Of many lines one may be blank and another have two objects, unless each begins with one.
+    if _APART.search(joined) or not all(line.startswith(b"{") for line in lines):
         return None
     if max(map(len, lines), default=0) > limits.line_bytes:
         return None

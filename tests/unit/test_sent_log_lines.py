@@ -17,7 +17,7 @@ from tocsin.ingest.parsing.log_lines import parse_log_lines, usual
 LIMITS = ParseLimits(body_bytes=1 << 20, lines=10_000, line_bytes=400, name_characters=8)
 GOOD = b'{"device":"a","component":"c","time":1,"text":"t"}'
 NAMES = ("device", "component", "time", "text", "level", "application", "version", "rack", "dev\\u0069ce")
-values = st.one_of(
+values: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from(["", "a", "a\nb", 'say ":', " : ", "\x00", "é" * 8, "x" * 33]),
     st.sampled_from(["2026-11-22T10:00:00.250Z", "2026-11-22T10:00:60.000Z", "2026-13-22T10:00:00.250Z"]),
     st.sampled_from([0, 1, -1, 10**12, 10**15, 1.5, None, True, [], {}]),

@@ -40,6 +40,7 @@ from tocsin.api.limits import RequestGuard, RequestLimits
 from tocsin.api.measuring import RequestMeter
 from tocsin.api.names import EncodedNames
 from tocsin.api.openapi import describe
+from tocsin.api.otlp_errors import OtlpErrors
 from tocsin.api.problems import MissingPage, install
 from tocsin.api.security import SecurityHeaders
 from tocsin.api.turns import TelemetryTurns
@@ -109,6 +110,7 @@ def create_app(
         meters=services.meters,
         waiting=app.state.waiting,
     )
+    app.add_middleware(OtlpErrors)
     app.add_middleware(SecurityHeaders)
     return app
 

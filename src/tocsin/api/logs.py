@@ -13,6 +13,7 @@ from tocsin.api.direct_route import DirectRoute
 from tocsin.api.events import ReceiptView, deliver, receipt_response
 from tocsin.api.openapi import answers
 from tocsin.api.otlp import OTLP_TYPES, OtlpView, otlp_response
+from tocsin.api.otlp_errors import with_status
 from tocsin.ingest.parsing.log_body import OTLP_JSON, OTLP_PROTOBUF, media_type
 
 router = APIRouter(tags=["logs"], route_class=DirectRoute)
@@ -64,7 +65,7 @@ _PROTOBUF: Final[dict[int | str, dict[str, Any]]] = {
     "/v1/logs",
     summary="Send lines of logs",
     response_model=ReceiptView | OtlpView,
-    responses=answers(408, 409, 413, 415, 507) | _PROTOBUF,
+    responses=with_status(answers(408, 409, 413, 415, 507)) | _PROTOBUF,
     openapi_extra={"requestBody": _BODY},
 )
 async def send_logs(
@@ -78,7 +79,8 @@ async def send_logs(
 ) -> Response:
     """Answers when every accepted line is on the disk; a repeat is answered as with events.
 
-    Exporters of OpenTelemetry (OTLP over HTTP) are answered as they expect; a record is a line.
+    Exporters of OpenTelemetry (OTLP over HTTP) are answered as they expect, with a Status where something
+    is wrong; a record is a line.
 
     A text that begins with a time of its own is a line as it was written; before any other, its time and
     level are put. Lines of a device are cut into dumps, which dump detectors are shown.

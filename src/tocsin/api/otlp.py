@@ -37,8 +37,13 @@ class _Error(msgspec.Struct):
 
 
 class _Told(msgspec.Struct):
-    rejected: int = 0
     errors: list[_Error] = []
+
+
+def first_refused(receipt: bytes) -> str:
+    """What is wrong with the first records that a receipt tells of, in words; "" if it tells of none."""
+    told = msgspec.json.decode(receipt, type=_Told)
+    return "; ".join(f"record {error.line}: {error.detail}" for error in told.errors[:3])
 
 
 def otlp_response(receipt: Receipt, media_type: str) -> Response:
@@ -46,13 +51,10 @@ def otlp_response(receipt: Receipt, media_type: str) -> Response:
 
     Exporters drop refused records, which are dead letters, and send nothing again.
     """
-    told = msgspec.json.decode(receipt.body, type=_Told)
     answer = ExportLogsServiceResponse()
-    if told.rejected:
-        answer.partial_success.rejected_log_records = told.rejected
-        answer.partial_success.error_message = "; ".join(
-            f"record {error.line}: {error.detail}" for error in told.errors[:3]
-        )
+    if rejected := receipt.rejected:
+        answer.partial_success.rejected_log_records = rejected
+        answer.partial_success.error_message = first_refused(receipt.body)
     body = answer.SerializeToString() if media_type == OTLP_PROTOBUF else MessageToJson(answer).encode()
     headers = {"Tocsin-Repeated": "true"} if receipt.repeated else None
     return Response(body, headers=headers, media_type=media_type)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 import zstandard
+from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
     ExportLogsServiceResponse,
 )
 
-from tests.http_kit import FOREIGN, NDJSON, NOW_MS, OWN, World
+from tests.http_kit import FOREIGN, GENEROUS, NDJSON, NOW_MS, OWN, World
 from tocsin.access.principal import Role
+from tocsin.api.limits import RequestLimits
 from tocsin.log_lines import LogLine, decode_line
 from tocsin.model import Flag
 from tocsin.payloads import decode_events
@@ -201,6 +205,14 @@ def protobuf(found: dict[str, Any]) -> bytes:
     return packed
 
 
+def told(answer: httpx.Response) -> str:
+    """The message of a Status, read as exporters do."""
+    if answer.headers["content-type"] == "application/x-protobuf":
+        return str(Status.FromString(answer.content).message)
+    assert answer.headers["content-type"] == "application/json"
+    return str(answer.json()["message"])
+
+
 async def test_records_of_opentelemetry_are_lines(world: World) -> None:
     """The same from protobuf and from JSON, with level, application and all that has no field of its own."""
     packed = await send(world, protobuf(request(RECORD)), **{"Content-Type": "application/x-protobuf"})
@@ -232,7 +244,7 @@ async def test_records_that_are_refused_are_a_partial_success(world: World) -> N
     assert "observed_time_unix_nano" in told.error_message
     nameless = await send(world, json.dumps(request(RECORD, device="")).encode(), **JSON)
     assert nameless.status_code == 400
-    assert "device.id" in nameless.json()["errors"][0]["detail"]
+    assert "device.id" in nameless.json()["message"]
     assert len(world.log.dead_letters(OWN)) == 2
 
 
@@ -261,12 +273,12 @@ async def test_a_record_counts_with_its_resource(world: World) -> None:
     long = request(RECORD)
     long["resourceLogs"][0]["resource"]["attributes"].append(attribute("notes", "x" * (1 << 18)))
     answer = await send(world, json.dumps(long).encode(), **JSON)
-    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "line_too_long")
+    assert (answer.status_code, "with its resource" in answer.json()["message"]) == (400, True)
     assert len(world.log.dead_letters(OWN)[0].letter.body) == 4096
     many = request(*[{"timeUnixNano": "1"}] * 1000)
     many["resourceLogs"][0]["resource"]["attributes"].append(attribute("notes", "x" * 100_000))
     answer = await send(world, gzip.compress(json.dumps(many).encode()), content_encoding="gzip", **JSON)
-    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert (answer.status_code, answer.json()["message"].partition(":")[0]) == (413, "too_large")
     assert stored(world) == []
 
 
@@ -285,9 +297,28 @@ async def test_a_record_counts_with_its_resource(world: World) -> None:
 async def test_what_is_no_request_of_opentelemetry_is_refused_whole(
     world: World, body: bytes, kind: dict[str, str]
 ) -> None:
-    """With an answer that says what was expected."""
+    """With a Status that says what was expected."""
     answer = await send(world, body, **kind)
-    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input")
+    assert (answer.status_code, told(answer).partition(":")[0]) == (400, "invalid_input")
+
+
+@pytest.mark.parametrize("kind", [PROTOBUF, JSON])
+async def test_every_error_is_a_status_to_an_exporter(make_world: Callable[..., World], kind: Any) -> None:
+    """Whoever finds it, in the request's own encoding, with the headers that say when to come again."""
+    world = make_world(limits=RequestLimits(events_bytes_max=1000), rates=replace(GENEROUS, requests_burst=2))
+    body = protobuf(request(RECORD)) if kind is PROTOBUF else json.dumps(request(RECORD)).encode()
+    unknown = await send(world, body, "tsk_nobody", **kind)
+    assert (unknown.status_code, told(unknown).partition(":")[0]) == (401, "unauthenticated")
+    assert "www-authenticate" in unknown.headers
+    assert unknown.headers["content-length"] == str(len(unknown.content))
+    large = await send(world, b"x" * 1001, **kind)
+    assert (large.status_code, told(large).partition(":")[0]) == (413, "too_large")
+    await send(world, body, **kind)
+    hasty = await send(world, body, **kind)
+    assert (hasty.status_code, told(hasty).partition(":")[0]) == (429, "rate_limited")
+    assert int(hasty.headers["retry-after"]) > 0
+    plain = await send(world, b"x" * 1001)
+    assert plain.headers["content-type"] == "application/problem+json"
 
 
 async def test_other_types_are_not_read(world: World) -> None:

@@ -66,6 +66,7 @@ from tocsin.services.digest import Digest, DigestReport
 from tocsin.services.dumps import Dumps
 from tocsin.services.entrance import Entrance
 from tocsin.services.episodes import Episodes
+from tocsin.services.feedback import Feedbacks
 from tocsin.services.health import Health
 from tocsin.services.ingest import Ingest
 from tocsin.services.kept_dumps import KeptDumps
@@ -76,7 +77,7 @@ from tocsin.services.proofs import Proofs
 from tocsin.services.quarantines import Quarantines
 from tocsin.services.query import Queries
 from tocsin.services.replays import Replays
-from tocsin.services.series import Band, SeriesCharts
+from tocsin.services.series import Band, MovedLimit, SeriesCharts
 from tocsin.services.sessions import Sessions
 from tocsin.services.short import ShortQuestions
 from tocsin.services.stream import ChangeStream
@@ -103,6 +104,7 @@ class KnownFleet:
     def __init__(self) -> None:
         self.known: dict[str, dict[str, Device]] = {}
         self.placed: dict[tuple[str, str], PlacedDumps] = {}
+        self.moved: list[MovedLimit] = []
         self.standing: dict[str, Episode] = {}  # episodes that go on, by id, as they are now
 
     def add(
@@ -147,6 +149,9 @@ class KnownFleet:
         verdict = np.where(value > 20.9, Verdict.ABNORMAL, Verdict.NORMAL).astype(np.uint8)
         expected = np.where(np.arange(len(ts)) < 30, np.nan, 20.0)
         return Band(ts, value, expected, expected - 1, expected + 1, verdict)
+
+    def moved_limits(self, tenant: str, device: str, parameter: str) -> Sequence[MovedLimit]:
+        return self.moved
 
     def lasting(self, tenant: str, devices: Collection[str]) -> set[str]:
         return set(self.standing)
@@ -370,6 +375,7 @@ class World:
             dictionaries=Dictionaries(
                 self.log, self.blobs, self, self.inbox, self.commits, actions, audit, self.clock
             ),
+            feedback=Feedbacks(self.log, self.inbox, self.commits, actions),
             quarantines=Quarantines(self.log, self.fleet, audit, self.clock),
             lasting=lasting,
             series=SeriesCharts(self.fleet, self.fleet),

@@ -11,7 +11,19 @@ from hypothesis import strategies as st
 
 from proof.model.records import Event
 from tests.kit import record_of
-from tocsin.control import Control, Correct, Policy, Quarantine, Range, Settings, SettingsChanged, Tick
+from tocsin.control import (
+    Control,
+    Correct,
+    FeedbackGiven,
+    FeedbackKind,
+    Policy,
+    Quarantine,
+    Range,
+    SeriesName,
+    Settings,
+    SettingsChanged,
+    Tick,
+)
 from tocsin.events import EventBatch, Strings, empty_text
 from tocsin.log.abstract import Record
 
@@ -165,6 +177,27 @@ def _quarantine(who: Who, released: bool) -> Step:
     return lambda writer: writer.decide(who[0], decision)
 
 
+def _say(draw: random.Random) -> Step:
+    """Feedback of either kind, about series that may not be there."""
+    who, kind = (
+        draw.choice((WHO[0], *WHO)),
+        draw.choice((FeedbackKind.FALSE_ALARM,) * 3 + (FeedbackKind.WITHDRAWN,)),
+    )
+    names = tuple(
+        SeriesName(
+            application=draw.choice(STREAMS)[0],
+            parameter=draw.choice("aaabc"),
+            detector=draw.choice(("seasonal", "seasonal", "health", "iforest")),
+        )
+        for _ in range(draw.randint(1, 3))
+    )
+    action = draw.randint(1, 40)  # the same one comes twice now and then
+    given = FeedbackGiven(
+        tenant=who[0], device=who[1], kind=kind, series=names, anomaly=f"an_{action}", action=action, at_ms=0
+    )
+    return lambda writer: writer.decide(who[0], given)
+
+
 def _correct(tenant: str, devices: tuple[str, ...]) -> Step:
     return lambda writer: writer.decide(tenant, Correct(tenant=tenant, devices=devices))
 
@@ -197,22 +230,27 @@ _KINDS = {
 """What may happen, and how often."""
 
 
-def log_of_seed(seed: int, steps: int) -> list[Record]:
-    """A log of one partition: stretches of events, redeliveries, clocks, pauses and control records."""
-    draw = random.Random(seed)
+def log_of_seed(seed: int, steps: int, *, said: bool = False) -> list[Record]:
+    """A log of one partition: stretches of events, redeliveries, clocks, pauses and control records.
+
+    With `said` there is feedback too; without it, the same seed gives the same log as before there was any.
+    """
+    draw, saying = random.Random(seed), random.Random(-seed - 1)
     writer = Writer(draw.choice(STARTS_MS), draw.choice((1, 7, 100)))
     first = draw.choice(CHOICES)
     for tenant in ("t", "u"):
         writer.decide(tenant, SettingsChanged(tenant=tenant, effective_ms=0, settings=first))
     for _ in range(steps):
         _step(draw)(writer)
+        if said and saying.random() < 0.5:
+            _say(saying)(writer)
     writer.flush()
     return writer.records
 
 
 def logs() -> st.SearchStrategy[list[Record]]:
     """Logs by seed; a failing one shrinks to few steps."""
-    return st.builds(log_of_seed, st.integers(0, 2**32), st.integers(1, 40))
+    return st.builds(log_of_seed, st.integers(0, 2**32), st.integers(1, 40), said=st.booleans())
 
 
 def batch_of(events: list[Event]) -> EventBatch:

@@ -14,6 +14,7 @@ from proof.model.records import (
     Correct,
     DumpCame,
     Event,
+    FeedbackGiven,
     GapGivenUp,
     Quarantine,
     Record,
@@ -77,6 +78,17 @@ def _decision(partition: int, item: Decision) -> Iterator[Record]:
             yield Correct(partition, offset, decision.tenant, decision.devices)
         case control.Quarantine():
             yield Quarantine(partition, offset, decision.tenant, decision.devices, decision.released)
+        case control.FeedbackGiven():
+            series = tuple((each.application, each.parameter, each.detector) for each in decision.series)
+            yield FeedbackGiven(
+                partition,
+                offset,
+                decision.tenant,
+                decision.device,
+                decision.kind.value,
+                series,
+                decision.action,
+            )
         case control.DumpReceived():
             yield DumpCame(
                 partition,

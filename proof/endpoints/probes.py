@@ -76,6 +76,10 @@ def _metadata() -> str:
 
 
 _GIVEN: Final[dict[str, dict[str, Any]]] = {
+    "POST /v1/anomalies/{anomaly_id}/feedback": {
+        "json": {"kind": "false_alarm"},
+        "headers": {"If-Match": "*"},
+    },
     "POST /v1/anomalies/{anomaly_id}/{action}": {"json": {"note": "is looked at"}},
     "POST /v1/logs": {
         "content": _LOG_LINE.encode(),

@@ -25,6 +25,7 @@ def correct(live: Device, events: list[Event], quarantined: Callable[[int], bool
     """Derive a device again from its events, given in the order of the log."""
     kept, apart = _split(events, quarantined)
     fresh = Device(live.tenant, live.name, live.rules)
+    fresh.feedback = live.feedback
     derived = [(event, fresh.take(event, quarantined=quarantined(event.offset))) for event in kept]
     fresh.clock = live.clock
     fresh.too_late, fresh.stream = live.too_late, live.stream

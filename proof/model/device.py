@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from proof.model.digest import Key, Sums, raw_hash
 from proof.model.episodes import Episode, Ledger, of_device, of_run
+from proof.model.feedback import Feedback
 from proof.model.health import Health
 from proof.model.ordering import LATE_MAX_MS, Pace, SeriesOrder
 from proof.model.policy import Policy
@@ -70,6 +71,7 @@ class Device:
         self.live = self.silent = self.dirty = False
         self.stream = ("", "")
         self.series: dict[tuple[str, str], Series] = {}
+        self.feedback: dict[tuple[str, str, str], Feedback] = {}
         self.ledger = Ledger()
         self.raw, self.said, self.said_first = Sums(), Sums(), Sums()
         self.underived_rows = 0
@@ -117,6 +119,11 @@ class Device:
         self.silent = True
         started_ms = self.newest_ms + int(limit_ms)
         return [self._publish(of_device(self.key, self.stream, "silent", started_ms, None))]
+
+    def hear(self, name: tuple[str, str, str], kind: str, action: int) -> None:
+        """Take feedback in about one of its series, as (application, parameter, detector)."""
+        if name[:2] in self.series:
+            self.feedback.setdefault(name, Feedback()).hear(kind, action, self.newest_ms + 1)
 
     def tell(self, episode: Episode) -> Episode:
         """Publish what no reading has shown."""
@@ -229,7 +236,8 @@ class Device:
                     self._stop(event, series, detector, taken)
                     continue
                 kind, name = series.detectors[detector], series.key.parameter
-                score = kind.step(rules, name, event.ts, value, offset_ms)
+                said = self.feedback.get((series.key.application, name, detector), Feedback())
+                score = kind.step(rules, name, event.ts, value, offset_ms, said.factor(event.ts))
                 verdict = Verdict(series.key, event.offset, event.ts, value, detector, score)
                 taken.verdicts.append(verdict)
                 self._say(series.key, verdict.row())

@@ -12,6 +12,7 @@ from proof.model.watch import Watch
 DAY_MS = 86_400_000
 HUGE = 1e120
 REASONS = ("none", "stuck", "out_of_range", "level_shift")
+RAISED = ("stuck_ratio", "stuck_readings", "stuck_ms", "shift_limit")
 DEFAULTS = {
     "ready_s": 86_400.0,
     "stuck_ratio": 5.0,
@@ -67,9 +68,13 @@ class Health:
     shift_band: tuple[float, float] = (0.0, 0.0)
     watch: Watch = field(default_factory=Watch)
 
-    def step(self, rules: Settings, parameter: str, ts: int, value: float, offset_ms: int) -> Score:
-        """Judge a reading, then learn from it."""
+    def step(
+        self, rules: Settings, parameter: str, ts: int, value: float, offset_ms: int, factor: float = 1.0
+    ) -> Score:
+        """Judge a reading, by limits `factor` times as high as usual, then learn from it."""
         rule = DEFAULTS | rules.detectors["health"]
+        rule["stuck_ms"] = rule["stuck_s"] * 1000
+        rule |= {name: rule[name] * factor for name in RAISED}
         x = min(max(value, -HUGE), HUGE)
         if self.day is None:
             self.first_ms = self.run_start_ms = ts
@@ -142,7 +147,7 @@ class Health:
         if self.changes < rule["changes"]:
             return 0.0
         readings = max(rule["stuck_readings"], rule["stuck_ratio"] * self.longest)
-        lasting_ms = max(rule["stuck_s"] * 1000, rule["stuck_ratio"] * self.longest_ms)
+        lasting_ms = max(rule["stuck_ms"], rule["stuck_ratio"] * self.longest_ms)
         return min(self.run * (1.0 / readings), (ts - self.run_start_ms) * (1.0 / lasting_ms))
 
     def _scored(self, share: float, band: tuple[float, float, float], reason: int) -> Score:

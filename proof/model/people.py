@@ -58,7 +58,7 @@ class Handled:
                 after = replace(free, handling="open", seen_at_ms=self.seen_at_ms)
             case "assign":
                 after = replace(seen, assignee=deed.assignee)
-            case "seen" | "comment":
+            case "seen" | "comment" | "feedback":
                 after = seen
             case _:
                 raise ValueError(deed.kind)

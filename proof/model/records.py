@@ -92,6 +92,19 @@ class Quarantine:
 
 
 @dataclass(frozen=True, slots=True)
+class FeedbackGiven:
+    """What a person said of series, which are named as (application, parameter, detector)."""
+
+    partition: int
+    offset: int
+    tenant: str
+    device: str
+    kind: str
+    series: tuple[tuple[str, str, str], ...]
+    action: int
+
+
+@dataclass(frozen=True, slots=True)
 class DumpCame:
     """A dump was taken in; `outcome` is accepted, conflict or quarantined."""
 
@@ -122,4 +135,4 @@ class GapGivenUp:
     waited_ms: int
 
 
-Record = Event | SettingsChanged | Tick | Correct | Quarantine | DumpCame | GapGivenUp
+Record = Event | SettingsChanged | Tick | Correct | Quarantine | FeedbackGiven | DumpCame | GapGivenUp

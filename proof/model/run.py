@@ -17,6 +17,7 @@ from proof.model.records import (
     Correct,
     DumpCame,
     Event,
+    FeedbackGiven,
     GapGivenUp,
     Quarantine,
     Record,
@@ -132,6 +133,8 @@ class _Partition:
                 self._tick(record)
             case Quarantine():
                 self._quarantine(record)
+            case FeedbackGiven():
+                self._feedback(record)
             case Correct():
                 self._correct(record)
             case DumpCame():
@@ -227,6 +230,12 @@ class _Partition:
                 spans[-1] = (spans[-1][0], record.offset)
             elif not record.released and not lasts:
                 spans.append((record.offset, float("inf")))
+
+    def _feedback(self, record: FeedbackGiven) -> None:
+        device = self._tenant(record.tenant).devices.get(record.device)
+        if device is not None:
+            for name in record.series:
+                device.hear(name, record.kind, record.action)
 
     def _dump(self, dump: DumpCame) -> None:
         tenant = self._tenant(dump.tenant)

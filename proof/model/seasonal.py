@@ -115,11 +115,16 @@ class Seasonal:
     usual_scale: float = 0.0
     hours: int = 0
     strayed: bool = False
+    factor: float = 1.0
 
-    def step(self, rules: Settings, parameter: str, ts: int, value: float, offset_ms: int) -> Score:
-        """Judge a reading, then learn from it."""
+    def step(
+        self, rules: Settings, parameter: str, ts: int, value: float, offset_ms: int, factor: float = 1.0
+    ) -> Score:
+        """Judge a reading, by limits `factor` times as high as usual, then learn from it."""
         del parameter  # the same for all
         rule = DEFAULTS | rules.detectors["seasonal"]
+        self._move_limit(rule["limit"], factor)
+        rule |= {"limit": rule["limit"] * factor, "stray_limit": rule["stray_limit"] * factor}
         x = min(max(value, -HUGE), HUGE)
         if self.visit is None or ts >= self.visit.end_ms or offset_ms != self.visit.offset_ms:
             self._enter_hour(rule, ts, x, offset_ms)
@@ -137,6 +142,14 @@ class Seasonal:
         self.watch.follow(rules, ts, score.verdict)
         self._learn(rule, ts, x, found, score)
         return score
+
+    def _move_limit(self, limit: float, factor: float) -> None:
+        """Feedback acts at once: on the hour that goes on, and on the limits that a run is held to."""
+        if factor != self.factor:
+            self.limit += limit * factor - limit * self.factor
+            self.factor = factor
+            if self.watch.on:
+                self.held = (self.tail.limit(self.limit + 3.5), self.smooth_tail.limit(self.limit + 3.5))
 
     def _expected(self) -> tuple[float, float]:
         if self.centre is not None:

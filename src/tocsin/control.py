@@ -105,6 +105,43 @@ class Quarantine(msgspec.Struct, frozen=True, kw_only=True, tag="quarantine"):
     released: bool = False
 
 
+LIMIT_FACTORS: Final = (1.0, 1.5, 2.25, 3.375)
+"""How many times as high limits are, by the steps that feedback has raised them by."""
+
+STEPS_MAX: Final = len(LIMIT_FACTORS) - 1
+
+
+class FeedbackKind(StrEnum):
+    """What a person says of an anomaly."""
+
+    FALSE_ALARM = "false_alarm"  # the limits of its series go up by a step
+    WITHDRAWN = "withdrawn"  # the last step is taken back
+
+
+class SeriesName(msgspec.Struct, frozen=True, kw_only=True):
+    """A series of a device, as one detector judges it."""
+
+    application: str
+    parameter: str
+    detector: str
+
+
+class FeedbackGiven(msgspec.Struct, frozen=True, kw_only=True, tag="feedback"):
+    """What a person said of an anomaly; it acts on `series` from behind the device's newest stamp on.
+
+    `action` is its number in the inbox's log: the same one again changes nothing. `at_ms` is when it was
+    said, for people.
+    """
+
+    tenant: str
+    device: str
+    kind: FeedbackKind
+    series: tuple[SeriesName, ...]
+    anomaly: str
+    action: int
+    at_ms: int
+
+
 class DumpOutcome(StrEnum):
     """What was decided about a dump when it came."""
 
@@ -199,7 +236,16 @@ class DumpDetectorFailed(msgspec.Struct, frozen=True, kw_only=True, tag="dump_de
 DumpDecision = DumpReceived | GapGivenUp
 """What the order of a device's dumps follows from."""
 
-Control = SettingsChanged | Tick | Correct | Quarantine | DumpDecision | DictionaryTaken | DumpDetectorFailed
+Control = (
+    SettingsChanged
+    | Tick
+    | Correct
+    | Quarantine
+    | FeedbackGiven
+    | DumpDecision
+    | DictionaryTaken
+    | DumpDetectorFailed
+)
 
 _DECODER: Final = msgspec.json.Decoder(Control)
 

@@ -93,6 +93,21 @@ class DumpEvidence(msgspec.Struct, frozen=True, kw_only=True):
     findings_sha256: str
 
 
+class LimitMoved(msgspec.Struct, frozen=True, kw_only=True):
+    """Feedback that moved the limits of a series: from `from_ms` on they are raised by so many steps.
+
+    Until then it was by `steps_before`. It was given at `at_ms` on an anomaly; `action` is its number in the
+    inbox's log.
+    """
+
+    from_ms: int
+    steps: int
+    steps_before: int
+    anomaly: str
+    action: int
+    at_ms: int
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """All that is needed to derive an episode again.
 
@@ -103,7 +118,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     consulted since, as (time in ms, bytes). `settings` are the limits in force, as (from
     when in ms, JSON). `rows_digest` is
     the sum of the verdict rows from the episode's start on; `seal` the xxh3_128 of everything else here.
-    Hashes are hex. What was found in dumps has `dumps` instead of records.
+    Hashes are hex. What was found in dumps has `dumps` instead of records. `feedback` is what people said of
+    the series until `to_ms`: the last of it from before `from_ms`, and all since.
     """
 
     from_ms: int
@@ -119,6 +135,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     rows_digest: str
     seal: str = ""
     dumps: DumpEvidence | None = None
+    feedback: tuple[LimitMoved, ...] = ()
 
 
 class Episode(msgspec.Struct, frozen=True, kw_only=True):

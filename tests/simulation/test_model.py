@@ -57,6 +57,7 @@ def test_what_is_said_of_the_logs_of_seeds(seed: int) -> None:
     """The same for logs that never change, each with many kinds of steps."""
     for steps in (12, 40):
         assert compare(log_of_seed(seed, steps), []) == []
+        assert compare(log_of_seed(seed, steps, said=True), [5, 20]) == []
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))

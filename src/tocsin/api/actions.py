@@ -153,11 +153,11 @@ def act_on_anomaly(
     if bool(asked.anomalies) != (kind is ActionKind.MERGE):
         raise InvalidInputError("A merge, and nothing else, names other anomalies.", field="anomalies")
     wants = _asked(kind, asked, idempotency_key, _targets(asked.anomalies), asked.episodes)
-    target = Target(id=anomaly_id, version=_version(kind, if_match))
+    target = Target(id=anomaly_id, version=version_of(kind, if_match))
     try:
         recorded = services.actions.one(principal, wants, target)
     except ChangedError as error:
-        return _changed(error)
+        return changed_response(error)
     return action_response(recorded, etag=recorded.outcomes[0].version)
 
 
@@ -202,7 +202,19 @@ def undo_action(
 
 def action_response(recorded: Recorded, *, etag: int | None = None) -> Response:
     """The same bytes for the same record, so that a retry gets exactly the first answer."""
-    view = ActionView(
+    body = action_view(recorded).model_dump_json()
+    return Response(body, headers=action_headers(recorded, etag=etag), media_type="application/json")
+
+
+def action_headers(recorded: Recorded, *, etag: int | None = None) -> dict[str, str]:
+    """Whether it had been done before, and the anomaly's version."""
+    headers = {"Tocsin-Repeated": "true"} if recorded.repeated else {}
+    return headers if etag is None else headers | {"ETag": etag_of(etag)}
+
+
+def action_view(recorded: Recorded) -> ActionView:
+    """What people see of what was done."""
+    return ActionView(
         action=recorded.sequence or None,
         kind=recorded.action.kind,
         at=iso(recorded.action.at_ms),
@@ -218,10 +230,6 @@ def action_response(recorded: Recorded, *, etag: int | None = None) -> Response:
             if outcome.code
         ],
     )
-    headers = {"Tocsin-Repeated": "true"} if recorded.repeated else {}
-    if etag is not None:
-        headers["ETag"] = etag_of(etag)
-    return Response(view.model_dump_json(), headers=headers, media_type="application/json")
 
 
 def _asked(
@@ -242,7 +250,8 @@ def _targets(wanted: Sequence[TargetRequest]) -> list[Target]:
     return [Target(id=each.id, version=each.version) for each in wanted]
 
 
-def _version(action: ActionKind, if_match: str | None) -> int | None:
+def version_of(action: ActionKind, if_match: str | None) -> int | None:
+    """The version that If-Match names, None for whatever it is; refused where it has to be there."""
     if if_match is None:
         if needs_version(action):
             raise PreconditionRequiredError(
@@ -252,7 +261,8 @@ def _version(action: ActionKind, if_match: str | None) -> int | None:
     return version_in(if_match, "an anomaly")
 
 
-def _changed(error: ChangedError) -> Response:
+def changed_response(error: ChangedError) -> Response:
+    """412, with what has happened in between."""
     told = {
         "version": error.version,
         "changes": [change_view(change).model_dump(mode="json") for change in error.changes],

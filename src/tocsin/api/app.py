@@ -25,6 +25,7 @@ from tocsin.api import (
     dumps,
     episodes,
     events,
+    feedback,
     health,
     locations,
     logs,
@@ -51,7 +52,8 @@ _ROUTERS: Final[tuple[APIRouter, ...]] = (
     events.router,
     logs.router,
     anomalies.router,
-    dictionary.router,  # before actions, whose address would take that of one of its own
+    dictionary.router,  # both before actions, whose address would take that of one of theirs
+    feedback.router,
     actions.router,
     episodes.router,
     devices.router,

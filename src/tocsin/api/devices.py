@@ -15,7 +15,7 @@ from tocsin.api.openapi import answers
 from tocsin.api.parameters import Cursor, From, Limit, To, time_or_none
 from tocsin.model import Verdict
 from tocsin.services.devices import Device
-from tocsin.services.series import POINTS_MAX, Band, Chart
+from tocsin.services.series import POINTS_MAX, Band, Chart, MovedLimit
 
 router = APIRouter(prefix="/v1/devices", tags=["devices"])
 
@@ -100,8 +100,23 @@ class Point(BaseModel):
     verdict: str
 
 
+class LimitView(BaseModel):
+    """Feedback that moved the limits of the series: from `acts_from` on they are `factor` times as high."""
+
+    detector: str
+    application: str
+    acts_from: str
+    factor: float
+    given_at: str
+    anomaly: str
+    action: int
+
+
 class ChartView(BaseModel):
-    """A series between two times: at most the points asked for, lows and highs kept, of `readings`."""
+    """A series between two times: at most the points asked for, lows and highs kept, of `readings`.
+
+    `limits` tells, whatever the span, what feedback did to its limits; the last of a detector holds.
+    """
 
     device: str
     parameter: str
@@ -109,6 +124,7 @@ class ChartView(BaseModel):
     to_at: str
     readings: int
     points: list[Point]
+    limits: list[LimitView]
 
 
 def device_view(device: Device) -> DeviceView:
@@ -141,6 +157,18 @@ def _points(band: Band) -> list[Point]:
     ]
 
 
+def _limit_view(limit: MovedLimit) -> LimitView:
+    return LimitView(
+        detector=limit.detector,
+        application=limit.application,
+        acts_from=iso(limit.moved.from_ms),
+        factor=limit.factor,
+        given_at=iso(limit.moved.at_ms),
+        anomaly=limit.moved.anomaly,
+        action=limit.moved.action,
+    )
+
+
 def _chart_view(device: str, parameter: str, chart: Chart) -> ChartView:
     return ChartView(
         device=device,
@@ -149,6 +177,7 @@ def _chart_view(device: str, parameter: str, chart: Chart) -> ChartView:
         to_at=iso(chart.to_ms),
         readings=chart.readings,
         points=_points(chart.band),
+        limits=[_limit_view(each) for each in chart.limits],
     )
 
 

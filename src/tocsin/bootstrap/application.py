@@ -75,6 +75,7 @@ from tocsin.services.digest import DigestReport
 from tocsin.services.dumps import Dumps
 from tocsin.services.entrance import Entrance
 from tocsin.services.episodes import Episodes
+from tocsin.services.feedback import Feedbacks
 from tocsin.services.health import Health, disk_probe
 from tocsin.services.ingest import Ingest
 from tocsin.services.kept_dumps import KeptDumps
@@ -377,6 +378,7 @@ class Application:
             dictionaries=Dictionaries(
                 stores.log, self.blobs, views, stores.inbox, stores.commits, actions, audit, clock
             ),
+            feedback=Feedbacks(stores.log, stores.inbox, stores.commits, actions),
             quarantines=Quarantines(stores.log, views, audit, clock),
             lasting=lasting,
             series=SeriesCharts(views, views, config.unit_of),

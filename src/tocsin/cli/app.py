@@ -19,6 +19,7 @@ from tocsin.cli.doctor import doctor
 from tocsin.cli.dumps import dumps
 from tocsin.cli.expected import expected
 from tocsin.cli.explain import explain
+from tocsin.cli.feedback import feedback
 from tocsin.cli.ingest import ingest
 from tocsin.cli.lake import lake
 from tocsin.cli.output import Exit, exit_code_of, note, print_error
@@ -48,6 +49,7 @@ for _command in (
     dumps,
     anomalies,
     people,
+    feedback,
     backtest,
     replay,
     explain,

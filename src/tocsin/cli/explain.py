@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
 
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
     from tocsin.client import Destination
     from tocsin.commit.abstract import CommitStore
     from tocsin.config import Config
-    from tocsin.model import Episode
+    from tocsin.model import Episode, LimitMoved
     from tocsin.processing.proof import Proof
 
 _ANOMALY: Final = "an_"
 _PAGE: Final = 500
 _SHOWN = ("id", "device", "parameter", "explanation", "revision")
+_TIMES = ("from_ms", "at_ms")
 _PROVED = ("matches", "readings", "differences")
 
 
@@ -71,7 +73,8 @@ def _asked(server: Destination, episode: str) -> list[dict[str, Any]]:
         proof = ask(server, "GET", f"{path}/proof")
         from_dumps = bool((found["evidence"] or {}).get("dumps"))
         shown = {name: found[name] for name in _SHOWN} | {name: proof[name] for name in _PROVED}
-        results.append(shown | {"of": _of(from_dumps)})
+        feedback = (found["evidence"] or {}).get("feedback", [])
+        results.append(shown | {"of": _of(from_dumps), "feedback": feedback})
     return results
 
 
@@ -116,7 +119,14 @@ def _result(episode: Episode, proof: Proof) -> dict[str, Any]:
         "readings": proof.readings,
         "differences": list(proof.differences),
         "of": _of(episode.evidence is not None and episode.evidence.dumps is not None),
+        "feedback": [] if episode.evidence is None else _plain(episode.evidence.feedback),
     }
+
+
+def _plain(feedback: tuple[LimitMoved, ...]) -> list[dict[str, Any]]:
+    import msgspec
+
+    return [msgspec.structs.asdict(each) for each in feedback]
 
 
 def _of(from_dumps: bool) -> str:
@@ -128,4 +138,16 @@ def _lines(result: dict[str, Any]) -> list[str]:
     verdict = "matches" if result["matches"] else "DIFFERS"
     where = f"{result['device']} {result['parameter']}".strip()
     head = f"{result['id']} {verdict}: {where}, {result['readings']} {result['of']} derived again"
-    return [head, f"  {result['explanation']}", *(f"  {difference}" for difference in result["differences"])]
+    told = [f"  {result['explanation']}", *map(_raised, result["feedback"])]
+    return [head, *told, *(f"  {difference}" for difference in result["differences"])]
+
+
+def _raised(feedback: dict[str, Any]) -> str:
+    """Whose feedback moved the limits, and from when on."""
+    from tocsin.control import LIMIT_FACTORS
+
+    factor = LIMIT_FACTORS[feedback["steps"]]
+    since, at = (
+        f"{datetime.fromtimestamp(feedback[name] // 1000, UTC):%-d %b %Y, %H:%M} UTC" for name in _TIMES
+    )
+    return f"  limit raised to {factor:g} times since {since}, by feedback of {at} on {feedback['anomaly']}"

@@ -73,6 +73,9 @@ class HealthReference(ReferenceSeries):
         self.level = Level()
         self.last_abnormal_ms, self.calm, self.watched = 0, 0, False
 
+    def move_limits(self, settings: Rows) -> None:
+        self.rule = {name: settings[name][0].item() for name in settings.dtype.names or ()}
+
     def step(self, ts: int, value: float, local_offset_ms: int) -> ReferenceScore:
         x = min(max(value, -HUGE), HUGE)
         if self.day is None or ts >= self.day.end_ms:

@@ -197,6 +197,17 @@ def score_rows(
 
 
 @nb.njit(cache=True, nogil=True)
+def move_limit(hot: Any, series: int, before: float, after: float) -> None:
+    """Move the limit of the hour that goes on; a run that goes on is held to it from here on."""
+    row = hot[series]
+    row.limit += after - before
+    if row.watched != 0:
+        efolds = row.limit + LASTING_EFOLDS
+        row.held_limit = strangeness(efolds, row.knee, row.excess)
+        row.smooth_held_limit = strangeness(efolds, row.smooth_knee, row.smooth_excess)
+
+
+@nb.njit(cache=True, nogil=True)
 def fetch_row(address: int) -> None:
     """Have the cache lines of a row on their way before it is needed."""
     for line in range(0, TOUCHED_BYTES, LINE_BYTES):

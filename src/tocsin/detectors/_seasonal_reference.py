@@ -104,6 +104,14 @@ class SeasonalReference(ReferenceSeries):
             self._learn_value(x)
         return result
 
+    def move_limits(self, settings: Rows) -> None:
+        rule = settings[0]
+        self.limit += float(rule["limit"]) - self.base_limit
+        self.base_limit, self.stray_limit = float(rule["limit"]), float(rule["stray_limit"])
+        if self.watched:
+            efolds = self.limit + 3.5
+            self.held = self.raw_tail.reach(efolds), self.smooth_tail.reach(efolds)
+
     def _change_hour(self, ts: int, x: float, offset_ms: int) -> None:
         if self.hour is None:
             self.mean = self.last = x

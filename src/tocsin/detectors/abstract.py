@@ -190,6 +190,8 @@ class SeriesDetector(ABC):
     cell_count: ClassVar[int]  # cells per series; 0 = none
     settings_dtype: ClassVar[np.dtype[Any]]
     state_version: ClassVar[int]
+    limits: ClassVar[tuple[str, ...]] = ()  # fields of a settings row that feedback raises; none: it can't
+    firm_reasons: ClassVar[tuple[str, ...]] = ()  # what no raised limit would have changed
 
     @abstractmethod
     def settings_row(self, settings: Settings, parameter: str) -> Rows:
@@ -226,6 +228,21 @@ class SeriesDetector(ABC):
             f"{declared.least:g} and {declared.most:g}"
         )
 
+    def raised(self, settings: Rows, factor: float) -> Rows:
+        """Settings rows with their limits so many times as high."""
+        rows = settings.copy()
+        for name in self.limits:
+            rows[name] = settings[name] * factor
+        return rows
+
+    def move_limits(self, hot: Rows, series: int, before: Rows, after: Rows) -> None:
+        """Let limits that the row of a series holds follow its settings, from row `before` to `after`.
+
+        Called before the first reading that is judged by `after`; nothing to do for a detector that reads its
+        limits anew at each reading.
+        """
+        del hot, series, before, after
+
     @abstractmethod
     def initialise(self, hot: Rows, cells: Rows) -> None:
         """Fill zeroed rows of new series in place."""
@@ -260,6 +277,10 @@ class ReferenceSeries(ABC):
     @abstractmethod
     def step(self, ts: int, value: float, local_offset_ms: int) -> ReferenceScore:
         """Score one reading, then learn from it."""
+
+    def move_limits(self, settings: Rows) -> None:
+        """Judge by this settings row from here on; it differs in nothing but the detector's `limits`."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from tocsin.detectors.abstract import (
     HOT_BYTES_MAX,
     CellCapture,
     Readings,
+    ReferenceSeries,
     Rows,
     Scores,
     SeriesDetector,
@@ -60,9 +61,13 @@ def new_state(detector: SeriesDetector, series: int = 1) -> SeriesState:
 
 
 def score(
-    detector: SeriesDetector, history: History, state: SeriesState | None = None, series: int = 0
+    detector: SeriesDetector,
+    history: History,
+    state: SeriesState | None = None,
+    series: int = 0,
+    settings: Rows | None = None,
 ) -> Scores:
-    """The scores of a history, with default settings; goes on from `state` if there is one."""
+    """The scores of a history, with default settings or `settings`; goes on from `state` if there is one."""
     count = len(history)
     readings = Readings(
         np.full(count, series, np.int32),
@@ -74,7 +79,8 @@ def score(
     out = Scores.empty(count)
     for name in COLUMNS:
         getattr(out, name)[:] = UNWRITTEN
-    detector.score(readings, state or new_state(detector), settings_of(detector), out)
+    rules = settings_of(detector) if settings is None else settings
+    detector.score(readings, state or new_state(detector), rules, out)
     return out
 
 
@@ -93,6 +99,7 @@ def check(detector: SeriesDetector, history: History) -> None:
     check_cutting(detector, history, scores)
     check_neighbours(detector, history, scores)
     check_evidence(detector, history, scores)
+    check_limits(detector, history)
 
 
 def check_declaration(detector: SeriesDetector) -> None:
@@ -141,12 +148,36 @@ def check_scores(detector: SeriesDetector, scores: Scores) -> None:
 
 def check_reference(detector: SeriesDetector, history: History, scores: Scores) -> None:
     """The compiled form equals the plain one, bit by bit."""
-    reference = detector.reference(settings_of(detector))
+    _assert_equals(detector.reference(settings_of(detector)), history, scores)
+
+
+def _assert_equals(reference: ReferenceSeries, history: History, scores: Scores) -> None:
     columns = zip(history.ts.tolist(), history.value.tolist(), history.local_offset_ms.tolist(), strict=True)
     expected = [reference.step(*reading) for reading in columns]
     for name in COLUMNS:
         plain = np.array([getattr(row, name) for row in expected], getattr(scores, name).dtype)
         np.testing.assert_array_equal(_bits(getattr(scores, name)), _bits(plain), err_msg=name)
+
+
+def check_limits(detector: SeriesDetector, history: History) -> None:
+    """Limits that are raised on the way, and lowered again, mean the same in both forms."""
+    names = detector.settings_dtype.names or ()
+    assert set(detector.limits) <= set(names), "limits name fields of a settings row"
+    assert set(detector.firm_reasons) <= set(detector.info.reasons), "firm reasons are reasons"
+    if not detector.limits:
+        return
+    usual = settings_of(detector)
+    rules, state, reference = [usual, detector.raised(usual, 1.5), usual], new_state(detector), None
+    edges = [0, len(history) // 3, 2 * len(history) // 3, len(history)]
+    for number, (start, stop) in enumerate(pairwise(edges)):
+        if reference is None:
+            reference = detector.reference(usual)
+        else:
+            detector.move_limits(state.hot, 0, rules[number - 1][0], rules[number][0])
+            reference.move_limits(rules[number])
+        part = history.part(start, stop)
+        scores = score(detector, part, state, settings=rules[number])
+        _assert_equals(reference, part, scores)
 
 
 def check_cutting(detector: SeriesDetector, history: History, scores: Scores) -> None:

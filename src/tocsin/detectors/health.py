@@ -76,6 +76,8 @@ class Health(SeriesDetector):
     cell_count: ClassVar[int] = 0
     settings_dtype: ClassVar[np.dtype[Any]] = kernel.SETTINGS
     state_version: ClassVar[int] = 2
+    limits: ClassVar[tuple[str, ...]] = ("stuck_ratio", "stuck_readings", "stuck_ms", "shift_limit")
+    firm_reasons: ClassVar[tuple[str, ...]] = ("out_of_range",)
 
     def settings_row(self, settings: Settings, parameter: str) -> Rows:
         row, values = settings_row(self, settings)

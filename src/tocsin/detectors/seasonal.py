@@ -95,6 +95,7 @@ class Seasonal(SeriesDetector):
     cell_count: ClassVar[int] = kernel.CELLS
     settings_dtype: ClassVar[np.dtype[Any]] = kernel.SETTINGS
     state_version: ClassVar[int] = 2
+    limits: ClassVar[tuple[str, ...]] = ("limit", "stray_limit")
 
     def settings_row(self, settings: Settings, parameter: str) -> Rows:
         del parameter  # the same for all
@@ -104,6 +105,9 @@ class Seasonal(SeriesDetector):
         row["memory_gain"] = 1.0 / values["memory"]
         row["hold_ms"] = int(values["hold_s"] * 1000)
         return row
+
+    def move_limits(self, hot: Rows, series: int, before: Rows, after: Rows) -> None:
+        kernel.move_limit(hot, series, float(before["limit"]), float(after["limit"]))
 
     def initialise(self, hot: Rows, cells: Rows) -> None:
         del cells  # no visits: zeroes

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
+from tocsin.control import FeedbackKind, SeriesName
 from tocsin.model import Severity
 
 
@@ -28,6 +29,7 @@ class ActionKind(StrEnum):
     REOPEN = "reopen"
     ASSIGN = "assign"
     COMMENT = "comment"
+    FEEDBACK = "feedback"
     MERGE = "merge"
     SPLIT = "split"
     UNDO = "undo"
@@ -47,6 +49,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     `until_ms` is when a snooze ends, `assignee` who is to see to it (None = nobody). A merge puts all targets
     into the first one; a split takes `episodes` out of the only one; an undo has no targets but those of the
     action that it `undoes`. `key`: the same key of the same actor stands for the same action; "" = none.
+    `feedback` is what was said of the `series` of the anomaly.
     """
 
     kind: ActionKind
@@ -60,10 +63,12 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     episodes: tuple[str, ...] = ()
     undoes: int | None = None
     key: str = ""
+    feedback: FeedbackKind | None = None
+    series: tuple[SeriesName, ...] = ()
 
     def is_repeated_by(self, other: Action) -> bool:
-        """Whether the other asks for the same; when it was asked does not matter."""
-        return msgspec.structs.replace(other, at_ms=self.at_ms) == self
+        """Whether the other asks for the same; when it was asked, and what data added, does not matter."""
+        return msgspec.structs.replace(other, at_ms=self.at_ms, series=self.series) == self
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):

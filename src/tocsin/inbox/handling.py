@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from tocsin.control import FeedbackKind
 from tocsin.inbox.abstract import Anomaly, Condition
 from tocsin.inbox.action import Action, ActionKind, Handling, Held
 from tocsin.inbox.folding import rank
@@ -20,12 +21,18 @@ TOLD: Final = {
     ActionKind.REOPEN: "reopened",
     ActionKind.ASSIGN: "assigned",
     ActionKind.COMMENT: "commented",
+    ActionKind.FEEDBACK: "feedback",
     ActionKind.WAKE: "woken",
     ActionKind.MERGE: "merged",
     ActionKind.SPLIT: "split",
     ActionKind.UNDO: "undone",
 }
 """What the history says of each action."""
+
+_FEEDBACK: Final = {
+    FeedbackKind.FALSE_ALARM: "false alarm, so limits are raised",
+    FeedbackKind.WITHDRAWN: "taken back, so limits are lowered by a step",
+}
 
 HARMLESS: Final = frozenset({TOLD[ActionKind.SEEN], TOLD[ActionKind.COMMENT]})
 """Entries that nobody's action overwrites: who has not read them may act all the same."""
@@ -56,7 +63,7 @@ def after(anomaly: Anomaly, action: Action) -> Anomaly:
             return _handled(anomaly, Handling.OPEN)
         case ActionKind.ASSIGN:
             anomaly = msgspec.structs.replace(anomaly, assignee=action.assignee)
-        case ActionKind.COMMENT | ActionKind.SEEN:
+        case ActionKind.COMMENT | ActionKind.SEEN | ActionKind.FEEDBACK:
             pass
         case ActionKind.MERGE | ActionKind.SPLIT | ActionKind.UNDO:
             raise RuntimeError(f"{action.kind} is about more than one anomaly")
@@ -71,6 +78,8 @@ def detail_of(action: Action) -> str:
         about = f"until {datetime.fromtimestamp(action.until_ms / 1000, UTC):%-d %b %Y, %H:%M} UTC"
     elif action.kind is ActionKind.ASSIGN:
         about = f"to {action.assignee}" if action.assignee else "to nobody"
+    elif action.feedback is not None:
+        about = _FEEDBACK[action.feedback]
     return ": ".join(part for part in (about, action.note) if part)
 
 

@@ -35,12 +35,15 @@ class Header(msgspec.Struct, array_like=True):
 
 
 class SlotRows(msgspec.Struct, array_like=True):
+    """`feedback` are its rows, with places of series; releases before there was any wrote none."""
+
     state_version: int
     hot: bytes
     cells: bytes
     policy: bytes
     watched: list[tuple[int, bytes]]
     captures: list[tuple[int, int, int, bytes]]
+    feedback: bytes = b""
 
 
 class Shard(msgspec.Struct, array_like=True):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tocsin.control import Quarantine, SettingsChanged, Tick
+from tocsin.control import FeedbackGiven, Quarantine, SettingsChanged, Tick
 from tocsin.events import I64
 from tocsin.model import Episode
 from tocsin.processing import notices as noticing
@@ -67,6 +67,21 @@ def quarantine(record: Quarantine, offset: int, state: TenantState, applied: App
         elif not record.released and not open_now:
             spans.append((offset, None))
         state.devices.rows["quarantined"][device] = not record.released
+
+
+def take_feedback(record: FeedbackGiven, offset: int, state: TenantState, applied: Applied | None) -> None:
+    """Let feedback act on the series that it names, as far as the device has sent them."""
+    device = state.device_number(record.device)
+    if device is None or (applied is not None and applied.has_device(offset, state.tenant, record.device)):
+        return
+    acts_ms = int(state.devices.rows[device]["newest_ms"]) + 1
+    for name in record.series:
+        slot = state.slots.get(name.detector)
+        series = state.series_number(device, name.application, name.parameter)
+        if slot is None or series is None or not slot.detector.limits:
+            continue
+        slot.feedback.add(record, series, acts_ms)
+        slot.place_settings(slot.usual)
 
 
 def _concerned(offset: int, state: TenantState, applied: Applied | None) -> I64:

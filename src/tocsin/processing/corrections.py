@@ -114,6 +114,10 @@ def scratch_of(state: TenantState, name: str) -> Scratch | None:
     fresh = TenantState(state.tenant, timeline)
     fresh.add_slots(state.slots)
     fresh.add_devices(Strings.of([name]))
+    for series in state.device_series(device):
+        key = state.series_key(series)
+        for detector, slot in state.slots.items():
+            fresh.slots[detector].await_feedback(key.application, key.parameter, slot.feedback.unmet(series))
     timeline.acts_ms[:, 0], timeline.zone[:, 0] = acts_ms, zone
     return Scratch(device, fresh, list(state.quarantines.get(device, [])))
 

@@ -132,6 +132,8 @@ def seal(evidence: Evidence) -> str:
     sealed = msgspec.structs.asdict(evidence) | {"seal": ""}
     if evidence.dumps is None:
         del sealed["dumps"]  # so that what was sealed before there were dumps keeps its seal
+    if not evidence.feedback:
+        del sealed["feedback"]  # the same
     return xxhash.xxh3_128_hexdigest(msgspec.msgpack.encode(sealed))
 
 
@@ -428,6 +430,7 @@ def _evidence_of_turn(turn: Any, slot: Slot, state: TenantState, parameter: str,
         cells=cells,
         settings=settings_between(state, device, parameter, from_ms, until_ms),
         rows_digest=f"{join(run['rows_low'], run['rows_high']):032x}",
+        feedback=slot.feedback.between(series, from_ms, until_ms),
     )
     return msgspec.structs.replace(evidence, seal=seal(evidence))
 

@@ -19,6 +19,7 @@ from tocsin.control import (
     DumpDecision,
     DumpDetectorFailed,
     DumpReceived,
+    FeedbackGiven,
     GapGivenUp,
     Quarantine,
     SettingsChanged,
@@ -153,6 +154,9 @@ def _decide(
             controls.quarantine(control, offset, state.tenant(control.tenant), applied)
             if control.released:
                 output.released += _released(control, offset, applied)
+        case FeedbackGiven():
+            _touch(state, control.tenant, (control.device,))
+            controls.take_feedback(control, offset, state.tenant(control.tenant), applied)
         case DictionaryTaken():
             state.dictionaries.take(control, offset)
         case DumpDetectorFailed():

@@ -24,6 +24,7 @@ from tocsin.processing.episodes import (
     drafts_of_turns,
     seal,
 )
+from tocsin.processing.feedback import rows_of
 from tocsin.processing.lateness import without_too_late
 from tocsin.processing.notices import CLOCK_RUN_MIN
 from tocsin.processing.ordering import Ordered, order
@@ -144,6 +145,8 @@ def _state_before(episode: Episode, evidence: Evidence) -> TenantState:
     kind = slot.detector
     if kind.state_version != evidence.state_version or kind.hot_dtype.itemsize != len(evidence.state):
         raise CorruptError("the evidence was written by another version of the detector")
+    said = rows_of(evidence.feedback, evidence.from_ms)
+    slot.await_feedback(episode.application, episode.parameter, said)
     return state
 
 

@@ -126,6 +126,9 @@ def _restore_slot(saved: SlotRows, slot: Slot, first: int, count: int, shard: in
         raise CorruptError(
             f"shard {shard}: {slot.detector.info.name} has not as many rows as there are series"
         )
+    if saved.feedback:
+        slot.feedback.restore(saved.feedback, first)
+        slot.place_settings(slot.usual)
     for place, row in saved.watched:
         slot.watched[first + place] = np.frombuffer(row, state.hot.dtype)[0]
     state.captures += [

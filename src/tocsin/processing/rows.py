@@ -97,6 +97,20 @@ POLICY: Final = np.dtype(
     align=True,
 )
 
+FEEDBACK: Final = np.dtype(
+    [
+        ("acts_ms", "i8"),  # from this stamp on
+        ("at_ms", "i8"),
+        ("action", "i8"),
+        ("series", "i4"),
+        ("steps", "u1"),
+        ("before", "u1"),  # the steps until then
+        ("met", "u1"),  # whether a scored reading has come to it
+        ("anomaly", "S41"),  # so that no byte of a row is padding
+    ],
+    align=True,
+)
+
 PARAMETER_KEY: Final = np.dtype([("low", "u8"), ("high", "u8")])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tocsin.detectors.abstract import Scores
+from tocsin.detectors.abstract import Readings, Scores
 from tocsin.events import I32
 from tocsin.processing.ordering import Gathered
 from tocsin.processing.policies import fold, stop
@@ -39,6 +39,8 @@ def follow(gathered: Gathered, slot: Slot, state: TenantState) -> tuple[Verdicts
     Readings that come under settings without the detector are not scored; they end the runs of their series.
     """
     found, turns = [], []
+    if slot.feedback.awaited:
+        slot.feedback.place(lambda application, parameter: state.series_number(0, application, parameter))
     for part, runs in _by_settings(gathered, slot):
         if runs:
             scores = score(part, slot)
@@ -51,9 +53,26 @@ def follow(gathered: Gathered, slot: Slot, state: TenantState) -> tuple[Verdicts
 
 def score(gathered: Gathered, slot: Slot) -> Scores:
     """Score the readings in order with one detector, which learns from each after scoring it."""
-    scores = Scores.empty(len(gathered.readings))
-    slot.detector.score(gathered.readings, slot.state, slot.settings, scores)
+    readings, scores = gathered.readings, Scores.empty(len(gathered.readings))
+    met = slot.feedback.meet(readings, len(slot.usual))
+    if met is None:
+        slot.detector.score(readings, slot.state, slot.settings, scores)
+        return scores
+    start = 0
+    for row in met.rows:
+        _score(slice(start, int(row["reading"])), met.readings, slot, scores)
+        before, after = slot.settings[row["before"]], slot.settings[row["after"]]
+        slot.detector.move_limits(slot.state.hot, int(row["series"]), before, after)
+        start = int(row["reading"])
+    _score(slice(start, len(readings)), met.readings, slot, scores)
     return scores
+
+
+def _score(rows: slice, readings: Readings, slot: Slot, out: Scores) -> None:
+    if rows.start < rows.stop:
+        own = Readings(*(getattr(readings, column.name)[rows] for column in fields(Readings)))
+        part = Scores(*(getattr(out, column.name)[rows] for column in fields(Scores)))
+        slot.detector.score(own, slot.state, slot.settings, part)
 
 
 def _by_settings(gathered: Gathered, slot: Slot) -> Iterator[tuple[Gathered, bool]]:

@@ -140,8 +140,10 @@ def _snapshot_slot(slot: Slot, rows: _Rows) -> list[SlotRows]:
     cells = pack_rows(slot.state.cells, rows.series, rows.series_ends)
     policy = pack_rows(slot.policy.rows, rows.series, rows.series_ends)
     found = [
-        SlotRows(slot.detector.state_version, hot[its].tobytes(), cells[part], policy[part], [], [])
-        for part, its in enumerate(rows.series_spans())
+        SlotRows(slot.detector.state_version, hot[its].tobytes(), cells[part], policy[part], [], [], said)
+        for part, (its, said) in enumerate(
+            zip(rows.series_spans(), slot.feedback.cut(rows.series, rows.series_ends), strict=True)
+        )
     ]
     places = _places(slot, rows)
     for number, row in slot.watched.items():

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tocsin.commit.abstract import Totals
-from tocsin.control import Settings
+from tocsin.control import LIMIT_FACTORS, Settings
 from tocsin.detectors.abstract import Rows, SeriesDetector, SeriesState
 from tocsin.detectors.registry import detector, detectors
 from tocsin.detectors.usable import usable
@@ -20,6 +20,7 @@ from tocsin.interning import Interner
 from tocsin.model import SeriesKey
 from tocsin.processing.dictionaries import Dictionaries
 from tocsin.processing.dump_orders import DumpOrders
+from tocsin.processing.feedback import FeedbackRows
 from tocsin.processing.hashing import join, names_hash, split
 from tocsin.processing.rows import DEVICE, IDLE, PARAMETER_KEY, POLICY, SERIES, start_devices
 from tocsin.processing.tables import PairIndex, Table, grow
@@ -57,7 +58,9 @@ class Slot:
         self.bit: Final = np.uint32(1 << number)
         self.label: Final = np.uint64(names_hash(kind.info.name)[0] & ~0xFF)
         self.policy = Table(POLICY)
-        self.settings: Rows = np.zeros(0, kind.settings_dtype)
+        self.feedback = FeedbackRows()
+        self.usual: Rows = np.zeros(0, kind.settings_dtype)
+        self.settings: Rows = self.usual  # the usual rows, and those with raised limits where there are any
         self.enabled: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
         self.watched: dict[int, Rows] = {}  # hot rows from just before the runs that go on
         self.state = SeriesState(
@@ -88,6 +91,19 @@ class Slot:
                 return np.array(starts["before"][rows[0]])
         return self.watched[series]
 
+    def await_feedback(self, application: str, parameter: str, rows: Rows) -> None:
+        """Take these rows over, once the series is there that they are about."""
+        if len(rows):
+            self.feedback.awaited[application, parameter] = rows
+            self.place_settings(self.usual)
+
+    def place_settings(self, usual: Rows) -> None:
+        """Judge by these rows; row i with limits raised by k steps is row i + k · len(usual)."""
+        self.usual = self.settings = usual
+        if self.feedback.used:
+            raised = (self.detector.raised(usual, factor) for factor in LIMIT_FACTORS[1:])
+            self.settings = np.concatenate([usual, *raised])
+
     def copy_series(self, number: int, other: Slot, derived: int) -> None:
         """Take over the rows of one series from another state of the same detector."""
         self.state.hot[number] = other.state.hot[derived]
@@ -96,6 +112,7 @@ class Slot:
             self.watched[number] = other.watched[derived]
         self.state.cells[number] = other.state.cells[derived]
         self.policy.rows[number] = other.policy.rows[derived]
+        self.feedback.take_met(number, other.feedback, derived)
 
     def move_captures(self, other: Slot, numbers: dict[int, int]) -> None:
         """Take over the captures of the series in `numbers` (theirs → ours)."""
@@ -271,6 +288,14 @@ class TenantState:
             series = int(self.series.rows[series]["next"])
         return found
 
+    def series_number(self, device: int, application: str, parameter: str) -> int | None:
+        """The number of a device's series, None if it never sent it."""
+        code = self._parameter_codes.get((application, parameter))
+        for number in self.device_series(device) if code is not None else ():
+            if self.series.rows["parameter"][number] == code:
+                return number
+        return None
+
     @property
     def pending_corrections(self) -> int:
         """Devices with late readings that no correction has taken in."""
@@ -312,8 +337,8 @@ class TenantState:
         rows = [
             kind.settings_row(settings, name) for _, name in self.parameters[first:] for settings in versions
         ]
-        kept = slot.settings[: first * len(versions)]
-        slot.settings = np.concatenate([kept, *rows]) if rows else kept
+        kept = slot.usual[: first * len(versions)]
+        slot.place_settings(np.concatenate([kept, *rows]) if rows else kept)
         slot.enabled = np.array([kind.info.name in settings.detectors for settings in versions])
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
 from tocsin.clock import Clock
+from tocsin.control import FeedbackKind, SeriesName
 from tocsin.errors import ConflictError, InvalidInputError, NotFoundError, PreconditionFailedError
 from tocsin.inbox.abstract import Change, Inbox
 from tocsin.inbox.action import Action, ActionKind, Recorded, Target
@@ -24,7 +25,7 @@ NOTE_CHARACTERS_MAX: Final = 4000
 NAME_CHARACTERS_MAX: Final = 256
 SNOOZE_MS_MAX: Final = 366 * 86_400_000
 _NOT_FOR_PEOPLE: Final = frozenset({ActionKind.WAKE})
-_OF_ONE: Final = frozenset({ActionKind.MERGE, ActionKind.SPLIT, ActionKind.UNDO})
+_OF_ONE: Final = frozenset({ActionKind.FEEDBACK, ActionKind.MERGE, ActionKind.SPLIT, ActionKind.UNDO})
 _NEEDS_NO_VERSION: Final = frozenset({ActionKind.SEEN, ActionKind.COMMENT})
 
 
@@ -40,6 +41,8 @@ class Asked:
     episodes: Sequence[str] = ()
     undoes: int | None = None
     key: str = ""
+    feedback: FeedbackKind | None = None
+    series: tuple[SeriesName, ...] = ()
 
 
 class ChangedError(PreconditionFailedError):
@@ -148,6 +151,8 @@ class Actions:
             episodes=tuple(asked.episodes),
             undoes=asked.undoes,
             key=asked.key,
+            feedback=asked.feedback,
+            series=asked.series,
         )
         check(action)
         recorded = self._inbox.act(action)

@@ -19,6 +19,7 @@ from tocsin.services.digest import DigestReport
 from tocsin.services.dumps import Dumps
 from tocsin.services.entrance import Entrance
 from tocsin.services.episodes import Episodes
+from tocsin.services.feedback import Feedbacks
 from tocsin.services.health import Health
 from tocsin.services.ingest import Ingest
 from tocsin.services.kept_dumps import KeptDumps
@@ -61,6 +62,7 @@ class Services:
     mapping: DeviceMapping
     technicians: Technicians
     dictionaries: Dictionaries
+    feedback: Feedbacks
     quarantines: Quarantines
     lasting: Lasting
     series: SeriesCharts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Protocol
@@ -13,6 +13,7 @@ from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
 from tocsin.errors import InvalidInputError, NotFoundError
 from tocsin.events import F64, I64, U8
+from tocsin.model import LimitMoved
 from tocsin.services.devices import Fleet
 
 POINTS_MAX: Final = 5_000
@@ -51,11 +52,25 @@ class Band:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class MovedLimit:
+    """Feedback that moved a detector's limits of a series to `factor` times what they usually are."""
+
+    application: str
+    detector: str
+    factor: float
+    moved: LimitMoved
+
+
 class Bands(Protocol):
     """Derives verdicts again; the runtime offers it."""
 
     def band(self, tenant: str, device: str, parameter: str, from_ms: int, to_ms: int) -> Band:
         """All readings of the series with from_ms ≤ ts < to_ms; empty for a series nobody knows."""
+        ...
+
+    def moved_limits(self, tenant: str, device: str, parameter: str) -> Sequence[MovedLimit]:
+        """Feedback on the series, by application and detector, oldest first."""
         ...
 
 
@@ -68,6 +83,7 @@ class Chart:
     readings: int
     band: Band
     unit: str = ""
+    limits: Sequence[MovedLimit] = ()
 
 
 class SeriesCharts:
@@ -102,7 +118,8 @@ class SeriesCharts:
             raise InvalidInputError("The span must be longer than nothing and at most 400 days.", field="to")
         band = self._bands.band(principal.tenant, device, parameter, start_ms, end_ms)
         unit = self.unit(principal, parameter)
-        return Chart(start_ms, end_ms, len(band), band.take(thin(band.value, points)), unit)
+        limits = self._bands.moved_limits(principal.tenant, device, parameter)
+        return Chart(start_ms, end_ms, len(band), band.take(thin(band.value, points)), unit, limits)
 
     def unit(self, principal: Principal, parameter: str) -> str:
         """What the tenant reads the parameter's values in; empty if the configuration names nothing."""

@@ -39,6 +39,7 @@ NEEDS: Final = {
     ("GET", "/v1/anomalies/{anomaly_id}/history"): Permission.READ,
     ("POST", "/v1/anomalies/{anomaly_id}/{action}"): Permission.HANDLE,
     ("POST", "/v1/anomalies/{anomaly_id}/expected"): Permission.HANDLE,
+    ("POST", "/v1/anomalies/{anomaly_id}/feedback"): Permission.HANDLE,
     ("GET", "/v1/dictionary"): Permission.READ,
     ("PUT", "/v1/dictionary"): Permission.OPERATE,
     ("POST", "/v1/anomalies/actions"): Permission.HANDLE,
@@ -169,6 +170,10 @@ async def ask(populated: Populated, operation: tuple[str, str], token: str | Non
         "/v1/query": {"json": {"sql": "SELECT * FROM readings"}},
         "/v1/devices/{device}/quarantine": {"json": {"reason": MARKER}},
         "/v1/anomalies/{anomaly_id}/{action}": {"json": {"note": MARKER}},
+        "/v1/anomalies/{anomaly_id}/feedback": {
+            "json": {"kind": "false_alarm", "note": MARKER},
+            "headers": {"If-Match": "*"},
+        },
         "/v1/anomalies/actions": {
             "json": {
                 "action": "comment",

@@ -14,7 +14,7 @@ import numpy as np
 
 from tocsin.commit.abstract import CommitStore
 from tocsin.commit.dump_steps import DumpStepStore
-from tocsin.control import DictionaryTaken, decode_control
+from tocsin.control import LIMIT_FACTORS, DictionaryTaken, decode_control
 from tocsin.errors import NotFoundError
 from tocsin.log.abstract import Log, RecordKind
 from tocsin.model import DumpEvidence, Episode, Evidence, SeriesKey
@@ -23,6 +23,7 @@ from tocsin.processing.dump_gaps import prove_gap
 from tocsin.processing.dump_order import DumpPlace
 from tocsin.processing.dump_places import PlacedDump, PlacedDumps, place_dumps
 from tocsin.processing.episodes import DUMP_DETECTOR
+from tocsin.processing.feedback import moved
 from tocsin.processing.hashing import combine
 from tocsin.processing.judging import Judged
 from tocsin.processing.proof import Proof, prove, span
@@ -33,7 +34,7 @@ from tocsin.runtimes.embedded.history import DeviceHistory
 from tocsin.runtimes.embedded.worker import Worker
 from tocsin.services.devices import Device
 from tocsin.services.digest import Digest
-from tocsin.services.series import Band
+from tocsin.services.series import Band, MovedLimit
 from tocsin.sharding import partition_of, shard_of
 
 
@@ -178,6 +179,14 @@ class Views:
             return _band([], parameter, from_ms, to_ms)
         return _band(derive(self._history(tenant, device, before_offset), scratch), parameter, from_ms, to_ms)
 
+    def moved_limits(self, tenant: str, device: str, parameter: str) -> Sequence[MovedLimit]:
+        """Feedback on the series, by application and detector, oldest first."""
+        worker = self._worker(tenant, device)
+        with worker.seen(self.patience_s):
+            state = worker.state.tenants.get(tenant)
+            number = state.device_number(device) if state else None
+            return [] if state is None or number is None else moved_limits(state, number, parameter)
+
     def explain(self, tenant: str, episode_id: str) -> tuple[Episode, Proof]:
         """Derive an episode again and compare; NotFoundError if the tenant has none with this id."""
         episode = self._commits.episode(tenant, episode_id)
@@ -263,6 +272,18 @@ def _names(worker: Worker, tenant: str, patience_s: float) -> list[str]:
 def _dump_senders(worker: Worker, tenant: str, patience_s: float) -> list[str]:
     with worker.seen(patience_s):
         return worker.state.dumps.devices(tenant)
+
+
+def moved_limits(state: TenantState, device: int, parameter: str) -> list[MovedLimit]:
+    """Feedback on a device's series of a parameter, by application and detector, oldest first."""
+    keys = {number: state.series_key(number) for number in state.device_series(device)}
+    return [
+        MovedLimit(key.application, name, LIMIT_FACTORS[each.steps], each)
+        for number, key in sorted(keys.items())
+        if key.parameter == parameter
+        for name, slot in state.slots.items()
+        for each in moved(slot.feedback.of(number))
+    ]
 
 
 def _device(state: TenantState, number: int, dumps: int) -> Device:

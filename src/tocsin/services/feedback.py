@@ -1,0 +1,112 @@
+"""Feedback that acts: what a person says of an anomaly changes how its series are judged from here on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from tocsin.access.permissions import Permission, require
+from tocsin.access.principal import Principal
+from tocsin.commit.abstract import CommitStore
+from tocsin.control import FeedbackGiven, FeedbackKind, SeriesName, encode_control
+from tocsin.detectors.registry import detectors
+from tocsin.errors import InvalidInputError, NotFoundError
+from tocsin.inbox.abstract import Anomaly, Inbox
+from tocsin.inbox.action import ActionKind, Recorded, Target
+from tocsin.log.abstract import Append, Log, Part, RecordKind
+from tocsin.model import Episode
+from tocsin.processing.episodes import DEVICE_DETECTOR, DEVICE_REASONS
+from tocsin.services.actions import Actions, Asked
+from tocsin.sharding import partition_of, shard_of
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Feedback as it was recorded: the action, and the series that it acts on."""
+
+    recorded: Recorded
+
+    @property
+    def series(self) -> tuple[SeriesName, ...]:
+        """In the order of their names."""
+        return self.recorded.action.series
+
+
+class Feedbacks:
+    """For whoever handles anomalies, within their tenant.
+
+    Feedback is an action in the inbox's log first, so that nobody's view is overwritten and a key repeats it;
+    then a record of the device's partition, which the processor takes in its place.
+    """
+
+    def __init__(self, log: Log, inbox: Inbox, commits: CommitStore, actions: Actions) -> None:
+        self._log: Final = log
+        self._inbox: Final = inbox
+        self._commits: Final = commits
+        self._actions: Final = actions
+
+    def give(
+        self,
+        principal: Principal,
+        anomaly_id: str,
+        kind: FeedbackKind,
+        *,
+        note: str,
+        target: Target,
+        key: str,
+    ) -> Given:
+        """Say it of the series that the anomaly's newest episodes are about; durable on return.
+
+        Refusals are those of `Actions.one`; InvalidInputError where no limit of it can be raised. If the log
+        refuses the record behind the action, its error is raised: the same key again logs it.
+        """
+        require(principal, Permission.HANDLE)
+        anomaly = self._inbox.anomaly(principal.tenant, anomaly_id)
+        if anomaly is None:
+            raise NotFoundError("There is no such anomaly.")
+        series = self._series(anomaly)
+        if not series and anomaly.merged_into is None:
+            raise InvalidInputError(
+                "No limit that feedback could raise found this: it is about no series, or about a value "
+                "out of the range that the configuration gives.",
+                field="anomaly",
+            )
+        asked = Asked(kind=ActionKind.FEEDBACK, note=note, key=key, feedback=kind, series=series)
+        given = Given(self._actions.one(principal, asked, target))
+        self._log_given(anomaly, given)
+        return given
+
+    def _series(self, anomaly: Anomaly) -> tuple[SeriesName, ...]:
+        found = (self._commits.episode(anomaly.tenant, name) for name in anomaly.episodes)
+        names = {_name(episode) for episode in found if episode is not None and _has_limit(episode)}
+        return tuple(sorted(names, key=lambda name: (name.application, name.parameter, name.detector)))
+
+    def _log_given(self, anomaly: Anomaly, given: Given) -> None:
+        action = given.recorded.action
+        if action.feedback is None:
+            raise RuntimeError(f"action {given.recorded.sequence} is no feedback")
+        record = FeedbackGiven(
+            tenant=anomaly.tenant,
+            device=anomaly.device,
+            kind=action.feedback,
+            series=action.series,
+            anomaly=anomaly.id,
+            action=given.recorded.sequence,
+            at_ms=action.at_ms,
+        )
+        partition = partition_of(shard_of(anomaly.tenant, anomaly.device), self._log.partitions)
+        part = Part(partition, RecordKind.CONTROL, 1, encode_control(record))
+        self._log.submit(Append(tenant=anomaly.tenant, arrival_ms=action.at_ms, parts=(part,))).result()
+
+
+def _name(episode: Episode) -> SeriesName:
+    return SeriesName(application=episode.application, parameter=episode.parameter, detector=episode.detector)
+
+
+def _has_limit(episode: Episode) -> bool:
+    """Whether a detector of series found it, by a limit that can be raised."""
+    detector = detectors().get(episode.detector)
+    if detector is None or not detector.limits or not episode.parameter:
+        return False
+    of_device = episode.detector == DEVICE_DETECTOR and episode.reason in DEVICE_REASONS
+    return not of_device and episode.reason not in detector.firm_reasons

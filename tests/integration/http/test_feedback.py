@@ -1,0 +1,133 @@
+"""Feedback on anomalies, as technicians give it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.http_kit import NOW_MS, OWN, World, told_template
+from tocsin.access.principal import Role
+from tocsin.control import FeedbackGiven, FeedbackKind, SeriesName, decode_control
+from tocsin.log.abstract import RecordKind
+from tocsin.model import LimitMoved
+from tocsin.services.series import MovedLimit
+from tocsin.sharding import partition_of, shard_of
+
+pytestmark = pytest.mark.anyio
+
+ANY = {"If-Match": "*"}
+FALSE_ALARM = {"kind": "false_alarm", "note": "the door was open"}
+SERIES = SeriesName(application="pumps", parameter="temperature", detector="seasonal")
+
+
+def given(world: World) -> list[tuple[int, FeedbackGiven]]:
+    """What is in the log, with its partition."""
+    found = [
+        (partition, decode_control(record.payload))
+        for partition in range(world.log.partitions)
+        for record in world.log.read(partition, 0)
+        if record.kind is RecordKind.CONTROL
+    ]
+    return [(partition, each) for partition, each in found if isinstance(each, FeedbackGiven)]
+
+
+async def test_a_false_alarm_is_an_action_and_a_record_of_the_log(world: World) -> None:
+    """In the device's partition, naming the series of the anomaly; the history and the audit log have it."""
+    anomaly = world.find_anomaly("pump-7")
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        answer = await client.post(f"/v1/anomalies/{anomaly}/feedback", json=FALSE_ALARM, headers=ANY)
+        history = (await client.get(f"/v1/anomalies/{anomaly}/history")).json()["changes"]
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert (told["kind"], told["feedback"]) == ("feedback", "false_alarm")
+    assert told["series"] == [{"application": "pumps", "parameter": "temperature", "detector": "seasonal"}]
+    assert answer.headers["ETag"] == f'"{told["done"][0]["version"]}"'
+    ((partition, record),) = given(world)
+    assert partition == partition_of(shard_of(OWN, "pump-7"), world.log.partitions)
+    assert record == FeedbackGiven(
+        tenant=OWN,
+        device="pump-7",
+        kind=FeedbackKind.FALSE_ALARM,
+        series=(SERIES,),
+        anomaly=anomaly,
+        action=told["action"],
+        at_ms=NOW_MS,
+    )
+    assert history[-1]["detail"] == "false alarm, so limits are raised: the door was open"
+    noted = world.audit_log.entries(OWN, before=None, limit=1)
+    assert [(each.entry.action, each.entry.object) for each in noted] == [("anomaly.feedback", anomaly)]
+
+
+async def test_a_retry_gets_the_first_answer_and_the_same_record(world: World) -> None:
+    """A phone that heard nothing may ask again, also when the anomaly has grown; the action is known."""
+    anomaly = world.find_anomaly("pump-7")
+    headers = ANY | {"Idempotency-Key": "k1"}
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        first = await client.post(f"/v1/anomalies/{anomaly}/feedback", json=FALSE_ALARM, headers=headers)
+        world.find_anomaly("pump-7", started_ms=NOW_MS, parameter="humidity")
+        again = await client.post(f"/v1/anomalies/{anomaly}/feedback", json=FALSE_ALARM, headers=headers)
+        other = {"kind": "withdrawn"}
+        refused = await client.post(f"/v1/anomalies/{anomaly}/feedback", json=other, headers=headers)
+    assert (first.status_code, again.status_code, refused.status_code) == (200, 200, 409)
+    assert again.content == first.content
+    assert again.headers["Tocsin-Repeated"] == "true"
+    (_, one), (_, two) = given(world)
+    assert one == two
+
+
+async def test_two_people_do_not_overwrite_each_other(world: World) -> None:
+    """Refused without If-Match, and with the version of before somebody's resolve; nothing is logged."""
+    anomaly = world.find_anomaly("pump-7")
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        etag = (await client.get(f"/v1/anomalies/{anomaly}")).headers["ETag"]
+        missing = await client.post(f"/v1/anomalies/{anomaly}/feedback", json=FALSE_ALARM)
+        await client.post(f"/v1/anomalies/{anomaly}/resolve", headers=ANY)
+        stale = await client.post(
+            f"/v1/anomalies/{anomaly}/feedback", json=FALSE_ALARM, headers={"If-Match": etag}
+        )
+    assert (missing.status_code, stale.status_code) == (428, 412)
+    assert given(world) == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"detector": "health", "reason": "silent", "parameter": ""},
+        {"detector": "health", "reason": "missing"},
+        {"detector": "health", "reason": "out_of_range"},
+        told_template("it is new"),
+    ],
+    ids=["silent", "missing", "out of range", "a log line"],
+)
+async def test_what_no_limit_found_can_not_be_raised(world: World, changed: dict[str, Any]) -> None:
+    """It is said why, instead of an answer that promises what does not come."""
+    anomaly = world.find_anomaly("pump-7", **changed)
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        answer = await client.post(f"/v1/anomalies/{anomaly}/feedback", json=FALSE_ALARM, headers=ANY)
+        missing = await client.post("/v1/anomalies/nothing/feedback", json=FALSE_ALARM, headers=ANY)
+    assert (answer.status_code, missing.status_code) == (400, 404)
+    assert "No limit" in answer.json()["detail"]
+    assert given(world) == []
+
+
+async def test_a_series_shows_what_feedback_did_to_its_limits(world: World) -> None:
+    """Since when, how much, and on which anomaly it was given."""
+    world.fleet.add(OWN, "pump-7")
+    moved = LimitMoved(
+        from_ms=NOW_MS, steps=2, steps_before=1, anomaly="an_1", action=7, at_ms=NOW_MS + 60_000
+    )
+    world.fleet.moved = [MovedLimit("pumps", "seasonal", 2.25, moved)]
+    async with world.client(world.key(Role.VIEWER)) as client:
+        answer = await client.get("/v1/devices/pump-7/series/temperature")
+    assert answer.json()["limits"] == [
+        {
+            "detector": "seasonal",
+            "application": "pumps",
+            "acts_from": "2026-11-22T10:00:00.000Z",
+            "factor": 2.25,
+            "given_at": "2026-11-22T10:01:00.000Z",
+            "anomaly": "an_1",
+            "action": 7,
+        }
+    ]

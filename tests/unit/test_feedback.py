@@ -1,0 +1,249 @@
+"""Feedback that acts: a false alarm raises the limits of a series from its place in the log on."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+import pytest
+
+from tests.kit import START_MS, LogHistory, events_of, log_of
+from tocsin.control import (
+    LIMIT_FACTORS,
+    STEPS_MAX,
+    Control,
+    Correct,
+    FeedbackGiven,
+    FeedbackKind,
+    Policy,
+    SeriesName,
+    Settings,
+    SettingsChanged,
+)
+from tocsin.events import EventBatch
+from tocsin.log.abstract import Record
+from tocsin.model import Verdict
+from tocsin.processing.batching import Events
+from tocsin.processing.controls import Applied
+from tocsin.processing.feedback import KEPT_MAX, moved
+from tocsin.processing.processor import Output, process
+from tocsin.processing.proof import prove, span
+from tocsin.processing.restoring import Restoration
+from tocsin.processing.snapshots import occupied, snapshot_header, snapshot_shards
+from tocsin.processing.state import PartitionState
+
+MINUTE_MS = 60_000
+NAME = SeriesName(application="pumps", parameter="a", detector="seasonal")
+AT_ONCE = Settings(policy=Policy(open_after_s=0, open_readings=1, close_after_s=60, close_readings=1))
+CORRECT = Correct(tenant="t", devices=("pump-0",))
+
+
+def said(kind: FeedbackKind, action: int, *names: SeriesName) -> FeedbackGiven:
+    """Feedback on pump-0's series."""
+    return FeedbackGiven(
+        tenant="t",
+        device="pump-0",
+        kind=kind,
+        series=names or (NAME,),
+        anomaly=f"an_{action}",
+        action=action,
+        at_ms=START_MS,
+    )
+
+
+def minutes(first: int, last: int, *, spike: float = 0.0) -> EventBatch:
+    """A reading a minute of both series, noisy, each tenth of `a` off by `spike`."""
+    rows = []
+    for minute in range(first, last):
+        noise = (minute * 7919 % 97) / 97.0
+        off = spike if minute % 10 == 9 else 0.0
+        rows.append(("pump-0", START_MS + minute * MINUTE_MS, {"a": 20.0 + noise + off, "b": 5.0 + noise}))
+    return events_of(rows)
+
+
+def settled() -> SettingsChanged:
+    return SettingsChanged(tenant="t", effective_ms=0, settings=AT_ONCE)
+
+
+def ran(records: list[Record], cuts: tuple[int, ...] = ()) -> tuple[PartitionState, list[Output]]:
+    """The log through the processor, cut after so many records."""
+    state, history = PartitionState(0), LogHistory(records)
+    outputs = [
+        process(records[first:last], state, history) for first, last in pairwise([0, *cuts, len(records)])
+    ]
+    return state, outputs
+
+
+def log(*contents: EventBatch | Control) -> list[Record]:
+    return log_of([settled(), *contents])
+
+
+def abnormal(outputs: list[Output], parameter: str = "a") -> int:
+    """How many readings of a parameter `seasonal` found abnormal."""
+    found = 0
+    for output in outputs:
+        for judged in output.judged:
+            verdicts = judged.verdicts[0]
+            own = judged.batch.parameter[verdicts.gathered.row] == judged.batch.names.index(parameter)
+            found += int((verdicts.scores.verdict[own] == Verdict.ABNORMAL).sum())
+    return found
+
+
+ALARMS = (FeedbackKind.FALSE_ALARM,) * 3
+
+
+def test_a_false_alarm_raises_the_limit_of_its_series_alone() -> None:
+    """What was alarmed about is not any more; another series of the device is judged as before."""
+    quiet, loud = minutes(0, 2000), minutes(2000, 2060, spike=1.2)
+    usual = abnormal(ran(log(quiet, loud))[1])
+    told = [said(kind, number) for number, kind in enumerate(ALARMS)]
+    raised = ran(log(quiet, *told, loud))[1]
+    assert usual > 0
+    assert abnormal(raised) < usual
+    other = SeriesName(application="pumps", parameter="b", detector="seasonal")
+    beside = [said(kind, number, other) for number, kind in enumerate(ALARMS)]
+    assert abnormal(ran(log(quiet, *beside, loud))[1]) == usual
+
+
+def test_what_is_withdrawn_is_judged_as_before() -> None:
+    """A step up and a step down leave the limit where it was, for readings that come after both."""
+    quiet, calm, loud = minutes(0, 2000), minutes(2000, 2100), minutes(2100, 2160, spike=1.2)
+    up, down = said(FeedbackKind.FALSE_ALARM, 1), said(FeedbackKind.WITHDRAWN, 2)
+    usual = abnormal(ran(log(quiet, calm, loud))[1])
+    assert abnormal(ran(log(quiet, up, calm, down, loud))[1]) == usual > 0
+
+
+def test_steps_are_bounded_and_each_action_counts_once() -> None:
+    """Ten false alarms raise by three steps, the same action logged again by none; none is the least."""
+    down = said(FeedbackKind.WITHDRAWN, 99)
+    told = [said(FeedbackKind.FALSE_ALARM, number // 2) for number in range(20)]
+    state, _ = ran(log(minutes(0, 30), down, *told))
+    feedback = state.tenant("t").slots["seasonal"].feedback
+    found = moved(feedback.of(0))
+    assert [(each.steps_before, each.steps) for each in found] == [(0, 1), (1, 2), (2, STEPS_MAX)]
+    assert [each.action for each in found] == [0, 1, 2]
+    assert {each.from_ms for each in found} == {START_MS + 29 * MINUTE_MS + 1}
+
+
+def test_feedback_kept_of_a_series_is_bounded() -> None:
+    """The newest are kept; how high the limits were before the oldest of them is still known."""
+    told = [
+        said(FeedbackKind.FALSE_ALARM if number % 2 == 0 else FeedbackKind.WITHDRAWN, number)
+        for number in range(2 * KEPT_MAX + 1)
+    ]
+    state, _ = ran(log(minutes(0, 30), *told))
+    found = moved(state.tenant("t").slots["seasonal"].feedback.of(0))
+    assert len(found) == KEPT_MAX
+    assert (found[0].action, found[-1].action) == (KEPT_MAX + 1, 2 * KEPT_MAX)
+    assert found[0].steps_before == 1
+
+
+def test_feedback_on_what_nobody_sends_changes_nothing() -> None:
+    """An unknown device, series or detector: the state stays what it was."""
+    unknown = SeriesName(application="pumps", parameter="z", detector="seasonal")
+    nobody = msgspec.structs.replace(said(FeedbackKind.FALSE_ALARM, 1), device="pump-9")
+    other = SeriesName(application="pumps", parameter="a", detector="nothing")
+    plain = ran(log(minutes(0, 60), minutes(60, 90)))[0]
+    told = ran(
+        log(minutes(0, 60), said(FeedbackKind.FALSE_ALARM, 1, unknown, other), nobody, minutes(60, 90))
+    )[0]
+    assert told.totals() == plain.totals()
+
+
+def loud_log() -> list[Record]:
+    """Alarms before, between and after feedback, with late readings and a correction."""
+    late = events_of([("pump-0", START_MS + 2050 * MINUTE_MS + 7, {"a": 21.7})])
+    return log(
+        minutes(0, 2000),
+        minutes(2000, 2040, spike=1.4),
+        said(FeedbackKind.FALSE_ALARM, 1),
+        minutes(2040, 2080, spike=1.4),
+        said(FeedbackKind.FALSE_ALARM, 2),
+        minutes(2080, 2110, spike=20.0),
+        late,
+        CORRECT,
+        said(FeedbackKind.WITHDRAWN, 3),
+        minutes(2110, 2160, spike=1.8),
+        late,
+        CORRECT,
+    )
+
+
+@pytest.mark.parametrize("cuts", [(), (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), (4, 9)])
+def test_however_the_log_is_cut_the_digests_are_the_same(cuts: tuple[int, ...]) -> None:
+    """Also where a cut falls between feedback and the reading that meets it."""
+    records = loud_log()
+    assert ran(records, cuts)[0].totals() == ran(records)[0].totals()
+
+
+def restored(state: PartitionState) -> tuple[PartitionState, Applied]:
+    """The state from its chunks."""
+    restoration = Restoration(0)
+    restoration.add(snapshot_header(state, 0))
+    for chunk in snapshot_shards(state, np.flatnonzero(occupied(state)).astype(np.int64)):
+        restoration.add(chunk)
+    found, below = restoration.finish()
+    return found, Applied(below)
+
+
+@pytest.mark.parametrize("cut", range(2, 13))
+def test_from_any_checkpoint_the_rest_of_the_log_gives_the_same(cut: int) -> None:
+    """A restored state has feedback, met or not; what it has is not taken in again."""
+    records = loud_log()
+    whole = ran(records)[0]
+    part, _ = ran(records[:cut])
+    again, applied = restored(part)
+    again.position = 0
+    process(records, again, LogHistory(records), applied)
+    assert again.totals().final == whole.totals().final
+    assert again.totals().scored == whole.totals().scored
+    slots = whole.tenant("t").slots, again.tenant("t").slots
+    for name in slots[0]:
+        assert slots[0][name].feedback.of(0).tobytes() == slots[1][name].feedback.of(0).tobytes()
+        assert slots[0][name].state.hot[:2].tobytes() == slots[1][name].state.hot[:2].tobytes()
+
+
+def shifted_log() -> list[Record]:
+    """Feedback while a run goes on."""
+    shift = [
+        ("pump-0", START_MS + minute * MINUTE_MS, {"a": 26.0 + minute % 5}) for minute in range(2000, 2060)
+    ]
+    before, after = events_of(shift[:20]), events_of(shift[20:])
+    return log(minutes(0, 2000), before, said(FeedbackKind.FALSE_ALARM, 1), after, minutes(2060, 2100))
+
+
+@pytest.mark.parametrize(("records", "told"), [(loud_log(), "an_2"), (shifted_log(), "an_1")])
+def test_episodes_under_raised_limits_are_proved_and_name_the_feedback(
+    records: list[Record], told: str
+) -> None:
+    """Those that begin after it and those it falls into; the evidence says on which anomaly it was given."""
+    _, outputs = ran(records)
+    published = [each for output in outputs for each in output.episodes if each.detector == "seasonal"]
+    kept = [each for each in published if not each.retracted and each.evidence is not None]
+    assert kept
+    for episode in kept:
+        evidence = episode.evidence
+        assert evidence is not None
+        from_ms, to_ms = span(episode, evidence)
+        events = LogHistory(records)("t", "pump-0", evidence.before_offset)
+        rows = np.flatnonzero(events.batch.ts >= (from_ms or 0))
+        if to_ms is not None:
+            rows = rows[events.batch.ts[rows] <= to_ms]
+        own = Events("t", events.offsets[rows], events.batch.take(rows))
+        assert prove(episode, own).matches
+    named = {each.anomaly for episode in kept if episode.evidence for each in episode.evidence.feedback}
+    assert told in named
+
+
+def test_a_correction_finds_what_was_judged_at_once() -> None:
+    """A device without late readings, derived again: `final` stays `scored`, feedback on the way or not."""
+    quiet, loud = minutes(0, 2000), minutes(2000, 2060, spike=1.4)
+    state, _ = ran(log(quiet, said(FeedbackKind.FALSE_ALARM, 1), loud, CORRECT))
+    totals = state.totals()
+    assert totals.final == totals.scored
+
+
+def test_the_factors_are_powers_of_one_and_a_half() -> None:
+    """Exact in binary, so that nothing depends on how they are computed."""
+    assert tuple(1.5**steps for steps in range(STEPS_MAX + 1)) == LIMIT_FACTORS

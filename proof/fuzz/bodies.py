@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import gzip
 import io
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import pyarrow as pa
 import zstandard
 
 from proof.fuzz.target import FoundError, Target
-from tests.fuzz.mutations import SEEDS
+from tests.fuzz.mutations import LOG_SEEDS, SEEDS
 from tests.parsing_kit import ARROW, CSV, JSON, arrow_stream, differences, parse
 from tocsin.errors import TocsinError
 from tocsin.ingest.parsing.careful import parse_ndjson_carefully
 from tocsin.ingest.parsing.encoding import decoded
 from tocsin.ingest.parsing.fast import parse_ndjson
 from tocsin.ingest.parsing.limits import ParseLimits
+from tocsin.ingest.parsing.log_lines import parse_log_lines, parse_log_lines_carefully
 from tocsin.ingest.parsing.parsed_body import ParsedBody
+
+_Reader = Callable[[bytes, ParseLimits], ParsedBody]
 
 _LIMITS: Final = (
     ParseLimits(),
@@ -36,20 +40,24 @@ _TABLES: Final = (
 )
 
 
-def _ndjson(data: bytes) -> None:
+def _in_two_ways(name: str, careful: _Reader, fast: _Reader, seeds: Sequence[bytes]) -> Target:
     """The first byte chooses the limits; the fast reader must answer as the careful one."""
-    limits, body = _LIMITS[data[0] % len(_LIMITS)] if data else _LIMITS[0], data[1:]
-    careful, fast = _answer(parse_ndjson_carefully, body, limits), _answer(parse_ndjson, body, limits)
-    if isinstance(careful, str) or isinstance(fast, str):
-        if careful != fast:
-            raise FoundError(f"careful: {careful}, fast: {fast}")
-    elif found := differences(careful, fast):
-        raise FoundError(f"careful and fast differ in {', '.join(found)}")
+
+    def run(data: bytes) -> None:
+        limits, body = _LIMITS[data[0] % len(_LIMITS)] if data else _LIMITS[0], data[1:]
+        expected, given = _answer(careful, body, limits), _answer(fast, body, limits)
+        if isinstance(expected, str) or isinstance(given, str):
+            if expected != given:
+                raise FoundError(f"careful: {expected}, fast: {given}")
+        elif found := differences(expected, given):
+            raise FoundError(f"careful and fast differ in {', '.join(found)}")
+
+    return Target(name=name, run=run, seeds=[b"\0" + seed for seed in seeds], bytes_max=1024)
 
 
-def _answer(reader: object, body: bytes, limits: ParseLimits) -> ParsedBody | str:
+def _answer(reader: _Reader, body: bytes, limits: ParseLimits) -> ParsedBody | str:
     try:
-        return reader(body, limits)  # type: ignore[operator,no-any-return]
+        return reader(body, limits)
     except TocsinError as error:
         return f"{error.code}: {error.detail}"
 
@@ -100,7 +108,8 @@ def _packed() -> list[bytes]:
 
 
 TARGETS: Final = (
-    Target(name="ndjson", run=_ndjson, seeds=[b"\0" + seed for seed in SEEDS], bytes_max=1024),
+    _in_two_ways("ndjson", parse_ndjson_carefully, parse_ndjson, SEEDS),
+    _in_two_ways("log_bodies", parse_log_lines_carefully, parse_log_lines, LOG_SEEDS),
     _in_type(JSON),
     _in_type(CSV),
     _in_type(ARROW),

@@ -17,6 +17,15 @@ SEEDS: Final[Sequence[bytes]] = (
     b'{"device":"d","ts":"9999-12-31T23:59:59.999Z","x":1.7976931348623157e308,"y":2.2250738585072014e-308}',
 )
 
+LOG_SEEDS: Final[Sequence[bytes]] = (
+    b'{"device":"press-3","component":"door","time":1767592800000,"level":"INFO","text":"closed"}\n',
+    b'{"device":"d","time":"2026-01-05T06:00:00.25Z","component":"c","text":"\\u001b[31m\\"a\\"\\n at b"}\n',
+    b'{ "text" : "T\xc3\xbcr \\\\ zu" ,\t"device":"d", "time":0, "component":"a/b", "level":"" }\r\n',
+    b'{"application":"press","version":"1","device":"d","time":-1,"component":"c","text":""}\n\n \t\n',
+    b'{"device":"d","time":1,"component":"c","text":"\\u000a\\u0041\\/","rack":7,"more":{"a":[1.50]}}\n',
+    b'{"device":"d","time":1,"component":"c","text":"a","level":null}\n{"time":1}\n',
+)
+
 TOKENS: Final[Sequence[bytes]] = (
     *(b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\n", b"\r", b" ", b"\t", b"\0", b"\x1f", b"\x7f"),
     *(
@@ -75,6 +84,13 @@ TOKENS: Final[Sequence[bytes]] = (
         b',"x":2',
         b',"x":"t"',
         b'"":1,',
+        b'"time"',
+        b'"component"',
+        b'"text"',
+        b'"level"',
+        b"\\u001b",
+        b"\\u000a",
+        b"\\u001F",
     ),
     *(
         b"2026-02-29",

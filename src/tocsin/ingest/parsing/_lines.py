@@ -7,6 +7,7 @@ import numba as nb
 from tocsin.events import I64, U8
 from tocsin.ingest.parsing import _slots as slot
 from tocsin.ingest.parsing._fields import scan_field
+from tocsin.ingest.parsing._log_fields import LOG_LINE_SEEN, scan_log_field, write_log_text
 from tocsin.ingest.parsing._names import find_name, first_on_line, number_name, stream_number
 from tocsin.ingest.parsing._slots import get, put
 from tocsin.ingest.parsing._strings import QUOTE, copy_bytes, skip_space
@@ -17,7 +18,7 @@ _COMMA = 0x2C
 _COLON = 0x3A
 _OPEN = 0x7B
 _CLOSE = 0x7D
-_NEEDED = 3  # device and ts were seen
+_EVENT_SEEN = 3  # device and ts
 
 
 @nb.njit(cache=True, nogil=True)
@@ -59,6 +60,7 @@ def _begin_event(block: int) -> None:
     put(block, slot.SEEN, 0)
     put(block, slot.APPLICATION + 1, 0)
     put(block, slot.VERSION + 1, 0)
+    put(block, slot.LEVEL + 1, 0)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -90,19 +92,24 @@ def _scan_member(at: int, place: int, block: int) -> int:
     at = skip_space(at + 2 + load_i64(get(block, slot.NAME_LENGTH) + 8 * name))
     if load_u8(at) != _COLON:
         return 0
-    return scan_field(skip_space(at + 1), name, block)
+    at = skip_space(at + 1)
+    return scan_log_field(at, name, block) if get(block, slot.LOG_LINES) else scan_field(at, name, block)
 
 
 @nb.njit(cache=True, nogil=True)
 def _finish_event(block: int) -> bool:
-    """Complete this line's row of the columns; False if it is no event."""
-    if get(block, slot.SEEN) != _NEEDED:
+    """Complete this line's row of the columns; False if it is no event, or no line of a log."""
+    log_line = get(block, slot.LOG_LINES) != 0
+    if get(block, slot.SEEN) != (LOG_LINE_SEEN if log_line else _EVENT_SEEN):
         return False
     stream = stream_number(block)
     if stream < 0:
         return False
     event = get(block, slot.EVENTS)
-    _write_text(block)
+    if log_line:
+        write_log_text(block)
+    else:
+        _write_text(block)
     store_i32(get(block, slot.STREAM) + 4 * event, stream)
     store_i32(get(block, slot.LINE) + 4 * event, get(block, slot.LINES))
     store_i32(get(block, slot.TEXT_COUNT) + 4 * event, get(block, slot.TEXT_FIELDS))

@@ -53,7 +53,7 @@ READING_END: Final = 29
 TEXT_END: Final = 30
 ID_END: Final = 31
 TEXT_FIELDS: Final = 32
-SEEN: Final = 33  # bits: 1 device, 2 ts
+SEEN: Final = 33  # bits: 1 device, 2 ts; of a log line also 4 component, 8 text
 APPLICATION: Final = 34  # start, then length
 VERSION: Final = 36  # start, then length
 
@@ -61,14 +61,20 @@ VERSION: Final = 36  # start, then length
 MINUTE_TEXT: Final = 38  # 16 bytes of the last time stamp, down to the minute
 MINUTE_MS: Final = 40
 
-COUNTS_END: Final = 41
+# Values of a log line with their quotes: start, then length.
+COMPONENT: Final = 41
+LOG_TEXT: Final = 43
+LEVEL: Final = 45
+
+COUNTS_END: Final = 47
 """Slots from ARRAYS to here start at 0 for each body."""
 
-LINES_MAX: Final = 41
-LINE_BYTES_MAX: Final = 42
-NAME_BYTES_MAX: Final = 43
-SEED: Final = 44
-POWERS: Final = 45  # 10^0 … 10^22 as float64
+LINES_MAX: Final = 47
+LINE_BYTES_MAX: Final = 48
+NAME_BYTES_MAX: Final = 49
+SEED: Final = 50
+LOG_LINES: Final = 51  # 1 where lines are those of logs, 0 where they are events
+POWERS: Final = 52  # 10^0 … 10^22 as float64
 SLOTS: Final = POWERS + 23
 
 NAMES_MAX: Final = 1024

@@ -6,13 +6,16 @@ from typing import Any, Final
 
 import numba as nb
 
-from tocsin.intrinsics import count_trailing_zeros, load_u8, load_u64, store_u64
+from tocsin.intrinsics import count_trailing_zeros, load_i32, load_u8, load_u64, store_u64
 
 _ONES: Final = nb.uint64(0x0101010101010101)
 _HIGHS: Final = nb.uint64(0x8080808080808080)
 _QUOTES: Final = nb.uint64(0x2222222222222222)
 _BACKSLASHES: Final = nb.uint64(0x5C5C5C5C5C5C5C5C)
 _SPACES: Final = nb.uint64(0x2020202020202020)
+
+_CONTROL: Final = int.from_bytes(b"u000", "little")
+_CONTROL_ABOVE: Final = int.from_bytes(b"u001", "little")
 
 QUOTE: Final = 0x22
 BACKSLASH: Final = 0x5C
@@ -54,7 +57,8 @@ def string_end(at: int) -> Any:
 def text_end(at: int) -> Any:
     """The closing quote of a string whose spelling is the canonical one.
 
-    That excludes escapes that json.dumps would not make: \\u, and the needless one of a slash.
+    That excludes escapes that json.dumps would not make: \\u of what has a shorter spelling or needs none,
+    and the needless one of a slash.
     """
     while True:
         at = plain_end(at)
@@ -62,9 +66,10 @@ def text_end(at: int) -> Any:
         if byte == QUOTE:
             return at
         if byte == BACKSLASH:
-            if not is_short_escape(load_u8(at + 1)):
+            width = 2 if is_short_escape(load_u8(at + 1)) else _control_width(at)
+            if width == 0:
                 return 0
-            at += 2
+            at += width
         elif byte < 0x80:
             return 0
         else:
@@ -78,6 +83,18 @@ def text_end(at: int) -> Any:
 def is_short_escape(letter: int) -> bool:
     """Whether a backslash and this letter are how the canonical form writes a character."""
     return letter in (QUOTE, BACKSLASH, 0x62, 0x66, 0x6E, 0x72, 0x74)
+
+
+@nb.njit(cache=True, nogil=True)
+def _control_width(at: int) -> int:
+    """6 if the escape at `at` is how the canonical form writes a control character without a letter, or 0."""
+    if load_i32(at + 1) != _CONTROL and load_i32(at + 1) != _CONTROL_ABOVE:
+        return 0
+    digit = load_u8(at + 5)
+    low = digit - 0x30 if digit <= 0x39 else digit - 0x57
+    if low < 0 or low > 15 or (low < 10 and digit > 0x39):
+        return 0
+    return 0 if load_i32(at + 1) == _CONTROL and 8 <= low <= 13 and low != 11 else 6
 
 
 @nb.njit(cache=True, nogil=True)

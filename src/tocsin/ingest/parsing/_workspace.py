@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from tocsin.ingest.parsing import _slots as slot
-from tocsin.ingest.parsing.event import RESERVED
 from tocsin.ingest.parsing.limits import ParseLimits
 
 _EVENT_BYTES_MIN: Final = len(b'{"device":"a","ts":0}')
@@ -58,9 +58,11 @@ def fits(workspace: Workspace, body_bytes: int, limits: ParseLimits) -> bool:
     return workspace.body_bytes >= body_bytes and workspace.limits == limits
 
 
-def reserved_names() -> npt.NDArray[np.uint8]:
-    """The reserved names, each in 16 bytes of its own."""
-    return np.frombuffer(b"".join(name.encode().ljust(16, b"\0") for name in RESERVED), np.uint8)
+def names_of(names: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Names of up to 16 bytes, each in 16 bytes of its own, and their lengths."""
+    spelled = [name.encode() for name in names]
+    padded = b"".join(name.ljust(16, b"\0") for name in spelled)
+    return np.frombuffer(padded, np.uint8), np.array([len(name) for name in spelled], np.int64)
 
 
 def _outputs(body_bytes: int, lines_max: int) -> dict[int, npt.NDArray[Any]]:

@@ -1,10 +1,10 @@
-"""Bodies of log lines, one JSON object a line: a quick look at many, a careful one where that says no."""
+"""Bodies of log lines, one JSON object a line: a scanner, then quick and careful looks at the rest."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -16,7 +16,9 @@ from tocsin.ingest.parsing.limits import ParseLimits
 from tocsin.ingest.parsing.line_error import LineError, LineFault, LineForm
 from tocsin.ingest.parsing.log_batch import batch_of_lines
 from tocsin.ingest.parsing.log_line import LEVEL_CHARACTERS_MAX, SentLine, log_line_of
+from tocsin.ingest.parsing.merging import merge_by_line
 from tocsin.ingest.parsing.parsed_body import ParsedBody
+from tocsin.ingest.parsing.scanned import LOG_LINES, scan
 from tocsin.ingest.parsing.timestamp import in_range
 from tocsin.log_lines import LogLine
 
@@ -43,49 +45,63 @@ _BLOCK_LINES: Final = 512
 
 
 def parse_log_lines(body: bytes, limits: ParseLimits) -> ParsedBody:
-    """The lines as events without readings, and what is wrong with the others; about 3 µs a line.
+    """What parse_log_lines_carefully answers, at the speed of a compiled scanner for lines of the usual kind.
 
-    Lines are looked at a block at a time; only a block that is not plainly good is read line by line.
+    Of the other lines a block is looked at together; only one that is not plainly good is read line by line.
     """
+    found = scan(body, limits, LOG_LINES)
+    if len(found.handed) == 0:
+        return ParsedBody(found.batch, found.line, [], len(found.batch))
+    rest = _Read([], [], [])
+    handed = found.handed.tolist()
+    for first in range(0, len(handed), _BLOCK_LINES):
+        _take(body, handed[first : first + _BLOCK_LINES], limits, rest)
+    numbers = np.array(rest.numbers, np.int32)
+    batch, line = merge_by_line(found.batch, found.line, batch_of_lines(rest.sent), numbers)
+    return ParsedBody(batch, line, rest.errors, len(batch) + len(rest.errors))
+
+
+def parse_log_lines_carefully(body: bytes, limits: ParseLimits) -> ParsedBody:
+    """Every line by itself: the definition that parse_log_lines must equal."""
+    rest = _Read([], [], [])
     lines = body.split(b"\n")
-    if whole := not lines[-1]:
-        lines.pop()  # behind the end of the last line
-    sent: list[SentLine] = []
-    numbers: list[int] = []
-    errors: list[LineError] = []
-    for first in range(0, len(lines), _BLOCK_LINES):
-        block = lines[first : first + _BLOCK_LINES]
-        found = usual(block, limits)
-        if found is not None:
-            sent += found
-            numbers += range(first + 1, first + 1 + len(block))
-        else:
-            for number, line in enumerate(block, start=first + 1):
-                _take(line, number, limits, (sent, numbers, errors), cut=not whole and number == len(lines))
-        if len(sent) + len(errors) > limits.lines:
+    for number, line in enumerate(lines, start=1):
+        if line.strip(b" \t\r"):
+            rest.add(number, _carefully(number, line, limits, cut=number == len(lines)))
+        if rest.received > limits.lines:
             raise too_many_lines(limits)
-    return ParsedBody(batch_of_lines(sent), np.array(numbers, np.int32), errors, len(sent) + len(errors))
+    numbers = np.array(rest.numbers, np.int32)
+    return ParsedBody(batch_of_lines(rest.sent), numbers, rest.errors, rest.received)
 
 
-def _take(
-    line: bytes,
-    number: int,
-    limits: ParseLimits,
-    into: tuple[list[SentLine], list[int], list[LineError]],
-    *,
-    cut: bool,
-) -> None:
-    """Read one line by itself, unless it is blank."""
-    if not line.strip(b" \t\r"):
-        return
-    sent, numbers, errors = into
-    alone = usual([line], limits)
-    found = alone[0] if alone else _carefully(number, line, limits, cut=cut)
-    if isinstance(found, LineError):
-        errors.append(found)
-    else:
-        sent.append(found)
-        numbers.append(number)
+@dataclass(slots=True)
+class _Read:
+    """Lines with their numbers, and what is wrong with others."""
+
+    sent: list[SentLine]
+    numbers: list[int]
+    errors: list[LineError]
+
+    @property
+    def received(self) -> int:
+        return len(self.sent) + len(self.errors)
+
+    def add(self, number: int, found: SentLine | LineError) -> None:
+        if isinstance(found, LineError):
+            self.errors.append(found)
+        else:
+            self.sent.append(found)
+            self.numbers.append(number)
+
+
+def _take(body: bytes, handed: Sequence[tuple[int, int, int]], limits: ParseLimits, into: _Read) -> None:
+    """Read the lines at these (start, end, number), in order."""
+    lines = [body[start:end] for start, end, _ in handed]
+    together = usual(lines, limits)
+    for place, (_, end, number) in enumerate(handed):
+        alone = together[place : place + 1] if together else usual(lines[place : place + 1], limits)
+        cut = end == len(body)
+        into.add(number, alone[0] if alone else _carefully(number, lines[place], limits, cut=cut))
 
 
 def usual(lines: Sequence[bytes], limits: ParseLimits) -> list[SentLine] | None:

@@ -4,17 +4,42 @@ from __future__ import annotations
 
 import signal
 import threading
+from types import FrameType
+from typing import Final
+
+_IMPORTING: Final = "<frozen importlib._bootstrap>"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; the entry point of the `tocsin` script.
 
-    Ctrl-C before anything has begun ends the process as it ends any program, without a traceback.
+    Ctrl-C while something is imported ends the process as it ends any program, without a traceback.
     """
-    hears = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL) if hears else None
+    if _is_default():
+        signal.signal(signal.SIGINT, _interrupted)
     from tocsin.cli.app import main as run
 
-    if hears:
-        signal.signal(signal.SIGINT, before)
-    return run(arguments)
+    try:
+        return run(arguments)
+    finally:
+        if signal.getsignal(signal.SIGINT) is _interrupted:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _is_default() -> bool:
+    """Whether Ctrl-C would raise KeyboardInterrupt here; who starts us in the background has it ignored."""
+    hears = threading.current_thread() is threading.main_thread()
+    return hears and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, but not into an import: libraries in C abort then, or stay half loaded.
+
+    Ending at once is as safe as a power cut, also where stores are open by then.
+    """
+    while frame is not None:
+        if frame.f_code.co_filename == _IMPORTING:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        frame = frame.f_back
+    raise KeyboardInterrupt

@@ -62,6 +62,36 @@ def test_a_second_signal_ends_it_at_once(first: int, second: int) -> None:
     assert process.returncode == -second
 
 
+INTERRUPTED = """
+import signal, sys
+sys.path.insert(0, {folder!r})
+import tocsin.cli.app
+
+def interrupt():
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        print("raised", flush=True)
+    return 0
+
+tocsin.cli.app.main = lambda _: __import__("library") and 0 if {importing} else interrupt()
+sys.exit(tocsin.cli.main([]))
+"""
+
+
+@pytest.mark.parametrize(("importing", "expected"), [(True, (-signal.SIGINT, "")), (False, (0, "raised\n"))])
+def test_no_library_is_interrupted_while_it_is_imported(
+    tmp_path: Path, importing: bool, expected: tuple[int, str]
+) -> None:
+    """Those in C abort with a traceback of their own, or stay half loaded: the process ends instead."""
+    (tmp_path / "library.py").write_text("from __main__ import interrupt\ninterrupt()\n")
+    script = INTERRUPTED.format(folder=str(tmp_path), importing=importing)
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (*expected, "")
+
+
 @pytest.mark.parametrize("after_s", [0.8, 1.5, 3.0, 5.0])
 def test_the_demo_ends_without_a_traceback_whenever_it_is_told_to(tmp_path: Path, after_s: float) -> None:
     """From when the interpreter runs our code, Ctrl-C is no error; it says where the data lie."""

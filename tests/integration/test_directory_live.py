@@ -33,7 +33,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 @pytest.fixture(autouse=True)
 def _devices_are_seen_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not within a minute."""
+    """And not within ten seconds."""
     monkeypatch.setattr("tocsin.directory.asking._SEE_S", 0.2)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -67,6 +67,7 @@ def _run(
     machines: int,
 ) -> None:
     from tocsin.bootstrap import Application
+    from tocsin.cli.demo_directory import demo_directory
     from tocsin.cli.demo_feed import DemoFeed
     from tocsin.cli.demo_machines import MachineFeed
     from tocsin.memory import be_thrifty
@@ -77,8 +78,13 @@ def _run(
     threads.take_short_turns()
     configure_logging("warning", "auto")
     configured = config_of(config, data, http_host="127.0.0.1", http_port=0)
-    application = Application(_with_detectors(_with_units(configured), machines))
-    try:
+    with ExitStack() as opened:
+        complete = _with_detectors(_with_units(configured), machines)
+        connected, technicians = opened.enter_context(
+            demo_directory(complete, stations=stations, machines=machines)
+        )
+        application = Application(connected)
+        opened.callback(application.stop)
         end_on_signals(application, application.config.processing.stop_s)
         application.start(on_bound=partial(show_admin_key, application))
         feed = DemoFeed(application, stations=stations, days=days)
@@ -86,11 +92,11 @@ def _run(
             _invite(application, feed)
             if dumps is not None:
                 _introduce(dumps, sorted(application.config.watch.dump_detectors))
+            for technician in technicians:
+                note(f"Technician {technician}: {application.server.url}/technicians/{technician}")
             _follow(application, feed, dumps, began_s, seconds)
         wait_until_caught_up(application)
         result = _result(application, data)
-    finally:
-        application.stop()
     if application.failure is not None:
         fail("failed", f"{application.failure}; what was acknowledged is safe", json)
     _say_goodbye(data)

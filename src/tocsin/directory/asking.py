@@ -25,7 +25,7 @@ _log: Final = get_logger("directory")
 
 QUESTIONS_A_ROUND: Final = 256
 _WANTED_MAX: Final = 1_000
-_SEE_S: Final = 60.0
+_SEE_S: Final = 10.0
 
 Known = Callable[[], Sequence[str]]
 """The names of all devices that have sent something; the same number means that they are the same."""
@@ -126,14 +126,14 @@ class Asking:
             self._cache.want(lists, devices, self._clock.now_ms(), wanted_max=self._limits.wanted_max)
 
     def _see(self) -> None:
-        """Take in new devices, at the first round and then once a minute."""
+        """Take in new devices, at the first round and then each ten seconds."""
         if self._clock.monotonic_s() < self._look_s:
             return
         self._look_s = self._clock.monotonic_s() + _SEE_S
         try:
             names = self._known()
         except BackpressureError:
-            return  # the processor is busy: new devices are known a minute later
+            return  # the processor is busy: new devices are known a little later
         if len(names) != self._seen:
             self._cache.see(names, self._clock.now_ms())
             self._seen = len(names)

@@ -7,7 +7,7 @@ from typing import Final
 
 from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
-from tocsin.directory.abstract import DeviceList, Directory, Location
+from tocsin.directory.abstract import DeviceList, Directory, Location, Ownership
 from tocsin.errors import NotFoundError
 
 PAGE_MAX: Final = 200
@@ -25,6 +25,16 @@ class DeviceMapping:
 
     def __init__(self, directories: Mapping[str, Directory]) -> None:
         self._directories = directories
+
+    def connected(self, principal: Principal) -> bool:
+        """Whether the tenant has a directory."""
+        return principal.tenant in self._directories
+
+    def device(self, principal: Principal, device: str) -> Ownership | None:
+        """Who is responsible for a device and where it stands; None where no directory is connected."""
+        require(principal, Permission.READ)
+        directory = self._directories.get(principal.tenant)
+        return None if directory is None else directory.ownership(device)
 
     def devices_of(self, principal: Principal, technician: str, *, after: str, limit: int) -> DeviceList:
         """The technician's devices by name.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -52,12 +53,13 @@ def _listed(request: Request, visitor: Visitor) -> dict[str, Any]:
         before_sequence=None if before is None else int(before),
         **VIEWS[show][1],
     )
+    here = {"show": show} | ({} if device is None else {"device": device})
     found, older = visitor.services.anomalies.page(visitor.principal, query)
     return {
         "show": show,
         "device": device,
         "views": {name: words for name, (words, _) in VIEWS.items()},
         "anomalies": found,
-        "older": older,
+        "older": None if older is None else f"?{urlencode(here | {'before': older})}",
         "before": before,
     }

@@ -111,6 +111,7 @@ def device(request: Request, visitor: Visitor) -> Response:
         "device.html",
         "fleet",
         device=known,
+        owned=services.mapping.device(principal, known.device),
         dumps=services.device_dumps.all(principal, known.device) if known.dumps else None,
         dumps_max=DUMPS_MAX,
         anomalies=services.devices.active_anomalies(principal, known.device),

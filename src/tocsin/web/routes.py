@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from tocsin.services.bundle import Services
-from tocsin.web import pages
+from tocsin.web import mapping, pages
 from tocsin.web.act_form import act_form
 from tocsin.web.assets import serve_asset
 from tocsin.web.inbox import inbox, inbox_live
@@ -39,6 +39,10 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         Route("/anomalies/{anomaly_id}", act_form(services), methods=["POST"]),
         shown("/anomalies/{anomaly_id}/proof/{episode_id}", pages.proof),
         shown("/devices/{device}", pages.device),
+        shown("/technicians/{technician_id}", mapping.technician),
+        shown("/technicians/{technician_id}/live", mapping.technician_live),
+        shown("/locations", mapping.locations),
+        shown("/locations/{location}", mapping.location),
         shown("/health", pages.health),
         Route("/login", signin.show, methods=["GET"]),
         Route("/login", signin.enter, methods=["POST"]),

@@ -30,7 +30,8 @@ class Visitor:
 
     def frame(self, place: str) -> dict[str, Any]:
         """What the frame of a page needs: who looks, and at which of the places in the navigation."""
-        return {"place": place, "visitor": self.principal, "csrf": self.session.csrf}
+        mapped = self.services.mapping.connected(self.principal)
+        return {"place": place, "visitor": self.principal, "csrf": self.session.csrf, "mapped": mapped}
 
 
 Handler = Callable[[Request, Visitor], Response]

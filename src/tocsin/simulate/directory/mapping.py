@@ -10,7 +10,6 @@ from typing import Final
 from tocsin.errors import InvalidInputError
 
 DAY_MS: Final = 86_400_000
-_DEVICES_A_LOCATION: Final = 100
 
 
 class SimulatedMapping:
@@ -28,7 +27,10 @@ class SimulatedMapping:
         seed: int = 1,
         start_ms: int = 0,
         moves_per_day: float = 0.0,
+        devices_a_location: int = 100,
     ) -> None:
+        if devices_a_location < 1:
+            raise InvalidInputError("must be at least 1", field="devices_a_location")
         if technicians < 1:
             raise InvalidInputError("must be at least 1", field="technicians")
         guids = random.Random(f"{seed} guids")
@@ -45,7 +47,7 @@ class SimulatedMapping:
         for device, technician in self._owner.items():
             self._of[technician][device] = None
         self._place = {
-            device: f"site-{number // _DEVICES_A_LOCATION + 1:03}" for number, device in enumerate(devices)
+            device: f"site-{number // devices_a_location + 1:03}" for number, device in enumerate(devices)
         }
         self._pause_ms = DAY_MS / moves_per_day if moves_per_day > 0 and devices else None
         self._next_ms = start_ms + (0.0 if self._pause_ms is None else self._draw_ms(self._pause_ms))

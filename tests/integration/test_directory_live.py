@@ -78,6 +78,10 @@ def wait_until(done: Callable[[], object], timeout_s: float = 60.0) -> None:
         time.sleep(0.05)
 
 
+def metrics_of(application: Application) -> str:
+    return httpx.get(f"{application.server.url}/metrics", timeout=30).text
+
+
 def owner(application: Application, device: str) -> str | None:
     return application.directories.by_tenant[TENANT].ownership(device).technician
 
@@ -90,9 +94,11 @@ def test_devices_that_send_something_get_their_technician(tmp_path: Path) -> Non
             send(application, key, *DEVICES)
             wait_until(lambda: all(owner(application, device) for device in DEVICES))
             assert {device: owner(application, device) for device in DEVICES} == expected
-            metrics = httpx.get(f"{application.server.url}/metrics", timeout=30).text
-    assert 'tocsin_directory_requests_total{endpoint="technician",outcome="answered"} 2.0' in metrics
-    assert "tocsin_directory_failing 0.0" in metrics
+            told = [
+                'tocsin_directory_requests_total{endpoint="technician",outcome="answered"} 2.0',
+                "tocsin_directory_failing 0.0",
+            ]
+            wait_until(lambda: all(line in metrics_of(application) for line in told))
     with running(tmp_path / "data", NOWHERE) as (application, _):
         assert {device: owner(application, device) for device in DEVICES} == expected
         found = application.directories.by_tenant[TENANT].ownership(DEVICES[0])

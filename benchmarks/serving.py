@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
@@ -32,17 +32,19 @@ _SETTINGS: Final = {
 
 
 @contextmanager
-def serving(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """A server on a new folder, which is removed afterwards."""
-    with (
-        tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder,
-        Server(Path(folder) / "data", {**_SETTINGS, **(settings or {})}) as server,
-    ):
-        try:
-            yield server
-        except BaseException:
-            sys.stderr.write(server.log.read_text(errors="replace")[-4000:])
-            raise
+def serving(
+    settings: Mapping[str, str] | None = None, prepare: Callable[[Path], None] = lambda _data: None
+) -> Iterator[Server]:
+    """A server on a new folder, which is removed afterwards; `prepare` may put something there before."""
+    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
+        data = Path(folder) / "data"
+        prepare(data)
+        with Server(data, {**_SETTINGS, **(settings or {})}) as server:
+            try:
+                yield server
+            except BaseException:
+                sys.stderr.write(server.log.read_text(errors="replace")[-4000:])
+                raise
 
 
 class Load:

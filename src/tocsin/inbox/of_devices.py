@@ -9,7 +9,7 @@ from typing import Any, Final
 import apsw
 
 from tocsin.inbox.abstract import Anomaly
-from tocsin.inbox.rows import QUERIES, anomaly_of
+from tocsin.inbox.rows import QUERIES, hashed_anomaly_of
 
 _BEFORE_ALL: Final = -1
 
@@ -40,4 +40,4 @@ def newest_of(
                 else:
                     heapq.heappushpop(newest, found)
         rows = [reader.execute(QUERIES["anomaly_at"], {"row": row}).fetchone() for _, row in sorted(newest)]
-    return [anomaly_of(row) for row in reversed(rows)]
+    return [hashed_anomaly_of(row) for row in reversed(rows)]

@@ -11,10 +11,18 @@ from tocsin.errors import CorruptError
 from tocsin.inbox import folding
 from tocsin.inbox.abstract import Anomaly, Change
 from tocsin.inbox.folding import Summary
+from tocsin.storage.hashing import check_row
 from tocsin.storage.scripts import load_scripts
 
 SCRIPTS: Final = load_scripts("tocsin.inbox", "inbox")
 QUERIES: Final = SCRIPTS.queries
+_HASHED: Final = (
+    *("id", "tenant", "application", "device", "parameters", "detectors", "severity", "condition"),
+    *("started_ms", "last_abnormal_ms", "cleared_ms", "updated_sequence", "version", "recurrences"),
+    *("explanation", "peak_score", "episodes", "handling", "seen_at_ms", "assignee", "snoozed_until_ms"),
+    *("settled_ms", "settled_severity", "merged_into"),
+)
+"""The columns in the order in which they are hashed."""
 _LISTS: Final = ("parameters", "detectors", "episodes")
 
 
@@ -30,6 +38,14 @@ def anomaly_of(row: tuple[Any, ...]) -> Anomaly:
     if not intact:
         raise CorruptError(f"inbox: anomaly {row[0]} does not match its hash")
     values = dict(zip(Anomaly.__struct_fields__, columns, strict=True))
+    values |= {name: msgspec.json.decode(values[name]) for name in _LISTS}
+    return msgspec.convert(values, Anomaly)
+
+
+def hashed_anomaly_of(row: tuple[Any, ...]) -> Anomaly:
+    """The same of a row in the order of its hash, which is checked here: many rows take half the time so."""
+    columns = check_row(row, f"inbox: anomaly {row[0]}")
+    values = dict(zip(_HASHED, columns, strict=True))
     values |= {name: msgspec.json.decode(values[name]) for name in _LISTS}
     return msgspec.convert(values, Anomaly)
 

@@ -141,14 +141,10 @@ WHERE tenant = :tenant AND device = :device AND updated_sequence < :before AND u
   AND merged_into IS NULL
 ORDER BY updated_sequence DESC LIMIT :limit
 -- name: anomaly_at
-SELECT id, tenant, application, device, parameters, detectors, severity, condition, handling,
-       started_ms, last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
-       peak_score, episodes, seen_at_ms, snoozed_until_ms, assignee, merged_into, settled_ms,
-       settled_severity, hash IS row_hash(
-          id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
-          last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
-          peak_score, episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms,
-          settled_severity, merged_into)
+SELECT id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
+       last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
+       peak_score, episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms,
+       settled_severity, merged_into, hash
 FROM anomaly WHERE rowid = :row
 -- name: history
 SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail, action, hash FROM change

@@ -16,6 +16,7 @@ from proof.model.records import (
     Event,
     FeedbackGiven,
     GapGivenUp,
+    LineCame,
     Quarantine,
     Record,
     Settings,
@@ -42,13 +43,16 @@ def records(log: Iterable[LogRecord]) -> Iterator[Record]:
                 yield from _events(record.partition, item)
 
 
-def _events(partition: int, events: Events) -> Iterator[Event]:
+def _events(partition: int, events: Events) -> Iterator[Event | LineCame]:
     batch = events.batch
     edges, names = batch.reading_offsets.tolist(), [batch.names[code] for code in batch.parameter]
     values = batch.value.tolist()
     for row, offset in enumerate(events.offsets.tolist()):
         own = slice(edges[row], edges[row + 1])
         flags = int(batch.flags[row])
+        if flags & model.Flag.LOG_LINE:
+            yield LineCame(partition, offset, events.tenant)
+            continue
         application, version = batch.streams[int(batch.stream[row])]
         yield Event(
             partition=partition,

@@ -29,6 +29,15 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class LineCame:
+    """A line of a log: it is counted, and no reading hangs on it."""
+
+    partition: int
+    offset: int
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """A tenant's settings, as far as they change verdicts; the defaults are those of the product's docs."""
 
@@ -135,4 +144,6 @@ class GapGivenUp:
     waited_ms: int
 
 
-Record = Event | SettingsChanged | Tick | Correct | Quarantine | FeedbackGiven | DumpCame | GapGivenUp
+Record = (
+    Event | LineCame | SettingsChanged | Tick | Correct | Quarantine | FeedbackGiven | DumpCame | GapGivenUp
+)

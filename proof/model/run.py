@@ -19,6 +19,7 @@ from proof.model.records import (
     Event,
     FeedbackGiven,
     GapGivenUp,
+    LineCame,
     Quarantine,
     Record,
     SettingsChanged,
@@ -127,6 +128,8 @@ class _Partition:
         match record:
             case Event():
                 self._event(record)
+            case LineCame():
+                self._result.counts.setdefault(record.tenant, Counter())["log_lines"] += 1
             case SettingsChanged():
                 self._settings(record)
             case Tick():

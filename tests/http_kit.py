@@ -26,7 +26,7 @@ from tocsin.clock import ManualClock
 from tocsin.commit.abstract import Commit, Totals
 from tocsin.commit.embedded import EmbeddedCommitStore
 from tocsin.config.sections import IngestConfig
-from tocsin.control import DictionaryTaken, decode_control
+from tocsin.control import DictionaryTaken, FeedbackKind, SeriesName, decode_control
 from tocsin.directory.abstract import Entry
 from tocsin.directory.asking import Asking
 from tocsin.directory.cache import DirectoryCache
@@ -50,6 +50,7 @@ from tocsin.observability.tracing import Tracing
 from tocsin.processing.batching import Events
 from tocsin.processing.dump_places import PlacedDumps
 from tocsin.processing.episodes import evidence_without_readings
+from tocsin.processing.preview import Difference
 from tocsin.processing.proof import Proof, prove
 from tocsin.scores.abstract import AbnormalReading, Findings
 from tocsin.scores.embedded import EmbeddedAbnormalReadings
@@ -104,6 +105,7 @@ class KnownFleet:
     def __init__(self) -> None:
         self.known: dict[str, dict[str, Device]] = {}
         self.placed: dict[tuple[str, str], PlacedDumps] = {}
+        self.previewed: list[Episode] = []
         self.moved: list[MovedLimit] = []
         self.standing: dict[str, Episode] = {}  # episodes that go on, by id, as they are now
 
@@ -152,6 +154,12 @@ class KnownFleet:
 
     def moved_limits(self, tenant: str, device: str, parameter: str) -> Sequence[MovedLimit]:
         return self.moved
+
+    def preview(
+        self, tenant: str, device: str, kind: FeedbackKind, series: Sequence[SeriesName], span_ms: int
+    ) -> Difference:
+        last = self.known[tenant][device].last_ms
+        return Difference(last - span_ms, last, tuple(self.previewed), ())
 
     def lasting(self, tenant: str, devices: Collection[str]) -> set[str]:
         return set(self.standing)
@@ -375,7 +383,7 @@ class World:
             dictionaries=Dictionaries(
                 self.log, self.blobs, self, self.inbox, self.commits, actions, audit, self.clock
             ),
-            feedback=Feedbacks(self.log, self.inbox, self.commits, actions),
+            feedback=Feedbacks(self.log, self.inbox, self.commits, actions, self.fleet),
             quarantines=Quarantines(self.log, self.fleet, audit, self.clock),
             lasting=lasting,
             series=SeriesCharts(self.fleet, self.fleet),

@@ -76,6 +76,7 @@ def _metadata() -> str:
 
 
 _GIVEN: Final[dict[str, dict[str, Any]]] = {
+    "POST /v1/anomalies/{anomaly_id}/feedback/preview": {"json": {"kind": "false_alarm"}},
     "POST /v1/anomalies/{anomaly_id}/feedback": {
         "json": {"kind": "false_alarm"},
         "headers": {"If-Match": "*"},

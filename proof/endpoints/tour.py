@@ -230,6 +230,8 @@ class Tour:
         """On an anomaly, and hear of it."""
         for action, body in {"seen": {}, "acknowledge": {}, "comment": {"note": "is looked at"}}.items():
             self.ask("POST", f"/v1/anomalies/{anomaly}/{action}", json=body, headers={"If-Match": "*"})
+        path = f"/v1/anomalies/{self._anomalies(PUMP)[0]['id']}/feedback/preview"
+        assert self.ask("POST", path, json={"kind": "false_alarm"}).json()["episodes_without"]
         told = {"json": {"kind": "false_alarm"}, "headers": {"If-Match": "*", "Idempotency-Key": "tour"}}
         self.ask("POST", f"/v1/anomalies/{self._anomalies(PUMP)[0]['id']}/feedback", **told)
         many = {"action": "resolve", "anomalies": [{"id": anomaly}]}

@@ -23,10 +23,11 @@ from tocsin.control import (
 )
 from tocsin.events import EventBatch
 from tocsin.log.abstract import Record
-from tocsin.model import Verdict
+from tocsin.model import Episode, Verdict
 from tocsin.processing.batching import Events
 from tocsin.processing.controls import Applied
 from tocsin.processing.feedback import KEPT_MAX, moved
+from tocsin.processing.preview import run, trial
 from tocsin.processing.processor import Output, process
 from tocsin.processing.proof import prove, span
 from tocsin.processing.restoring import Restoration
@@ -247,3 +248,37 @@ def test_a_correction_finds_what_was_judged_at_once() -> None:
 def test_the_factors_are_powers_of_one_and_a_half() -> None:
     """Exact in binary, so that nothing depends on how they are computed."""
     assert tuple(1.5**steps for steps in range(STEPS_MAX + 1)) == LIMIT_FACTORS
+
+
+def facts(episodes: list[Episode] | tuple[Episode, ...]) -> list[object]:
+    """The last state of each episode of `seasonal`, without what names its place in the log."""
+    last = {episode.id: episode for episode in episodes if episode.detector == "seasonal"}
+    return [msgspec.structs.replace(each, evidence=None) for _, each in sorted(last.items())]
+
+
+@pytest.mark.parametrize("told", [0, 1, 2, 3])
+@pytest.mark.parametrize("kind", list(FeedbackKind))
+def test_a_preview_is_what_comes_when_the_same_data_come_after_the_feedback(
+    kind: FeedbackKind, told: int
+) -> None:
+    """The same episodes to the bit, whatever had been said before; and without it, what came."""
+    before = [said(FeedbackKind.FALSE_ALARM, number) for number in range(told)]
+    quiet, loud = minutes(0, 2000), minutes(2000, 2060, spike=1.4)
+    records = log(quiet, *before, loud)
+    state, outputs = ran(records)
+    span_ms = (2059 - 1999) * MINUTE_MS - 1  # from just behind the quiet ones on
+    tried = trial(state.tenant("t"), "pump-0", kind, [NAME], span_ms)
+    assert tried is not None
+    found = run(tried, LogHistory(records)("t", "pump-0", 1 << 62))
+    again = ran(log(quiet, *before, said(kind, 99), loud))[1]
+    came = [each for output in outputs for each in output.episodes if each.started_ms >= tried.from_ms]
+    comes = [each for output in again for each in output.episodes if each.started_ms >= tried.from_ms]
+    if not tried.moves:
+        assert (told, kind) in {(3, FeedbackKind.FALSE_ALARM), (0, FeedbackKind.WITHDRAWN)}
+        assert facts(came) == facts(comes)
+        return
+    assert facts(found.without) == facts(came)
+    assert facts(found.given) == facts(comes)
+    if told == 0:
+        assert found.vanishing
+        assert not found.appearing

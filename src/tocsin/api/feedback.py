@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi import APIRouter, Response
@@ -17,10 +18,11 @@ from tocsin.api.actions import (
     version_of,
 )
 from tocsin.api.dependencies import PrincipalOf, ServicesOf
-from tocsin.api.names import Name
+from tocsin.api.names import Name, iso, iso_or_none
 from tocsin.api.openapi import answers
-from tocsin.control import FeedbackKind
+from tocsin.control import FeedbackKind, SeriesName
 from tocsin.inbox.action import ActionKind, Target
+from tocsin.model import Episode, Severity
 from tocsin.services.actions import ChangedError
 
 router = APIRouter(tags=["anomalies"])
@@ -35,6 +37,28 @@ _EXAMPLE: Final[dict[str, Any]] = {
     "feedback": "false_alarm",
     "series": [{"application": "hvac", "parameter": "temperature", "detector": "seasonal"}],
 }
+
+
+_PREVIEW: Final[dict[str, Any]] = {
+    "kind": "false_alarm",
+    "series": [{"application": "hvac", "parameter": "temperature", "detector": "seasonal"}],
+    "from_at": "2026-10-23T14:12:00.000Z",
+    "to_at": "2026-11-22T14:12:00.000Z",
+    "episodes_without": 4,
+    "episodes_with": 1,
+    "vanishing": [
+        {
+            "parameter": "temperature",
+            "detector": "seasonal",
+            "severity": "warning",
+            "started_at": "2026-11-22T14:03:00.000Z",
+            "ended_at": None,
+            "explanation": "temperature 93.2 °C is 12.1 °C above the 81.1 °C limit usual on Sundays at 14:00",
+        }
+    ],
+    "appearing": [],
+}
+TOLD_MAX: Final = 100
 
 
 class FeedbackRequest(BaseModel):
@@ -65,6 +89,86 @@ class FeedbackView(ActionView):
     series: list[SeriesNameView]
 
 
+class PreviewRequest(BaseModel):
+    """What it might be said to have been."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"kind": "false_alarm"}]})
+
+    kind: FeedbackKind
+
+
+class EpisodeBrief(BaseModel):
+    """An episode as it would be; what only would be has no id that could be asked for."""
+
+    parameter: str
+    detector: str
+    severity: Severity
+    started_at: str
+    ended_at: str | None
+    explanation: str
+
+
+class PreviewView(BaseModel):
+    """Episodes of the last 30 days up to the device's newest reading: by limits of now, and with feedback.
+
+    At most 100 of those that would vanish or appear are told.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_PREVIEW]})
+
+    kind: FeedbackKind
+    series: list[SeriesNameView]
+    from_at: str
+    to_at: str
+    episodes_without: int
+    episodes_with: int
+    vanishing: list[EpisodeBrief]
+    appearing: list[EpisodeBrief]
+
+
+def _brief(episode: Episode) -> EpisodeBrief:
+    return EpisodeBrief(
+        parameter=episode.parameter,
+        detector=episode.detector,
+        severity=episode.severity,
+        started_at=iso(episode.started_ms),
+        ended_at=iso_or_none(episode.end_ms),
+        explanation=episode.explanation,
+    )
+
+
+def _names(series: Sequence[SeriesName]) -> list[SeriesNameView]:
+    return [
+        SeriesNameView(application=each.application, parameter=each.parameter, detector=each.detector)
+        for each in series
+    ]
+
+
+@router.post(
+    "/v1/anomalies/{anomaly_id}/feedback/preview",
+    summary="See what feedback would have changed",
+    responses=answers(404, 408, 413),
+)
+def preview_feedback(
+    services: ServicesOf, principal: PrincipalOf, anomaly_id: Name, wanted: PreviewRequest
+) -> PreviewView:
+    """Judges the device's readings again, by the limits of now and by those that the feedback would bring,
+    both from 30 days before its newest reading on. Changes nothing.
+    """
+    found = services.feedback.preview(principal, anomaly_id, wanted.kind)
+    difference = found.difference
+    return PreviewView(
+        kind=wanted.kind,
+        series=_names(found.series),
+        from_at=iso(difference.from_ms),
+        to_at=iso(difference.to_ms),
+        episodes_without=len(difference.without),
+        episodes_with=len(difference.given),
+        vanishing=[_brief(each) for each in difference.vanishing[:TOLD_MAX]],
+        appearing=[_brief(each) for each in difference.appearing[:TOLD_MAX]],
+    )
+
+
 @router.post(
     "/v1/anomalies/{anomaly_id}/feedback",
     summary="Say what an anomaly was",
@@ -93,10 +197,7 @@ def give_feedback(
     view = FeedbackView(
         **action_view(given.recorded).model_dump(),
         feedback=wanted.kind,
-        series=[
-            SeriesNameView(application=each.application, parameter=each.parameter, detector=each.detector)
-            for each in given.series
-        ],
+        series=_names(given.series),
     )
     headers = action_headers(given.recorded, etag=given.recorded.outcomes[0].version)
     return Response(view.model_dump_json(), headers=headers, media_type="application/json")

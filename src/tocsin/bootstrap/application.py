@@ -378,7 +378,7 @@ class Application:
             dictionaries=Dictionaries(
                 stores.log, self.blobs, views, stores.inbox, stores.commits, actions, audit, clock
             ),
-            feedback=Feedbacks(stores.log, stores.inbox, stores.commits, actions),
+            feedback=Feedbacks(stores.log, stores.inbox, stores.commits, actions, views),
             quarantines=Quarantines(stores.log, views, audit, clock),
             lasting=lasting,
             series=SeriesCharts(views, views, config.unit_of),

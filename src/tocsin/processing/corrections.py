@@ -104,6 +104,12 @@ def derive(events: Events, scratch: Scratch) -> list[Judged]:
     return judged
 
 
+def episodes_of(events: Events, scratch: Scratch) -> list[Episode]:
+    """Every published state of a device's episodes, judged in order of time from the beginning."""
+    scored, _ = split_off(events, scratch.quarantines)
+    return _derive(scored, scratch.state, 0)[1]
+
+
 def scratch_of(state: TenantState, name: str) -> Scratch | None:
     """A fresh state for one device under the same settings at the same times; None if it is unknown."""
     device = state.device_number(name)

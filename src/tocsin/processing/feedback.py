@@ -64,8 +64,7 @@ class FeedbackRows:
         """Take feedback in; what was taken in before, or can move the limit no further, changes nothing."""
         own = self.of(series)
         before = int(own["steps"][-1]) if len(own) else 0
-        step = 1 if record.kind is FeedbackKind.FALSE_ALARM else -1
-        steps = min(max(before + step, 0), STEPS_MAX)
+        steps = steps_after(before, record.kind)
         if steps == before or record.action in own["action"]:
             return
         if len(own):  # a correction may have taken the device's newest stamp back
@@ -143,6 +142,21 @@ class FeedbackRows:
         self._rows = rows[np.argsort(rows["series"], kind="stable")]
         self._marked = np.zeros(int(self._rows["series"][-1]) + 1, np.bool_)
         self._marked[self._rows["series"]] = True
+
+
+def steps_after(steps: int, kind: FeedbackKind) -> int:
+    """By how many steps limits are raised after feedback."""
+    step = 1 if kind is FeedbackKind.FALSE_ALARM else -1
+    return min(max(steps + step, 0), STEPS_MAX)
+
+
+def as_if(rows: Rows, from_ms: int, steps: int) -> Rows:
+    """Rows of one series as if limits had been raised by so many steps from a stamp on."""
+    kept = rows[rows["acts_ms"] < from_ms]
+    row = np.zeros(1, FEEDBACK)
+    row["acts_ms"], row["steps"] = from_ms, steps
+    row["before"] = kept["steps"][-1] if len(kept) else rows["before"][0] if len(rows) else 0
+    return np.concatenate([kept, row])
 
 
 def moved(rows: Rows) -> tuple[LimitMoved, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
@@ -16,8 +17,30 @@ from tocsin.inbox.action import ActionKind, Recorded, Target
 from tocsin.log.abstract import Append, Log, Part, RecordKind
 from tocsin.model import Episode
 from tocsin.processing.episodes import DEVICE_DETECTOR, DEVICE_REASONS
+from tocsin.processing.preview import Difference
 from tocsin.services.actions import Actions, Asked
 from tocsin.sharding import partition_of, shard_of
+
+DAYS: Final = 30
+"""How far back a preview looks."""
+
+
+class Previews(Protocol):
+    """Judges a device's past in two ways; the runtime offers it."""
+
+    def preview(
+        self, tenant: str, device: str, kind: FeedbackKind, series: Sequence[SeriesName], span_ms: int
+    ) -> Difference:
+        """What feedback would have changed in the last part of the device's past."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What feedback would act on, and what it would have changed."""
+
+    series: tuple[SeriesName, ...]
+    difference: Difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +62,10 @@ class Feedbacks:
     then a record of the device's partition, which the processor takes in its place.
     """
 
-    def __init__(self, log: Log, inbox: Inbox, commits: CommitStore, actions: Actions) -> None:
+    def __init__(
+        self, log: Log, inbox: Inbox, commits: CommitStore, actions: Actions, previews: Previews
+    ) -> None:
+        self._previews: Final = previews
         self._log: Final = log
         self._inbox: Final = inbox
         self._commits: Final = commits
@@ -60,6 +86,22 @@ class Feedbacks:
         Refusals are those of `Actions.one`; InvalidInputError where no limit of it can be raised. If the log
         refuses the record behind the action, its error is raised: the same key again logs it.
         """
+        anomaly, series = self._found(principal, anomaly_id)
+        asked = Asked(kind=ActionKind.FEEDBACK, note=note, key=key, feedback=kind, series=series)
+        given = Given(self._actions.one(principal, asked, target))
+        self._log_given(anomaly, given)
+        return given
+
+    def preview(self, principal: Principal, anomaly_id: str, kind: FeedbackKind) -> Preview:
+        """What feedback would have changed in the last 30 days, if it had been given then; changes nothing.
+
+        Judges the device's whole past twice. InvalidInputError as for `give`, and for a past too long for it.
+        """
+        anomaly, series = self._found(principal, anomaly_id)
+        span_ms = DAYS * 86_400_000
+        return Preview(series, self._previews.preview(anomaly.tenant, anomaly.device, kind, series, span_ms))
+
+    def _found(self, principal: Principal, anomaly_id: str) -> tuple[Anomaly, tuple[SeriesName, ...]]:
         require(principal, Permission.HANDLE)
         anomaly = self._inbox.anomaly(principal.tenant, anomaly_id)
         if anomaly is None:
@@ -71,10 +113,7 @@ class Feedbacks:
                 "out of the range that the configuration gives.",
                 field="anomaly",
             )
-        asked = Asked(kind=ActionKind.FEEDBACK, note=note, key=key, feedback=kind, series=series)
-        given = Given(self._actions.one(principal, asked, target))
-        self._log_given(anomaly, given)
-        return given
+        return anomaly, series
 
     def _series(self, anomaly: Anomaly) -> tuple[SeriesName, ...]:
         found = (self._commits.episode(anomaly.tenant, name) for name in anomaly.episodes)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.http_kit import NOW_MS, OWN, World, told_template
+from tests.http_kit import NOW_MS, OWN, World, episode_of, told_template
 from tocsin.access.principal import Role
 from tocsin.control import FeedbackGiven, FeedbackKind, SeriesName, decode_control
 from tocsin.log.abstract import RecordKind
@@ -131,3 +131,20 @@ async def test_a_series_shows_what_feedback_did_to_its_limits(world: World) -> N
             "action": 7,
         }
     ]
+
+
+async def test_a_preview_tells_what_would_vanish_and_changes_nothing(world: World) -> None:
+    """Over the last 30 days of the device; neither the log nor the anomaly has anything of it."""
+    anomaly = world.find_anomaly("pump-7")
+    world.fleet.previewed = [episode_of("pump-7")]
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        answer = await client.post(f"/v1/anomalies/{anomaly}/feedback/preview", json={"kind": "false_alarm"})
+        missing = await client.post("/v1/anomalies/nothing/feedback/preview", json={"kind": "false_alarm"})
+        version = (await client.get(f"/v1/anomalies/{anomaly}")).json()["version"]
+    told = answer.json()
+    assert (answer.status_code, missing.status_code) == (200, 404)
+    assert (told["from_at"], told["to_at"]) == ("2026-10-23T10:00:00.000Z", "2026-11-22T10:00:00.000Z")
+    assert (told["episodes_without"], told["episodes_with"], told["appearing"]) == (1, 0, [])
+    assert [each["parameter"] for each in told["vanishing"]] == ["temperature"]
+    assert version == 1
+    assert given(world) == []

@@ -40,6 +40,7 @@ NEEDS: Final = {
     ("POST", "/v1/anomalies/{anomaly_id}/{action}"): Permission.HANDLE,
     ("POST", "/v1/anomalies/{anomaly_id}/expected"): Permission.HANDLE,
     ("POST", "/v1/anomalies/{anomaly_id}/feedback"): Permission.HANDLE,
+    ("POST", "/v1/anomalies/{anomaly_id}/feedback/preview"): Permission.HANDLE,
     ("GET", "/v1/dictionary"): Permission.READ,
     ("PUT", "/v1/dictionary"): Permission.OPERATE,
     ("POST", "/v1/anomalies/actions"): Permission.HANDLE,
@@ -170,6 +171,7 @@ async def ask(populated: Populated, operation: tuple[str, str], token: str | Non
         "/v1/query": {"json": {"sql": "SELECT * FROM readings"}},
         "/v1/devices/{device}/quarantine": {"json": {"reason": MARKER}},
         "/v1/anomalies/{anomaly_id}/{action}": {"json": {"note": MARKER}},
+        "/v1/anomalies/{anomaly_id}/feedback/preview": {"json": {"kind": "false_alarm"}},
         "/v1/anomalies/{anomaly_id}/feedback": {
             "json": {"kind": "false_alarm", "note": MARKER},
             "headers": {"If-Match": "*"},

@@ -8,14 +8,16 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Sequence
+from typing import Final
 
 import msgspec
 import numpy as np
 
+from tocsin import threads
 from tocsin.commit.abstract import CommitStore
 from tocsin.commit.dump_steps import DumpStepStore
-from tocsin.control import LIMIT_FACTORS, DictionaryTaken, decode_control
-from tocsin.errors import NotFoundError
+from tocsin.control import LIMIT_FACTORS, DictionaryTaken, FeedbackKind, SeriesName, decode_control
+from tocsin.errors import InvalidInputError, NotFoundError
 from tocsin.log.abstract import Log, RecordKind
 from tocsin.model import DumpEvidence, Episode, Evidence, SeriesKey
 from tocsin.processing.corrections import derive, scratch_of
@@ -26,6 +28,7 @@ from tocsin.processing.episodes import DUMP_DETECTOR
 from tocsin.processing.feedback import moved
 from tocsin.processing.hashing import combine
 from tocsin.processing.judging import Judged
+from tocsin.processing.preview import Difference, run, trial
 from tocsin.processing.proof import Proof, prove, span
 from tocsin.processing.standing import as_it_stands, lasting_ids
 from tocsin.processing.state import TenantState, digest_sums
@@ -36,6 +39,9 @@ from tocsin.services.devices import Device
 from tocsin.services.digest import Digest
 from tocsin.services.series import Band, MovedLimit
 from tocsin.sharding import partition_of, shard_of
+
+PREVIEW_READINGS_MAX: Final = 5_000_000
+"""Of a device: some seconds of work, and 200 MB while it lasts."""
 
 
 class Views:
@@ -56,6 +62,7 @@ class Views:
         self._history = history
         self._steps = steps
         self._dump_proofs = dump_proofs
+        self._previewing = threads.lock()
         self._names: dict[str, tuple[tuple[int, int], list[str]]] = {}
         self.patience_s: float = -1
         """How long a question waits for a step to end before it is refused; -1 = as long as it takes."""
@@ -186,6 +193,32 @@ class Views:
             state = worker.state.tenants.get(tenant)
             number = state.device_number(device) if state else None
             return [] if state is None or number is None else moved_limits(state, number, parameter)
+
+    def preview(
+        self, tenant: str, device: str, kind: FeedbackKind, series: Sequence[SeriesName], span_ms: int
+    ) -> Difference:
+        """What feedback would have changed at the end of a device's past; one at a time.
+
+        InvalidInputError where that past is too long to be judged again while somebody waits.
+        """
+        worker = self._worker(tenant, device)
+        with worker.seen(self.patience_s):
+            state = worker.state.tenants.get(tenant)
+            tried = trial(state, device, kind, series, span_ms) if state else None
+            before_offset = worker.state.position
+        if tried is None or not tried.moves:
+            return (
+                Difference(0, 0, (), ()) if tried is None else Difference(tried.from_ms, tried.to_ms, (), ())
+            )
+        with self._previewing:
+            events = self._history(tenant, device, before_offset)
+            if events.batch.readings > PREVIEW_READINGS_MAX:
+                raise InvalidInputError(
+                    f"The device has sent {events.batch.readings:,} readings, too many for a preview "
+                    f"({PREVIEW_READINGS_MAX:,}).",
+                    field="anomaly",
+                )
+            return run(tried, events)
 
     def explain(self, tenant: str, episode_id: str) -> tuple[Episode, Proof]:
         """Derive an episode again and compare; NotFoundError if the tenant has none with this id."""

@@ -1,0 +1,103 @@
+"""What feedback would have changed: a device's past judged twice, as it would be now and with feedback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tocsin.control import FeedbackKind, SeriesName
+from tocsin.model import Episode
+from tocsin.processing.batching import Events
+from tocsin.processing.corrections import Scratch, episodes_of, scratch_of
+from tocsin.processing.feedback import as_if, steps_after
+from tocsin.processing.state import TenantState
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Two states from which a device can be derived, which differ by feedback on some of its series.
+
+    `moves`: whether it moves any limit. Both are judged from `from_ms` on by the limits of now.
+    """
+
+    series: frozenset[SeriesName]
+    from_ms: int
+    to_ms: int
+    moves: bool
+    usual: Scratch
+    changed: Scratch
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Episodes of the series that last beyond `from_ms`, as they would be without feedback and with it."""
+
+    from_ms: int
+    to_ms: int
+    without: tuple[Episode, ...]
+    given: tuple[Episode, ...]
+
+    @property
+    def vanishing(self) -> tuple[Episode, ...]:
+        """Those that no episode with the feedback overlaps."""
+        return tuple(each for each in self.without if not any(_overlap(each, other) for other in self.given))
+
+    @property
+    def appearing(self) -> tuple[Episode, ...]:
+        """Those that only the feedback brings."""
+        return tuple(each for each in self.given if not any(_overlap(each, other) for other in self.without))
+
+
+def trial(
+    state: TenantState, device: str, kind: FeedbackKind, series: Sequence[SeriesName], span_ms: int
+) -> Trial | None:
+    """A trial over the last part of a device's past; None for a device nobody knows."""
+    usual, changed = scratch_of(state, device), scratch_of(state, device)
+    if usual is None or changed is None:
+        return None
+    newest_ms = int(state.devices.rows["newest_ms"][usual.device])
+    from_ms, moves = newest_ms - span_ms, False
+    for name in series:
+        number = state.series_number(usual.device, name.application, name.parameter)
+        slot = state.slots.get(name.detector)
+        if number is None or slot is None or not slot.detector.limits:
+            continue
+        rows = slot.feedback.unmet(number)
+        steps = int(rows["steps"][-1]) if len(rows) else 0
+        after = steps_after(steps, kind)
+        moves |= after != steps
+        for scratch, wanted in ((usual, steps), (changed, after)):
+            own = scratch.state.slots[name.detector]
+            own.await_feedback(name.application, name.parameter, as_if(rows, from_ms, wanted))
+    return Trial(frozenset(series), from_ms, newest_ms, moves, usual, changed)
+
+
+def run(trial: Trial, events: Events) -> Difference:
+    """Judge all of a device's events, given in the order of the log, in both ways; costs two passes."""
+    if not trial.moves:
+        return Difference(trial.from_ms, trial.to_ms, (), ())
+    found = [_own(episodes_of(events, scratch), trial) for scratch in (trial.usual, trial.changed)]
+    return Difference(trial.from_ms, trial.to_ms, *found)
+
+
+def _own(episodes: Sequence[Episode], trial: Trial) -> tuple[Episode, ...]:
+    """The last state of each episode of the series that reaches into the span, by its start."""
+    last = {episode.id: episode for episode in episodes}
+    own = (each for each in last.values() if _name(each) in trial.series and _end_ms(each) >= trial.from_ms)
+    return tuple(sorted(own, key=lambda each: (each.started_ms, each.id)))
+
+
+def _name(episode: Episode) -> SeriesName:
+    return SeriesName(application=episode.application, parameter=episode.parameter, detector=episode.detector)
+
+
+def _end_ms(episode: Episode) -> float:
+    return np.inf if episode.end_ms is None else episode.end_ms
+
+
+def _overlap(one: Episode, other: Episode) -> bool:
+    return (
+        _name(one) == _name(other) and one.started_ms <= _end_ms(other) and other.started_ms <= _end_ms(one)
+    )

@@ -79,7 +79,7 @@ from tocsin.services.quarantines import Quarantines
 from tocsin.services.query import Queries
 from tocsin.services.replays import Replays
 from tocsin.services.series import Band, MovedLimit, SeriesCharts
-from tocsin.services.sessions import Sessions
+from tocsin.services.sessions import CSRF_HEADER, SESSION_COOKIE, Place, Sessions
 from tocsin.services.short import ShortQuestions
 from tocsin.services.stream import ChangeStream
 from tocsin.services.technicians import Technicians
@@ -268,6 +268,27 @@ class World:
         )
         return made.person_id
 
+    def sign_in(self, name: str, password: str = PASSWORD) -> dict[str, str]:
+        """The headers of a browser in which somebody is signed in, with the token that changes need."""
+        place = Place("127.0.0.1", "a browser of the tests")
+        cookie = self.services.sessions.by_password(name, password, place).result(60).cookie
+        csrf = self.services.sessions.find(cookie).csrf
+        return {"Cookie": f"{SESSION_COOKIE}={cookie}", CSRF_HEADER: csrf}
+
+    def invited(self, name: str, *roles: Role, tenant: str = OWN) -> dict[str, str]:
+        """As `sign_in`, with a one-time password; whoever is there already gets another one."""
+        found = self.access.people.with_hash(tenant, name)
+        person_id = self.person(name, *roles, tenant=tenant) if found is None else found[0].person_id
+        self.access.people.set_password(
+            tenant,
+            person_id,
+            self.passwords.hash(PASSWORD),
+            one_time_until_ms=self.clock.now_ms() + 1000,
+            revision=None,
+            tell=lambda _: None,
+        )
+        return self.sign_in(f"{tenant}/{name}")
+
     def gateway(self, *devices: str, tenant: str = OWN) -> str:
         """A new token that speaks for these devices."""
         new = NewCredential(tenant=tenant, kind=CredentialKind.GATEWAY, name="gateway", devices=devices)
@@ -392,7 +413,7 @@ class World:
             queries=Queries(self._query),
             proofs=Proofs(self),
             health=Health(log=self.log, commits=self.commits, lake=self.lake, inbox=self.inbox, probes={}),
-            sessions=Sessions(self.clock),
+            sessions=Sessions(self.access, self.passwords, audit, self.clock),
             stream=ChangeStream(self.inbox, listeners_max=4, poll_s=0.02),
         )
 

@@ -32,6 +32,7 @@ _NAMES: Final = {
     "person_id": "p",
     "technician_id": TECHNICIAN,
     "location": "site-001",
+    "session_id": "s",
 }
 _QUERIES: Final = {"GET /api/outliers_count": "?time_range=1h"}
 _LOG_LINE: Final = f'{{"device":"{PUMP}","component":"engine","time":1795341600000,"text":"starts"}}'
@@ -102,6 +103,7 @@ _GIVEN: Final[dict[str, dict[str, Any]]] = {
     "PATCH /v1/dumps/{device}/{sequence}/{sha256}": {"headers": _TUS | _PIECE, "content": _BODY},
     "DELETE /v1/dumps/{device}/{sequence}/{sha256}": {"headers": _TUS},
     "POST /v1/credentials": {"json": {"kind": "device", "name": "probe", "devices": ["pump-9"]}},
+    "POST /v1/me/password": {"json": {"current": "x", "new": "the bell rings at noon"}},
     "POST /v1/tenants": {"json": {"name": "south"}},
     "POST /v1/query": {"json": {"sql": "SELECT 1 AS one"}},
 }

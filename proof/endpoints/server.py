@@ -21,6 +21,7 @@ from tocsin.bootstrap.settings import pace_of
 from tocsin.clock import SystemClock
 from tocsin.config import Config
 from tocsin.observability.tracing import Tracing
+from tocsin.services.sessions import CSRF_HEADER, SESSION_COOKIE, Place
 from tocsin.simulate.directory.mapping import SimulatedMapping
 from tocsin.simulate.directory.server import SimulatedDirectoryServer
 from tocsin.simulate.directory.service import SimulatedService
@@ -102,7 +103,13 @@ def toured(data: Path, enough: Callable[[Graph], bool]) -> Graph:
 @contextmanager
 def touring(application: Application, key: str) -> Iterator[Tour]:
     """A client of the server, closed at the end."""
-    tour = Tour(application.server.url, key, application.clock.now_ms())
+
+    def signed_in(name: str, password: str) -> dict[str, str]:
+        sessions = application.services.sessions
+        cookie = sessions.by_password(name, password, Place("127.0.0.1", "tour")).result().cookie
+        return {"Cookie": f"{SESSION_COOKIE}={cookie}", CSRF_HEADER: sessions.find(cookie).csrf}
+
+    tour = Tour(application.server.url, key, application.clock.now_ms(), signed_in)
     try:
         yield tour
     finally:

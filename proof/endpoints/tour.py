@@ -32,12 +32,18 @@ STREAMER: Final = "press-3"
 
 
 class Tour:
-    """One client with the key of an admin; `now_ms` is the server's time at the beginning."""
+    """One client with the key of an admin; `now_ms` is the server's time at the beginning.
 
-    def __init__(self, url: str, key: str, now_ms: int) -> None:
+    `signed_in(name, password)` are the headers of a browser in which somebody is signed in.
+    """
+
+    def __init__(
+        self, url: str, key: str, now_ms: int, signed_in: Callable[[str, str], dict[str, str]]
+    ) -> None:
         headers = {"Authorization": f"Bearer {key}"}
         self.client: Final = httpx.Client(base_url=url, headers=headers, timeout=60)
         self._now_ms: Final = now_ms
+        self._signed_in: Final = signed_in
         self._next_dump = 8
         self._streamed_back_ms = 2_400_000
 
@@ -289,7 +295,21 @@ class Tour:
         self.get("/v1/people")
         self.get(person)
         self.ask("PATCH", person, json={"display_name": "Maria R."}, headers={"If-Match": "*"})
-        self.ask("POST", f"{person}/one-time-password")
+        invited = self.ask("POST", f"{person}/one-time-password").json()
+        self._sign_in("maria", invited["one_time_password"])
+
+    def _sign_in(self, name: str, password: str) -> None:
+        """In a browser, choose another password, and end a session that was begun elsewhere."""
+        here = self._signed_in(name, password)
+        chosen = {"current": password, "new": "the bell rings at noon"}
+        with httpx.Client(base_url=self.client.base_url, headers=here, timeout=60) as browser:
+            assert browser.get("/v1/me").is_success
+            changed = browser.post("/v1/me/password", json=chosen)
+            assert changed.is_success, changed.text
+            self._signed_in(name, chosen["new"])
+            sessions = browser.get("/v1/me/sessions").json()["sessions"]
+            ended = next(each["id"] for each in sessions if not each["current"])
+            assert browser.delete(f"/v1/me/sessions/{ended}").is_success
 
 
 def archive(sequence: int, text: str) -> bytes:

@@ -45,6 +45,13 @@ class ForbiddenError(TocsinError):
     status = 403
 
 
+class PasswordChangeRequiredError(TocsinError):
+    """Whoever has signed in with a one-time password chooses another one first."""
+
+    code = "password_change_required"
+    status = 403
+
+
 class NotFoundError(TocsinError):
     """There is no such object, or none that this credential may see."""
 

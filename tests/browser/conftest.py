@@ -35,6 +35,6 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": PHONE["width"], "height": PHONE["height"]})
     visitor = context.new_page()
     visitor.goto(f"{server.url}/login#{server.key}")
-    visitor.get_by_role("button", name="Sign in").click()
+    visitor.get_by_role("button", name="Use the key").click()
     yield visitor
     context.close()

@@ -42,7 +42,7 @@ def other(browser: Browser, server: Server) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": PHONE["width"], "height": PHONE["height"]})
     visitor = context.new_page()
     visitor.goto(f"{server.url}/login#{made['token']}")
-    visitor.get_by_role("button", name="Sign in").click()
+    visitor.get_by_role("button", name="Use the key").click()
     yield visitor
     context.close()
 
@@ -92,7 +92,7 @@ def test_an_action_works_without_scripts(browser: Browser, server: Server, anoma
     visitor = context.new_page()
     visitor.goto(f"{server.url}/login")
     visitor.get_by_label("API key").fill(server.key)
-    visitor.get_by_role("button", name="Sign in").click()
+    visitor.get_by_role("button", name="Use the key").click()
     visitor.goto(anomaly)
     visitor.get_by_label("Note").fill("without scripts")
     visitor.get_by_role("button", name="Comment").click()

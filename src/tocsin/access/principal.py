@@ -21,13 +21,21 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A checked credential. `key_id` is no secret; it names the credential in logs and the audit log."""
+    """A checked credential, or a person who is signed in.
+
+    `key_id` is no secret; it names the credential in logs and the audit log, and is the person's id where one
+    is signed in. `person` is the id of the person who acts, "" for a program; `technician` is the directory's
+    GUID. Whoever `must_change` the password may do nothing else before.
+    """
 
     tenant: str
     roles: frozenset[Role]
     key_id: str
     name: str
     devices: DeviceScope = field(compare=False, repr=False)
+    person: str = ""
+    technician: str | None = None
+    must_change: bool = False
 
     def may_speak_for(self, devices: Strings) -> BoolArray:
         """For each name, whether this credential may send its events. Compiled; thread-safe."""

@@ -14,8 +14,9 @@ import msgspec
 from tocsin import threads
 from tocsin.access.credential import Credential, CredentialKind, NewCredential, check_new, check_tenant
 from tocsin.access.device_scope import DeviceScope
-from tocsin.access.people import PeopleStore
+from tocsin.access.people import PeopleStore, is_person, principal_of
 from tocsin.access.principal import Principal, Role
+from tocsin.access.sessions import SessionLimits, SessionStore
 from tocsin.access.token import Token
 from tocsin.clock import Clock
 from tocsin.errors import (
@@ -78,6 +79,7 @@ class AccessStore:
         *,
         known_max: int = 10_000,
         devices_max: int = 1_000_000,
+        sessions: SessionLimits | None = None,
         vfs: str | None = None,
     ) -> None:
         tuning = Tuning(vfs=vfs)
@@ -88,7 +90,10 @@ class AccessStore:
         self._devices = 0
         self._writer = Writer(path, _SCRIPTS, tuning)
         self._readers = Readers(path, tuning)
-        self.people: Final = PeopleStore(self._writer, self._readers, _SCRIPTS, clock, path.name)
+        parts = (self._writer, self._readers, _SCRIPTS, clock, path.name)
+        self.sessions: Final = SessionStore(*parts, self._in_force, sessions)
+        """Which browsers are signed in, in the same file."""
+        self.people: Final = PeopleStore(*parts, self.sessions)
         """Who signs in with a password, in the same file."""
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._used: dict[str, int] = {}
@@ -119,7 +124,12 @@ class AccessStore:
         return known.principal if known is not None and parsed.proves(known.digest) else None
 
     def holder(self, tenant: str, key_id: str) -> Principal | None:
-        """Whom a credential of the tenant stands for, expired or revoked too; None if there is none."""
+        """Whom a credential or person of the tenant stands for, also when it is no longer in force; None if
+        there is none.
+        """
+        if is_person(key_id):
+            person = self.people.one(tenant, key_id)
+            return None if person is None else principal_of(person)
         known = self._look_up(key_id)
         return known.principal if known is not None and known.principal.tenant == tenant else None
 
@@ -144,8 +154,10 @@ class AccessStore:
             wanted = {"tenant": tenant, "key_id": key_id, "now_ms": self._clock.now_ms()}
             if not writer.execute(_QUERIES["revoke"], wanted).fetchone():
                 raise NotFoundError("there is no such credential")
+            self.sessions.drop(writer, key_id)
         with self._lock:
             self._forget(key_id)
+        self.sessions.forget(key_id)
 
     def credentials(self, tenant: str, *, after: str = "", limit: int = 100) -> list[Credential]:
         """Credentials of a tenant by key id, revoked ones too, key ids above `after`."""
@@ -190,7 +202,8 @@ class AccessStore:
             return self._insert_admin(writer, DEFAULT_TENANT, "first start")[1]
 
     def write_last_used(self) -> None:
-        """Store when credentials were last used; for a timer, since requests must not wait for it."""
+        """Store when credentials and sessions were last used; for a timer, since requests must not wait."""
+        self.sessions.write_last_used()
         with self._lock:
             used, self._used = self._used, {}
         if not used:
@@ -220,8 +233,21 @@ class AccessStore:
             "all_tenants": lambda row, place: check_row(row, f"{place}: tenant {row[0]}"),
             "all_credentials": lambda row, place: check_row(row, f"{place}: credential {row[0]}"),
             "all_people": self.people.read_row,
+            "all_sessions": self.sessions.read_row,
         }
         return verify_rows(self._readers, self._name, reads, _QUERIES)
+
+    def _in_force(self, tenant: str, holder: str) -> Principal | None:
+        """Whom a person or key stands for now; None when it has been disabled, revoked, or is over."""
+        if is_person(holder):
+            person = self.people.one(tenant, holder)
+            return None if person is None or person.disabled else principal_of(person)
+        known = self._look_up(holder)
+        if known is None or known.revoked or self._expired(known) or known.principal.tenant != tenant:
+            return None
+        with self._lock:
+            self._used[holder] = self._clock.now_ms()
+        return known.principal
 
     def _look_up(self, key_id: str) -> _Known | None:
         now_s = self._clock.monotonic_s()

@@ -20,9 +20,9 @@ from typing import Final
 
 from tocsin import threads
 from tocsin.access.shares import Shares
-from tocsin.api.holders import network_of
 from tocsin.errors import StorageUnavailableError
 from tocsin.observability.logging import get_logger
+from tocsin.services.addresses import network_of
 
 FILES_KEPT: Final = 256
 _CONNECTIONS_MIN: Final = 64

@@ -6,16 +6,18 @@ than looking a credential up in memory.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
 from tocsin.access.principal import Principal
+from tocsin.access.sessions import SignedIn
 from tocsin.api.limits import content_length
 from tocsin.errors import ForbiddenError, UnauthenticatedError
 from tocsin.services.bundle import Services
-from tocsin.services.sessions import CSRF_HEADER, SESSION_COOKIE, csrf_matches
+from tocsin.services.sessions import CSRF_HEADER, SESSION_COOKIE, csrf_matches, require_settled
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _bearer: Final = HTTPBearer(
@@ -34,27 +36,44 @@ async def _services(request: Request) -> Services:
 ServicesOf = Annotated[Services, Depends(_services)]
 
 
-async def _principal(
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, and the session if it is a browser."""
+
+    principal: Principal
+    signed_in: SignedIn | None = None
+
+
+async def _asker(
     request: Request,
     services: ServicesOf,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     cookie: Annotated[str | None, Security(_cookie)],
-) -> Principal:
+) -> Asker:
     if bearer is not None:
-        principal = services.entrance.by_token(bearer.credentials)
+        asker = Asker(services.entrance.by_token(bearer.credentials))
     elif cookie is not None:
-        session = services.sessions.find(cookie)
+        signed_in = services.sessions.find(cookie)
         if request.method not in _SAFE_METHODS and not csrf_matches(
-            session, request.headers.get(CSRF_HEADER)
+            signed_in, request.headers.get(CSRF_HEADER)
         ):
             # a browser sends its cookie whoever wrote the page; only our own pages know the token
             raise ForbiddenError("A change made with a session cookie needs its X-CSRF-Token.")
-        principal = services.entrance.by_token(session.token)
+        asker = Asker(signed_in.principal, signed_in)
     else:
         raise UnauthenticatedError("Send `Authorization: Bearer <API key or device token>`.")
-    request.state.principal = principal
-    services.entrance.take_share(principal, content_length(request.scope))
-    return principal
+    request.state.principal = asker.principal
+    services.entrance.take_share(asker.principal, content_length(request.scope))
+    return asker
+
+
+AskerOf = Annotated[Asker, Depends(_asker)]
+"""Also somebody who has to choose a password first."""
+
+
+async def _principal(asker: AskerOf) -> Principal:
+    require_settled(asker.principal)
+    return asker.principal
 
 
 PrincipalOf = Annotated[Principal, Depends(_principal)]
@@ -62,6 +81,5 @@ PrincipalOf = Annotated[Principal, Depends(_principal)]
 
 async def principal_of(request: Request) -> Principal:
     """As PrincipalOf, for a route that takes its parameters from the request itself."""
-    return await _principal(
-        request, request.app.state.services, await _bearer(request), await _cookie(request)
-    )
+    services = request.app.state.services
+    return await _principal(await _asker(request, services, await _bearer(request), await _cookie(request)))

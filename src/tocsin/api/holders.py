@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 
 from starlette.types import Scope
 
 from tocsin.errors import TocsinError
+from tocsin.services.addresses import network_of
 from tocsin.services.bundle import Services
 from tocsin.services.sessions import SESSION_COOKIE
 
 _BEARER: Final = b"bearer "
-_NETWORK_BITS: Final = 64
 
 
 def holder_of(services: Services, scope: Scope) -> tuple[str, str]:
@@ -21,21 +20,27 @@ def holder_of(services: Services, scope: Scope) -> tuple[str, str]:
 
     A key id that is only claimed counts for nothing: a stranger could use up its owner's share.
     """
-    token = _token(services, scope)
-    if token is not None:
-        try:
+    token, cookie = _shown(scope)
+    try:
+        if token is not None:
             principal = services.entrance.by_token(token)
-        except TocsinError:
-            pass  # refused later, with the reason
-        else:
             return principal.tenant, principal.key_id
+        if cookie is not None:
+            principal = services.sessions.find(cookie).principal
+            return principal.tenant, principal.key_id
+    except TocsinError:
+        pass  # refused later, with the reason
     return "", _network(scope)
 
 
 def known_holder_of(services: Services, scope: Scope) -> tuple[str, str]:
     """As `holder_of`, from memory alone: no tenant and the address when a credential was not seen lately."""
-    token = _token(services, scope)
-    principal = services.entrance.known(token) if token is not None else None
+    token, cookie = _shown(scope)
+    principal = None
+    if token is not None:
+        principal = services.entrance.known(token)
+    elif cookie is not None:
+        principal = services.sessions.known(cookie)
     return ("", _network(scope)) if principal is None else (principal.tenant, principal.key_id)
 
 
@@ -44,34 +49,20 @@ def _network(scope: Scope) -> str:
     return network_of(client[0]) if client else ""
 
 
-def _token(services: Services, scope: Scope) -> str | None:
+def _shown(scope: Scope) -> tuple[str | None, str | None]:
+    """What the request shows: a token, or the cookie of a session; the token counts where there are both."""
+    cookie = None
     for name, value in scope["headers"]:
         if name == b"authorization" and value[: len(_BEARER)].lower() == _BEARER:
-            text: str = value[len(_BEARER) :].decode("latin-1").strip()
-            return text
+            return value[len(_BEARER) :].decode("latin-1").strip(), None
         if name == b"cookie" and SESSION_COOKIE.encode() in value:
-            return _token_of_session(services, value.decode("latin-1"))
-    return None
+            cookie = _session_in(value.decode("latin-1"))
+    return None, cookie
 
 
-def _token_of_session(services: Services, cookies: str) -> str | None:
+def _session_in(cookies: str) -> str | None:
     try:
         found = SimpleCookie(cookies).get(SESSION_COOKIE)
-        return None if found is None else services.sessions.find(found.value).token
-    except (CookieError, TocsinError):
+    except CookieError:
         return None
-
-
-def network_of(address: str) -> str:
-    """An IPv4 address, or the network of an IPv6 one, which a single client has 2^64 addresses of.
-
-    >>> network_of("192.0.2.7"), network_of("2001:db8::1:2:3")
-    ('192.0.2.7', '2001:db8::/64')
-    """
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if parsed.version == 4:
-        return address
-    return str(ipaddress.ip_network((parsed, _NETWORK_BITS), strict=False))
+    return None if found is None else found.value

@@ -27,6 +27,7 @@ from tocsin.bootstrap.settings import (
     query_limits,
     rate_limits,
     request_limits,
+    session_limits,
     step_limits,
 )
 from tocsin.bootstrap.stores import LakeOpener, open_stores
@@ -210,11 +211,7 @@ class Application:
             config, self.clock, self.meters, self._open_lake, opened, self.calls
         )
         self.lake = self.stores.lake
-        self.access = watched(AccessStore(config.data / "access.db", self.clock), Dependency.ACCESS)
-        opened.callback(self.access.close)
-        watched(self.access.people, Dependency.ACCESS)
-        self.passwords = Passwords()
-        opened.callback(self.passwords.close)
+        self._open_access(config, opened)
         self._decoding = threads.lock()
         self.blobs = watched(EmbeddedBlobStore(config.data / "blobs"), Dependency.BLOBS)
         opened.callback(self.blobs.close)
@@ -343,6 +340,15 @@ class Application:
         except STORAGE_ERRORS as error:
             _log.warning("tables_stay_behind", error=error.detail)
 
+    def _open_access(self, config: Config, opened: ExitStack) -> None:
+        access = AccessStore(config.data / "access.db", self.clock, sessions=session_limits(config))
+        self.access = self.calls.watch(access, Dependency.ACCESS)
+        opened.callback(self.access.close)
+        self.calls.watch(self.access.people, Dependency.ACCESS)
+        self.calls.watch(self.access.sessions, Dependency.ACCESS)
+        self.passwords = Passwords()
+        opened.callback(self.passwords.close)
+
     def _services(self, config: Config, opened: ExitStack) -> Services:
         stores, views, clock = self.stores, self.runtime.views, self.clock
         ingest = self._ingest(config, opened)
@@ -398,7 +404,7 @@ class Application:
                     "directories": self.directories.tell,
                 },
             ),
-            sessions=Sessions(clock),
+            sessions=Sessions(self.access, self.passwords, audit, clock),
             stream=stream,
         )
 

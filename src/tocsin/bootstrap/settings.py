@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tocsin.access.rate_limit import RateLimits
+from tocsin.access.sessions import SessionLimits
 from tocsin.api.limits import RequestLimits
 from tocsin.config import Config
 from tocsin.dump_detectors.limits import StepLimits
@@ -66,3 +67,8 @@ def rate_limits(config: Config) -> RateLimits:
         refused_per_s=access.refused_lines_per_s,
         refused_burst=access.refused_lines_burst,
     )
+
+
+def session_limits(config: Config) -> SessionLimits:
+    access = config.access
+    return SessionLimits(whole_ms=round(access.session_s * 1000), idle_ms=round(access.session_idle_s * 1000))

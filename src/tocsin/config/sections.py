@@ -377,6 +377,18 @@ class AccessConfig(Section):
         le=1e10,
         description="Refused lines a credential may send at once.",
     )
+    session_s: float = Field(
+        default=7 * 86_400,
+        ge=60,
+        le=365 * 86_400,
+        description="Seconds after which a browser has to sign in again, whatever it does.",
+    )
+    session_idle_s: float = Field(
+        default=12 * 3_600,
+        ge=60,
+        le=365 * 86_400,
+        description="Seconds without a request after which a browser has to sign in again.",
+    )
     audit_retention_days: int = Field(
         default=400, ge=1, le=36_500, description="Days that entries of the audit log are kept."
     )

@@ -1,8 +1,12 @@
-"""Names inside addresses: any name survives as one segment of a path."""
+"""Names inside addresses of pages, and addresses of machines."""
 
 from __future__ import annotations
 
+import ipaddress
+from typing import Final
 from urllib.parse import unquote
+
+_NETWORK_BITS: Final = 64
 
 
 def protected_path(raw_path: bytes) -> str:
@@ -24,3 +28,18 @@ def restored(segment: str) -> str:
     'a/b%2F'
     """
     return segment.replace("%2F", "/").replace("%25", "%")
+
+
+def network_of(address: str) -> str:
+    """An IPv4 address, or the network of an IPv6 one, which a single client has 2^64 addresses of.
+
+    >>> network_of("192.0.2.7"), network_of("2001:db8::1:2:3")
+    ('192.0.2.7', '2001:db8::/64')
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return address
+    return str(ipaddress.ip_network((parsed, _NETWORK_BITS), strict=False))

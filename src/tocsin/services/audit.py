@@ -9,6 +9,7 @@ from typing import Final
 from tocsin.access.audit import AuditLog
 from tocsin.access.audit_entry import AuditEntry, Outcome, StoredEntry
 from tocsin.access.permissions import Permission, require
+from tocsin.access.person import Person
 from tocsin.access.principal import Principal
 from tocsin.access.store import DEFAULT_TENANT
 from tocsin.clock import Clock
@@ -29,6 +30,13 @@ class AuditTrail:
     def refused(self, principal: Principal | None, action: str, object_: str, address: str, why: str) -> None:
         """A request that was not let through; returns at once, the entry is written behind."""
         self._record(principal, action, object_, Outcome.DENIED, address, why)
+
+    def not_let_in(self, person: Person | None, address: str) -> None:
+        """A sign-in that failed. What was typed for the name is not kept: people type passwords there."""
+        object_, tenant = ("", "") if person is None else (person.person_id, person.tenant)
+        self._record(
+            None, "session.start", object_, Outcome.DENIED, address, "unauthenticated", tenant=tenant
+        )
 
     def did(self, principal: Principal, action: str, object_: str) -> None:
         """What an operator or admin has done; durable on return."""
@@ -75,10 +83,12 @@ class AuditTrail:
         outcome: Outcome,
         address: str,
         detail: str,
+        *,
+        tenant: str = "",
     ) -> None:
         self._meters.add(AUDIT_ENTRIES, 1, outcome=outcome.value)
         entry = AuditEntry(
-            tenant=principal.tenant if principal else "",
+            tenant=principal.tenant if principal else tenant,
             at_ms=self._clock.now_ms(),
             actor=principal.key_id if principal else "",
             action=action,

@@ -1,65 +1,184 @@
-"""Sessions of browsers: a random cookie that stands for a credential, for as long as this process lives."""
+"""Signing in and out of a browser: by name and password, or with an API key."""
 
 from __future__ import annotations
 
 import hmac
-import secrets
-from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from tocsin import threads
+from tocsin.access.attempts import AttemptLimits, Attempts
+from tocsin.access.passwords import Passwords, check_password
+from tocsin.access.people import principal_of
+from tocsin.access.permissions import Permission, require
+from tocsin.access.person import Person, tenant_and_name
+from tocsin.access.principal import Principal
+from tocsin.access.sessions import Session, SignedIn
+from tocsin.access.store import DEFAULT_TENANT, AccessStore
 from tocsin.clock import Clock
-from tocsin.errors import UnauthenticatedError
+from tocsin.errors import ForbiddenError, InvalidInputError, PasswordChangeRequiredError, UnauthenticatedError
+from tocsin.services.addresses import network_of
+from tocsin.services.audit import AuditTrail
+from tocsin.threads import Future
 
 SESSION_COOKIE: Final = "tocsin_session"
 CSRF_HEADER: Final = "X-CSRF-Token"
-SESSION_S: Final = 12 * 3600
+OF_A_NETWORK: Final = AttemptLimits(burst=50, refill_s=5.0)
+OF_A_NAME_THERE: Final = AttemptLimits(burst=5, refill_s=30.0)
+OF_A_NAME: Final = AttemptLimits(burst=30, refill_s=60.0)
+"""A name has more attempts from everywhere than from one network: a stranger must not lock its owner out."""
+_KEY_CHARACTERS_MAX: Final = 300
+_WRONG: Final = "This name and password don't belong together."
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """A signed-in browser. `token` is asked for anew at every request, so revoking it ends the session."""
+class Place:
+    """Where somebody signs in: the address, and what the browser says of itself."""
 
-    token: str = field(repr=False)
-    csrf: str = field(repr=False)
-    expires_ms: int
+    address: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A cookie for the browser, and whether a password of the own has to be chosen first."""
+
+    cookie: str
+    must_change: bool
 
 
 class Sessions:
-    """At most `sessions_max`; the oldest goes when a new one needs room. Kept in memory only. Thread-safe."""
+    """What hashes a password returns a future. A wrong password and a name that nobody has are one answer,
+    after the same work; so are those that were tried too often.
+    """
 
-    def __init__(self, clock: Clock, *, sessions_max: int = 1000) -> None:
-        self._clock = clock
-        self._sessions_max = sessions_max
-        self._sessions: OrderedDict[str, Session] = OrderedDict()
-        self._lock = threads.lock()
+    def __init__(self, access: AccessStore, passwords: Passwords, audit: AuditTrail, clock: Clock) -> None:
+        self._access: Final = access
+        self._passwords: Final = passwords
+        self._audit: Final = audit
+        self._clock: Final = clock
+        self._networks: Final = Attempts(OF_A_NETWORK, clock)
+        self._names_there: Final = Attempts(OF_A_NAME_THERE, clock)
+        self._names: Final = Attempts(OF_A_NAME, clock)
 
-    def start(self, token: str) -> str:
-        """A new cookie for a credential that has just been checked."""
-        cookie = secrets.token_urlsafe(32)
-        session = Session(token, secrets.token_urlsafe(32), self._clock.now_ms() + SESSION_S * 1000)
-        with self._lock:
-            self._sessions[cookie] = session
-            while len(self._sessions) > self._sessions_max:
-                self._sessions.popitem(last=False)
-        return cookie
+    @property
+    def lasts_s(self) -> int:
+        """How long a browser may keep a cookie."""
+        return self._access.sessions.limits.whole_ms // 1000
 
-    def find(self, cookie: str) -> Session:
-        """The session of a cookie; UnauthenticatedError when it is unknown or over."""
-        with self._lock:
-            session = self._sessions.get(cookie)
-        if session is None or session.expires_ms <= self._clock.now_ms():
-            self.end(cookie)
-            raise UnauthenticatedError("Your session is over; sign in again.")
-        return session
+    def find(self, cookie: str) -> SignedIn:
+        """Who a cookie stands for; UnauthenticatedError when it is unknown or over."""
+        return self._access.sessions.find(cookie)
 
-    def end(self, cookie: str) -> None:
-        """Forget a cookie; idempotent."""
-        with self._lock:
-            self._sessions.pop(cookie, None)
+    def known(self, cookie: str) -> Principal | None:
+        """Who a cookie stands for, as far as memory tells: to put requests in order, never to let them in."""
+        return self._access.sessions.known(cookie)
+
+    def by_key(self, key: str, place: Place) -> Entered:
+        """A session for an API key that may read."""
+        principal = self._access.authenticate(key)
+        require(principal, Permission.READ)
+        cookie = self._access.sessions.start(principal.tenant, principal.key_id, place.address, place.agent)
+        return Entered(cookie, must_change=False)
+
+    def by_password(self, name: str, password: str, place: Place) -> Future[Entered]:
+        """A session for a person. UnauthenticatedError, RateLimitedError, or BackpressureError."""
+        tenant, plain = tenant_and_name(name, DEFAULT_TENANT)
+        network, whom = network_of(place.address), f"{tenant}/{plain}"[:_KEY_CHARACTERS_MAX]
+        tries = (
+            (self._networks, network),
+            (self._names_there, f"{network} {whom}"),
+            (self._names, whom),
+        )
+        for attempts, key in tries:
+            attempts.take(key)
+
+        def work() -> Entered:
+            person, kept = self._proven(tenant, plain, password, place)
+            for attempts, key in tries:
+                attempts.give_back(key)
+            outdated = self._passwords.is_outdated(kept)
+            with self._audit.before(principal_of(person), "session.start") as did:
+                cookie = self._access.people.enter(
+                    person,
+                    password_hash=self._passwords.hash(password) if outdated else kept,
+                    address=place.address,
+                    agent=place.agent,
+                    tell=lambda entering: did(entering.person_id),
+                )
+            return Entered(cookie, must_change=person.one_time_until_ms is not None)
+
+        return self._passwords.submit(work)
+
+    def change_password(self, signed_in: SignedIn | None, current: str, new: str) -> Future[None]:
+        """Choose another password; ends what the person is signed in to elsewhere.
+
+        ForbiddenError unless a person is signed in; InvalidInputError for a password that can't be one.
+        """
+        if signed_in is None or not signed_in.principal.person:
+            raise ForbiddenError("Only a person who is signed in has a password.")
+        principal, session_id = signed_in.principal, signed_in.session.session_id
+        person, kept = self._access.people.required(principal.tenant, principal.person)
+        check_password(new, person.name)
+        self._names.take(principal.person)
+
+        def work() -> None:
+            self._require_current(person, kept, current)
+            self._names.give_back(principal.person)
+            if new == current:
+                raise InvalidInputError("Choose another one than before.", field="new")
+            with self._audit.before(principal, "person.password") as did:
+                self._access.people.set_password(
+                    principal.tenant,
+                    principal.person,
+                    self._passwords.hash(new),
+                    one_time_until_ms=None,
+                    revision=person.revision,
+                    but_session=session_id,
+                    tell=lambda changed: did(changed.person_id),
+                )
+
+        return self._passwords.submit(work)
+
+    def own(self, principal: Principal) -> Sequence[Session]:
+        """Where the person or key is signed in, the newest first."""
+        return self._access.sessions.of(principal.tenant, principal.key_id)
+
+    def end(self, principal: Principal, session_id: str) -> None:
+        """End an own session; NotFoundError if there is none."""
+        self._access.sessions.end(principal.tenant, principal.key_id, session_id)
+        self._audit.did(principal, "session.end", session_id)
+
+    def _proven(self, tenant: str, name: str, password: str, place: Place) -> tuple[Person, str]:
+        found = self._access.people.with_hash(tenant, name)
+        proven = self._passwords.proves(password, None if found is None else found[1])
+        if found is None or not proven or found[0].disabled:
+            person = None if found is None else found[0]
+            self._audit.not_let_in(person, place.address)
+            raise UnauthenticatedError(_WRONG)
+        self._require_in_time(found[0])
+        return found
+
+    def _require_current(self, person: Person, kept: str, current: str) -> None:
+        if not self._passwords.proves(current, kept):
+            raise InvalidInputError("This is not the present password.", field="current")
+        self._require_in_time(person)
+
+    def _require_in_time(self, person: Person) -> None:
+        """Told only to those who know the password."""
+        if person.one_time_until_ms is not None and person.one_time_until_ms <= self._clock.now_ms():
+            raise UnauthenticatedError("This one-time password has expired: ask an admin for another one.")
 
 
-def csrf_matches(session: Session, given: str | None) -> bool:
+def csrf_matches(signed_in: SignedIn, given: str | None) -> bool:
     """Whether `given` is the session's token against forged forms; takes the same time either way."""
-    return given is not None and hmac.compare_digest(session.csrf.encode(), given.encode())
+    return given is not None and hmac.compare_digest(signed_in.csrf.encode(), given.encode())
+
+
+def require_settled(principal: Principal) -> None:
+    """PasswordChangeRequiredError for who has signed in with a one-time password."""
+    if principal.must_change:
+        raise PasswordChangeRequiredError(
+            "You have signed in with a one-time password: choose another one first, at /account or by "
+            "POST /v1/me/password."
+        )

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from tocsin.services.bundle import Services
 from tocsin.web import mapping, pages
+from tocsin.web.account import account, change_password, end_session
 from tocsin.web.act_form import act_form
 from tocsin.web.assets import serve_asset
 from tocsin.web.inbox import inbox, inbox_live
@@ -26,8 +27,8 @@ def routes(services: Services) -> Sequence[BaseRoute]:
     """Every page over these services."""
     signin = SignIn(services)
 
-    def shown(path: str, handler: Handler) -> Route:
-        return Route(path, guarded(services, handler), name=handler.__name__)
+    def shown(path: str, handler: Handler, *, unsettled: bool = False) -> Route:
+        return Route(path, guarded(services, handler, unsettled=unsettled), name=handler.__name__)
 
     return (
         shown("/", pages.fleet),
@@ -44,6 +45,9 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         shown("/locations", mapping.locations),
         shown("/locations/{location}", mapping.location),
         shown("/health", pages.health),
+        shown("/account", account, unsettled=True),
+        Route("/account/password", change_password(services), methods=["POST"]),
+        Route("/account/sessions", end_session(services), methods=["POST"]),
         Route("/login", signin.show, methods=["GET"]),
         Route("/login", signin.enter, methods=["POST"]),
         Route("/logout", signin.leave, methods=["POST"]),

@@ -1,17 +1,23 @@
-"""Signing in with an API key, and out again."""
+"""Signing in, by name and password or with an API key, and out again."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from tocsin.access.permissions import Permission, require
-from tocsin.errors import ForbiddenError, TocsinError, UnauthenticatedError
+from tocsin.errors import ForbiddenError, RateLimitedError, TocsinError, UnauthenticatedError
 from tocsin.services.bundle import Services
-from tocsin.services.sessions import SESSION_COOKIE, SESSION_S, csrf_matches
+from tocsin.services.finishing import finished
+from tocsin.services.sessions import SESSION_COOKIE, Entered, Place, csrf_matches
 from tocsin.web.forms import read_form
 from tocsin.web.rendering import page
+
+_NAME_SHOWN_MAX: Final = 192
 
 
 class SignIn:
@@ -21,66 +27,104 @@ class SignIn:
         self._services = services
 
     async def show(self, request: Request) -> Response:
-        """The page with the field for the key."""
-        return page("login.html", mistake="", next=_safe_path(request.query_params.get("next", "/")))
+        """The page with the fields; `name` in the address fills the first one, as in an invitation."""
+        asked = request.query_params
+        return _login(200, target=safe_path(asked.get("next", "/")), name=asked.get("name", ""))
 
     async def enter(self, request: Request) -> Response:
-        """Check the key and begin a session; the page again, with the reason, if it is no good."""
-        target = "/"
+        """Check what was given and begin a session; the page again, with the reason, if it is no good."""
+        form: dict[str, str] = {}
         try:
             _same_site_only(request)
             form = await read_form(request)
-            target = _safe_path(form.get("next", "/"))
-            cookie = await run_in_threadpool(self._start, form.get("key", "").strip())
+            entered = await self._enter(form, _place_of(request))
         except TocsinError as error:
-            address = request.client.host if request.client else ""
-            self._services.audit.refused(None, "session.start", "", address, error.code)
-            return page("login.html", error.status, mistake=_words(error), next=target)
+            by_key = "key" in form
+            return _login(
+                error.status,
+                target=safe_path(form.get("next", "/")),
+                name=form.get("name", ""),
+                mistake=_words(error, by_key=by_key),
+                by_key=by_key,
+            )
+        target = safe_path(form.get("next", "/"))
+        if entered.must_change:
+            target = f"/account?next={quote(target, safe='')}"
+        return self._let_in(request, target, entered.cookie)
+
+    async def leave(self, request: Request) -> Response:
+        """End the session, if the form is our own."""
+        form = await read_form(request)
+        return await run_in_threadpool(self._leave, request.cookies.get(SESSION_COOKIE, ""), form)
+
+    async def _enter(self, form: Mapping[str, str], place: Place) -> Entered:
+        if "key" in form:
+            return await run_in_threadpool(self._by_key, form["key"].strip(), place)
+        name, password = form.get("name", ""), form.get("password", "")
+        return await finished(self._services.sessions.by_password(name, password, place))
+
+    def _by_key(self, key: str, place: Place) -> Entered:
+        try:
+            return self._services.sessions.by_key(key, place)
+        except TocsinError as error:
+            self._services.audit.refused(None, "session.start", "", place.address, error.code)
+            raise
+
+    def _let_in(self, request: Request, target: str, cookie: str) -> Response:
         response = RedirectResponse(target, 303)
         response.set_cookie(
             SESSION_COOKIE,
             cookie,
-            max_age=SESSION_S,
+            max_age=self._services.sessions.lasts_s,
             httponly=True,
             samesite="strict",
             secure=request.url.scheme == "https",
         )
         return response
 
-    async def leave(self, request: Request) -> Response:
-        """End the session, if the form is our own."""
-        cookie = request.cookies.get(SESSION_COOKIE, "")
-        form = await read_form(request)
+    def _leave(self, cookie: str, form: Mapping[str, str]) -> Response:
+        sessions = self._services.sessions
         try:
-            session = self._services.sessions.find(cookie)
+            signed_in = sessions.find(cookie)
         except UnauthenticatedError:
             return RedirectResponse("/login", 303)
-        if not csrf_matches(session, form.get("csrf")):
+        if not csrf_matches(signed_in, form.get("csrf")):
             return page("error.html", 403, status=403, detail="This form is not from one of these pages.")
-        self._services.sessions.end(cookie)
+        sessions.end(signed_in.principal, signed_in.session.session_id)
         response = RedirectResponse("/login", 303)
         response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
         return response
 
-    def _start(self, key: str) -> str:
-        principal = self._services.entrance.by_token(key)
-        require(principal, Permission.READ)
-        return self._services.sessions.start(key)
 
-
-def _same_site_only(request: Request) -> None:
-    """Another site's page must not sign a browser in under its own key; browsers say who asks."""
-    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-        raise ForbiddenError("Sign in from this page itself.")
-
-
-def _safe_path(target: str) -> str:
+def safe_path(target: str) -> str:
     """A path on this server; anything else becomes the first page."""
     plain = target.startswith("/") and not target.startswith("//")
     return target if plain and target.isprintable() and "\\" not in target else "/"
 
 
-def _words(error: TocsinError) -> str:
-    if isinstance(error, UnauthenticatedError):
+def _login(status: int, *, target: str, name: str, mistake: str = "", by_key: bool = False) -> Response:
+    return page(
+        "login.html", status, next=target, name=name[:_NAME_SHOWN_MAX], mistake=mistake, by_key=by_key
+    )
+
+
+def _place_of(request: Request) -> Place:
+    address = request.client.host if request.client else ""
+    return Place(address, request.headers.get("user-agent", ""))
+
+
+def _same_site_only(request: Request) -> None:
+    """Another site's page must not sign a browser in under its own name; browsers say who asks."""
+    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        raise ForbiddenError("Sign in from this page itself.")
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.url.netloc:
+        raise ForbiddenError("Sign in from this page itself.")
+
+
+def _words(error: TocsinError, *, by_key: bool) -> str:
+    if by_key and isinstance(error, UnauthenticatedError):
         return "This key is unknown, expired or revoked. Check that you have copied all of it."
+    if isinstance(error, RateLimitedError):
+        return "Too many attempts to sign in have failed. Wait a minute, then try again."
     return error.detail

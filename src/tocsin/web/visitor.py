@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from tocsin.access.principal import Principal
-from tocsin.errors import TocsinError, UnauthenticatedError
+from tocsin.access.sessions import SignedIn
+from tocsin.errors import PasswordChangeRequiredError, TocsinError, UnauthenticatedError
 from tocsin.observability.logging import get_logger
 from tocsin.services.bundle import Services
-from tocsin.services.sessions import SESSION_COOKIE, Session
+from tocsin.services.sessions import SESSION_COOKIE, require_settled
 from tocsin.web.rendering import page
 
 _log: Final = get_logger("web")
@@ -25,7 +26,7 @@ class Visitor:
     """A signed-in person at a page."""
 
     principal: Principal
-    session: Session
+    session: SignedIn
     services: Services
 
     def frame(self, place: str) -> dict[str, Any]:
@@ -43,21 +44,29 @@ def visitor_of(services: Services, request: Request) -> Visitor:
     if cookie is None:
         raise UnauthenticatedError("Sign in first.")
     session = services.sessions.find(cookie)
-    principal = services.entrance.by_token(session.token)
-    services.entrance.take_share(principal, 0)
-    return Visitor(principal, session, services)
+    services.entrance.take_share(session.principal, 0)
+    return Visitor(session.principal, session, services)
 
 
-def guarded(services: Services, handler: Handler) -> Callable[[Request], Response]:
-    """An endpoint that shows its page to visitors, and errors as pages."""
+def guarded(
+    services: Services, handler: Handler, *, unsettled: bool = False
+) -> Callable[[Request], Response]:
+    """An endpoint that shows its page to visitors, and errors as pages.
+
+    `unsettled`: also to those who have to choose a password of their own first.
+    """
 
     def run(request: Request) -> Response:
         visitor = None
         try:
             visitor = visitor_of(services, request)
+            if not unsettled:
+                require_settled(visitor.principal)
             return handler(request, visitor)
         except UnauthenticatedError:
             return RedirectResponse(f"/login?next={quote(request.url.path, safe='/')}", 303)
+        except PasswordChangeRequiredError:
+            return RedirectResponse(f"/account?next={quote(request.url.path, safe='/')}", 303)
         except TocsinError as error:
             return error_page(error, visitor)
 

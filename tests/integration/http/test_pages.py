@@ -16,11 +16,12 @@ from msgspec.structs import replace
 
 from tests.http_kit import FOREIGN, NOW_MS, OWN, World
 from tocsin.access.principal import Role
+from tocsin.access.sessions import SessionLimits
 from tocsin.control import DumpOutcome, DumpReceived
 from tocsin.model import DumpEvidence, DumpName, EvidenceText
 from tocsin.processing.dump_places import place_dumps
 from tocsin.processing.episodes import evidence_without_readings
-from tocsin.services.sessions import SESSION_COOKIE, SESSION_S
+from tocsin.services.sessions import SESSION_COOKIE
 from tocsin.visible import visible_lines
 from tocsin.web.pages import PAST_MAX
 
@@ -38,6 +39,13 @@ async def signed_in(
         answer = await client.post("/login", data={"key": world.key(role, tenant)})
         assert answer.status_code == 303
         yield client
+
+
+def page_csrf(html: str) -> str:
+    """The token in the forms of a page."""
+    found = re.search(r'name="csrf" value="([^"]+)"', html)
+    assert found is not None
+    return found[1]
 
 
 async def test_pages_need_a_session(world: World) -> None:
@@ -127,7 +135,7 @@ async def test_session_ends_with_its_key_and_its_time(world: World) -> None:
         world.access.revoke("default", key_id)
         assert (await client.get("/")).status_code == 303
         assert (await other.get("/")).status_code == 200
-        world.clock.sleep(SESSION_S + 1)
+        world.clock.sleep(SessionLimits().idle_ms / 1000 + 1)
         assert (await other.get("/")).status_code == 303
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -14,13 +15,14 @@ import httpx
 import pytest
 
 from tests.dump_kit import content_digest, good_archive
-from tests.http_kit import FOREIGN, NDJSON, OWN, World, event, lines, told_template
+from tests.http_kit import FOREIGN, NDJSON, OWN, PASSWORD, World, event, lines, told_template
 from tests.integration.http.test_dumps import logged
 from tests.integration.http.test_uploads import PIECE, TUS, announcement
 from tocsin.access.permissions import TABLE, Permission
 from tocsin.access.principal import Role
 from tocsin.inbox.action import Action, ActionKind, Target
 from tocsin.processing.dump_places import place_dumps
+from tocsin.services.sessions import CSRF_HEADER
 from tocsin.templates.dictionary import dictionary_of
 
 pytestmark = pytest.mark.anyio
@@ -90,6 +92,17 @@ NEEDS: Final = {
     ("POST", "/v1/tenants"): Permission.ADMINISTER,
     ("GET", "/v1/audit"): Permission.ADMINISTER,
 }
+ANYBODYS: Final = {
+    ("GET", "/v1/me"),
+    ("POST", "/v1/me/password"),
+    ("GET", "/v1/me/sessions"),
+    ("DELETE", "/v1/me/sessions/{session_id}"),
+}
+"""Whoever is let in at all may ask these, of the own self."""
+
+READING: Final = {"GET", "HEAD", "OPTIONS"}
+CHANGING: Final = sorted(each for each in set(NEEDS) | ANYBODYS if each[0] not in READING)
+PEOPLES_ROLES: Final = [role for role in Role if role is not Role.DEVICE]
 DUMP: Final = good_archive()
 DICTIONARY: Final = dictionary_of([("fan <*> stopped", 3)]).to_json()
 UPLOAD: Final = f"/v1/dumps/pump-7/9/{hashlib.sha256(DUMP).hexdigest()}"
@@ -99,10 +112,14 @@ STREAM: Final = ("GET", "/v1/stream")  # never ends, so only its refusals are as
 
 @dataclass
 class Populated:
-    """A world in which the first tenant has one of everything, all of it marked."""
+    """A world in which the first tenant has one of everything, all of it marked.
+
+    `browsers[tenant][role]` are the headers of somebody with that role who is signed in.
+    """
 
     world: World
     ids: dict[str, str]
+    browsers: dict[str, dict[Role, dict[str, str]]]
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +133,11 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Populated]:
         kind=ActionKind.RESOLVE, tenant=OWN, actor="m", at_ms=0, targets=(Target(id=anomaly),), note=MARKER
     )
     world.inbox.act(resolved)
+    browsers: dict[str, dict[Role, dict[str, str]]] = {OWN: {}, FOREIGN: {}}
+    for tenant, of_tenant in browsers.items():
+        for role in PEOPLES_ROLES:
+            world.person(role.value, role, tenant=tenant)
+            of_tenant[role] = world.sign_in(f"{tenant}/{role.value}")
     yield Populated(
         world,
         {
@@ -132,7 +154,9 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Populated]:
             "sequence": "1",
             "key_id": world.access.credentials(OWN)[0].key_id,
             "person_id": world.person("maria", display_name=MARKER),
+            "session_id": "0123456789abcdef",
         },
+        browsers,
     )
     world.close()
 
@@ -155,7 +179,12 @@ async def _sent(populated: Populated) -> None:
     assert answer.status_code == 200
 
 
-async def ask(populated: Populated, operation: tuple[str, str], token: str | None) -> httpx.Response:
+async def ask(
+    populated: Populated,
+    operation: tuple[str, str],
+    token: str | None,
+    browser: Mapping[str, str] = MappingProxyType({}),
+) -> httpx.Response:
     """The operation with valid arguments that name what the first tenant has."""
     method, template = operation
     path = template.replace("{device}/dumps", "pump-7/dumps")  # a device token speaks for it
@@ -183,9 +212,10 @@ async def ask(populated: Populated, operation: tuple[str, str], token: str | Non
                 "anomalies": [{"id": populated.ids["anomaly_id"]}],
             }
         },
+        "/v1/me/password": {"json": {"current": PASSWORD, "new": "another one, as long"}},
         "/v1/people": {"json": {"name": f"p{time.time_ns()}", "display_name": "P", "roles": ["viewer"]}},
         "/v1/people/{person_id}": {"json": {"display_name": MARKER}, "headers": {"If-Match": "*"}},
-        "/v1/tenants": {"json": {"name": f"t{hash(token) % 10**6}"}},
+        "/v1/tenants": {"json": {"name": f"t{time.time_ns()}"}},
         "/v1/credentials": {"json": {"kind": "api_key", "name": "new", "roles": ["viewer"]}},
     }
     if template == "/v1/dictionary" and method == "PUT":
@@ -194,12 +224,13 @@ async def ask(populated: Populated, operation: tuple[str, str], token: str | Non
         path = path.removesuffix("1") + "2"  # the first is there already
         bodies[template] = {"content": DUMP, "headers": {"Content-Digest": content_digest(DUMP)}}
     if "/v1/dumps" in template and not template.startswith("/v1/devices"):
-        headers = announcement(sequence="10") | PIECE | {"Upload-Offset": "0"}
+        headers = announcement(sequence="10") | PIECE | {"Upload-Offset": "0"} | dict(browser)
         content = DUMP[:5] if method == "PATCH" else None
         async with populated.world.client(token) as client:
             return await client.request(method, path, headers=headers, content=content)
     given = method in {"POST", "PUT", "PATCH"} or template.startswith("/api")
     options = bodies.get(template, {}) if given else {}
+    options["headers"] = options.get("headers", {}) | dict(browser)
     async with populated.world.client(token) as client:
         return await client.request(method, path, **options)
 
@@ -217,10 +248,10 @@ def operations(world: World) -> set[tuple[str, str]]:
 
 async def test_every_operation_is_in_the_table(populated: Populated) -> None:
     """A new operation needs a permission here before it passes."""
-    assert operations(populated.world) == set(NEEDS) | PUBLIC
+    assert operations(populated.world) == set(NEEDS) | PUBLIC | ANYBODYS
 
 
-@pytest.mark.parametrize("operation", sorted(NEEDS), ids=" ".join)
+@pytest.mark.parametrize("operation", sorted(set(NEEDS) | ANYBODYS), ids=" ".join)
 async def test_no_credential(populated: Populated, operation: tuple[str, str]) -> None:
     """Without a credential, or with one that nobody holds, it is 401 and says how to sign in."""
     for token in (None, "nonsense", "tcs_0123456789abcdef_" + "x" * 43):
@@ -239,6 +270,11 @@ async def test_roles_follow_the_table(populated: Populated, operation: tuple[str
     if operation == ("DELETE", "/v1/credentials/{key_id}") and allowed:
         return  # would end the credential under test; revoking has a test of its own
     answer = await ask(populated, operation, populated.world.key(role))
+    require_answer(answer, operation, allowed=allowed)
+
+
+def require_answer(answer: httpx.Response, operation: tuple[str, str], *, allowed: bool) -> None:
+    """What was asked for, or the refusal of who may not."""
     if allowed:
         assert answer.status_code in {200, 201, 204} or (
             operation[1].endswith("/replay") and answer.status_code == 400
@@ -247,13 +283,106 @@ async def test_roles_follow_the_table(populated: Populated, operation: tuple[str
         assert refusal(answer, operation) == (403, "forbidden")
 
 
+@pytest.mark.parametrize("role", PEOPLES_ROLES)
+@pytest.mark.parametrize("operation", sorted(NEEDS), ids=" ".join)
+async def test_people_who_are_signed_in_follow_the_same_table(
+    populated: Populated, operation: tuple[str, str], role: Role
+) -> None:
+    """By cookie and token against forged requests, somebody may do what the same role of a key may."""
+    allowed = NEEDS[operation] in TABLE[role]
+    if allowed and operation in {STREAM, ("DELETE", "/v1/credentials/{key_id}")}:
+        return
+    answer = await ask(populated, operation, None, populated.browsers[OWN][role])
+    require_answer(answer, operation, allowed=allowed)
+
+
+@pytest.mark.parametrize("role", PEOPLES_ROLES)
+@pytest.mark.parametrize("operation", CHANGING, ids=" ".join)
+async def test_a_cookie_alone_changes_nothing(
+    populated: Populated, operation: tuple[str, str], role: Role
+) -> None:
+    """A browser sends its cookie whoever wrote the page: every change needs the token besides."""
+    cookie = {"Cookie": populated.browsers[OWN][role]["Cookie"]}
+    for forged in ({}, {CSRF_HEADER: ""}, {CSRF_HEADER: populated.browsers[FOREIGN][role][CSRF_HEADER]}):
+        answer = await ask(populated, operation, None, cookie | forged)
+        assert refusal(answer, operation) == (403, "forbidden")
+        assert CSRF_HEADER in answer.text
+
+
+@pytest.mark.parametrize("operation", sorted(set(NEEDS) | ANYBODYS), ids=" ".join)
+async def test_a_one_time_password_is_good_for_a_password_alone(
+    populated: Populated, operation: tuple[str, str]
+) -> None:
+    """Whoever has not chosen one yet is told to, whatever else is asked for."""
+    invited = populated.world.invited("admin-to-be", Role.ADMIN)
+    answer = await ask(populated, operation, None, invited)
+    if operation == ("GET", "/v1/me"):
+        assert (answer.json()["must_change_password"], answer.json()["permissions"]) == (True, [])
+    elif operation == ("POST", "/v1/me/password"):
+        assert answer.status_code == 204
+    elif operation[0] == "HEAD":
+        assert answer.status_code == 403
+    else:
+        assert refusal(answer, operation) == (403, "password_change_required")
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_everybody_may_ask_who_they_are(populated: Populated, role: Role) -> None:
+    """The permissions that are told are those of the table, for keys and for people."""
+    may = sorted(permission.value for permission in TABLE[role])
+    for tenant in (OWN, FOREIGN):
+        told = (await ask(populated, ("GET", "/v1/me"), populated.world.key(role, tenant))).json()
+        assert (told["tenant"], told["roles"], told["permissions"]) == (tenant, [role.value], may)
+        if role in PEOPLES_ROLES:
+            told = (await ask(populated, ("GET", "/v1/me"), None, populated.browsers[tenant][role])).json()
+            assert (told["tenant"], told["permissions"], told["id"]) == (tenant, may, told["person"])
+
+
+@pytest.mark.parametrize("role", PEOPLES_ROLES)
+async def test_nobody_ends_the_sessions_of_another(populated: Populated, role: Role) -> None:
+    """Neither a colleague's, nor another tenant's, whatever the role; the own one can be ended."""
+    world = populated.world
+    own = world.sign_in(f"{OWN}/{role.value}")
+    sessions = (await ask(populated, ("GET", "/v1/me/sessions"), None, own)).json()["sessions"]
+    mine = next(each["id"] for each in sessions if each["current"])
+    strangers = [
+        *(populated.browsers[OWN][other] for other in PEOPLES_ROLES if other is not role),
+        *populated.browsers[FOREIGN].values(),
+    ]
+    async with world.client() as client:
+        for stranger in strangers:
+            answer = await client.delete(f"/v1/me/sessions/{mine}", headers=stranger)
+            assert answer.status_code == 404
+            assert mine not in (await client.get("/v1/me/sessions", headers=stranger)).text
+        keys = {"Authorization": f"Bearer {world.key()}"}
+        assert (await client.delete(f"/v1/me/sessions/{mine}", headers=keys)).status_code == 404
+        assert (await client.get("/v1/me", headers=own)).status_code == 200
+        assert (await client.delete(f"/v1/me/sessions/{mine}", headers=own)).status_code == 204
+        assert (await client.get("/v1/me", headers=own)).status_code == 401
+
+
+async def test_a_key_has_no_password(populated: Populated) -> None:
+    """Only a person who is signed in changes one."""
+    for role in Role:
+        answer = await ask(populated, ("POST", "/v1/me/password"), populated.world.key(role))
+        assert refusal(answer, ("POST", "")) == (403, "forbidden")
+
+
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("operation", sorted(set(NEEDS) - {STREAM}), ids=" ".join)
 async def test_nothing_leaks_to_another_tenant(
     populated: Populated, operation: tuple[str, str], role: Role
 ) -> None:
     """Another tenant sees nothing of the first, whatever ids it knows and whatever role it has."""
-    answer = await ask(populated, operation, populated.world.key(role, FOREIGN))
+    answers = [await ask(populated, operation, populated.world.key(role, FOREIGN))]
+    if role in PEOPLES_ROLES:
+        answers.append(await ask(populated, operation, None, populated.browsers[FOREIGN][role]))
+    for answer in answers:
+        require_nothing_told(answer, operation, role)
+
+
+def require_nothing_told(answer: httpx.Response, operation: tuple[str, str], role: Role) -> None:
+    """As if there was nothing."""
     assert MARKER not in answer.text
     named = "{" in operation[1]
     if NEEDS[operation] not in TABLE[role] or operation == ("POST", "/v1/tenants"):

@@ -8,6 +8,7 @@ function fillKeyFromAddress() {
   if (!field || location.hash.length < 2) return;
   // the part behind # never leaves the browser, so a link may carry the key; it is wiped from the address
   field.value = decodeURIComponent(location.hash.slice(1));
+  document.getElementById("by-key").open = true;
   history.replaceState(null, "", location.pathname + location.search);
   document.getElementById("submit").focus();
 }

@@ -59,3 +59,31 @@ WHERE person_id = :person_id
 SELECT person_id, tenant, name, display_name, roles, technician, disabled, one_time_until_ms, revision,
        created_ms, created_by, signed_in_ms, password_hash, hash
 FROM person
+-- name: add_session
+INSERT INTO session (session_id, tenant, holder, started_ms, used_ms, expires_ms, address, agent,
+                     secret_sha256)
+VALUES (:session_id, :tenant, :holder, :started_ms, :used_ms, :expires_ms, :address, :agent, :secret_sha256)
+-- name: drop_oldest_sessions
+DELETE FROM session WHERE holder = :holder AND session_id NOT IN (
+    SELECT session_id FROM session WHERE holder = :holder ORDER BY started_ms DESC, rowid DESC LIMIT :most
+)
+-- name: session
+SELECT session_id, tenant, holder, started_ms, used_ms, expires_ms, address, agent, secret_sha256, hash
+FROM session WHERE session_id = :session_id
+-- name: sessions_of
+SELECT session_id, tenant, holder, started_ms, used_ms, expires_ms, address, agent, secret_sha256, hash
+FROM session WHERE holder = :holder ORDER BY started_ms DESC, rowid DESC
+-- name: end_session
+DELETE FROM session WHERE session_id = :session_id AND holder = :holder AND tenant = :tenant
+RETURNING session_id
+-- name: end_sessions
+DELETE FROM session WHERE holder = :holder AND session_id <> :but
+-- name: sessions_over
+SELECT 1 FROM session WHERE expires_ms <= :now_ms OR used_ms <= :idle_since_ms LIMIT 1
+-- name: session_used
+UPDATE session SET used_ms = max(used_ms, :ms) WHERE session_id = :session_id
+-- name: drop_sessions_over
+DELETE FROM session WHERE expires_ms <= :now_ms OR used_ms <= :idle_since_ms
+-- name: all_sessions
+SELECT session_id, tenant, holder, started_ms, used_ms, expires_ms, address, agent, secret_sha256, hash
+FROM session

@@ -1,0 +1,249 @@
+"""Signing in by name and password: what a browser sees, and what a stranger can't find out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import httpx
+import pytest
+
+from tests.http_kit import CHEAP, FOREIGN, OWN, PASSWORD, World
+from tests.integration.http.test_pages import page_csrf
+from tocsin.access.passwords import HashCost, Passwords
+from tocsin.access.person import PersonChange
+from tocsin.access.principal import Role
+from tocsin.services.sessions import CSRF_HEADER, OF_A_NAME_THERE, OF_A_NETWORK, SESSION_COOKIE
+
+pytestmark = pytest.mark.anyio
+
+NEW = "a valve and two pumps"
+GUID = "6f9619ff-8b86-d011-b42d-00c04fc964ff"
+
+
+async def enter(
+    client: httpx.AsyncClient, name: str, password: str = PASSWORD, **more: str
+) -> httpx.Response:
+    return await client.post("/login", data={"name": name, "password": password} | more)
+
+
+async def test_a_technician_signs_in_and_is_who_she_is(world: World) -> None:
+    """By any spelling of the name, to where she wanted to go; the pages show her name."""
+    person = world.person(
+        "maria", display_name="Maria Rossi", technician="6f9619ff-8b86-d011-b42d-00c04fc964ff"
+    )
+    async with world.client() as client:
+        answer = await enter(client, " MARIA", next="/inbox")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/inbox")
+        assert "Maria Rossi" in (await client.get("/inbox")).text
+        me = (await client.get("/v1/me")).json()
+    assert (me["person"], me["name"], me["roles"]) == (person, "Maria Rossi", ["technician"])
+    assert me["technician"] == GUID
+    found = world.access.people.one(OWN, person)
+    assert found is not None
+    assert found.signed_in_ms == world.clock.now_ms()
+
+
+async def test_the_same_name_in_another_tenant_is_somebody_else(world: World) -> None:
+    """`tenant/name`; the name alone is of the first tenant."""
+    own, foreign = world.person("maria"), world.person("maria", tenant=FOREIGN, password=NEW)
+    for name, password, expected in (
+        ("maria", PASSWORD, own),
+        (f"{OWN}/maria", PASSWORD, own),
+        (f"{FOREIGN}/maria", NEW, foreign),
+    ):
+        async with world.client() as client:
+            await enter(client, name, password)
+            assert (await client.get("/v1/me")).json()["person"] == expected
+    async with world.client() as client:
+        assert (await enter(client, "maria", NEW)).status_code == 401
+
+
+async def test_a_stranger_does_not_learn_who_there_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong password, nobody, a disabled person, an unknown tenant: one answer, after one hash each."""
+    world.person("maria")
+    gone = world.person("gone")
+    change = PersonChange(disabled=True)
+    world.access.people.change(OWN, gone, change, revision=None, tell=lambda _: None)
+    hashed: list[str | None] = []
+    proves = Passwords.proves
+
+    def counted(self: Passwords, given: str, kept: str | None) -> bool:
+        hashed.append(given)
+        return proves(self, given, kept)
+
+    monkeypatch.setattr(Passwords, "proves", counted)
+    answers = []
+    for name in ("maria", "nobody", "gone", "nowhere/maria", "../maria", "x" * 1000, "\ud800"):
+        async with world.client() as client:
+            password = PASSWORD if name == "gone" else "not the password"
+            answer = await enter(client, name.encode("utf-8", "replace").decode(), password)
+            assert SESSION_COOKIE not in answer.headers.get("set-cookie", "")
+            answers.append((answer.status_code, re.sub(r'value="[^"]*"', "", answer.text)))
+    assert answers == [(401, answers[0][1])] * len(answers)
+    assert len(hashed) == len(answers)
+
+
+async def test_attempts_are_limited_whether_there_is_such_a_name_or_not(world: World) -> None:
+    """Then not even the right password is looked at; after a while it is again."""
+    world.person("maria")
+    for name in ("maria", "nobody"):
+        async with world.client() as client:
+            for _ in range(OF_A_NAME_THERE.burst):
+                assert (await enter(client, name, "wrong")).status_code == 401
+            refused = await enter(client, name)
+            assert (refused.status_code, "Too many attempts" in refused.text) == (429, True)
+    world.clock.sleep(OF_A_NAME_THERE.refill_s)
+    async with world.client() as client:
+        assert (await enter(client, "maria")).status_code == 303
+
+
+async def test_a_network_has_so_many_attempts_whatever_the_names(world: World) -> None:
+    """One password for many names is guessing, too; success counts for nothing."""
+    world.person("maria")
+    async with world.client() as client:
+        for _ in range(3):
+            assert (await enter(client, "maria")).status_code == 303
+        for number in range(OF_A_NETWORK.burst):
+            assert (await enter(client, f"name-{number}", "wrong")).status_code == 401
+        assert (await enter(client, "maria")).status_code == 429
+
+
+async def test_attempts_are_in_the_audit_log_without_what_was_typed(world: World) -> None:
+    """Admins see who was tried and from where; a password typed for a name is nowhere."""
+    person = world.person("maria")
+    async with world.client() as client:
+        await enter(client, "maria", "wrong")
+        await enter(client, "my secret password", "wrong")
+        await enter(client, "maria")
+    world.audit_log.flush()
+    entries = [stored.entry for stored in world.audit_log.entries(OWN, nobodys=True)]
+    told = [(e.tenant, e.object, e.outcome) for e in entries if e.action == "session.start"]
+    assert told == [(OWN, person, "allowed"), ("", "", "denied"), (OWN, person, "denied")]
+    assert "secret" not in repr(entries)
+
+
+async def test_a_one_time_password_leads_to_one_of_the_own(world: World) -> None:
+    """Nothing else is open before; then she goes on to where she wanted, and the old one is worth nothing."""
+    async with world.client(world.key()) as admin:
+        wanted = {"name": "maria", "display_name": "Maria", "roles": ["technician"]}
+        invited = (await admin.post("/v1/people", json=wanted)).json()["one_time_password"]
+    async with world.client() as client:
+        entered = await enter(client, "maria", invited, next="/inbox")
+        assert entered.headers["location"] == "/account?next=%2Finbox"
+        elsewhere = await client.get("/inbox")
+        assert (elsewhere.status_code, elsewhere.headers["location"]) == (303, "/account?next=/inbox")
+        account = (await client.get("/account?next=/inbox")).text
+        assert "one-time password" in account
+        form = {"csrf": page_csrf(account), "next": "/inbox", "current": invited}
+        for wrong, reason in (
+            ({"new": NEW, "again": NEW + "x"}, "not the same"),
+            ({"new": "short", "again": "short"}, "12 to 128"),
+            ({"new": invited, "again": invited}, "another one"),
+            ({"new": NEW, "again": NEW, "current": "wrong"}, "not the present password"),
+        ):
+            answer = await client.post("/account/password", data=form | wrong)
+            assert (answer.status_code, reason in answer.text) == (400, True), reason
+        changed = await client.post("/account/password", data=form | {"new": NEW, "again": NEW})
+        assert (changed.status_code, changed.headers["location"]) == (303, "/inbox")
+        assert (await client.get("/inbox")).status_code == 200
+    async with world.client() as client:
+        assert (await enter(client, "maria", invited)).status_code == 401
+        assert (await enter(client, "maria", NEW)).status_code == 303
+
+
+async def test_a_one_time_password_expires(world: World) -> None:
+    """Who knows it is told so; it lets nobody in."""
+    async with world.client(world.key()) as admin:
+        invited = (await admin.post(f"/v1/people/{world.person('maria')}/one-time-password")).json()
+    world.clock.sleep(7 * 86_400)
+    async with world.client() as client:
+        answer = await enter(client, "maria", invited["one_time_password"])
+        assert (answer.status_code, "has expired" in answer.text) == (401, True)
+
+
+async def test_another_password_ends_what_is_signed_in_elsewhere(world: World) -> None:
+    """By the form and over JSON alike; the browser that asked stays."""
+    world.person("maria")
+    async with world.client() as here, world.client() as there:
+        for client in (here, there):
+            await enter(client, "maria")
+        headers = {CSRF_HEADER: page_csrf((await here.get("/account")).text)}
+        body = {"current": PASSWORD, "new": NEW}
+        assert (await here.post("/v1/me/password", json=body)).status_code == 403
+        wrong = await here.post("/v1/me/password", json=body | {"current": "x"}, headers=headers)
+        assert (wrong.status_code, wrong.json()["field"]) == (400, "current")
+        assert (await here.post("/v1/me/password", json=body, headers=headers)).status_code == 204
+        assert (await here.get("/v1/me")).status_code == 200
+        assert (await there.get("/v1/me")).status_code == 401
+
+
+async def test_an_admin_s_change_acts_on_who_is_signed_in(world: World) -> None:
+    """Another role at the next request; disabled, and it is over."""
+    person = world.person("maria")
+    async with world.client() as maria, world.client(world.key()) as admin:
+        await enter(maria, "maria")
+        path, any_version = f"/v1/people/{person}", {"If-Match": "*"}
+        await admin.patch(path, json={"roles": ["viewer"]}, headers=any_version)
+        assert (await maria.get("/v1/me")).json()["permissions"] == ["read"]
+        await admin.patch(path, json={"disabled": True}, headers=any_version)
+        assert (await maria.get("/v1/me")).status_code == 401
+        assert (await enter(maria, "maria")).status_code == 401
+
+
+async def test_an_admin_who_is_signed_in_can_t_lock_herself_out(world: World) -> None:
+    """Neither disabled nor without the role; another admin can do that."""
+    boss = world.person("boss", Role.ADMIN)
+    headers = world.sign_in("boss") | {"If-Match": "*"}
+    async with world.client() as client:
+        wishes: tuple[Mapping[str, object], ...] = ({"disabled": True}, {"roles": ["viewer"]})
+        for wanted in wishes:
+            answer = await client.patch(f"/v1/people/{boss}", json=wanted, headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+        shown = await client.patch(f"/v1/people/{boss}", json={"display_name": "Boss B."}, headers=headers)
+        assert shown.status_code == 200
+
+
+async def test_the_own_sessions_are_shown_and_ended(world: World) -> None:
+    """On the account's page: where, since when, with what; the other one ends at once."""
+    world.person("maria")
+    async with world.client() as here, world.client() as there:
+        there.headers["User-Agent"] = "old phone"
+        for client in (here, there):
+            await enter(client, "maria")
+        account = (await here.get("/account")).text
+        assert "old phone" in account
+        ended = re.search(r'name="session" value="([^"]+)"', account)
+        assert ended is not None
+        form = {"csrf": page_csrf(account), "session": ended[1]}
+        assert (await here.post("/account/sessions", data=form | {"csrf": "guess"})).status_code == 403
+        assert (await here.post("/account/sessions", data=form)).status_code == 303
+        assert (await there.get("/v1/me")).status_code == 401
+        assert (await here.post("/account/sessions", data=form)).status_code == 404
+
+
+async def test_a_hash_of_another_cost_is_made_anew_at_the_next_sign_in(world: World) -> None:
+    """Without the person noticing, and without a new revision."""
+    person = world.person("maria")
+    older = Passwords(HashCost(passes=2, memory_kib=64))
+    world.access.people.set_password(
+        OWN, person, older.hash(PASSWORD), one_time_until_ms=None, revision=None, tell=lambda _: None
+    )
+    async with world.client() as client:
+        assert (await enter(client, "maria")).status_code == 303
+    found, kept = world.access.people.required(OWN, person)
+    assert kept.startswith(f"$argon2id$v=19$m={CHEAP.memory_kib},t={CHEAP.passes},p=1$")
+    assert found.revision == 2
+    older.close()
+
+
+async def test_a_page_of_another_site_signs_nobody_in(world: World) -> None:
+    """Browsers say who asks, the older ones by Origin alone."""
+    world.person("maria")
+    async with world.client() as client:
+        for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://elsewhere.test"}):
+            form = {"name": "maria", "password": PASSWORD}
+            answer = await client.post("/login", data=form, headers=headers)
+            assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
+        own = {"Origin": "http://tocsin.test", "Sec-Fetch-Site": "same-origin"}
+        assert (await client.post("/login", data=form, headers=own)).status_code == 303

@@ -26,7 +26,7 @@ from benchmarks.report import GOAL_FIGURES
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent
-TIMEOUT_S = 300
+TIMEOUT_S = 480
 LONG_TIMEOUT_S = 1800
 COMPANIONS = {"ingest": ("ingest", "river"), "logs": ("logs", "log_detector")}
 """What runs with a benchmark: one of its figures compares the two in one run, or both are about logs."""

@@ -1,7 +1,7 @@
 """Compiles Tocsin's kernels ahead of their first use, by using them: a small backtest and a small server.
 
 Machine code is cached beside the source. Without this the first request of each kind would wait for the
-compiler, a minute in all.
+compiler, minutes in all.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Whether checkpoints stall acknowledgements, and whether memory grows, at 600,000 readings/s offered.
 
-Two minutes; ten with LONG=1. The slope of memory is fitted to the last two thirds of the run: before that,
-tables and caches still find their size.
+Two minutes; ten with LONG=1. A week of hourly events comes first, so that every hour of the week has its
+cell: a cell that is new is memory that is meant to grow. The slope of memory is fitted to the last two thirds
+of the run: before that, tables and caches still find their size.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ import time
 
 import numpy as np
 
-from benchmarks.serving import DEVICES, PARAMETERS, Load, rss_bytes, serving, start_of
+from benchmarks.serving import DEVICES, PARAMETERS, Load, rss_bytes, serving, start_of, wait_until_done
 
 READINGS_PER_S = 600_000
 BODY_EVENTS = 1_000
+HOUR_S = 3600
+WARM_UP_HOURS = 7 * 24
 SECONDS = 600 if os.environ.get("LONG") else 120
 
 
 def main() -> None:
-    """Offer the load, watch memory once a second."""
+    """Warm up, offer the load, watch memory once a second."""
     events_per_s = READINGS_PER_S / PARAMETERS
     rounds = int(SECONDS * events_per_s / DEVICES)
     options = {
@@ -31,7 +34,15 @@ def main() -> None:
         "connections": 8,
     }
     samples: list[tuple[float, float]] = []
-    with serving() as server, Load(server, lazy=True, start_ms=start_of(rounds), **options) as load:
+    start_ms = start_of(rounds)
+    warm_up_ms = start_ms - WARM_UP_HOURS * HOUR_S * 1000
+    with (
+        serving() as server,
+        Load(server, rounds=WARM_UP_HOURS, start_ms=warm_up_ms, step_s=HOUR_S) as warm_up,
+        Load(server, lazy=True, start_ms=start_ms, **options) as load,
+    ):
+        warm_up.send_all()
+        wait_until_done(server)
         started_s = time.monotonic()
         load.send()
         while (elapsed_s := time.monotonic() - started_s) < SECONDS:

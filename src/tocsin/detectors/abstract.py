@@ -279,8 +279,11 @@ class ReferenceSeries(ABC):
         """Score one reading, then learn from it."""
 
     def move_limits(self, settings: Rows) -> None:
-        """Judge by this settings row from here on; it differs in nothing but the detector's `limits`."""
-        raise NotImplementedError
+        """Judge by this settings row from here on; it differs in nothing but the detector's `limits`.
+
+        TypeError from the reference of a detector that names no limits: nobody may move them.
+        """
+        raise TypeError(f"{type(self).__name__} has no limits to move: its detector names none")
 
 
 @dataclass(frozen=True, slots=True)

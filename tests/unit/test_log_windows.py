@@ -153,3 +153,15 @@ def test_a_full_window_ends_before_the_line_that_is_too_much() -> None:
     crowded = windows.take(ONE, facts(3, 400, "c"))
     assert crowded is not None
     assert cut(crowded) == (1, 3, 101, 351)
+
+
+def test_a_line_at_the_end_of_a_window_begins_the_next() -> None:
+    """Windows are half open: the first moment beyond belongs to what comes, one by one and together."""
+    for time_ms, is_over in ((999, False), (1_000, True)):
+        windows = LogWindows(RULES)
+        windows.take(ONE, facts(0, 0))
+        line = facts(1, time_ms)
+        joined = windows.join(ONE, LinesFacts(line, time_ms, frozenset("a"), 1))
+        assert joined is not is_over
+        ended = windows.take(ONE, line)
+        assert (ended is not None) == is_over

@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tocsin.processing.rehearsal import rehearse
 from tocsin.testing import COMMAND, Server
 
 
@@ -45,6 +46,7 @@ def main() -> None:
         run("simulate", *span, "--faults", "all", "--faults-per-month", "100", "--out", file)
         run("simulate", "dumps", "--simulated", "--devices", "3", "--days", "1")
         step(2, "detection")
+        rehearse()
         run("backtest", file, "--out", folder / "out")
         step(3, "ingest, log, lake")
         with Server(folder / "data", {"TOCSIN_PROCESSING__CORRECTION_INTERVAL_S": "1"}) as server:

@@ -21,6 +21,7 @@ from tocsin.observability import metrics
 from tocsin.observability.logging import get_logger
 from tocsin.observability.meters import Meters
 from tocsin.processing.dump_order import DumpPlace
+from tocsin.processing.rehearsal import rehearse
 from tocsin.runtimes.embedded.checkpointing import Checkpointing
 from tocsin.runtimes.embedded.counting import count_changes, count_step
 from tocsin.runtimes.embedded.decisions import Decides, Decisions
@@ -128,6 +129,7 @@ class Runtime:
         self._episodes = threads.event()
         self._threads: list[threads.Running] = []
         self._steps = threads.semaphore(max(1, self._pace.steps_at_once))
+        self._rehearsing = threads.lock()
         self.failure: BaseException | None = None
         self.on_failure: Callable[[], None] = lambda: None
         self.workers: Final = [
@@ -249,6 +251,8 @@ class Runtime:
         while not self._stopping.is_set():
             if not log.wait(worker.partition, worker.state.position, self._pace.idle_s):
                 continue
+            with self._rehearsing:  # one compiles for all, while nobody holds a partition's lock
+                rehearse()
             with self._steps:
                 step()
             if log.end(worker.partition) - worker.state.position < self._pace.step_events:

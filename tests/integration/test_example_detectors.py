@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,7 @@ pytestmark = [pytest.mark.services, pytest.mark.long]
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {"line-shapes": "line_shapes", "number-fields": "number_fields"}
+BEFORE = {"line-shapes": "line_shapes_2", "number-fields": "number_fields_1"}
 HALF = 52
 
 
@@ -101,14 +103,14 @@ def source(example: Installed) -> Path:
     return ROOT / "examples" / EXAMPLES[example.name]
 
 
-def version_1(example: Installed, folder: Path) -> Path:
-    """The package as it was when version 1 was released."""
-    module = EXAMPLES[example.name]
+def version_before(example: Installed, folder: Path) -> Path:
+    """The package as it was when the version before was released."""
+    module, before = EXAMPLES[example.name], BEFORE[example.name]
     shutil.copytree(source(example), folder)
-    shutil.copy(folder / "tests" / f"{module}_1.py", folder / "src" / module)
+    shutil.copy(folder / "tests" / f"{before}.py", folder / "src" / module)
     project = folder / "pyproject.toml"
-    text = project.read_text().replace('version = "2.0.0"', 'version = "1.0.0"')
-    project.write_text(text.replace(f"{module}:", f"{module}.{module}_1:"))
+    text = re.sub(r'(?m)^version = "\d', f'version = "{before[-1]}', project.read_text())
+    project.write_text(text.replace(f"{module}:", f"{module}.{before}:"))
     return folder
 
 
@@ -185,7 +187,7 @@ def test_a_new_version_takes_over_to_the_same_findings(
 ) -> None:
     """By migration where there is a way from the older bytes, else by replay, which is asked for."""
     out, state = tmp_path / "out.ndjson", tmp_path / "state"
-    installed.install(version_1(installed, tmp_path / "version_1"))
+    installed.install(version_before(installed, tmp_path / "before"))
     begun = installed.run(first_half(installed.dumps, tmp_path / "half"), out, "--state", str(state))
     installed.install(source(installed))
     assert begun.returncode == 0, begun.stderr

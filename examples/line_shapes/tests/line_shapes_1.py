@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from line_shapes.detector import LineShapes as Version2
+from line_shapes_2 import LineShapes as Version2
+
 from line_shapes.version_1 import MARK, from_version_1
 from tocsin.dump_detectors.abstract import Dump, Finding, UnknownVersionError
 

@@ -1,11 +1,13 @@
-"""What the detector must find and must not, what Tocsin relies on, and the way from version 1."""
+"""What the detector must find and must not, what Tocsin relies on, and the way from older versions."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from types import ModuleType
 
 import line_shapes_1
+import line_shapes_2
 import pytest
 
 from line_shapes import LineShapes
@@ -70,6 +72,39 @@ def test_a_line_that_never_came_is_found() -> None:
     assert shape_of("2026-09-21T10:00:00Z ERROR encoder lost") == "# ERROR encoder lost"
 
 
+def with_lines(sequence: int, times: int, text: str = "ERROR encoder lost") -> Sample:
+    """A usual dump that begins with lines of its own."""
+    usual = dump(sequence)
+    lines = f"2026-09-21T10:00:00Z {text}\n".encode() * times
+    return made_sample(sequence, {"cell/cell.log": lines + whole_log(usual)}, *span(usual))
+
+
+def test_a_new_line_is_found_until_it_has_been_seen_long_enough() -> None:
+    """A fault that goes on is a finding in each dump, with one key, for as long as learning took."""
+    learn = 20
+    faulty = [with_lines(learn + n, 3) for n in range(1, learn + 11)]
+    found = shown(LineShapes, [*normal(learn), *faulty], {"ready_dumps": learn})[learn:]
+    assert [[each.code for each in row if each.code == "new_line"] for row in found] == (
+        [["new_line"]] * learn + [[]] * 10
+    )
+    first, *again = [each for row in found for each in row if each.code == "new_line"]
+    assert first.reason.endswith("and never in 20 dumps before")
+    assert again[1].reason.endswith("and never in 20 dumps before, until 2 dumps ago")
+    assert {each.key for each in again} == {first.key} == {"# ERROR encoder lost"}
+
+
+def test_a_line_that_comes_singly_at_first_is_found_when_it_comes_more_often() -> None:
+    """The end of a dump may cut off all but the first of them; another new line does not change the key."""
+    faulty = [with_lines(LEARNT + 1, 1), with_lines(LEARNT + 2, 4)]
+    both = with_lines(LEARNT + 3, 4)
+    log = b"2026-09-21T10:00:00Z ERROR brake hot\n" * 9 + whole_log(both)
+    more = made_sample(LEARNT + 3, {"cell/cell.log": log}, *span(both))
+    found = shown(LineShapes, [*normal(), *faulty, more])[LEARNT:]
+    new = [[each for each in row if each.code == "new_line"] for row in found]
+    assert [[each.key for each in row] for row in new] == [[], *[["# ERROR encoder lost"]] * 2]
+    assert "and 1 other new ones" in new[2][0].reason
+
+
 def test_a_rare_line_that_comes_no_more_is_found_over_several_dumps() -> None:
     """Four are expected in a dump: one dump without them says little, six say enough."""
     without = [
@@ -95,20 +130,20 @@ def test_a_component_that_writes_nothing_is_found() -> None:
     assert " came 0 times in 0.5 h" in found[0].reason
 
 
-def test_version_2_goes_on_from_the_bytes_of_version_1() -> None:
-    """After the way over, findings and bytes are those of version 2 from the first dump on."""
+@pytest.mark.parametrize(("older", "version"), [(line_shapes_1, "1"), (line_shapes_2, "2")])
+def test_a_version_goes_on_from_the_bytes_of_an_older_one(older: ModuleType, version: str) -> None:
+    """After the way over, findings and bytes are those of the new version from the first dump on."""
     change = dump(LEARNT + 3, lambda shape, count: 200 if shape == "cooling on" else count)
     samples = [*normal(LEARNT + 2), change, dump(LEARNT + 4)]
     expected = outcomes(LineShapes, samples, {})
-    before = outcomes(line_shapes_1.LineShapes, samples[:LEARNT], {})
+    before = outcomes(older.LineShapes, samples[:LEARNT], {})
     new = LineShapes()
     new.setup({})
-    state = new.migrate(before[-1].state, "1")
-    assert state == expected[LEARNT - 1].state
-    assert len(state) < len(before[-1].state)
+    state = new.migrate(before[-1].state, version)
+    assert state == expected[LEARNT - 1].state != before[-1].state
     assert expected[LEARNT + 2].findings != b"[]"
-    with pytest.raises(ValueError, match="version 1"):
-        new.migrate(b'{"mark":"else"}', "1")
+    with pytest.raises(ValueError, match=r"version 1|line-shapes 2"):
+        new.migrate(b'{"mark":"else"}', version)
 
 
 @pytest.mark.parametrize("config", [{"limit": 0}, {"limit": "6"}, {"limits": 6}])

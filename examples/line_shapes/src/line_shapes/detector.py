@@ -10,7 +10,16 @@ from typing import Final
 
 import numpy as np
 
-from line_shapes.knowledge import COLUMNS, Column, Distance, Floats, Knowledge, from_bytes, to_bytes
+from line_shapes.knowledge import (
+    COLUMNS,
+    VERSION_2,
+    Column,
+    Distance,
+    Floats,
+    Knowledge,
+    from_bytes,
+    to_bytes,
+)
 from line_shapes.shapes import Counted, Seen, count_shapes
 from line_shapes.subspace import expected, learn, spread
 from line_shapes.version_1 import from_version_1
@@ -42,12 +51,12 @@ class _Judged:
 class LineShapes(DumpDetector):
     """One device. Judges once `ready_dumps` dumps have been learnt.
 
-    Version 2 also finds lines that come too seldom, and saves bytes instead of text; it goes on from what
-    version 1 saved.
+    Version 2 also finds lines that come too seldom, and saves bytes instead of text. Version 3 finds a new
+    line in each dump it comes in, not in the first alone. Each goes on from what the ones before saved.
     """
 
     name = "line-shapes"
-    version = "2"
+    version = "3"
 
     def setup(self, config: Mapping[str, object]) -> None:
         self._settings = dict(_DEFAULTS)
@@ -68,7 +77,7 @@ class LineShapes(DumpDetector):
         places = {column.number: place for place, column in enumerate(known.columns)}
         if ready:
             yield from self._new_lines(counted, places)
-        self._take_in(counted, places)
+        self._take_in(counted, places, ready)
         judged = self._judged(counted, places)
         yield from self._rates(judged, ready)
         yield from self._lacking(judged, ready)
@@ -81,30 +90,48 @@ class LineShapes(DumpDetector):
         self._known = from_bytes(state)
 
     def migrate(self, state: bytes, version: str) -> bytes:
-        if version != "1":
-            return super().migrate(state, version)
-        return to_bytes(from_version_1(state))
+        match version:
+            case "1":
+                return to_bytes(from_version_1(state))
+            case "2":
+                return to_bytes(from_bytes(state, VERSION_2))
+            case _:
+                return super().migrate(state, version)
 
     def _new_lines(self, counted: Counted, places: Mapping[int, int]) -> Iterator[Finding]:
-        """One finding for each component that writes a line of a shape it never wrote, and more than once."""
-        least = self._settings["new_lines"]
-        found: dict[str, list[Seen]] = {}
+        """One finding for each component that writes, more than once, a line of a shape that is new to it.
+
+        A shape is new in the dump it comes in first and, while it is young, in those after it: what goes on
+        must not look as if it were over. The oldest one names the finding, so that they are one episode.
+        """
+        least, known = self._settings["new_lines"], self._known
+        found: dict[str, list[tuple[int, Seen]]] = {}
         for number, seen in counted.seen.items():
-            if number not in places and seen.count >= least:
-                found.setdefault(seen.component, []).append(seen)
+            began = known.young.get(number) if number in places else known.dumps
+            if began is not None and seen.count >= least:
+                found.setdefault(seen.component, []).append((began, seen))
         for component, shapes in sorted(found.items()):
-            shapes.sort(key=lambda each: (-each.count, each.shape))
-            first = shapes[0]
+            shapes.sort(key=lambda each: (each[0], -each[1].count, each[1].shape))
+            began, first = shapes[0]
             others = f", and {len(shapes) - 1} other new ones" if len(shapes) > 1 else ""
+            age = known.dumps - began
+            ago = f", until {age} dump{'s' if age > 1 else ''} ago" if age else ""
             reason = (
                 f"{_quoted(first.shape)} came {first.count} times in {counted.hours:.1f} h, and never in "
-                f"{self._known.dumps} dumps before{others}"
+                f"{began} dumps before{ago}{others}"
             )
-            evidence: Evidence = {"count": first.count, "new_shapes": len(shapes)}
-            score = first.count / least
-            yield self._finding(counted, component, "new_line", score, reason, evidence, shapes, first.shape)
+            evidence: Evidence = {
+                "count": first.count,
+                "new_shapes": len(shapes),
+                "dumps_since_first": age,
+            }
+            score = max(each.count for _, each in shapes) / least
+            seen_new = [each for _, each in shapes]
+            yield self._finding(
+                counted, component, "new_line", score, reason, evidence, seen_new, first.shape
+            )
 
-    def _take_in(self, counted: Counted, places: dict[int, int]) -> None:
+    def _take_in(self, counted: Counted, places: dict[int, int], ready: bool) -> None:
         """Give each shape a column; when all are taken, in place of one not seen for a hundred dumps."""
         known = self._known
         for number, seen in counted.seen.items():
@@ -115,13 +142,13 @@ class LineShapes(DumpDetector):
             if len(known.columns) < COLUMNS:
                 places[number] = len(known.columns)
                 known.columns.append(column)
-                continue
-            oldest = min(range(COLUMNS), key=lambda place: (known.columns[place].last_dump, place))
-            if known.columns[oldest].last_dump < known.dumps - _UNUSED_DUMPS:
+            elif (oldest := _unused(known)) is not None:
                 del places[known.columns[oldest].number]
                 places[number] = oldest
-                known.columns[oldest] = column
                 _forget(known, oldest)
+                known.columns[oldest] = column
+            if ready and number in places:
+                known.young[number] = known.dumps
 
     def _judged(self, counted: Counted, places: Mapping[int, int]) -> _Judged:
         known = self._known
@@ -244,6 +271,8 @@ class LineShapes(DumpDetector):
         """Take in the dump; what is strange in it no farther than the limit from what was expected."""
         known, hours = self._known, judged.counted.hours
         known.dumps += 1
+        grown = known.dumps - self._settings["ready_dumps"]
+        known.young = {number: began for number, began in known.young.items() if began > grown}
         vector = judged.vector
         if known.learnt:
             step = 1.0 / min(known.dumps, _REMEMBERED_DUMPS)
@@ -271,8 +300,15 @@ def _learn_distance(distance: Distance, now: float, dump: int) -> None:
     distance.variance = (1.0 - step) * (distance.variance + step * off * off)
 
 
+def _unused(known: Knowledge) -> int | None:
+    """The place of the shape that came last longest ago, if that is long enough."""
+    oldest = min(range(COLUMNS), key=lambda place: (known.columns[place].last_dump, place))
+    return oldest if known.columns[oldest].last_dump < known.dumps - _UNUSED_DUMPS else None
+
+
 def _forget(known: Knowledge, place: int) -> None:
     """The column stands for another shape from now on."""
+    known.young.pop(known.columns[place].number, None)
     for array in (known.mean, known.variance, known.excess, known.lacking):
         array[place] = 0.0
     known.parts[:, place] = 0.0

@@ -15,7 +15,8 @@ Floats = NDArray[np.float64]
 COLUMNS: Final = 192
 PARTS: Final = 4
 BATCH: Final = 8
-_MAGIC: Final = b"line-shapes 2\n"
+VERSION_2: Final = b"line-shapes 2\n"
+_MAGIC: Final = b"line-shapes 3\n"
 _STRENGTHS: Final = 3  # the one array that has no column for each shape
 _LENGTH: Final = struct.Struct("<I")
 
@@ -51,7 +52,8 @@ class Knowledge:
     Vectors have a column for each shape: two square roots of its lines an hour. `mean`, `variance`,
     `parts` and `strengths` are those of an incremental PCA over `learnt` vectors, `excess` is how much more a
     column varies from dump to dump than a Poisson count, `lacking` sums up how many deviations a shape has
-    come too seldom over the last dumps, `waiting` are vectors of the next batch.
+    come too seldom over the last dumps, `waiting` are vectors of the next batch. `young` are the numbers of
+    shapes that came first once there was enough to judge by, and not long ago, with the dump they came in.
     """
 
     dumps: int = 0
@@ -65,6 +67,7 @@ class Knowledge:
     excess: Floats = field(default_factory=lambda: _zeros(COLUMNS))
     lacking: Floats = field(default_factory=lambda: _zeros(COLUMNS))
     waiting: Floats = field(default_factory=lambda: _zeros(0, COLUMNS))
+    young: dict[int, int] = field(default_factory=dict, init=False)
 
     def arrays(self) -> tuple[Floats, ...]:
         """In the order in which they are saved."""
@@ -83,6 +86,7 @@ def to_bytes(knowledge: Knowledge) -> bytes:
         "dumps": knowledge.dumps,
         "learnt": knowledge.learnt,
         "waiting": len(knowledge.waiting),
+        "young": sorted(knowledge.young.items()),
         "columns": [[each.number, each.component, each.shape, each.last_dump] for each in knowledge.columns],
         "distances": {
             name: [each.dumps, each.mean, each.variance, each.last_dump]
@@ -98,12 +102,15 @@ def to_bytes(knowledge: Knowledge) -> bytes:
     return _MAGIC + _LENGTH.pack(len(text)) + text + body
 
 
-def from_bytes(state: bytes) -> Knowledge:
-    """What `to_bytes` was given; a ValueError for bytes that it can't have made."""
-    if not state.startswith(_MAGIC) or len(state) < len(_MAGIC) + _LENGTH.size:
-        raise ValueError("these bytes were not saved by version 2 of line-shapes")
-    start = len(_MAGIC) + _LENGTH.size
-    (length,) = _LENGTH.unpack_from(state, len(_MAGIC))
+def from_bytes(state: bytes, mark: bytes = _MAGIC) -> Knowledge:
+    """What `to_bytes` was given; a ValueError for bytes that it can't have made.
+
+    Bytes with the `mark` of version 2 are laid out as these, and name no young shapes.
+    """
+    if not state.startswith(mark) or len(state) < len(mark) + _LENGTH.size:
+        raise ValueError(f"these bytes do not begin with {mark!r}, as those that were saved do")
+    start = len(mark) + _LENGTH.size
+    (length,) = _LENGTH.unpack_from(state, len(mark))
     head = json.loads(state[start : start + length])
     used = len(head["columns"])
     one = (used,)
@@ -117,13 +124,15 @@ def from_bytes(state: bytes) -> Knowledge:
         piece if number == _STRENGTHS else _widened(piece.reshape(shape))
         for number, (piece, shape) in enumerate(zip(pieces, shapes, strict=True))
     ]
-    return Knowledge(
+    known = Knowledge(
         head["dumps"],
         head["learnt"],
         [Column(*row) for row in head["columns"]],
         {name: Distance(*row) for name, row in head["distances"].items()},
         *arrays,
     )
+    known.young = dict(head["young"] if mark == _MAGIC else ())
+    return known
 
 
 def _widened(array: Floats) -> Floats:

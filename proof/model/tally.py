@@ -23,11 +23,10 @@ _128 = 1 << 128
 
 
 class Shown(NamedTuple):
-    """A dump: what its one log says, line by line, of which component, and of which span of time."""
+    """A dump: its logs in order, each of a component, line by line; and of which span of time."""
 
     number: Number
-    component: str
-    lines: tuple[str, ...]
+    files: tuple[tuple[str, tuple[str, ...]], ...]
     from_ms: int
     to_ms: int
 
@@ -57,22 +56,25 @@ def judged(tenant: str, device: str, dumps: Sequence[Shown]) -> Judged:
     """What comes of these dumps, given in the order in which they are shown."""
     found = Judged()
     text = ""
-    going_on: dict[str, Span] = {}
+    going_on: dict[tuple[str, str], Span] = {}
     for count, dump in enumerate(dumps, start=1):
-        lasting: dict[str, Span] = {}
+        lasting: dict[tuple[str, str], Span] = {}
         findings = []
-        for number, line in enumerate(("", *dump.lines)):
-            text = _chained(text, line if number else f"{dump.number[0]}.{dump.number[1]}")
-            word, _, what = line.partition(" ")
-            if word != "fault":
+        text = _chained(text, f"{dump.number[0]}.{dump.number[1]}")
+        for component, number, line in _lines(dump):
+            text = _chained(text, line)
+            what = _fault(line)
+            if what is None:
                 continue
-            findings.append(_finding(dump, what, f"{what} in line {number} of dump {count}: {text[:12]}"))
-            if what not in lasting and what not in going_on:
+            reason = f"{what} in line {number} of dump {count}: {text[:12]}"
+            findings.append(_finding(dump, component, what, reason))
+            place = (component, what)
+            if place not in lasting and place not in going_on:
                 found.spans.append(Span(what, dump.from_ms, dump.to_ms))
-                lasting[what] = found.spans[-1]
-            elif what in going_on:
-                lasting[what] = going_on.pop(what)
-            span = lasting[what]
+                lasting[place] = found.spans[-1]
+            elif place in going_on:
+                lasting[place] = going_on.pop(place)
+            span = lasting[place]
             span.findings += 1
             span.last_ms = max(span.last_ms, dump.to_ms)
         for span in going_on.values():
@@ -84,13 +86,28 @@ def judged(tenant: str, device: str, dumps: Sequence[Shown]) -> Judged:
     return found
 
 
+def _lines(dump: Shown) -> Iterator[tuple[str, int, str]]:
+    for component, lines in dump.files:
+        for number, line in enumerate(lines, start=1):
+            yield component, number, line
+
+
+def _fault(line: str) -> str | None:
+    """What is at fault, where a line says so: alone, or behind a time and perhaps a level."""
+    words = line.split(" ")
+    if words[0].endswith("Z"):
+        words = words[1:]
+        words = words[1:] if words and words[0].isupper() else words
+    return words[1] if len(words) == 2 and words[0] == "fault" else None
+
+
 def _chained(text: str, line: str) -> str:
     return hashlib.sha256(f"{text}{line}\n".encode()).hexdigest()
 
 
-def _finding(dump: Shown, what: str, reason: str) -> bytes:
+def _finding(dump: Shown, component: str, what: str, reason: str) -> bytes:
     fields: dict[str, Any] = {
-        "component": dump.component,
+        "component": component,
         "code": "fault",
         "severity": "warning",
         "score": 2.0,

@@ -15,6 +15,7 @@ from proof.simulation.lives import Lives
 from proof.simulation.node import Node
 from proof.simulation.people import People
 from proof.simulation.plan import TENANT
+from proof.simulation.stream_checks import StreamChecks
 from proof.simulation.uploaders import Uploaders
 from tocsin.bootstrap import Application
 from tocsin.cli.integrity import Verifiable
@@ -40,6 +41,7 @@ class Seen:
     readings: int = 0
     events: int = 0
     dumps: int = 0
+    cut: int = 0
     actions: int = 0
 
 
@@ -48,6 +50,7 @@ class Checks:
 
     def __init__(self, lives: Lives, senders: Senders, uploaders: Uploaders, people: People) -> None:
         self.seen = Seen()
+        self._streams = StreamChecks(lives)
         self._dumps = DumpChecks(lives, uploaders)
         self._inbox = InboxChecks(lives, people)
         self._findings = lives.findings
@@ -72,7 +75,9 @@ class Checks:
         again = Again(records)
         everything = [record for own in records.values() for record in own]
         self._acknowledged(everything)
-        self._dumps.check(application, everything, again.expected)
+        cut = self._streams.check(application, everything)
+        self.seen.cut = len(cut)
+        self._dumps.check(application, everything, again.expected, cut)
         self.seen.dumps = self._dumps.judged
         self._sums(application, again)
         self._model(again)
@@ -204,7 +209,7 @@ def _accepted(text: str, answer: bytes) -> list[str]:
             continue
         try:
             event = json.loads(line)
-            found.append(f"{event['device']} {event['ts']}")
+            found.append(f"{event['device']} {event['ts' if 'ts' in event else 'time']}")
         except (ValueError, KeyError):
             continue
     return found

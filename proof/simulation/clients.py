@@ -73,7 +73,8 @@ class Senders:
         }
         if body.sequence:
             headers |= {"tocsin-producer": f"client-{body.client}", "tocsin-sequence": body.sequence}
-        return Request("POST", "/v1/events", headers=headers, body=body.text.encode())
+        path = "/v1/logs" if body.logs else "/v1/events"
+        return Request("POST", path, headers=headers, body=body.text.encode())
 
     def spawn(self, name: str, work: Callable[[], None]) -> None:
         """A thread of somebody outside; everybody has come to an end when all of them have."""

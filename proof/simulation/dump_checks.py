@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
 from proof.model import Expected
 from proof.model.digest import Key, Sums, combined
 from proof.model.dumps import DeviceDumps, Number
+from proof.model.streams import Cut
 from proof.model.tally import DETECTOR, Judged, Shown, judged
 from proof.simulation.archives import COMPONENT
 from proof.simulation.lives import Lives
@@ -38,15 +39,20 @@ class DumpChecks:
         self._uploaders = uploaders
         self.judged = 0
 
-    def check(self, application: Application, records: Sequence[Record], expected: Expected) -> None:
-        """Whether every law holds; `expected` is what the model makes of these records."""
+    def check(
+        self, application: Application, records: Sequence[Record], expected: Expected, cut: Mapping[str, Cut]
+    ) -> None:
+        """Whether every law holds; `expected` is what the model makes of these records.
+
+        `cut` are the dumps that were cut of lines, by device and number.
+        """
         decisions = [decode_control(each.payload) for each in records if each.kind is RecordKind.CONTROL]
         received = [each for each in decisions if isinstance(each, DumpReceived)]
         self._kept(application, received)
         self._one_valid(received)
         self._stops(application, [each for each in decisions if isinstance(each, DumpDetectorFailed)])
         found = {
-            device: self._expected(device, dumps)
+            device: self._expected(device, dumps, cut)
             for (tenant, device), dumps in expected.dumps.items()
             if tenant == TENANT and dumps.judged
         }
@@ -102,9 +108,13 @@ class DumpChecks:
         if counted < tries:
             self._add("stopped too soon", f"{failed} after {kinds}")
 
-    def _expected(self, device: str, dumps: DeviceDumps) -> Judged:
+    def _expected(self, device: str, dumps: DeviceDumps, cut: Mapping[str, Cut]) -> Judged:
         by_body = {sent.parcel.sha256: sent for sent in self._uploaders.sent}
-        shown = [_shown(number, by_body[dumps.came[number].sha256]) for number in sorted(dumps.judged)]
+        shown = []
+        for number in sorted(dumps.judged):
+            sha256 = dumps.came[number].sha256
+            streamed = cut.get(f"{device} {number[1]}")
+            shown.append(_cut(number, streamed) if streamed else _shown(number, by_body[sha256]))
         self.judged += len(shown)
         return judged(TENANT, device, shown)
 
@@ -162,7 +172,12 @@ class DumpChecks:
 
 def _shown(number: Number, sent: Sent) -> Shown:
     parcel = sent.parcel
-    return Shown(number, COMPONENT, parcel.plan.lines, parcel.from_ms, parcel.to_ms)
+    return Shown(number, ((COMPONENT, parcel.plan.lines),), parcel.from_ms, parcel.to_ms)
+
+
+def _cut(number: Number, cut: Cut) -> Shown:
+    files = tuple((name, tuple(text[:-1].split("\n"))) for name, text in sorted(cut.files.items()))
+    return Shown(number, files, cut.from_ms, cut.to_ms)
 
 
 def _steps(application: Application) -> DumpStepStore:

@@ -7,6 +7,7 @@ from typing import Final
 
 from proof.simulation.data import Fleet
 from proof.simulation.dump_data import dump_run
+from proof.simulation.log_data import log_run
 from proof.simulation.people_data import acts_of
 from proof.simulation.plan import (
     Ask,
@@ -55,10 +56,11 @@ def plan_of(seed: int) -> Plan:
     fleet = Fleet(rng, devices=rng.choice((1, 2, 2, 3)), span_s=span_s)
     calm = rng.random() < 0.1  # now and then nothing goes wrong but the order of threads
     run = dump_run(seed, fleet.devices, span_s, calm=calm)
+    logs = log_run(seed, span_s)
     return Plan(
         seed=seed,
         devices=fleet.devices,
-        bodies=tuple(_bodies(rng, fleet)),
+        bodies=(*_bodies(rng, fleet), *logs.bodies),
         crashes=() if calm else tuple(_crashes(rng, span_s)),
         disk=() if calm else tuple(_disk(rng, span_s)),
         asks=(*_asks(rng, span_s), *run.asks),
@@ -74,6 +76,9 @@ def plan_of(seed: int) -> Plan:
         dumps=run.dumps,
         steps=run.steps,
         gap_wait_s=run.gap_wait_s,
+        log_devices=logs.devices,
+        window_s=logs.window_s,
+        quiet_s=logs.quiet_s,
     )
 
 

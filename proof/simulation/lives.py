@@ -34,7 +34,7 @@ class Lives:
     """Everything that outlives a process of the system, and the process that lives now, `node`.
 
     `settings` is the number of those that the next one starts with. `folded` are the rows of the outbox that
-    the inbox was ever given, by sequence.
+    the inbox was ever given, by sequence; `arrivals` when each record came, by partition and offset.
     """
 
     def __init__(self, plan: Plan, place: Path) -> None:
@@ -51,6 +51,7 @@ class Lives:
         self.workshop: Final = Workshop(self.scheduler, self.rng, plan.steps)
         self.maker: Final = SimulatedThreads(self.scheduler, self._living)
         self.folded: Final[dict[int, Episode]] = {}
+        self.arrivals: Final[dict[tuple[int, int], int]] = {}
         self.node: Node | None = None
         self.settings = 0
         self.watchers: list[Task] = []
@@ -144,7 +145,7 @@ class Lives:
         task = self.scheduler.spawn(
             "main",
             node.process,
-            lambda: node.start(config, pace_of(self.plan), host, self._failed, self.folded),
+            lambda: node.start(config, pace_of(self.plan), host, self._failed, self.folded, self.arrivals),
         )
         task.joiners.append(self.scheduler.here())
         node.waiting.append(self.scheduler.here())

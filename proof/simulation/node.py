@@ -15,6 +15,7 @@ from tocsin.commit.abstract import OutboxRow
 from tocsin.config import Config
 from tocsin.dump_detectors.host import DetectorHost
 from tocsin.inbox.abstract import Anomaly
+from tocsin.log.abstract import Record
 from tocsin.model import Episode
 from tocsin.runtimes.embedded.runtime import Pace
 
@@ -42,8 +43,12 @@ class Node:
         detectors: DetectorHost,
         failed: Callable[[], None],
         folded: dict[int, Episode],
+        arrivals: dict[tuple[int, int], int],
     ) -> None:
-        """Recover and begin to work, in a thread of the process. `folded` takes what the inbox is given."""
+        """Recover and begin to work, in a thread of the process.
+
+        `folded` takes what the inbox is given, `arrivals` when each record that was read had come.
+        """
         try:
             application = Application(
                 config,
@@ -54,6 +59,7 @@ class Node:
             )
             self._built = application
             _remember_rows(application, folded)
+            _remember_arrivals(application, arrivals)
             application.bootstrap_admin()
             application.runtime.on_failure = failed
             application.runtime.start()
@@ -98,3 +104,16 @@ def _remember_rows(application: Application, folded: dict[int, Episode]) -> None
         return fold(rows, now_ms)
 
     inbox.fold = remembering  # type: ignore[method-assign]
+
+
+def _remember_arrivals(application: Application, arrivals: dict[tuple[int, int], int]) -> None:
+    """The lake does not keep when a record came, and the log is trimmed; the model needs it."""
+    log = application.log
+    read = log.read
+
+    def remembering(partition: int, offset: int, *, bytes_max: int = 8 << 20) -> list[Record]:
+        records = read(partition, offset, bytes_max=bytes_max)
+        arrivals.update({(partition, record.offset): record.arrival_ms for record in records})
+        return records
+
+    log.read = remembering  # type: ignore[method-assign]

@@ -13,7 +13,8 @@ TENANT = "acme"
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
-    """One request with events. `text` is NDJSON. Without a sequence it is not idempotent.
+    """One request with events, or with `logs`: lines. `text` is NDJSON. Without a sequence it is not
+    idempotent.
 
     `twice` sends it again later as a new request with the same producer and sequence.
     """
@@ -23,6 +24,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     sequence: str = ""
     twice: bool = False
+    logs: bool = False
 
 
 class DumpPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +126,10 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """`ends_s`: when faults are over. `settings` are numbered, see world.SETTINGS."""
+    """`ends_s`: when faults are over. `settings` are numbered, see world.SETTINGS.
+
+    `log_devices` stream lines, of which dumps are cut that last `window_s`, or until `quiet_s` behind that.
+    """
 
     seed: int
     devices: tuple[str, ...]
@@ -138,6 +143,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     dumps: tuple[DumpPlan, ...] = ()
     steps: Steps = Steps()
     gap_wait_s: int = 300
+    log_devices: tuple[str, ...] = ()
+    window_s: int = 300
+    quiet_s: int = 60
     partitions: int = 2
     segment_bytes: int = 60_000
     switching: float = 0.2

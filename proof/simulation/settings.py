@@ -8,7 +8,7 @@ from typing import Final
 from proof.simulation.plan import Plan
 from proof.simulation.tally import NAME
 from tocsin.config import Config
-from tocsin.config.sections import HttpConfig, IngestConfig, LogConfig
+from tocsin.config.sections import HttpConfig, IngestConfig, LogConfig, LogsConfig
 from tocsin.config.watch import (
     DumpDetectorConfig,
     DumpRulesConfig,
@@ -43,7 +43,7 @@ def pace_of(plan: Plan) -> Pace:
 def config_of(plan: Plan, root: Path, settings: int) -> Config:
     """The configuration of one life."""
     watch = WATCHES[settings]
-    if plan.dumps:
+    if plan.dumps or plan.log_devices:
         watch = watch.model_copy(
             update={
                 "dumps": DumpRulesConfig(gap_wait_s=plan.gap_wait_s),
@@ -53,7 +53,10 @@ def config_of(plan: Plan, root: Path, settings: int) -> Config:
     return Config(
         data=root,
         http=HttpConfig(concurrency_max=8),
-        ingest=IngestConfig(threads=2, devices_per_tenant_max=6, fields_per_device_max=6),
+        ingest=IngestConfig(
+            threads=2, devices_per_tenant_max=6 + len(plan.log_devices), fields_per_device_max=6
+        ),
+        logs=LogsConfig(window_s=plan.window_s, quiet_s=plan.quiet_s),
         log=LogConfig(partitions=plan.partitions, segment_bytes=plan.segment_bytes),
         watch=watch,
     )

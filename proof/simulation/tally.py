@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 
 from tocsin.dump_detectors.abstract import Device, Dump, DumpDetector, Finding
 from tocsin.model import Severity
 
 NAME = "tally"
+_FAULT = re.compile(r"(?:\S*Z (?:[A-Z]+ )?)?fault (\S+)")
 
 
 class Tally(DumpDetector):
-    """Finds lines that begin with `fault`. It can't go on from the state of another version."""
+    """Finds lines that say `fault`, alone or behind a time. It can't go on from another version's state."""
 
     name = NAME
     version = "1"
@@ -30,8 +32,8 @@ class Tally(DumpDetector):
         for member in dump.members():
             for line in member.lines():
                 self._chain(line.text)
-                word, _, what = line.text.partition(" ")
-                if word == "fault":
+                if (found := _FAULT.fullmatch(line.text)) is not None:
+                    what = found.group(1)
                     yield Finding(
                         component=member.component,
                         code="fault",

@@ -133,8 +133,10 @@ class World:
             lives.findings.add("uploaders", f"dumps not served: {self.uploaders.unserved()}")
         if self.people.unserved():
             lives.findings.add("people", f"actions not answered: {self.people.unserved()}")
+        if self.plan.log_devices:
+            self._wait_until(lives.scheduler.now_s + _windows_s(self.plan))
         self._settle()
-        if self.plan.dumps:
+        if self.plan.dumps or self.plan.log_devices:
             self._release()
             self._settle()
         self._look(self.checks.remember)
@@ -147,7 +149,7 @@ class World:
 
     def _release(self) -> None:
         """Whatever a detector stumbled over is mended: it goes on with every device."""
-        for device in sorted({dump.device for dump in self.plan.dumps}):
+        for device in sorted({*self.plan.log_devices, *(dump.device for dump in self.plan.dumps)}):
             now_s = self.lives.scheduler.now_s
             self.senders.quarantine(Quarantining(at_s=now_s, device=device, released=True))
 
@@ -164,6 +166,11 @@ class World:
             self.lives.in_node("quiet", lambda node: quiet.append(True) if _is_quiet(node) else None)
         if not quiet:
             self.lives.findings.add("settle", "it did not catch up")
+
+
+def _windows_s(plan: Plan) -> float:
+    """How long after the last line every window has ended."""
+    return plan.window_s + plan.quiet_s + 2 * plan.tick_s + 10.0
 
 
 def _is_quiet(node: Node) -> bool:

@@ -61,7 +61,7 @@ def sums_of(own: Sequence[Crate]) -> list[str]:
 def _shown(own: Sequence[Crate]) -> list[Shown]:
     by_number = {crate.parcel.number: crate.parcel for crate in own}
     return [
-        Shown(number, COMPONENT, parcel.plan.lines, parcel.from_ms, parcel.to_ms)
+        Shown(number, ((COMPONENT, parcel.plan.lines),), parcel.from_ms, parcel.to_ms)
         for number, parcel in sorted(by_number.items())
     ]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from proof.simulation.disk import Disk, Refused
+from tocsin.storage.faults import storage_faults
 
 _NUMBERS = {"full": errno.ENOSPC, "error": errno.EIO}
 
@@ -73,9 +74,10 @@ class SimulatedFiles:
         self.sync_written(path)
 
     def make(self, folder: Path) -> None:
-        if self.asked("mkdir", folder) and not folder.is_dir():
-            folder.mkdir()
-            self.disk.medium.create(f"{self.disk.name(folder)}/")
+        with storage_faults(str(folder)):
+            if self.asked("mkdir", folder) and not folder.is_dir():
+                folder.mkdir()
+                self.disk.medium.create(f"{self.disk.name(folder)}/")
 
     def rename(self, path: Path, target: Path) -> None:
         if self.asked("rename", path):

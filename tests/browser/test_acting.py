@@ -91,6 +91,7 @@ def test_an_action_works_without_scripts(browser: Browser, server: Server, anoma
     context = browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 600})
     visitor = context.new_page()
     visitor.goto(f"{server.url}/login")
+    visitor.get_by_text("Sign in with an API key").click()
     visitor.get_by_label("API key").fill(server.key)
     visitor.get_by_role("button", name="Use the key").click()
     visitor.goto(anomaly)

@@ -115,10 +115,14 @@ def _place_of(request: Request) -> Place:
 
 def _same_site_only(request: Request) -> None:
     """Another site's page must not sign a browser in under its own name; browsers say who asks."""
-    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-        raise ForbiddenError("Sign in from this page itself.")
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.url.netloc:
+    site = request.headers.get("sec-fetch-site")
+    if site is None:
+        # an older browser; `null` is what it says of our own pages, whose policy is to send no referrer
+        origin = request.headers.get("origin", "null")
+        is_own = origin == "null" or urlsplit(origin).netloc == request.url.netloc
+    else:
+        is_own = site in {"same-origin", "none"}
+    if not is_own:
         raise ForbiddenError("Sign in from this page itself.")
 
 

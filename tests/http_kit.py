@@ -58,6 +58,7 @@ from tocsin.services.actions import Actions
 from tocsin.services.anomalies import Anomalies
 from tocsin.services.audit import AuditTrail
 from tocsin.services.bundle import Services
+from tocsin.services.colleagues import Colleagues
 from tocsin.services.credentials import Credentials, Tenants
 from tocsin.services.dead_letters import DeadLetters
 from tocsin.services.device_dumps import DeviceDumps
@@ -233,7 +234,7 @@ class World:
     def client(self, token: str | None = None, **options: Any) -> httpx.AsyncClient:
         """A client of the application itself, without a socket."""
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        headers = options.pop("headers", {}) | ({} if token is None else {"Authorization": f"Bearer {token}"})
         return httpx.AsyncClient(
             transport=transport, base_url="http://tocsin.test", headers=headers, **options
         )
@@ -371,7 +372,8 @@ class World:
         )
         lasting = Lasting(self.commits, self.fleet, self.clock)
         mapping = DeviceMapping({OWN: self.directory})
-        actions = Actions(self.inbox, audit, self.clock, self.meters, self.access.holder)
+        colleagues = Colleagues(self.access.people)
+        actions = Actions(self.inbox, audit, self.clock, self.meters, self.access.holder, colleagues)
         dumps = Dumps(
             log=self.log,
             blobs=self.blobs,
@@ -396,6 +398,7 @@ class World:
             device_dumps=DeviceDumps(self.fleet),
             anomalies=Anomalies(self.inbox, lasting),
             actions=actions,
+            colleagues=colleagues,
             episodes=Episodes(self.commits),
             dead_letters=DeadLetters(self.log, ingest, self.replays, audit, self.clock, self.access.holder),
             devices=Devices(self.fleet, self.inbox, lasting),

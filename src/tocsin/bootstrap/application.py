@@ -67,6 +67,7 @@ from tocsin.services.anomalies import Anomalies
 from tocsin.services.audit import AuditTrail
 from tocsin.services.bundle import Services
 from tocsin.services.clock_watch import ClockWatch
+from tocsin.services.colleagues import Colleagues
 from tocsin.services.credentials import Credentials, Tenants
 from tocsin.services.dead_letters import DeadLetters
 from tocsin.services.device_dumps import DeviceDumps
@@ -359,7 +360,8 @@ class Application:
         self._observe(stream)
         lasting = Lasting(stores.commits, views, clock)
         mapping = DeviceMapping(self.directories.by_tenant)
-        actions = Actions(stores.inbox, audit, clock, self.meters, self.access.holder)
+        colleagues = Colleagues(self.access.people)
+        actions = Actions(stores.inbox, audit, clock, self.meters, self.access.holder, colleagues)
         return Services(
             clock=clock,
             meters=self.meters,
@@ -376,6 +378,7 @@ class Application:
             device_dumps=DeviceDumps(views),
             anomalies=Anomalies(stores.inbox, lasting),
             actions=actions,
+            colleagues=colleagues,
             episodes=Episodes(stores.commits),
             dead_letters=DeadLetters(stores.log, ingest, replays, audit, clock, self.access.holder),
             devices=Devices(views, stores.inbox, lasting),

@@ -18,6 +18,7 @@ from tocsin.inbox.handling import HARMLESS
 from tocsin.observability.meters import Meters
 from tocsin.observability.metrics import INBOX_ACTIONS
 from tocsin.services.audit import AuditTrail
+from tocsin.services.colleagues import Colleagues
 
 TARGETS_MAX: Final = 100
 EPISODES_MAX: Final = 1000
@@ -65,7 +66,7 @@ class ChangedError(PreconditionFailedError):
 class Actions:
     """Within one tenant at a time. What was done is durable on return, and in the audit log.
 
-    `holder_of(tenant, key_id)` knows credentials, revoked ones too.
+    `holder_of(tenant, holder)` knows credentials and people, those no longer in force too.
     """
 
     def __init__(
@@ -75,12 +76,14 @@ class Actions:
         clock: Clock,
         meters: Meters,
         holder_of: Callable[[str, str], Principal | None],
+        colleagues: Colleagues,
     ) -> None:
         self._inbox: Final = inbox
         self._audit: Final = audit
         self._clock: Final = clock
         self._meters: Final = meters
         self._holder_of: Final = holder_of
+        self._colleagues: Final = colleagues
 
     def one(self, principal: Principal, asked: Asked, target: Target) -> Recorded:
         """Act on one anomaly; a merge takes further ones in, which `asked.others` names.
@@ -131,7 +134,7 @@ class Actions:
         return recorded if recorded is not None and recorded.action.kind in UNDOABLE else None
 
     def names(self, principal: Principal, changes: Sequence[Change]) -> Mapping[str, str]:
-        """By actor, what people call the credential; the actor itself where it is not known any more."""
+        """By actor, what people call the person or credential; left out where it is not known."""
         require(principal, Permission.READ)
         actors = {change.actor for change in changes if change.action is not None}
         holders = {actor: self._holder_of(principal.tenant, actor) for actor in actors}
@@ -142,12 +145,12 @@ class Actions:
         action = Action(
             kind=asked.kind,
             tenant=principal.tenant,
-            actor=principal.key_id,
+            actor=principal.person or principal.key_id,
             at_ms=self._clock.now_ms(),
             targets=targets,
             note=asked.note,
             until_ms=asked.until_ms,
-            assignee=asked.assignee,
+            assignee=self._assignee(principal, asked),
             episodes=tuple(asked.episodes),
             undoes=asked.undoes,
             key=asked.key,
@@ -162,6 +165,11 @@ class Actions:
             done = ", ".join(outcome.id for outcome in recorded.outcomes if not outcome.code)
             self._audit.did(principal, f"anomaly.{asked.kind.value}", done)
         return recorded
+
+    def _assignee(self, principal: Principal, asked: Asked) -> str | None:
+        if asked.assignee is None or asked.kind is not ActionKind.ASSIGN:
+            return asked.assignee
+        return self._colleagues.assignee(principal.tenant, asked.assignee)
 
 
 def _about(other: str, detail: str) -> str:

@@ -10,6 +10,7 @@ from tocsin.observability.tracing import Tracing
 from tocsin.services.actions import Actions
 from tocsin.services.anomalies import Anomalies
 from tocsin.services.audit import AuditTrail
+from tocsin.services.colleagues import Colleagues
 from tocsin.services.credentials import Credentials, Tenants
 from tocsin.services.dead_letters import DeadLetters
 from tocsin.services.device_dumps import DeviceDumps
@@ -49,6 +50,7 @@ class Services:
     credentials: Credentials
     tenants: Tenants
     people: People
+    colleagues: Colleagues
     ingest: Ingest
     dumps: Dumps
     uploads: Uploads

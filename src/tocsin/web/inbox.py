@@ -15,6 +15,9 @@ from tocsin.web.rendering import page
 from tocsin.web.visitor import Visitor
 
 SHOWN_MAX: Final = 50
+MINE: Final = "mine"
+"""Assigned to whoever looks, if that is a person."""
+
 VIEWS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "unresolved": ("Unresolved", {"unresolved": True}),
     "unseen": ("Unseen", {"unresolved": True, "seen": False}),
@@ -25,6 +28,7 @@ VIEWS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 }
 """By the name in the address: the words for it, and the filters."""
 
+_OF_ONE: Final[dict[str, Any]] = {"unresolved": True}
 _DIGITS_MAX: Final = 18
 
 
@@ -40,7 +44,10 @@ def inbox_live(request: Request, visitor: Visitor) -> Response:
 
 def _listed(request: Request, visitor: Visitor) -> dict[str, Any]:
     show = request.query_params.get("show", "unresolved")
-    if show not in VIEWS:
+    own_name = visitor.services.colleagues.own_name(visitor.principal)
+    words = {MINE: "Mine"} if own_name else {}
+    words |= {name: text for name, (text, _) in VIEWS.items()}
+    if show not in words:
         raise InvalidInputError("There is no such view of the inbox.", field="show")
     before = request.query_params.get("before")
     if before is not None and not (before.isascii() and before.isdigit() and len(before) <= _DIGITS_MAX):
@@ -51,14 +58,15 @@ def _listed(request: Request, visitor: Visitor) -> dict[str, Any]:
         device=device,
         limit=SHOWN_MAX,
         before_sequence=None if before is None else int(before),
-        **VIEWS[show][1],
+        **(_OF_ONE | {"assignee": own_name} if show == MINE else VIEWS[show][1]),
     )
     here = {"show": show} | ({} if device is None else {"device": device})
     found, older = visitor.services.anomalies.page(visitor.principal, query)
     return {
         "show": show,
         "device": device,
-        "views": {name: words for name, (words, _) in VIEWS.items()},
+        "views": words,
+        "shown": visitor.services.colleagues.shown(visitor.principal, [each.assignee for each in found]),
         "anomalies": found,
         "older": None if older is None else f"?{urlencode(here | {'before': older})}",
         "before": before,

@@ -167,3 +167,30 @@ async def test_the_newest_action_can_be_undone_on_the_page(world: World) -> None
         for number in ("x", "99"):
             answer = await client.post(f"/anomalies/{anomaly}", data=undo | {"key": "k", "number": number})
             assert answer.status_code in {400, 404}
+
+
+async def test_what_a_person_does_bears_her_name_and_what_is_hers_has_a_view(world: World) -> None:
+    """The history names the person, an assignment means one by any spelling, and `Mine` lists hers alone."""
+    person = world.person("maria", display_name="Maria Rossi")
+    world.person("vera", Role.VIEWER)
+    mine, other = world.find_anomaly("pump-1"), world.find_anomaly("pump-2")
+    headers = world.sign_in("maria")
+    async with world.client(headers=headers) as client, world.client(world.key()) as program:
+        assert "Assign to me" in (await client.get(f"/anomalies/{mine}")).text
+        body, any_version = {"assignee": " MARIA "}, {"If-Match": "*"}
+        await program.post(f"/v1/anomalies/{mine}/assign", json=body, headers=any_version)
+        assert stored(world, mine).assignee == "maria"
+        await client.post(f"/v1/anomalies/{mine}/acknowledge", json={}, headers=any_version)
+        history = (await client.get(f"/v1/anomalies/{mine}/history")).json()["changes"]
+        assert history[-1]["actor"] == person
+        shown = (await client.get(f"/anomalies/{mine}")).text
+        assert shown.count("Maria Rossi") >= 2
+        assert "Assign to me" not in shown
+        listed = (await client.get("/inbox?show=mine")).text
+        assert (mine in listed, other in listed) == (True, False)
+        vera = await program.post(
+            f"/v1/anomalies/{other}/assign", json={"assignee": "vera"}, headers=any_version
+        )
+        assert (vera.status_code, vera.json()["field"]) == (400, "assignee")
+    async with signed_in(world, Role.TECHNICIAN) as by_key:
+        assert "show=mine" not in (await by_key.get("/inbox")).text

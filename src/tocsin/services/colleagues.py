@@ -1,0 +1,56 @@
+"""Whom work can be given to: the people of the own tenant, by the names that they sign in with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from tocsin.access.people import PeopleStore
+from tocsin.access.permissions import TABLE, Permission, require
+from tocsin.access.person import Person, normalised_name
+from tocsin.access.principal import Principal
+from tocsin.errors import InvalidInputError
+
+OFFERED_MAX: Final = 200
+
+
+class Colleagues:
+    """For everybody who reads: names alone, nothing else of a person."""
+
+    def __init__(self, people: PeopleStore) -> None:
+        self._people: Final = people
+
+    def offered(self, principal: Principal) -> Sequence[tuple[str, str]]:
+        """Names and shown names of people who act on anomalies, by name; the first OFFERED_MAX."""
+        require(principal, Permission.READ)
+        found = self._people.page(principal.tenant, limit=OFFERED_MAX)
+        return [(person.name, person.display_name) for person in found if _acts(person)]
+
+    def shown(self, principal: Principal, assignees: Iterable[str | None]) -> Mapping[str, str]:
+        """By assignee, the name that people know; those who are nobody here are left out."""
+        require(principal, Permission.READ)
+        wanted = {assignee for assignee in assignees if assignee}
+        found = {assignee: self._people.with_hash(principal.tenant, assignee) for assignee in wanted}
+        return {assignee: each[0].display_name for assignee, each in found.items() if each is not None}
+
+    def own_name(self, principal: Principal) -> str | None:
+        """The name that work is given to for who asks; None for a program."""
+        if not principal.person:
+            return None
+        return self._people.required(principal.tenant, principal.person)[0].name
+
+    def assignee(self, tenant: str, text: str) -> str:
+        """Whom somebody means: the one form of a person's name, or the text where it is nobody's name.
+
+        InvalidInputError for a person who can't see to it.
+        """
+        found = self._people.with_hash(tenant, normalised_name(text))
+        if found is None:
+            return text
+        if not _acts(found[0]):
+            raise InvalidInputError(f"{found[0].display_name} does not act on anomalies.", field="assignee")
+        return found[0].name
+
+
+def _acts(person: Person) -> bool:
+    return not person.disabled and any(Permission.HANDLE in TABLE[role] for role in person.roles)

@@ -119,11 +119,19 @@ def _same_site_only(request: Request) -> None:
     if site is None:
         # an older browser; `null` is what it says of our own pages, whose policy is to send no referrer
         origin = request.headers.get("origin", "null")
-        is_own = origin == "null" or urlsplit(origin).netloc == request.url.netloc
+        is_own = origin == "null" or _host_of(origin) == request.url.netloc
     else:
         is_own = site in {"same-origin", "none"}
     if not is_own:
         raise ForbiddenError("Sign in from this page itself.")
+
+
+def _host_of(origin: str) -> str | None:
+    """Host and port of an origin; None for what is no address, which anybody may send."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _words(error: TocsinError, *, by_key: bool) -> str:

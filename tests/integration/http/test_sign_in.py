@@ -241,7 +241,12 @@ async def test_a_page_of_another_site_signs_nobody_in(world: World) -> None:
     """Browsers say who asks, the older ones by Origin alone."""
     world.person("maria")
     async with world.client() as client:
-        for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://elsewhere.test"}):
+        for headers in (
+            {"Sec-Fetch-Site": "cross-site"},
+            {"Origin": "https://elsewhere.test"},
+            {"Origin": "null"},
+            {"Origin": "http://[tocsin.test"},
+        ):
             form = {"name": "maria", "password": PASSWORD}
             answer = await client.post("/login", data=form, headers=headers)
             assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)

@@ -19,10 +19,13 @@ from tocsin.model import Episode
 from tocsin.processing.episodes import DEVICE_DETECTOR, DEVICE_REASONS
 from tocsin.processing.preview import Difference
 from tocsin.services.actions import Actions, Asked
+from tocsin.services.places import Places
 from tocsin.sharding import partition_of, shard_of
 
 DAYS: Final = 30
 """How far back a preview looks."""
+PREVIEWS_MAX: Final = 4
+"""How many previews are worked on or wait for another one; a tenant alone has half of them."""
 
 
 class Previews(Protocol):
@@ -66,6 +69,7 @@ class Feedbacks:
         self, log: Log, inbox: Inbox, commits: CommitStore, actions: Actions, previews: Previews
     ) -> None:
         self._previews: Final = previews
+        self._places: Final = Places(PREVIEWS_MAX, "Too many previews are being worked on.")
         self._log: Final = log
         self._inbox: Final = inbox
         self._commits: Final = commits
@@ -95,11 +99,14 @@ class Feedbacks:
     def preview(self, principal: Principal, anomaly_id: str, kind: FeedbackKind) -> Preview:
         """What feedback would have changed in the last 30 days, if it had been given then; changes nothing.
 
-        Judges the device's whole past twice. InvalidInputError as for `give`, and for a past too long for it.
+        Judges the device's whole past twice. InvalidInputError as for `give`, and for a past too long for it;
+        BackpressureError where too many are asked for at once.
         """
         anomaly, series = self._found(principal, anomaly_id)
         span_ms = DAYS * 86_400_000
-        return Preview(series, self._previews.preview(anomaly.tenant, anomaly.device, kind, series, span_ms))
+        with self._places.one(principal.tenant):
+            found = self._previews.preview(anomaly.tenant, anomaly.device, kind, series, span_ms)
+        return Preview(series, found)
 
     def _found(self, principal: Principal, anomaly_id: str) -> tuple[Anomaly, tuple[SeriesName, ...]]:
         require(principal, Permission.HANDLE)

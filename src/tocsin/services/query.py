@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final, Protocol
 
-from tocsin import threads
 from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
-from tocsin.access.shares import Shares
-from tocsin.errors import BackpressureError
+from tocsin.services.places import Places
 
 ROWS_MAX: Final = 10_000
 AT_ONCE_MAX: Final = 4
-_RETRY_AFTER_S: Final = 5
 
 
 class Sql(Protocol):
@@ -36,22 +31,10 @@ class Queries:
 
     def __init__(self, sql: Sql, *, at_once_max: int = AT_ONCE_MAX) -> None:
         self._sql = sql
-        self._places = Shares(at_once_max)
-        self._lock = threads.lock()
+        self._places = Places(at_once_max, "Too many queries are being worked on.")
 
     def run(self, principal: Principal, sql: str, *, skip_damaged: bool = False) -> bytes:
         """The rows of one SELECT over the principal's tenant; BackpressureError when too many are asked."""
         require(principal, Permission.OPERATE)
-        with self._place(principal.tenant):
+        with self._places.one(principal.tenant):
             return self._sql(sql, tenant=principal.tenant, rows_max=ROWS_MAX, skip_damaged=skip_damaged)
-
-    @contextmanager
-    def _place(self, tenant: str) -> Iterator[None]:
-        with self._lock:
-            if not self._places.take(tenant):
-                raise BackpressureError("Too many queries are being worked on.", retry_after_s=_RETRY_AFTER_S)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._places.give_back(tenant)

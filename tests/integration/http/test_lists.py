@@ -384,7 +384,7 @@ async def test_no_tenant_takes_every_place_for_queries(world: World) -> None:
     """Of four places a tenant gets two alone; a third is refused, another tenant still comes in."""
     queries = world.services.queries
     async with world.client(world.key(Role.OPERATOR)) as client:
-        with queries._place(OWN), queries._place(OWN):
+        with queries._places.one(OWN), queries._places.one(OWN):
             refused = await client.post("/v1/query", json={"sql": "SELECT 1"})
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
             other = {"Authorization": f"Bearer {world.key(Role.OPERATOR, FOREIGN)}"}

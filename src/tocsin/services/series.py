@@ -15,7 +15,10 @@ from tocsin.errors import InvalidInputError, NotFoundError
 from tocsin.events import F64, I64, U8
 from tocsin.model import LimitMoved
 from tocsin.services.devices import Fleet
+from tocsin.services.places import Places
 
+CHARTS_MAX: Final = 16
+"""How many charts are derived at once or wait for it; a tenant alone has half of them."""
 POINTS_MAX: Final = 5_000
 DAY_MS: Final = 86_400_000
 SPAN_MAX_MS: Final = 400 * DAY_MS
@@ -93,6 +96,7 @@ class SeriesCharts:
         self._bands = bands
         self._fleet = fleet
         self._unit_of = unit_of
+        self._places: Final = Places(CHARTS_MAX, "Too many charts are being drawn.")
 
     def chart(
         self,
@@ -106,7 +110,8 @@ class SeriesCharts:
     ) -> Chart:
         """The series between two times, by default the day that ends with the device's newest record.
 
-        NotFoundError for a series nobody knows, InvalidInputError for an empty or overlong span.
+        NotFoundError for a series nobody knows, InvalidInputError for an empty or overlong span,
+        BackpressureError where too many charts are asked for at once.
         """
         require(principal, Permission.READ)
         known = self._fleet.device(principal.tenant, device)
@@ -116,7 +121,8 @@ class SeriesCharts:
         start_ms = end_ms - DAY_MS if from_ms is None else from_ms
         if not 0 < end_ms - start_ms <= SPAN_MAX_MS:
             raise InvalidInputError("The span must be longer than nothing and at most 400 days.", field="to")
-        band = self._bands.band(principal.tenant, device, parameter, start_ms, end_ms)
+        with self._places.one(principal.tenant):
+            band = self._bands.band(principal.tenant, device, parameter, start_ms, end_ms)
         unit = self.unit(principal, parameter)
         limits = self._bands.moved_limits(principal.tenant, device, parameter)
         return Chart(start_ms, end_ms, len(band), band.take(thin(band.value, points)), unit, limits)

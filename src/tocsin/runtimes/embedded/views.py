@@ -42,6 +42,7 @@ from tocsin.sharding import partition_of, shard_of
 
 PREVIEW_READINGS_MAX: Final = 5_000_000
 """Of a device: some seconds of work, and 200 MB while it lasts."""
+_BANDS_AT_ONCE: Final = 4  # each holds a device's whole past
 
 
 class Views:
@@ -63,6 +64,7 @@ class Views:
         self._steps = steps
         self._dump_proofs = dump_proofs
         self._previewing = threads.lock()
+        self._deriving = threads.semaphore(_BANDS_AT_ONCE)
         self._names: dict[str, tuple[tuple[int, int], list[str]]] = {}
         self.patience_s: float = -1
         """How long a question waits for a step to end before it is refused; -1 = as long as it takes."""
@@ -176,7 +178,10 @@ class Views:
         return [(SeriesKey(tenant, "", device, detector), total) for device, detector, total in found]
 
     def band(self, tenant: str, device: str, parameter: str, from_ms: int, to_ms: int) -> Band:
-        """The readings of a series with the band they were judged by, derived again from all its past."""
+        """The readings of a series with the band they were judged by, derived again from all its past.
+
+        A few at a time: others wait.
+        """
         worker = self._worker(tenant, device)
         with worker.seen(self.patience_s):
             state = worker.state.tenants.get(tenant)
@@ -184,7 +189,9 @@ class Views:
             before_offset = worker.state.position
         if scratch is None:
             return _band([], parameter, from_ms, to_ms)
-        return _band(derive(self._history(tenant, device, before_offset), scratch), parameter, from_ms, to_ms)
+        with self._deriving:
+            judged = derive(self._history(tenant, device, before_offset), scratch)
+            return _band(judged, parameter, from_ms, to_ms)
 
     def moved_limits(self, tenant: str, device: str, parameter: str) -> Sequence[MovedLimit]:
         """Feedback on the series, by application and detector, oldest first."""

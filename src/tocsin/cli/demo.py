@@ -133,7 +133,7 @@ def _with_detectors(config: Config, machines: int) -> Config:
 def _invite(application: Application, feed: DemoFeed) -> None:
     """A link that signs in: the part behind # stays in the browser, which fills the form in with it."""
     note(f"Open     {application.server.url}/login#{feed.viewer_token}")
-    note('         and press "Sign in". The fleet page shows what is abnormal now, with the reason;')
+    note('         and press "Use the key". The fleet page shows what is abnormal now, with the reason;')
     note("         an anomaly is open already, or comes within a minute. Click it for chart and proof.")
     note("Ctrl-C   ends the demo; started again it goes on with the same data.")
 

@@ -234,3 +234,11 @@ def test_collector_follows_the_configuration(tmp_path: Path) -> None:
     assert collector.url("v1/traces") == "http://c:4318/v1/traces"
     assert collector.headers == {"authorization": "hunter2"}
     assert "hunter2" not in repr(collector)
+
+
+def test_requests_that_tocsin_sends_are_not_logged_one_by_one(log_stream: io.StringIO) -> None:
+    """A client of ten thousand devices would bury what people should read."""
+    configure_logging("info", "json", log_stream)
+    logging.getLogger("httpx").info("HTTP Request: GET …")
+    logging.getLogger("httpx").warning("broken")
+    assert [json.loads(line)["event"] for line in log_stream.getvalue().splitlines()] == ["broken"]

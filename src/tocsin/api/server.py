@@ -25,6 +25,7 @@ from tocsin.services.stream import ChangeStream
 
 _HEADER_TIMEOUT_MS_MAX: Final = 60_000
 _HEADERS_BYTES_MAX: Final = 64 << 10
+_START_S: Final = 60.0
 _STOP_S: Final = 5
 STREAM_SILENCE_S: Final = 30.0  # twice what a live view may be silent
 _log = get_logger("http")
@@ -107,8 +108,10 @@ class HttpServer:
         finally:
             self._warden.stop()
 
-    def start(self, timeout_s: float = 10.0) -> None:
+    def start(self, timeout_s: float = _START_S) -> None:
         """Serve in a thread; returns when connections are accepted, raises TocsinError when they are not.
+
+        A machine that does much else may need long for it, the more so where `on_bound` does something.
 
         InvalidInputError for an address that can't be listened on, such as one that another program has.
         """
@@ -116,7 +119,9 @@ class HttpServer:
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
         self._thread.start()
         if not self._accepts(timeout_s):
-            raise TocsinError(f"{self.url} does not accept connections") from self.failure
+            raise TocsinError(
+                f"{self.url} does not accept connections, {self._excuse(timeout_s)}"
+            ) from self.failure
 
     def stop(self) -> None:
         """End serving, from any thread; waits for the thread that `start` made. Idempotent."""
@@ -134,6 +139,11 @@ class HttpServer:
             _log.exception("thread_failed", thread="http")
             self.on_failure()
             raise
+
+    def _excuse(self, timeout_s: float) -> str:
+        if self.failure is not None:
+            return "the log says why"
+        return f"not within {timeout_s:g} s: the machine may be busy, start it again"
 
     def _accepts(self, timeout_s: float) -> bool:
         # compared, not bound

@@ -43,6 +43,8 @@ def configure_logging(level: str = "info", form: str = "auto", stream: TextIO | 
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    # one line for each request that is sent, at the level of what people should read
+    logging.getLogger("httpx").setLevel(max(root.level, logging.WARNING))
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

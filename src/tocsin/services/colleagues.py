@@ -9,6 +9,7 @@ from tocsin.access.people import PeopleStore
 from tocsin.access.permissions import TABLE, Permission, require
 from tocsin.access.person import Person, normalised_name
 from tocsin.access.principal import Principal
+from tocsin.access.store import DEFAULT_TENANT
 from tocsin.errors import InvalidInputError
 
 OFFERED_MAX: Final = 200
@@ -38,6 +39,11 @@ class Colleagues:
         if not principal.person:
             return None
         return self._people.required(principal.tenant, principal.person)[0].name
+
+    def sign_in_name(self, principal: Principal) -> str | None:
+        """What who asks has to enter to sign in; None for a program."""
+        name = self.own_name(principal)
+        return name if name is None or principal.tenant == DEFAULT_TENANT else f"{principal.tenant}/{name}"
 
     def assignee(self, tenant: str, text: str) -> str:
         """Whom somebody means: the one form of a person's name, or the text where it is nobody's name.

@@ -106,6 +106,7 @@ def _page(
         status,
         **visitor.frame("account"),
         roles=sorted(visitor.principal.roles),
+        sign_in_name=visitor.services.colleagues.sign_in_name(visitor.principal),
         sessions=visitor.services.sessions.own(visitor.principal),
         own=visitor.session.session.session_id,
         next=safe_path(target),

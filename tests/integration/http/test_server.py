@@ -319,7 +319,7 @@ def test_a_server_that_ends_by_itself_says_so(world: World, monkeypatch: pytest.
         raise RuntimeError("broken")
 
     monkeypatch.setattr(server._server, "serve", broken)
-    with pytest.raises(TocsinError, match="does not accept connections"):
+    with pytest.raises(TocsinError, match="does not accept connections, the log says why"):
         server.start()
     server.stop()
     assert [str(error) for error in called] == ["broken"]

@@ -135,6 +135,7 @@ async def test_a_one_time_password_leads_to_one_of_the_own(world: World) -> None
         assert (elsewhere.status_code, elsewhere.headers["location"]) == (303, "/account?next=/inbox")
         account = (await client.get("/account?next=/inbox")).text
         assert "one-time password" in account
+        assert 'autocomplete="username" value="maria"' in account  # what a password manager is to keep
         form = {"csrf": page_csrf(account), "next": "/inbox", "current": invited}
         for wrong, reason in (
             ({"new": NEW, "again": NEW + "x"}, "not the same"),

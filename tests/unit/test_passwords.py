@@ -86,17 +86,31 @@ def test_at_most_two_are_hashed_at_once_and_what_waits_is_bounded() -> None:
         running.release()
         gate.wait(30)
 
-    submitted = [passwords.submit(work) for _ in range(3)]
+    submitted = [passwords.submit(holder, work) for holder in ("one", "one", "other")]
     for _ in range(2):
         assert running.acquire(timeout=30)
     assert not running.acquire(blocking=False)
     with pytest.raises(BackpressureError) as refused:
-        passwords.submit(work)
+        passwords.submit("a third", work)
     assert refused.value.retry_after_s
     gate.set()
     for each in submitted:
         each.result(30)
-    passwords.submit(work).result(30)
+    passwords.submit("one", work).result(30)
+    passwords.close()
+
+
+def test_nobody_takes_every_place() -> None:
+    """Whoever asks for as many as there are gets half of them; others come in beside, and later again."""
+    passwords = Passwords(CHEAP, at_once=1, waiting_max=9)
+    gate = threading.Event()
+    submitted = [passwords.submit("greedy", lambda: gate.wait(30)) for _ in range(5)]
+    with pytest.raises(BackpressureError):
+        passwords.submit("greedy", lambda: True)
+    submitted.append(passwords.submit("other", lambda: True))
+    gate.set()
+    assert all(each.result(30) for each in submitted)
+    assert passwords.submit("greedy", lambda: True).result(30)
     passwords.close()
 
 

@@ -13,6 +13,7 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from tocsin import threads
+from tocsin.access.shares import Shares
 from tocsin.errors import BackpressureError, CorruptError, InvalidInputError
 
 Result = TypeVar("Result")
@@ -38,7 +39,7 @@ class Passwords:
     """Hashes with Argon2id, `at_once` at a time, each of which takes `cost.memory_kib`. Thread-safe.
 
     A hash takes a few tenths of a second of one core on purpose. `submit` is how it is kept from the threads
-    that answer requests; beyond `waiting_max` it refuses.
+    that answer requests; beyond `waiting_max` it refuses, and before that whoever has a share already.
     """
 
     def __init__(self, cost: HashCost | None = None, *, at_once: int = 2, waiting_max: int = 32) -> None:
@@ -47,15 +48,20 @@ class Passwords:
             time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=cost.lanes, type=Type.ID
         )
         self._pool: Final = threads.pool(at_once, "passwords")
-        self._places: Final = threads.semaphore(at_once + waiting_max)
+        self._places: Final = Shares(at_once + waiting_max)
+        self._lock: Final = threads.lock()
 
-    def submit(self, work: Callable[[], Result]) -> threads.Future[Result]:
-        """Do work that hashes; the future can't be taken back. BackpressureError when too much waits."""
-        if not self._places.acquire(blocking=False):
-            raise BackpressureError("Too many people sign in at once.", retry_after_s=_RETRY_S)
+    def submit(self, holder: str, work: Callable[[], Result]) -> threads.Future[Result]:
+        """Do work that hashes; the future can't be taken back.
+
+        BackpressureError when too much waits, or as much of this holder as is left for all others.
+        """
+        with self._lock:
+            if not self._places.take(holder):
+                raise BackpressureError("Too many people sign in at once.", retry_after_s=_RETRY_S)
         context = copy_context()  # the trace goes along
         future: threads.Future[Result] = self._pool.submit(context.run, work)
-        future.add_done_callback(lambda _: self._places.release())
+        future.add_done_callback(lambda _: self._leave(holder))
         return future
 
     def hash(self, password: str) -> str:
@@ -81,6 +87,10 @@ class Passwords:
     def close(self) -> None:
         """Finish what was submitted, then end; idempotent."""
         self._pool.shutdown()
+
+    def _leave(self, holder: str) -> None:
+        with self._lock:
+            self._places.give_back(holder)
 
 
 def one_time_password() -> str:

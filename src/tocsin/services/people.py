@@ -75,7 +75,7 @@ class People:
                 )
             return Invited(person, password)
 
-        return self._passwords.submit(work)
+        return self._passwords.submit(principal.tenant, work)
 
     def change(
         self, principal: Principal, person_id: str, change: PersonChange, *, revision: int | None
@@ -111,7 +111,7 @@ class People:
                 )
             return Invited(person, password)
 
-        return self._passwords.submit(work)
+        return self._passwords.submit(principal.tenant, work)
 
     def _required(self, principal: Principal, person_id: str) -> Person:
         person = self._people.one(principal.tenant, person_id)

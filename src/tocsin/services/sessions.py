@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from tocsin.access.attempts import AttemptLimits, Attempts
 from tocsin.access.passwords import Passwords, check_password
@@ -16,17 +16,26 @@ from tocsin.access.principal import Principal
 from tocsin.access.sessions import Session, SignedIn
 from tocsin.access.store import DEFAULT_TENANT, AccessStore
 from tocsin.clock import Clock
-from tocsin.errors import ForbiddenError, InvalidInputError, PasswordChangeRequiredError, UnauthenticatedError
+from tocsin.errors import (
+    BackpressureError,
+    ForbiddenError,
+    InvalidInputError,
+    PasswordChangeRequiredError,
+    UnauthenticatedError,
+)
 from tocsin.services.addresses import network_of
 from tocsin.services.audit import AuditTrail
 from tocsin.threads import Future
 
+Result = TypeVar("Result")
 SESSION_COOKIE: Final = "tocsin_session"
 CSRF_HEADER: Final = "X-CSRF-Token"
 OF_A_NETWORK: Final = AttemptLimits(burst=50, refill_s=5.0)
 OF_A_NAME_THERE: Final = AttemptLimits(burst=5, refill_s=30.0)
 OF_A_NAME: Final = AttemptLimits(burst=30, refill_s=60.0)
 """A name has more attempts from everywhere than from one network: a stranger must not lock its owner out."""
+OF_THE_OWN: Final = AttemptLimits(burst=5, refill_s=60.0)
+"""How often somebody who is signed in may name the present password."""
 _KEY_CHARACTERS_MAX: Final = 300
 _WRONG: Final = "This name and password don't belong together."
 
@@ -60,6 +69,7 @@ class Sessions:
         self._networks: Final = Attempts(OF_A_NETWORK, clock)
         self._names_there: Final = Attempts(OF_A_NAME_THERE, clock)
         self._names: Final = Attempts(OF_A_NAME, clock)
+        self._own: Final = Attempts(OF_THE_OWN, clock)
 
     @property
     def lasts_s(self) -> int:
@@ -93,10 +103,13 @@ class Sessions:
         for attempts, key in tries:
             attempts.take(key)
 
-        def work() -> Entered:
-            person, kept = self._proven(tenant, plain, password, place)
+        def give_back() -> None:
             for attempts, key in tries:
                 attempts.give_back(key)
+
+        def work() -> Entered:
+            person, kept = self._proven(tenant, plain, password, place)
+            give_back()
             outdated = self._passwords.is_outdated(kept)
             with self._audit.before(principal_of(person), "session.start") as did:
                 cookie = self._access.people.enter(
@@ -108,7 +121,7 @@ class Sessions:
                 )
             return Entered(cookie, must_change=person.one_time_until_ms is not None)
 
-        return self._passwords.submit(work)
+        return self._submitted(network, work, give_back)
 
     def change_password(self, signed_in: SignedIn | None, current: str, new: str) -> Future[None]:
         """Choose another password; ends what the person is signed in to elsewhere.
@@ -120,11 +133,14 @@ class Sessions:
         principal, session_id = signed_in.principal, signed_in.session.session_id
         person, kept = self._access.people.required(principal.tenant, principal.person)
         check_password(new, person.name)
-        self._names.take(principal.person)
+        self._own.take(person.person_id)
+
+        def give_back() -> None:
+            self._own.give_back(person.person_id)
 
         def work() -> None:
             self._require_current(person, kept, current)
-            self._names.give_back(principal.person)
+            give_back()
             if new == current:
                 raise InvalidInputError("Choose another one than before.", field="new")
             with self._audit.before(principal, "person.password") as did:
@@ -138,7 +154,7 @@ class Sessions:
                     tell=lambda changed: did(changed.person_id),
                 )
 
-        return self._passwords.submit(work)
+        return self._submitted(principal.tenant, work, give_back)
 
     def own(self, principal: Principal) -> Sequence[Session]:
         """Where the person or key is signed in, the newest first."""
@@ -148,6 +164,16 @@ class Sessions:
         """End an own session; NotFoundError if there is none."""
         self._access.sessions.end(principal.tenant, principal.key_id, session_id)
         self._audit.did(principal, "session.end", session_id)
+
+    def _submitted(
+        self, holder: str, work: Callable[[], Result], give_back: Callable[[], None]
+    ) -> Future[Result]:
+        """Nothing was tried where there is no place: it is no attempt."""
+        try:
+            return self._passwords.submit(holder, work)
+        except BackpressureError:
+            give_back()
+            raise
 
     def _proven(self, tenant: str, name: str, password: str, place: Place) -> tuple[Person, str]:
         found = self._access.people.with_hash(tenant, name)

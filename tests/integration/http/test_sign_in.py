@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -13,7 +15,15 @@ from tests.integration.http.test_pages import page_csrf
 from tocsin.access.passwords import HashCost, Passwords
 from tocsin.access.person import PersonChange
 from tocsin.access.principal import Role
-from tocsin.services.sessions import CSRF_HEADER, OF_A_NAME_THERE, OF_A_NETWORK, SESSION_COOKIE
+from tocsin.errors import BackpressureError
+from tocsin.services.sessions import (
+    CSRF_HEADER,
+    OF_A_NAME_THERE,
+    OF_A_NETWORK,
+    OF_THE_OWN,
+    SESSION_COOKIE,
+)
+from tocsin.threads import Future
 
 pytestmark = pytest.mark.anyio
 
@@ -107,6 +117,40 @@ async def test_a_network_has_so_many_attempts_whatever_the_names(world: World) -
         for number in range(OF_A_NETWORK.burst):
             assert (await enter(client, f"name-{number}", "wrong")).status_code == 401
         assert (await enter(client, "maria")).status_code == 429
+
+
+async def test_who_found_no_place_has_not_failed(world: World) -> None:
+    """Else a crowd at the door would lock out those who have waited in it."""
+    world.person("maria")
+    end = threading.Event()
+    taken: list[Future[bool]] = []
+    with suppress(BackpressureError):
+        while len(taken) < 1000:
+            taken.append(world.passwords.submit(str(len(taken)), lambda: end.wait(30)))
+    async with world.client() as client:
+        crowded = [(await enter(client, "maria")).status_code for _ in range(OF_A_NAME_THERE.burst + 1)]
+        end.set()
+        assert all(each.result(30) for each in taken)
+        answer = await enter(client, "maria")
+    assert crowded == [503] * len(crowded)
+    assert answer.status_code == 303
+
+
+async def test_somebody_who_is_signed_in_names_the_password_a_few_times(world: World) -> None:
+    """The same bound holds for how many are looked at together, so that others get to sign in."""
+    world.person("maria")
+    async with world.client() as client:
+        await enter(client, "maria")
+        headers = {CSRF_HEADER: page_csrf((await client.get("/account")).text)}
+        body = {"current": "x", "new": NEW}
+        codes = [
+            (await client.post("/v1/me/password", json=body, headers=headers)).status_code
+            for _ in range(OF_THE_OWN.burst + 1)
+        ]
+        assert codes == [400] * OF_THE_OWN.burst + [429]
+        world.clock.sleep(OF_THE_OWN.refill_s)
+        right = body | {"current": PASSWORD}
+        assert (await client.post("/v1/me/password", json=right, headers=headers)).status_code == 204
 
 
 async def test_attempts_are_in_the_audit_log_without_what_was_typed(world: World) -> None:

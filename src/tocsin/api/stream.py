@@ -16,7 +16,7 @@ from tocsin.access.principal import Principal
 from tocsin.api.anomalies import anomaly_view, change_view
 from tocsin.api.dependencies import PrincipalOf, ServicesOf
 from tocsin.api.openapi import answers
-from tocsin.errors import InvalidInputError
+from tocsin.errors import InvalidInputError, NotFoundError
 from tocsin.inbox.abstract import Anomaly, Change
 from tocsin.services.bundle import Services
 from tocsin.services.stream import ChangeStream
@@ -57,8 +57,9 @@ async def follow_stream(
     """Every change of the tenant's anomalies, in order, with the anomaly as it is now.
 
     With `technician` only those at devices that are the technician's when the change is told; 404 where the
-    directory knows no such technician. A comment comes every 15 s when nothing happens. The stream ends after
-    some minutes; like after any other cut, a browser resumes by itself.
+    directory knows no such technician, and if it says so later, the stream ends. A comment comes every 15 s
+    when nothing happens. The stream ends after some minutes; like after any other cut, a browser resumes by
+    itself.
     """
     require(principal, Permission.READ)
     if technician is not None:
@@ -98,7 +99,11 @@ async def _events(
     if start is None:
         start = await asyncio.to_thread(services.stream.newest, principal.tenant)
     async for page in services.stream.follow(principal.tenant, start, idle_s=HEARTBEAT_S):
-        yield await asyncio.to_thread(_page, services, principal, technician, page) if page else _HEARTBEAT
+        try:
+            told = await asyncio.to_thread(_page, services, principal, technician, page)
+        except NotFoundError:  # the directory has said by now that there is no such technician
+            return  # whoever comes again hears of it
+        yield told or _HEARTBEAT
         if asyncio.get_running_loop().time() > deadline_s:
             return
 

@@ -21,6 +21,7 @@ from tocsin.api.limits import RequestLimits
 from tocsin.api.server import HttpServer
 from tocsin.cli import main
 from tocsin.config.sections import HttpConfig
+from tocsin.directory.abstract import DeviceList, Freshness
 from tocsin.errors import TocsinError
 
 
@@ -115,6 +116,25 @@ def test_a_technicians_stream_tells_of_her_devices_alone(world: World) -> None:
     assert found == [anomalies[1], anomalies[3]]
     assert left == f"id: {world.inbox.last_change()}"
     assert nobody.status_code == 404
+
+
+def test_the_stream_of_a_technician_who_turns_out_to_be_none_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory is asked behind the first answer; what it says then is no error of the server."""
+    technician = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
+    none = DeviceList(devices=(), as_of_ms=None, freshness=Freshness.FRESH, more=False, missing=True)
+    world.responsible(technician, "pump-1")
+    with serving(world) as server, httpx.Client(base_url=server.url, headers=bearer(world)) as client:
+        following: dict[str, Any] = {"params": {"technician": technician}}
+        with client.stream("GET", "/v1/stream", **following) as response:
+            told = response.iter_lines()
+            next(told)
+            monkeypatch.setattr(world.directory, "devices_of", lambda *_, **__: none)
+            time.sleep(0.2)
+            world.find_anomaly("pump-1")
+            assert not any(line.startswith("data:") for line in told)
+        assert client.get("/v1/stream", **following).status_code == 404
 
 
 def test_listeners_are_bounded_and_give_their_place_back(world: World) -> None:

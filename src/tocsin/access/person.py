@@ -15,6 +15,19 @@ from tocsin.tenant_names import is_tenant_name
 
 NAME_CHARACTERS_MAX: Final = 128
 _IN_NAMES: Final = frozenset("._-@+")
+_UNSEEN: Final = (
+    ("\u034f", "\u034f"),
+    ("\u115f", "\u1160"),
+    ("\u17b4", "\u17b5"),
+    ("\u180b", "\u180f"),
+    ("\u3164", "\u3164"),
+    ("\ufe00", "\ufe0f"),
+    ("\uffa0", "\uffa0"),
+    ("\U000e0100", "\U000e01ef"),
+)
+"""Letters and marks that nobody sees (Unicode's Default_Ignorable_Code_Point): with one of them, a name looks
+like another person's.
+"""
 
 
 class NewPerson(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +122,8 @@ def is_set(change: PersonChange, name: str) -> bool:
 
 
 def _fits_name(character: str) -> bool:
+    if any(first <= character <= last for first, last in _UNSEEN):
+        return False
     return character.isalnum() or character in _IN_NAMES or unicodedata.category(character).startswith("M")
 
 

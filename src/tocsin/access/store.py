@@ -91,7 +91,7 @@ class AccessStore:
         self._writer = Writer(path, _SCRIPTS, tuning)
         self._readers = Readers(path, tuning)
         parts = (self._writer, self._readers, _SCRIPTS, clock, path.name)
-        self.sessions: Final = SessionStore(*parts, self._in_force, sessions)
+        self.sessions: Final = SessionStore(*parts, self.in_force, sessions)
         """Which browsers are signed in, in the same file."""
         self.people: Final = PeopleStore(*parts, self.sessions)
         """Who signs in with a password, in the same file."""
@@ -132,6 +132,18 @@ class AccessStore:
             return None if person is None else principal_of(person)
         known = self._look_up(key_id)
         return known.principal if known is not None and known.principal.tenant == tenant else None
+
+    def in_force(self, tenant: str, holder: str) -> Principal | None:
+        """Whom a person or key stands for now; None when it has been disabled, revoked, or is over."""
+        if is_person(holder):
+            person = self.people.one(tenant, holder)
+            return None if person is None or person.disabled else principal_of(person)
+        known = self._look_up(holder)
+        if known is None or known.revoked or self._expired(known) or known.principal.tenant != tenant:
+            return None
+        with self._lock:
+            self._used[holder] = self._clock.now_ms()
+        return known.principal
 
     def create(
         self, new: NewCredential, *, created_by: str, tell: Callable[[Credential], None] = _nobody
@@ -236,18 +248,6 @@ class AccessStore:
             "all_sessions": self.sessions.read_row,
         }
         return verify_rows(self._readers, self._name, reads, _QUERIES)
-
-    def _in_force(self, tenant: str, holder: str) -> Principal | None:
-        """Whom a person or key stands for now; None when it has been disabled, revoked, or is over."""
-        if is_person(holder):
-            person = self.people.one(tenant, holder)
-            return None if person is None or person.disabled else principal_of(person)
-        known = self._look_up(holder)
-        if known is None or known.revoked or self._expired(known) or known.principal.tenant != tenant:
-            return None
-        with self._lock:
-            self._used[holder] = self._clock.now_ms()
-        return known.principal
 
     def _look_up(self, key_id: str) -> _Known | None:
         now_s = self._clock.monotonic_s()

@@ -16,7 +16,7 @@ from tocsin.access.principal import Principal
 from tocsin.api.anomalies import anomaly_view, change_view
 from tocsin.api.dependencies import PrincipalOf, ServicesOf
 from tocsin.api.openapi import answers
-from tocsin.errors import InvalidInputError, NotFoundError
+from tocsin.errors import ForbiddenError, InvalidInputError, NotFoundError, UnauthenticatedError
 from tocsin.inbox.abstract import Anomaly, Change
 from tocsin.services.bundle import Services
 from tocsin.services.stream import ChangeStream
@@ -58,8 +58,8 @@ async def follow_stream(
 
     With `technician` only those at devices that are the technician's when the change is told; 404 where the
     directory knows no such technician, and if it says so later, the stream ends. A comment comes every 15 s
-    when nothing happens. The stream ends after some minutes; like after any other cut, a browser resumes by
-    itself.
+    when nothing happens. The stream ends after some minutes, and with what who listens was let in by; like
+    after any other cut, a browser resumes by itself.
     """
     require(principal, Permission.READ)
     if technician is not None:
@@ -101,15 +101,19 @@ async def _events(
     async for page in services.stream.follow(principal.tenant, start, idle_s=HEARTBEAT_S):
         try:
             told = await asyncio.to_thread(_page, services, principal, technician, page)
-        except NotFoundError:  # the directory has said by now that there is no such technician
-            return  # whoever comes again hears of it
+        except (NotFoundError, UnauthenticatedError, ForbiddenError):
+            return  # no such technician by now, or one who may not listen any more: who comes again hears why
         yield told or _HEARTBEAT
         if asyncio.get_running_loop().time() > deadline_s:
             return
 
 
 def _page(services: Services, principal: Principal, technician: str | None, page: list[Change]) -> bytes:
-    """The events of a page. What is not the technician's leaves its number, so that resuming passes it."""
+    """The events of a page. What is not the technician's leaves its number, so that resuming passes it.
+
+    Refused when who listens may not any more: the stream was opened minutes ago.
+    """
+    require(services.entrance.now(principal), Permission.READ)
     told = [(change, services.anomalies.one(principal, change.anomaly_id)) for change in page]
     if technician is None:
         return b"".join(_event(change, anomaly) for change, anomaly in told)

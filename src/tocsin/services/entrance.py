@@ -5,6 +5,7 @@ from __future__ import annotations
 from tocsin.access.principal import Principal
 from tocsin.access.rate_limit import RateLimiter
 from tocsin.access.store import AccessStore
+from tocsin.errors import UnauthenticatedError
 
 
 class Entrance:
@@ -21,6 +22,15 @@ class Entrance:
     def known(self, token: str) -> Principal | None:
         """Who holds the token, as far as memory tells: to put requests in order, never to let them in."""
         return self._access.known(token)
+
+    def now(self, principal: Principal) -> Principal:
+        """Whom the same person or key stands for by now; UnauthenticatedError if for nobody. May block."""
+        found = self._access.in_force(principal.tenant, principal.key_id)
+        if found is None:
+            raise UnauthenticatedError(
+                "The credential was revoked or has expired, or the person is disabled."
+            )
+        return found
 
     def take_share(self, principal: Principal, bytes_: int) -> None:
         """Count one request with a body of `bytes_`; RateLimitedError when the share is used up."""

@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.http_kit import FOREIGN, NDJSON, World, event, lines
+from tests.http_kit import FOREIGN, NDJSON, OWN, World, event, lines
+from tocsin.access.person import PersonChange
 from tocsin.access.principal import Role
 from tocsin.api.limits import RequestLimits
 from tocsin.api.server import HttpServer
@@ -135,6 +136,22 @@ def test_the_stream_of_a_technician_who_turns_out_to_be_none_ends(
             world.find_anomaly("pump-1")
             assert not any(line.startswith("data:") for line in told)
         assert client.get("/v1/stream", **following).status_code == 404
+
+
+def test_a_stream_ends_with_what_it_was_opened_by(world: World) -> None:
+    """Who is disabled hears nothing of what happens then, though the stream would last for minutes."""
+    person = world.person("maria")
+    headers = world.sign_in("maria")
+    change = PersonChange(disabled=True)
+    with serving(world) as server, httpx.Client(base_url=server.url, headers=headers) as client:
+        with client.stream("GET", "/v1/stream") as response:
+            told = response.iter_lines()
+            next(told)
+            world.access.people.change(OWN, person, change, revision=None, tell=lambda _: None)
+            time.sleep(0.2)
+            world.find_anomaly("pump-1")
+            assert not any(line.startswith("data:") for line in told)
+        assert client.get("/v1/stream").status_code == 401
 
 
 def test_listeners_are_bounded_and_give_their_place_back(world: World) -> None:

@@ -76,6 +76,7 @@ def test_two_people_and_one_anomaly(
     expect(page.get_by_text("I was there")).to_be_visible(timeout=LIVE_MS)
 
     page.get_by_role("button", name="Reopen").click()
+    expect(page.get_by_role("heading", name="Open")).to_be_visible()  # the page before has the same word
     page.get_by_text("Snooze or assign").click()
     page.screenshot(path=str(tmp_path / "offered.png"), full_page=True)
     page.get_by_role("button", name="Snooze").click()

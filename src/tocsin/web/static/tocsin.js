@@ -55,12 +55,12 @@ function follow() {
     waiting = 0;
     reloaded = performance.now();
     if (beingFilled()) return;
-    const open = part.querySelector("details")?.open;
     const answer = await fetch(part.dataset.live, { headers: { Accept: "text/html" }, credentials: "same-origin" });
     if (answer.status === 401 || answer.redirected) location.assign("/login");
     if (!answer.ok) return;
     const text = await answer.text();
     if (beingFilled()) return sayItChanged(); // somebody has begun to write while the answer was on its way
+    const open = part.querySelector("details")?.open;
     const focused = document.activeElement && part.contains(document.activeElement) && document.activeElement.id;
     part.innerHTML = text; // made and escaped by the server's own template
     if (open) part.querySelector("details").open = true;

@@ -22,8 +22,8 @@ from tocsin.testing import COMMAND, Server
 pytestmark = [pytest.mark.services, pytest.mark.long]
 
 ROOT: Final = Path(__file__).parents[2]
-MIB: Final = int(os.environ.get("TOCSIN_CUT_MIB", "24"))
-DUMPS: Final = int(os.environ.get("TOCSIN_CUT_DUMPS", "3"))
+MIB: Final = int(os.environ.get("CUT_MIB", "24"))
+DUMPS: Final = int(os.environ.get("CUT_DUMPS", "3"))
 CUTS: Final = 20
 _PIECE_BYTES: Final = 1 << 16
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from tests.lake_kit import HOUR_MS, NOW_MS, events, record, steady
@@ -55,8 +56,8 @@ def test_compacted_files_are_clustered(lake: DeltaLake) -> None:
     for entry in lake.snapshot().files["events"]:
         path = str(lake.snapshot().path("events", entry))
         sql = f"SELECT date_trunc('hour', ts) AS hour, device, log_offset FROM read_parquet('{path}')"  # noqa: S608
-        rows = query(sql, lake=lake, log=None, tenant="acme").to_pylist()
-        assert rows == sorted(rows, key=lambda row: tuple(row.values()))
+        rows = duckdb.sql(sql).fetchall()  # of the engine itself: tenants may name no files
+        assert rows == sorted(rows)
     assert list(compact(lake.store, EAGER)) == []
 
 

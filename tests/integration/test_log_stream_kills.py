@@ -19,6 +19,7 @@ START_MS: Final = 1_795_341_600_000  # 2026-11-22T10:00:00Z
 SETTINGS: Final = {
     "TOCSIN_WATCH__DUMP_DETECTORS": '{"logs": {}}',
     "TOCSIN_LOGS__WINDOW_S": "60",
+    "TOCSIN_LOGS__QUIET_S": "3600",  # the window that stays open is not to end, however long workers compile
     "TOCSIN_LOGS__MEMORY_BYTES": str(1 << 20),
 }
 

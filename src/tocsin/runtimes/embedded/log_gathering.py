@@ -19,7 +19,7 @@ from tocsin.payloads import decode_events
 from tocsin.processing.log_windows import DeviceKey, LogWindows, Window
 from tocsin.runtimes.embedded.log_block import LineBlock
 from tocsin.runtimes.embedded.log_work import LogWork, Places
-from tocsin.services.cut_dumps import CutDump
+from tocsin.services.cut_dumps import CutDump, Place
 
 _LOG_LINE: Final = int(Flag.LOG_LINE)
 _TOGETHER: Final = 128  # lines of a device that are put behind the others at once
@@ -29,7 +29,8 @@ class Gathering:
     """One partition. For one thread, but for two offsets: `position`, of the next record that it reads, and
     `needed`, from which on the log is needed, that of the first line in an open window.
 
-    `places` know where a device's dumps end, as far as that has been processed.
+    `places` know where a device's dumps end, as far as that has been processed. A dump that was cut before
+    the start may not be, so its place is learnt from the log.
     """
 
     def __init__(self, partition: int, log: Log, work: LogWork, places: Places) -> None:
@@ -41,6 +42,7 @@ class Gathering:
         self._texts: Final = work.texts(partition)
         self._streams: dict[DeviceKey, tuple[str, str]] = {}
         self._below: dict[DeviceKey, int] = {}
+        self._free: dict[DeviceKey, Place] = {}
         self._ended: deque[CutDump] = deque()
         self.position = self.needed = log.begin(partition)
         self._learn_what_was_cut()
@@ -65,7 +67,8 @@ class Gathering:
     def _keep(self) -> None:
         while self._ended:
             cut = self._ended[0]
-            self._work.keep(cut, self._places.free_dump_place(cut.tenant, cut.device))
+            free = self._places.free_dump_place(cut.tenant, cut.device)
+            self._work.keep(cut, max(free, self._free.get((cut.tenant, cut.device), free)))
             self._ended.popleft()
         self._texts.keep_within()
 
@@ -74,9 +77,10 @@ class Gathering:
         self._texts.close()
 
     def _learn_what_was_cut(self) -> None:
-        """Up to which line of each device dumps were cut and logged; what came before is passed over.
+        """Up to which line of each device dumps were cut and logged, and at which places.
 
-        A dump's lines lie before it in the log, so the log that is kept says so of every line that is kept.
+        What came before that line is passed over. A dump's lines lie before it in the log, so the log that is
+        kept says so of every line that is kept.
         """
         offset, end = self.position, self._log.end(self._partition)
         while offset < end:
@@ -87,6 +91,8 @@ class Gathering:
                     key = control.tenant, control.device
                     self._below[key] = max(self._below.get(key, 0), control.lines.below)
                     self._windows.resume(key, control.collected_to_ms or 0)
+                    behind = control.epoch, control.sequence + 1
+                    self._free[key] = max(self._free.get(key, behind), behind)
             offset = records[-1].next_offset
 
     def _taken(self, record: Record) -> Iterator[CutDump]:

@@ -70,6 +70,9 @@ def _listed(request: Request, visitor: Visitor) -> dict[str, Any]:
     )
     return {
         "technician": whose,
+        "shown": visitor.services.colleagues.shown(
+            visitor.principal, [each.assignee for each in found.anomalies]
+        ),
         "anomalies": found.anomalies,
         "older": None if found.before is None else f"?before={found.before}",
         "before": before,

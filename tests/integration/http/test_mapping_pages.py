@@ -32,6 +32,24 @@ async def test_a_technicians_page_shows_what_is_unresolved_at_her_devices(world:
         assert "as the directory said" in page
 
 
+async def test_who_is_to_see_to_an_anomaly_is_named_on_a_technicians_page(world: World) -> None:
+    """As in the inbox: by the name that people know, or as it was given."""
+    world.responsible(ANNA, "pump-7", "pump-8")
+    maria, nobody = (world.find_anomaly(device) for device in ("pump-7", "pump-8"))
+    world.person("maria")
+    for anomaly, assignee in ((maria, "maria"), (nobody, "the night shift")):
+        targets = (Target(id=anomaly),)
+        assigned = Action(
+            kind=ActionKind.ASSIGN, tenant=OWN, actor="m", at_ms=0, targets=targets, assignee=assignee
+        )
+        world.inbox.act(assigned)
+    async with signed_in(world) as client:
+        for path in (f"/technicians/{ANNA}", f"/technicians/{ANNA}/live"):
+            shown = (await client.get(path)).text
+            assert "assigned to Maria" in shown
+            assert "assigned to the night shift" in shown
+
+
 async def test_older_ones_of_a_technician_are_a_page_further(world: World) -> None:
     """Fifty at a time; what the address says otherwise is refused."""
     world.responsible(ANNA, *(f"pump-{number}" for number in range(51)))

@@ -143,6 +143,13 @@ class SessionStore:
             self._used[match[1]] = self._clock.now_ms()
         return SignedIn(known.principal, known.session, _csrf(match[2]))
 
+    def now(self, signed_in: SignedIn) -> Principal:
+        """Whom the session stands for by now, which is no use of it; UnauthenticatedError when it is over."""
+        known = self._look_up(signed_in.session.session_id)
+        if known is None or self._is_over(known.session):
+            raise UnauthenticatedError("Your session is over; sign in again.")
+        return known.principal
+
     def known(self, cookie: str) -> Principal | None:
         """Who the cookie stands for if it was used lately, else None; may be over. Reads no file."""
         match = _FORM.fullmatch(cookie)

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
 from tocsin.api.anomalies import anomaly_view, change_view
-from tocsin.api.dependencies import PrincipalOf, ServicesOf
+from tocsin.api.dependencies import Asker, AskerOf, PrincipalOf, ServicesOf
 from tocsin.api.openapi import answers
 from tocsin.errors import ForbiddenError, InvalidInputError, NotFoundError, UnauthenticatedError
 from tocsin.inbox.abstract import Anomaly, Change
@@ -47,6 +47,7 @@ _EXAMPLE: Final = 'id: 41\nevent: anomaly\ndata: {"change":{"sequence":41},"anom
 async def follow_stream(
     services: ServicesOf,
     principal: PrincipalOf,
+    asker: AskerOf,
     technician: Annotated[
         str | None, Query(max_length=64, description="Only changes at this technician's devices (a GUID).")
     ] = None,
@@ -66,7 +67,7 @@ async def follow_stream(
         await asyncio.to_thread(services.mapping.all_devices_of, principal, technician)
     after = None if last_event_id is None else _sequence(last_event_id)
     services.stream.enter(principal.tenant)
-    return _Listening(services.stream, principal.tenant, _events(services, principal, technician, after))
+    return _Listening(services.stream, principal.tenant, _events(services, asker, technician, after))
 
 
 class _Listening(StreamingResponse):
@@ -91,16 +92,17 @@ def _sequence(text: str) -> int:
 
 
 async def _events(
-    services: Services, principal: Principal, technician: str | None, after: int | None
+    services: Services, asker: Asker, technician: str | None, after: int | None
 ) -> AsyncIterator[bytes]:
     deadline_s = asyncio.get_running_loop().time() + LIFETIME_S
+    tenant = asker.principal.tenant
     yield _RETRY
     start = after
     if start is None:
-        start = await asyncio.to_thread(services.stream.newest, principal.tenant)
-    async for page in services.stream.follow(principal.tenant, start, idle_s=HEARTBEAT_S):
+        start = await asyncio.to_thread(services.stream.newest, tenant)
+    async for page in services.stream.follow(tenant, start, idle_s=HEARTBEAT_S):
         try:
-            told = await asyncio.to_thread(_page, services, principal, technician, page)
+            told = await asyncio.to_thread(_page, services, asker, technician, page)
         except (NotFoundError, UnauthenticatedError, ForbiddenError):
             return  # no such technician by now, or one who may not listen any more: who comes again hears why
         yield told or _HEARTBEAT
@@ -108,12 +110,13 @@ async def _events(
             return
 
 
-def _page(services: Services, principal: Principal, technician: str | None, page: list[Change]) -> bytes:
+def _page(services: Services, asker: Asker, technician: str | None, page: list[Change]) -> bytes:
     """The events of a page. What is not the technician's leaves its number, so that resuming passes it.
 
     Refused when who listens may not any more: the stream was opened minutes ago.
     """
-    require(services.entrance.now(principal), Permission.READ)
+    principal = _now(services, asker)
+    require(principal, Permission.READ)
     told = [(change, services.anomalies.one(principal, change.anomaly_id)) for change in page]
     if technician is None:
         return b"".join(_event(change, anomaly) for change, anomaly in told)
@@ -123,6 +126,12 @@ def _page(services: Services, principal: Principal, technician: str | None, page
         _event(change, anomaly) if anomaly.device in theirs else b"id: %d\n\n" % change.sequence
         for change, anomaly in told
     )
+
+
+def _now(services: Services, asker: Asker) -> Principal:
+    if asker.signed_in is None:
+        return services.entrance.now(asker.principal)
+    return services.sessions.now(asker.signed_in)
 
 
 def _event(change: Change, anomaly: Anomaly) -> bytes:

@@ -24,12 +24,10 @@ class Entrance:
         return self._access.known(token)
 
     def now(self, principal: Principal) -> Principal:
-        """Whom the same person or key stands for by now; UnauthenticatedError if for nobody. May block."""
+        """Whom the same key stands for by now; UnauthenticatedError if for nobody. May block."""
         found = self._access.in_force(principal.tenant, principal.key_id)
         if found is None:
-            raise UnauthenticatedError(
-                "The credential was revoked or has expired, or the person is disabled."
-            )
+            raise UnauthenticatedError("The credential was revoked or has expired.")
         return found
 
     def take_share(self, principal: Principal, bytes_: int) -> None:

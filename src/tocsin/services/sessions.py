@@ -80,6 +80,10 @@ class Sessions:
         """Who a cookie stands for; UnauthenticatedError when it is unknown or over."""
         return self._access.sessions.find(cookie)
 
+    def now(self, signed_in: SignedIn) -> Principal:
+        """Whom the same session stands for by now; UnauthenticatedError when it is over. May block."""
+        return self._access.sessions.now(signed_in)
+
     def known(self, cookie: str) -> Principal | None:
         """Who a cookie stands for, as far as memory tells: to put requests in order, never to let them in."""
         return self._access.sessions.known(cookie)

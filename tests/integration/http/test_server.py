@@ -154,6 +154,25 @@ def test_a_stream_ends_with_what_it_was_opened_by(world: World) -> None:
         assert client.get("/v1/stream").status_code == 401
 
 
+def test_a_stream_ends_with_the_session_that_it_was_opened_by(world: World) -> None:
+    """Whoever holds a stolen cookie hears nothing once its owner has ended that session, though both go on
+    being the same person.
+    """
+    world.person("maria")
+    stolen, own = world.sign_in("maria"), world.sign_in("maria")
+    with serving(world) as server, httpx.Client(base_url=server.url) as client:
+        with client.stream("GET", "/v1/stream", headers=stolen) as response:
+            told = response.iter_lines()
+            next(told)
+            sessions = client.get("/v1/me/sessions", headers=own).json()["sessions"]
+            other = next(each["id"] for each in sessions if not each["current"])
+            assert client.delete(f"/v1/me/sessions/{other}", headers=own).status_code == 204
+            time.sleep(0.2)
+            world.find_anomaly("pump-1")
+            assert not any(line.startswith("data:") for line in told)
+        assert client.get("/v1/stream", headers=stolen).status_code == 401
+
+
 def test_listeners_are_bounded_and_give_their_place_back(world: World) -> None:
     """A tenant's listener too many gets 429, one too many of all 503; places are free again when left."""
     with serving(world) as server:

@@ -9,7 +9,7 @@ import pytest
 
 from tocsin.access.credential import CredentialKind, NewCredential
 from tocsin.access.person import NewPerson, Person, PersonChange
-from tocsin.access.principal import Role
+from tocsin.access.principal import Principal, Role
 from tocsin.access.sessions import PER_HOLDER_MAX, SessionLimits
 from tocsin.access.store import AccessStore
 from tocsin.clock import ManualClock
@@ -128,6 +128,35 @@ def test_use_is_remembered_over_a_restart(store: AccessStore, tmp_path: Path, cl
     again.write_last_used()
     assert len(again.sessions.of("a", person.person_id)) == 1
     again.close()
+
+
+def test_writing_down_the_last_use_is_no_pause(store: AccessStore, clock: ManualClock) -> None:
+    """Who asks all the time stays signed in, also between the moment that it is stored and the next reading
+    of the file.
+    """
+    cookie = enter(store, let_in(store))
+    clock.sleep(2.5)
+    store.sessions.find(cookie)
+    store.write_last_used()
+    clock.sleep(0.9)  # as read from the file before, it was last used 3.4 s ago
+    assert not is_over(store, cookie)
+
+
+def test_what_ends_while_it_is_read_is_over(store: AccessStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that has read the session of somebody who is disabled then does not keep it for others."""
+    maria = let_in(store)
+    cookie, in_force = enter(store, maria), store.in_force
+
+    def slowly(tenant: str, holder: str) -> Principal | None:
+        found = in_force(tenant, holder)
+        monkeypatch.setattr(store.sessions, "_in_force", in_force)
+        change = PersonChange(disabled=True)
+        store.people.change("a", maria.person_id, change, revision=None, tell=lambda _: None)
+        return found
+
+    monkeypatch.setattr(store.sessions, "_in_force", slowly)
+    is_over(store, cookie)  # it was asked for before
+    assert is_over(store, cookie)
 
 
 def test_disabling_ends_what_somebody_is_signed_in_to(store: AccessStore) -> None:

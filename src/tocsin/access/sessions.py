@@ -66,12 +66,16 @@ class SignedIn:
 
 @dataclass(slots=True)
 class _Known:
-    """A session in memory; whether it and its holder are in force is asked again after ASKED_AGAIN_S."""
+    """A session in memory; whether it and its holder are in force is asked again after ASKED_AGAIN_S.
+
+    `used_ms` is when it was last found, which the file learns later.
+    """
 
     session: Session
     digest: bytes
     principal: Principal
     asked_s: float
+    used_ms: int = 0
 
 
 class SessionStore:
@@ -104,6 +108,7 @@ class SessionStore:
         self.limits: Final = limits or SessionLimits()
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._used: dict[str, int] = {}
+        self._endings = 0  # so that what was read before an end is not kept after it
         self._lock = threads.lock()
 
     def start(self, tenant: str, holder: str, address: str, agent: str) -> str:
@@ -137,16 +142,16 @@ class SessionStore:
         proven = match is not None and hmac.compare_digest(
             _digest(match[2]), known.digest if known else _NO_DIGEST
         )
-        if match is None or known is None or not proven or self._is_over(known.session):
+        if match is None or known is None or not proven or self._is_over(known.session, known.used_ms):
             raise UnauthenticatedError("Your session is over; sign in again.")
         with self._lock:
-            self._used[match[1]] = self._clock.now_ms()
+            self._used[match[1]] = known.used_ms = self._clock.now_ms()
         return SignedIn(known.principal, known.session, _csrf(match[2]))
 
     def now(self, signed_in: SignedIn) -> Principal:
         """Whom the session stands for by now, which is no use of it; UnauthenticatedError when it is over."""
         known = self._look_up(signed_in.session.session_id)
-        if known is None or self._is_over(known.session):
+        if known is None or self._is_over(known.session, known.used_ms):
             raise UnauthenticatedError("Your session is over; sign in again.")
         return known.principal
 
@@ -174,6 +179,8 @@ class SessionStore:
             wanted = {"tenant": tenant, "holder": holder, "session_id": session_id}
             if not writer.execute(self._queries["end_session"], wanted).fetchone():
                 raise NotFoundError("There is no such session.")
+        with self._lock:
+            self._endings += 1
         self._forget(session_id)
 
     def drop(self, writer: apsw.Connection, holder: str, *, but: str = "") -> None:
@@ -183,6 +190,7 @@ class SessionStore:
     def forget(self, holder: str) -> None:
         """Ask the file again about this holder from the next request on."""
         with self._lock:
+            self._endings += 1
             for session_id in [key for key, known in self._known.items() if known.session.holder == holder]:
                 del self._known[session_id]
 
@@ -220,6 +228,8 @@ class SessionStore:
         return self._load(session_id, now_s)
 
     def _load(self, session_id: str, now_s: float) -> _Known | None:
+        with self._lock:
+            endings = self._endings
         with self._readers.lend() as reader:
             row: Any = reader.execute(self._queries["session"], {"session_id": session_id}).fetchone()
         session, digest = (None, b"") if row is None else self._read(row)
@@ -229,16 +239,20 @@ class SessionStore:
             return None
         known = _Known(session, digest, principal, now_s)
         with self._lock:
+            if endings != self._endings:
+                return known
+            if (before := self._known.get(session_id)) is not None:
+                known.used_ms = before.used_ms
             self._known[session_id] = known
             self._known.move_to_end(session_id)
             while len(self._known) > self._known_max:
                 self._known.popitem(last=False)
         return known
 
-    def _is_over(self, session: Session) -> bool:
+    def _is_over(self, session: Session, used_ms: int = 0) -> bool:
         now_ms = self._clock.now_ms()
         with self._lock:
-            used_ms = max(session.used_ms, self._used.get(session.session_id, 0))
+            used_ms = max(used_ms, session.used_ms, self._used.get(session.session_id, 0))
         return now_ms >= session.expires_ms or now_ms >= used_ms + self.limits.idle_ms
 
     def _forget(self, session_id: str) -> None:

@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from kernel_cache import SOURCES, begin_anew
+
 from tocsin.processing.rehearsal import rehearse
 from tocsin.testing import COMMAND, Server
 
@@ -28,16 +30,10 @@ def run(*arguments: str | Path) -> None:
         sys.exit(f"tocsin {arguments[0]} failed:\n{done.stdout}{done.stderr}")
 
 
-def forget() -> None:
-    """Remove what was compiled: the cache sees when a kernel's file changes, not one that it calls into."""
-    for kernel in (Path(__file__).parents[1] / "src").rglob("*.nb[ci]"):
-        kernel.unlink(missing_ok=True)
-
-
 def main() -> None:
     """Simulate, backtest, serve."""
     started_s = time.monotonic()
-    forget()
+    begin_anew(SOURCES)
     with tempfile.TemporaryDirectory(prefix="tocsin-compile-") as name:
         folder = Path(name)
         file = folder / "fleet.ndjson"

@@ -1,6 +1,5 @@
 """Before any test: forget compiled kernels when the source of one has changed, and choose how tests explore.
 
-Numba's cache notices a change of the file a kernel stands in, not of a file that the kernel calls into.
 A CI run tries the same examples each time, so that it judges the commit; developers' runs try new ones. While
 a bug is planted that a test fails is all there is to know, so nothing is made smaller.
 
@@ -13,11 +12,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Generator, Iterator
-from pathlib import Path
 
 import pytest
-import xxhash
 from hypothesis import Phase, settings
+
+from scripts.kernel_cache import are_stale, begin_anew
 
 settings.register_profile("ci", derandomize=True, print_blob=True)
 settings.register_profile("planted", derandomize=True, phases=(Phase.explicit, Phase.generate))
@@ -26,19 +25,13 @@ if os.environ.get("PLANTED_CODE_RAN"):
 elif os.environ.get("CI"):
     settings.load_profile("ci")
 
-SOURCES = Path(__file__).parent.parent / "src"
-
 
 def pytest_configure(config: pytest.Config) -> None:
     """Delete stale kernels once, in the main process."""
     if hasattr(config, "workerinput") or getattr(config, "cache", None) is None:
-        return  # without pytest's own cache nothing is known of earlier sources, and nothing is forgotten
-    sources = (path.read_bytes() for path in sorted(SOURCES.rglob("*.py")))
-    digest = xxhash.xxh3_128_hexdigest(b"".join(source for source in sources if b"numba" in source))
-    if config.cache.get("tocsin/sources", None) != digest:
-        for kernel in SOURCES.rglob("*.nb[ci]"):
-            kernel.unlink(missing_ok=True)
-        config.cache.set("tocsin/sources", digest)
+        return  # who wants nothing kept from run to run sees to the kernels, too
+    if are_stale():
+        begin_anew()
 
 
 @pytest.fixture(autouse=True)

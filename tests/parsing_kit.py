@@ -6,12 +6,13 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from tocsin.errors import TooLargeError
 from tocsin.events import Strings
 from tocsin.ingest.parsing.body import parse_body
 from tocsin.ingest.parsing.limits import ParseLimits
@@ -21,6 +22,8 @@ NDJSON = "application/x-ndjson"
 JSON = "application/json"
 CSV = "text/csv"
 ARROW = "application/vnd.apache.arrow.stream"
+Reader = Callable[[bytes, ParseLimits], ParsedBody]
+"""Parses a body under limits."""
 
 
 def parse(body: bytes, content_type: str = NDJSON, content_encoding: str = "", **limits: int) -> ParsedBody:
@@ -39,6 +42,22 @@ def differences(left: ParsedBody, right: ParsedBody) -> list[str]:
     ]
     parts = ("line", "errors", "received")
     return found + [part for part in parts if plain(getattr(left, part)) != plain(getattr(right, part))]
+
+
+def assert_same(careful: Reader, fast: Reader, body: bytes, limits: ParseLimits) -> None:
+    """Both readers answer alike, also where they refuse the whole body."""
+    expected, found = _answer(careful, body, limits), _answer(fast, body, limits)
+    if isinstance(expected, str) or isinstance(found, str):
+        assert expected == found
+    else:
+        assert differences(expected, found) == []
+
+
+def _answer(reader: Reader, body: bytes, limits: ParseLimits) -> ParsedBody | str:
+    try:
+        return reader(body, limits)
+    except TooLargeError as error:
+        return error.detail
 
 
 def plain(column: Any) -> Any:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests import parsing_kit
 from tests.fuzz.mutations import SEEDS, mutated
 from tests.fuzz.parser import fuzz
-from tests.parsing_kit import differences
 from tocsin.errors import TooLargeError
 from tocsin.ingest.parsing import _slots as slot
 from tocsin.ingest.parsing.careful import parse_ndjson_carefully
@@ -53,19 +53,8 @@ def lines(draw: st.DrawFn) -> bytes:
     return f"{space}{{{space}{f'{space},{space}'.join(members)}{space}}}{space}".encode(errors="replace")
 
 
-def answer(reader: object, body: bytes, limits: ParseLimits) -> ParsedBody | str:
-    try:
-        return reader(body, limits)  # type: ignore[operator,no-any-return]
-    except TooLargeError as error:
-        return error.detail
-
-
 def assert_same(body: bytes, limits: ParseLimits = LIMITS) -> None:
-    expected, found = (answer(reader, body, limits) for reader in (parse_ndjson_carefully, parse_ndjson))
-    if isinstance(expected, str) or isinstance(found, str):
-        assert expected == found
-    else:
-        assert differences(expected, found) == []
+    parsing_kit.assert_same(parse_ndjson_carefully, parse_ndjson, body, limits)
 
 
 @settings(deadline=None, max_examples=300)

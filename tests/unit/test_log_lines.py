@@ -9,14 +9,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests import parsing_kit
 from tests.fuzz.mutations import LOG_SEEDS, mutated
-from tests.parsing_kit import differences
-from tocsin.errors import TooLargeError
 from tocsin.ingest.parsing.careful import parse_ndjson_carefully
 from tocsin.ingest.parsing.fast import parse_ndjson
 from tocsin.ingest.parsing.limits import ParseLimits
 from tocsin.ingest.parsing.log_lines import parse_log_lines, parse_log_lines_carefully
-from tocsin.ingest.parsing.parsed_body import ParsedBody
 from tocsin.ingest.parsing.scanned import LOG_LINES, scan
 
 LIMITS = ParseLimits()
@@ -47,20 +45,8 @@ def lines(draw: st.DrawFn) -> bytes:
     return f"{space}{{{space}{f'{space},{space}'.join(members)}{space}}}{space}".encode(errors="replace")
 
 
-def answer(reader: object, body: bytes, limits: ParseLimits) -> ParsedBody | str:
-    try:
-        return reader(body, limits)  # type: ignore[operator,no-any-return]
-    except TooLargeError as error:
-        return error.detail
-
-
 def assert_same(body: bytes, limits: ParseLimits = LIMITS) -> None:
-    readers = (parse_log_lines_carefully, parse_log_lines)
-    expected, found = (answer(reader, body, limits) for reader in readers)
-    if isinstance(expected, str) or isinstance(found, str):
-        assert expected == found
-    else:
-        assert differences(expected, found) == []
+    parsing_kit.assert_same(parse_log_lines_carefully, parse_log_lines, body, limits)
 
 
 @settings(deadline=None, max_examples=300)
@@ -106,6 +92,6 @@ def test_a_thread_reads_events_and_lines_in_turn() -> None:
     """What one left in the memory that both use is nothing to the other."""
     events = b'{"device":"d","ts":1,"x":1.5,"s":"on","id":"7"}\n' * 3
     for _ in range(3):
-        assert differences(parse_ndjson_carefully(events, LIMITS), parse_ndjson(events, LIMITS)) == []
+        parsing_kit.assert_same(parse_ndjson_carefully, parse_ndjson, events, LIMITS)
         for body in LOG_SEEDS:
             assert_same(body)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
-import anyio
-import anyio.to_thread
 import pytest
 
 from tests.http_kit import NOW_MS, OWN, World, episode_of, told_template
+from tests.share_kit import Held, check_share
 from tocsin.access.principal import Role
 from tocsin.control import FeedbackGiven, FeedbackKind, SeriesName, decode_control
 from tocsin.log.abstract import RecordKind
 from tocsin.model import LimitMoved
-from tocsin.processing.preview import Difference
 from tocsin.services.feedback import PREVIEWS_MAX
 from tocsin.services.series import MovedLimit
 from tocsin.sharding import partition_of, shard_of
@@ -160,28 +157,6 @@ async def test_previews_of_a_tenant_leave_the_threads_to_others(
 ) -> None:
     """Each takes long, so of many at once most are refused, not kept waiting; later they are answered."""
     path = f"/v1/anomalies/{world.find_anomaly('pump-7')}/feedback/preview"
-    going, end = threading.Semaphore(0), threading.Event()
-
-    def long(*_: object) -> Difference:
-        going.release()
-        end.wait(10)
-        return Difference(0, 0, (), ())
-
-    monkeypatch.setattr(world.fleet, "preview", long)
+    held = Held(monkeypatch, world.fleet, "preview")
     async with world.client(world.key(Role.TECHNICIAN)) as client:
-
-        async def ask() -> None:
-            answers.append(await client.post(path, json={"kind": "false_alarm"}))
-
-        answers: list[Any] = []
-        async with anyio.create_task_group() as group:
-            for _ in range(PREVIEWS_MAX // 2):
-                group.start_soon(ask)
-                await anyio.to_thread.run_sync(going.acquire)
-            await ask()
-            end.set()
-        await ask()
-    refused, *answered = answers
-    assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
-    assert int(refused.headers["Retry-After"]) > 0
-    assert [each.status_code for each in answered] == [200] * (PREVIEWS_MAX // 2 + 1)
+        await check_share(lambda: client.post(path, json={"kind": "false_alarm"}), held, PREVIEWS_MAX // 2)

@@ -10,21 +10,20 @@ import argparse
 import base64
 import gzip
 import json
+import math
 import random
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 import pyarrow as pa
 
 from tests.fuzz.mutations import mutated
-from tests.parsing_kit import ARROW, CSV, JSON, arrow_stream, differences, parse
+from tests.parsing_kit import ARROW, CSV, JSON, Reader, arrow_stream, difference, parse
 from tocsin.errors import TocsinError
 from tocsin.ingest.parsing.careful import parse_ndjson_carefully
 from tocsin.ingest.parsing.fast import parse_ndjson
 from tocsin.ingest.parsing.limits import ParseLimits
-from tocsin.ingest.parsing.parsed_body import ParsedBody
 
 _FAILURES_MAX = 10
 _LIMITS = (
@@ -33,8 +32,6 @@ _LIMITS = (
     ParseLimits(line_bytes=90, depth=2, name_characters=7),
 )
 _ARROW = arrow_stream(pa.table({"device": ["a", "b"], "ts": [1, 2], "x": [1.5, None], "s": ["on", None]}))
-
-Reader = Callable[[bytes, ParseLimits], ParsedBody]
 
 
 @dataclass
@@ -46,35 +43,24 @@ class Report:
     failures: list[tuple[str, str]] = field(default_factory=list)
 
 
-def fuzz(seconds: float, seed: int, reader: Reader = parse_ndjson) -> Report:
-    """Try bodies for so long, or until ten have failed."""
+def fuzz(
+    seconds: float, seed: int, reader: Reader = parse_ndjson, executions_max: float = math.inf
+) -> Report:
+    """Try bodies for so long, or so many, or until ten have failed."""
     rng = random.Random(seed)
     report = Report(seed)
     end = time.monotonic() + seconds
-    while time.monotonic() < end and len(report.failures) < _FAILURES_MAX:
+    while (
+        time.monotonic() < end and report.executions < executions_max and len(report.failures) < _FAILURES_MAX
+    ):
         body = mutated(rng)
-        fault = _compare(body, rng.choice(_LIMITS), reader)
+        fault = difference(parse_ndjson_carefully, reader, body, rng.choice(_LIMITS))
         if not fault and report.executions % 4 == 0:
             body, fault = _crash_elsewhere(body, rng)
         if fault:
             report.failures.append((fault, base64.b64encode(body).decode()))
         report.executions += 1
     return report
-
-
-def _compare(body: bytes, limits: ParseLimits, reader: Reader) -> str:
-    """How the two readers differ on this body, "" if they don't."""
-    expected, found = _answer(parse_ndjson_carefully, body, limits), _answer(reader, body, limits)
-    if isinstance(expected, str) or isinstance(found, str):
-        return "" if expected == found else f"careful: {expected}, fast: {found}"[:500]
-    return ", ".join(differences(expected, found))
-
-
-def _answer(reader: Reader, body: bytes, limits: ParseLimits) -> ParsedBody | str:
-    try:
-        return reader(body, limits)
-    except TocsinError as error:
-        return f"{error.code}: {error.detail}"
 
 
 def _crash_elsewhere(body: bytes, rng: random.Random) -> tuple[bytes, str]:

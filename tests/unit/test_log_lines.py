@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests import parsing_kit
 from tests.fuzz.mutations import LOG_SEEDS, mutated
+from tests.parsing_kit import difference
 from tocsin.ingest.parsing.careful import parse_ndjson_carefully
 from tocsin.ingest.parsing.fast import parse_ndjson
 from tocsin.ingest.parsing.limits import ParseLimits
@@ -46,7 +46,7 @@ def lines(draw: st.DrawFn) -> bytes:
 
 
 def assert_same(body: bytes, limits: ParseLimits = LIMITS) -> None:
-    parsing_kit.assert_same(parse_log_lines_carefully, parse_log_lines, body, limits)
+    assert difference(parse_log_lines_carefully, parse_log_lines, body, limits) == ""
 
 
 @settings(deadline=None, max_examples=300)
@@ -92,6 +92,6 @@ def test_a_thread_reads_events_and_lines_in_turn() -> None:
     """What one left in the memory that both use is nothing to the other."""
     events = b'{"device":"d","ts":1,"x":1.5,"s":"on","id":"7"}\n' * 3
     for _ in range(3):
-        parsing_kit.assert_same(parse_ndjson_carefully, parse_ndjson, events, LIMITS)
+        assert difference(parse_ndjson_carefully, parse_ndjson, events, LIMITS) == ""
         for body in LOG_SEEDS:
             assert_same(body)

@@ -7,36 +7,19 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from tocsin.control import Control, encode_control
-from tocsin.events import EventBatch, Strings, empty_text, no_events
+from tocsin.events import EventBatch
 from tocsin.log.abstract import Record, RecordKind
 from tocsin.payloads import encode_events
-from tocsin.processing.batching import Events, batches
-from tocsin.processing.processor import History
+from tocsin.processing import small_logs
 
+LogHistory = small_logs.LogHistory
+Row = small_logs.Row
 START_MS = 1_700_000_000_000
-Row = tuple[str, int, dict[str, float]]
-"""(device, ts, values by parameter)."""
 
 
 def events_of(rows: Sequence[Row], *, application: str = "pumps", flags: int = 0) -> EventBatch:
     """A batch of these rows, in order."""
-    names = sorted({name for _, _, values in rows for name in values})
-    codes = {name: code for code, name in enumerate(names)}
-    readings = [(codes[name], value) for _, _, values in rows for name, value in values.items()]
-    return EventBatch(
-        device=Strings.of([device for device, _, _ in rows]),
-        ts=np.array([ts for _, ts, _ in rows], np.int64),
-        flags=np.full(len(rows), flags, np.uint8),
-        stream=np.zeros(len(rows), np.int32),
-        reading_offsets=np.cumsum([0] + [len(values) for _, _, values in rows]).astype(np.int32),
-        parameter=np.array([code for code, _ in readings], np.int32),
-        value=np.array([value for _, value in readings], np.float64),
-        text=empty_text(len(rows)),
-        text_count=np.zeros(len(rows), np.int32),
-        event_id=empty_text(len(rows)),
-        names=tuple(names),
-        streams=((application, "1.0"),),
-    )
+    return small_logs.events_of(rows, stream=(application, "1.0"), flags=flags)
 
 
 def record_of(content: EventBatch | Control, offset: int, *, partition: int = 0, tenant: str = "t") -> Record:
@@ -54,28 +37,6 @@ def log_of(contents: Iterable[EventBatch | Control], **where: int | str) -> list
         offset = records[-1].next_offset if records else 0
         records.append(record_of(content, offset, **where))  # type: ignore[arg-type]
     return records
-
-
-class LogHistory(History):
-    """A device's events out of a list of records; stands where the lake stands in a runtime."""
-
-    def __init__(self, records: Sequence[Record]) -> None:
-        self._records = records
-
-    def __call__(self, tenant: str, device: str, before_offset: int) -> Events:
-        earlier = [
-            record
-            for record in self._records
-            if record.kind is RecordKind.EVENTS and record.tenant == tenant and record.offset < before_offset
-        ]
-        if not earlier:
-            return Events(tenant, np.zeros(0, np.int64), no_events())
-        joined = next(iter(batches(earlier)))
-        assert isinstance(joined, Events)
-        rows = np.array(
-            [row for row, name in enumerate(joined.batch.device.tolist()) if name == device], np.int64
-        )
-        return Events(tenant, joined.offsets[rows], joined.batch.take(rows))
 
 
 def fleet(

@@ -22,16 +22,14 @@ from tocsin.control import (
     Tick,
     encode_control,
 )
-from tocsin.events import EventBatch, Strings, empty_text
+from tocsin.events import EventBatch
 from tocsin.log.abstract import Record, RecordKind
 from tocsin.model import Flag
 from tocsin.payloads import encode_events
-from tocsin.processing.batching import Events, batches
-from tocsin.processing.processor import History, process
+from tocsin.processing.processor import process
+from tocsin.processing.small_logs import LogHistory, Row, events_of
 from tocsin.processing.snapshots import occupied, snapshot_header, snapshot_shards
 from tocsin.processing.state import PartitionState, digest_sums
-
-Row = tuple[str, int, dict[str, float]]
 
 _TENANT: Final = "rehearsal"
 _START_MS: Final = 1_700_000_000_000
@@ -44,32 +42,14 @@ _DEVICES: Final = 1_100
 def rehearse() -> None:
     """Call what a step, a checkpoint and a digest call, once in a process; blocks for the compiler."""
     records = list(_log())
-    state = PartitionState(0)
+    state, history = PartitionState(0), LogHistory(records)
     for record in records:
-        process([record], state, _Own(records))
+        process([record], state, history)
     state.totals()
     snapshot_header(state, state.position)
     snapshot_shards(state, np.flatnonzero(occupied(state)).astype(np.int64))
     for tenant in state.tenants.values():
         digest_sums(tenant)
-
-
-class _Own(History):
-    """What a device has sent, out of the records themselves."""
-
-    def __init__(self, records: Sequence[Record]) -> None:
-        self._records = records
-
-    def __call__(self, tenant: str, device: str, before_offset: int) -> Events:
-        earlier = [
-            record
-            for record in self._records
-            if record.kind is RecordKind.EVENTS and record.offset < before_offset
-        ]
-        found = next(each for each in batches(earlier) if isinstance(each, Events))
-        own = [row for row, name in enumerate(found.batch.device.tolist()) if name == device]
-        rows = np.array(own, np.int64)
-        return Events(tenant, found.offsets[rows], found.batch.take(rows))
 
 
 def _log() -> Iterator[Record]:
@@ -88,22 +68,26 @@ def _contents() -> Iterator[EventBatch | Control]:
     ranges = {"temperature": Range(lower=-50.0, upper=100.0)}
     berlin = Settings(timezone="Europe/Berlin", parameters=ranges)
     yield SettingsChanged(tenant=_TENANT, effective_ms=0, settings=Settings(parameters=ranges))
-    yield _events([_row("a", minute, 20.0 + minute % 7 * 0.1) for minute in range(300)])
-    yield _events([_row("a", 300 + minute, 60.0) for minute in range(30)])  # a shift, then stuck
-    yield _events([_row("a", 330 + minute, 500.0) for minute in range(20)])  # out of its range
+    yield _live([_row("a", minute, 20.0 + minute % 7 * 0.1) for minute in range(300)])
+    yield _live([_row("a", 300 + minute, 60.0) for minute in range(30)])  # a shift, then stuck
+    yield _live([_row("a", 330 + minute, 500.0) for minute in range(20)])  # out of its range
     yield Tick(now_ms=_START_MS + 400 * _MINUTE_MS)
-    yield _events([("a", _START_MS + (700 + n) * _MINUTE_MS, {"humidity": 5.0 + n % 3}) for n in range(90)])
-    yield _events([_row("a", 790 + minute, 20.0) for minute in range(5)], flags=Flag.CLOCK_WRONG)
-    yield _events([_row("a", 800 + minute, 20.0 + minute % 3) for minute in range(40)])
-    yield _events([_row("a", 200, 20.1), _row("a", 839, 99.0), _row("a", 500, 20.5)])  # twice, other, late
+    yield _live([("a", _START_MS + (700 + n) * _MINUTE_MS, {"humidity": 5.0 + n % 3}) for n in range(90)])
+    yield events_of([_row("a", 790 + minute, 20.0) for minute in range(5)], flags=Flag.CLOCK_WRONG)
+    yield _live([_row("a", 800 + minute, 20.0 + minute % 3) for minute in range(40)])
+    yield _live([_row("a", 200, 20.1), _row("a", 839, 99.0), _row("a", 500, 20.5)])  # twice, other, late
     yield Quarantine(tenant=_TENANT, devices=("a",), reason="rehearsal")
-    yield _events([_row("a", 841, 20.0)])
+    yield _live([_row("a", 841, 20.0)])
     yield Quarantine(tenant=_TENANT, devices=("a",), reason="rehearsal", released=True)
     yield SettingsChanged(tenant=_TENANT, effective_ms=_START_MS + 842 * _MINUTE_MS, settings=berlin)
-    yield _events([_row(f"device {number}", 843, 20.0) for number in range(_DEVICES)])
+    yield _live([_row(f"device {number}", 843, 20.0) for number in range(_DEVICES)])
     yield Correct(tenant=_TENANT, devices=("a",))
     yield Tick(now_ms=_START_MS + 10_000 * _MINUTE_MS)
-    yield _events([_row("a", 10_001 + 61 * hour, 20.0) for hour in range(30)])
+    yield _live([_row("a", 10_001 + 61 * hour, 20.0) for hour in range(30)])
+
+
+def _live(rows: Sequence[Row]) -> EventBatch:
+    return events_of(rows, flags=Flag.LIVE)
 
 
 def _row(device: str, minute: int, temperature: float) -> Row:
@@ -111,24 +95,4 @@ def _row(device: str, minute: int, temperature: float) -> Row:
         device,
         _START_MS + minute * _MINUTE_MS,
         {"temperature": temperature, "humidity": 50.0 + minute % 5},
-    )
-
-
-def _events(rows: Sequence[Row], flags: Flag = Flag.LIVE) -> EventBatch:
-    """As ingest makes them of lines."""
-    names = ("temperature", "humidity")
-    readings = [(names.index(name), value) for _, _, values in rows for name, value in values.items()]
-    return EventBatch(
-        device=Strings.of([device for device, _, _ in rows]),
-        ts=np.array([ts for _, ts, _ in rows], np.int64),
-        flags=np.full(len(rows), flags, np.uint8),
-        stream=np.zeros(len(rows), np.int32),
-        reading_offsets=np.cumsum([0] + [len(values) for _, _, values in rows]).astype(np.int32),
-        parameter=np.array([code for code, _ in readings], np.int32),
-        value=np.array([value for _, value in readings], np.float64),
-        text=empty_text(len(rows)),
-        text_count=np.zeros(len(rows), np.int32),
-        event_id=empty_text(len(rows)),
-        names=names,
-        streams=(("", ""),),
     )

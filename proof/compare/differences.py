@@ -11,7 +11,8 @@ from proof.compare import plain
 from proof.model import Expected
 from proof.model.dumps import Number
 from proof.model.episodes import Episode
-from proof.model.run import Place
+from proof.model.feedback import Said
+from proof.model.run import Heard, Place
 from proof.model.verdicts import Verdict
 from tocsin.model import SeriesKey
 from tocsin.processing.hashing import combine
@@ -36,6 +37,7 @@ class Found:
     digests: dict[str, str] = field(default_factory=dict)
     ready: dict[Whose, list[Number]] = field(default_factory=dict)
     after_gap: dict[Whose, list[Number]] = field(default_factory=dict)
+    said: dict[Heard, list[Said]] = field(default_factory=dict)
     pending: int = 0
 
     def take(self, partition: int, output: Output) -> None:
@@ -61,6 +63,7 @@ class Found:
         sums: dict[str, list[tuple[SeriesKey, int]]] = {"raw": [], "scored": [], "final": []}
         for state in states:
             self.pending += state.pending_corrections
+            self.said.update(plain.said(state))
             for tenant in state.tenants.values():
                 self.counts.setdefault(tenant.tenant, Counter()).update(tenant.counts)
                 for name, found in digest_sums(tenant).items():
@@ -79,6 +82,7 @@ def differences(model: Expected, found: Found) -> list[str]:
         *apart("ready dumps", _dumps(model, "ready"), found.ready),
         *apart("dumps after a gap", _dumps(model, "after_gap"), found.after_gap),
         *(f"given up too early: {gap}" for dumps in model.dumps.values() for gap in dumps.early),
+        *apart("feedback", model.said, found.said),
         *apart("digest", model.digests, found.digests),
     ]
     if model.pending != found.pending:

@@ -8,6 +8,7 @@ import msgspec
 
 from proof.model.digest import Key
 from proof.model.episodes import Episode
+from proof.model.feedback import Said
 from proof.model.inbox import Anomaly
 from proof.model.people import Deed
 from proof.model.records import (
@@ -23,6 +24,7 @@ from proof.model.records import (
     SettingsChanged,
     Tick,
 )
+from proof.model.run import Heard
 from proof.model.verdicts import Score, Verdict
 from tocsin import control, model
 from tocsin.detectors.registry import detector
@@ -30,7 +32,9 @@ from tocsin.inbox.abstract import Anomaly as ProductAnomaly
 from tocsin.inbox.action import ActionKind, Recorded
 from tocsin.log.abstract import Record as LogRecord
 from tocsin.processing.batching import Decision, Events, batches
+from tocsin.processing.feedback import moved
 from tocsin.processing.judging import Judged
+from tocsin.processing.state import PartitionState
 
 
 def records(log: Iterable[LogRecord]) -> Iterator[Record]:
@@ -173,6 +177,20 @@ def verdicts(judged: Judged) -> Iterator[Verdict]:
                     reasons[int(scores.reason[number])],
                 ),
             )
+
+
+def said(state: PartitionState) -> Iterator[tuple[Heard, list[Said]]]:
+    """What people said of a partition's series, as far as it moved their limits."""
+    for tenant in state.tenants.values():
+        for name, slot in tenant.slots.items():
+            for series in range(tenant.series.count if slot.feedback.used else 0):
+                if steps := [_said(each) for each in moved(slot.feedback.of(series))]:
+                    key = tenant.series_key(series)
+                    yield (tenant.tenant, key.device, key.application, key.parameter, name), steps
+
+
+def _said(step: model.LimitMoved) -> Said:
+    return Said(step.from_ms, step.steps, step.steps_before, step.action)
 
 
 def episode(found: model.Episode) -> Episode:

@@ -122,7 +122,8 @@ class Device:
 
     def hear(self, name: tuple[str, str, str], kind: str, action: int) -> None:
         """Take feedback in about one of its series, as (application, parameter, detector)."""
-        if name[:2] in self.series:
+        series = self.series.get(name[:2])
+        if series is not None and name[2] in series.detectors:
             self.feedback.setdefault(name, Feedback()).hear(kind, action, self.newest_ms + 1)
 
     def tell(self, episode: Episode) -> Episode:

@@ -12,6 +12,7 @@ from proof.model.device import Device, Taken
 from proof.model.digest import Sums, combined
 from proof.model.dumps import DeviceDumps
 from proof.model.episodes import Episode
+from proof.model.feedback import Said
 from proof.model.inbox import Anomaly, Inbox
 from proof.model.records import (
     Correct,
@@ -30,6 +31,10 @@ from proof.model.verdicts import Verdict
 
 Place = tuple[int, int, str]
 """A reading: (partition, offset of its event, parameter)."""
+
+
+Heard = tuple[str, str, str, str, str]
+"""A series as one detector hears of it: (tenant, device, application, parameter, detector)."""
 
 
 class Reading(NamedTuple):
@@ -52,6 +57,7 @@ class Expected:
     - `anomalies`: what the inbox makes of these, partition after partition.
     - `sums`: of `raw`, `scored` and `final`, by series; `totals`: over all of them; `digests`: combined.
     - `dumps`: by tenant and device, what became of its dumps.
+    - `said`: what people said of a series that moved its limits, oldest first.
     - `pending`: devices with late readings that no correction has taken in.
     """
 
@@ -63,6 +69,7 @@ class Expected:
     episodes: list[Episode] = field(default_factory=list)
     sums: dict[str, Sums] = field(default_factory=lambda: {"raw": Sums(), "scored": Sums(), "final": Sums()})
     dumps: dict[tuple[str, str], DeviceDumps] = field(default_factory=dict)
+    said: dict[Heard, list[Said]] = field(default_factory=dict)
     pending: int = 0
 
     @property
@@ -157,6 +164,9 @@ class _Partition:
             self._finish_dumps(whose, tenant)
             for device in tenant.devices.values():
                 self._result.pending += device.dirty
+                for series, feedback in device.feedback.items():
+                    if feedback.said:
+                        self._result.said[whose, device.name, *series] = feedback.said
                 rows = {"raw": device.raw, "scored": device.said_first, "final": device.said}
                 for name, sums in rows.items():
                     known = {series.key: 0 for series in device.series.values()} | sums

@@ -31,6 +31,8 @@ class Tally:
     episodes: int = 0
     readings: int = 0
     dumps: int = 0
+    actions: int = 0
+    limits_moved: int = 0
 
     def add(self, outcome: Outcome) -> None:
         """Count one seed."""
@@ -41,6 +43,8 @@ class Tally:
         self.episodes += outcome.seen.episodes
         self.readings += outcome.seen.readings
         self.dumps += outcome.seen.dumps
+        self.actions += outcome.seen.actions
+        self.limits_moved += outcome.seen.limits_moved
         if outcome.findings:
             self.failures.append(outcome.seed)
 
@@ -56,6 +60,8 @@ class Tally:
             "readings": self.readings,
             "episodes": self.episodes,
             "dumps_judged": self.dumps,
+            "actions": self.actions,
+            "limits_moved": self.limits_moved,
             "faults": dict(sorted(self.faults.items())),
             "conservation_error": 0 if not self.failures else None,
         }

@@ -10,6 +10,7 @@ from typing import Final
 from proof.simulation.clients import Senders
 from proof.simulation.comparing import Again, records_of
 from proof.simulation.dump_checks import OF_STEPS, DumpChecks
+from proof.simulation.feedback_checks import FeedbackChecks
 from proof.simulation.inbox_checks import InboxChecks
 from proof.simulation.lives import Lives
 from proof.simulation.node import Node
@@ -43,6 +44,7 @@ class Seen:
     dumps: int = 0
     cut: int = 0
     actions: int = 0
+    limits_moved: int = 0
 
 
 class Checks:
@@ -53,6 +55,7 @@ class Checks:
         self._streams = StreamChecks(lives)
         self._dumps = DumpChecks(lives, uploaders)
         self._inbox = InboxChecks(lives, people)
+        self._feedback = FeedbackChecks(lives, people)
         self._findings = lives.findings
         self._senders = senders
 
@@ -85,6 +88,7 @@ class Checks:
         self._anomalies(application)
         self._inbox.check(application)
         self.seen.actions = self._inbox.acted
+        self.seen.limits_moved = self._feedback.check(application, everything, again.expected)
         self._conservation(application)
         self._stores(application)
 

@@ -6,6 +6,7 @@ import random
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -26,10 +27,27 @@ class Refused(Exception):  # noqa: N818 - each layer turns it into what a system
         self.operation: Final = operation
 
 
+@dataclass(slots=True)
+class Countdown:
+    """After so many operations that are `left` it does something, once; None: it does not count."""
+
+    left: int | None = None
+    then: Callable[[], None] = lambda: None
+
+    def count(self) -> None:
+        """One more operation."""
+        if self.left is None:
+            return
+        self.left -= 1
+        if self.left <= 0:
+            self.left = None
+            self.then()
+
+
 class Disk:
     """One disk over the lives of all processes. `root` is the folder of the process that lives now.
 
-    `crash_at` counts operations down: at 0 the power goes or the process dies, as `crash_kind` says.
+    `crash` ends the process as the plan has it, `cut` is the power that goes while somebody acts.
     """
 
     def __init__(self, scheduler: Scheduler, rng: random.Random, place: Path) -> None:
@@ -37,8 +55,8 @@ class Disk:
         self.scheduler: Final = scheduler
         self.faults: list[DiskPlan] = []
         self.fired: Counter[int] = Counter()
-        self.crash_at: int | None = None
-        self.crash: Callable[[], None] = lambda: None
+        self.crash: Final = Countdown()
+        self.cut: Final = Countdown()
         self._rng = rng
         self._place = place
         self._lives = 0
@@ -80,11 +98,8 @@ class Disk:
     def before(self, operation: str, name: str) -> None:
         """An operation is about to happen: others may run, it may be refused, the power may go."""
         self.scheduler.point(f"{operation} {name}")
-        if self.crash_at is not None:
-            self.crash_at -= 1
-            if self.crash_at <= 0:
-                self.crash_at = None
-                self.crash()
+        self.crash.count()
+        self.cut.count()
         for number, fault in enumerate(self.faults):
             self._let_loose(number, fault, operation, name)
 

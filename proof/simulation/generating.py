@@ -8,7 +8,7 @@ from typing import Final
 from proof.simulation.data import Fleet
 from proof.simulation.dump_data import dump_run
 from proof.simulation.log_data import log_run
-from proof.simulation.people_data import acts_of
+from proof.simulation.people_data import acts_of, said_of, with_cuts
 from proof.simulation.plan import (
     Ask,
     Body,
@@ -57,6 +57,7 @@ def plan_of(seed: int) -> Plan:
     calm = rng.random() < 0.1  # now and then nothing goes wrong but the order of threads
     run = dump_run(seed, fleet.devices, span_s, calm=calm)
     logs = log_run(seed, span_s)
+    acts = (*acts_of(seed, span_s), *said_of(seed, span_s))
     return Plan(
         seed=seed,
         devices=fleet.devices,
@@ -65,7 +66,7 @@ def plan_of(seed: int) -> Plan:
         disk=() if calm else tuple(_disk(rng, span_s)),
         asks=(*_asks(rng, span_s), *run.asks),
         quarantines=(*_quarantines(rng, fleet, span_s), *run.releases),
-        acts=acts_of(seed, span_s),
+        acts=acts if calm else with_cuts(seed, acts),
         network=Network() if calm else _network(rng),
         partitions=rng.choice((1, 2, 2, 3)),
         segment_bytes=rng.choice((6_000, 20_000, 1_000_000)),

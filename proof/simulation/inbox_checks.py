@@ -48,9 +48,12 @@ class InboxChecks:
     def _told(self, recorded: list[Recorded]) -> None:
         """What somebody was told to be done is there, and each request was done once."""
         by_number = {each.sequence: each for each in recorded}
+        refused = {told.key for told in self._people.told if told.answer is not None and told.said is None}
         keys = [each.action.key for each in recorded if each.action.kind is not ActionKind.WAKE]
         if len(set(keys)) < len(keys) or not set(keys) <= {told.key for told in self._people.told}:
             self._findings.add("action twice", f"{keys}")
+        if done_all_the_same := [key for key in keys if key in refused]:
+            self._findings.add("done though refused", f"{done_all_the_same}")
         for told in self._people.told:
             said = told.said
             if said is None or said["action"] is None:

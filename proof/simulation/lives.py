@@ -126,7 +126,7 @@ class Lives:
             self.node.forget()
         self.scheduler.drop(self.outside)
         self.scheduler.forget()
-        self.disk.crash = _nothing
+        self.disk.crash.then = self.disk.cut.then = _nothing
 
     def _boot_once(self) -> bool:
         self.scheduler.sleep(0.1)  # until the one before is unwound

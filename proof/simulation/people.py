@@ -10,6 +10,7 @@ from typing import Any, Final
 from proof.simulation.clients import BACKOFF_S, TRY_AGAIN, Senders
 from proof.simulation.lives import Lives
 from proof.simulation.loop import Answer, Request
+from proof.simulation.people_data import FEEDBACK
 from proof.simulation.plan import ActPlan
 
 ANSWERED: Final = frozenset({200, 404, 409, 412})
@@ -76,6 +77,7 @@ class People:
             if request is not None:
                 last = ToldAct(key, request)
                 self.told.append(last)
+                self._arm(act)
                 self._send(last)
 
     def _look(self) -> list[dict[str, Any]]:
@@ -99,8 +101,10 @@ class People:
         one = seen[act.pick % len(seen)]
         alike = [each for each in seen if each["device"] == one["device"] and each is not one]
         body: dict[str, Any] = {"note": key}
-        path = f"/v1/anomalies/{one['id']}/{act.kind}"
+        path = f"/v1/anomalies/{one['id']}/{'feedback' if act.kind in FEEDBACK else act.kind}"
         match act.kind:
+            case "false_alarm" | "withdrawn":
+                body["kind"] = act.kind
             case "snooze":
                 body["until"] = str(self.lives.machine.now_ms() + act.snooze_s * 1000)
             case "assign":
@@ -125,12 +129,22 @@ class People:
         headers |= {"idempotency-key": key, "if-match": f'"{one["version"]}"'}
         return Request("POST", path, headers=headers, body=json.dumps(body).encode())
 
+    def _arm(self, act: ActPlan) -> None:
+        """Let the power go while it is done, if that is planned."""
+        lives = self.lives
+        if act.cut and lives.scheduler.now_s < lives.plan.ends_s:
+            lives.disk.cut.left, lives.disk.cut.then = act.cut, self._cut
+
+    def _cut(self) -> None:
+        self.lives.trace.fault("cut-while-acting")
+        self.lives.die("power")
+
     def _send(self, told: ToldAct) -> None:
         """Until it is answered for good."""
         while told.answer is None:
             told.attempts += 1
             answer = self.lives.wire.ask(told.request)
-            if answer is not None and answer.status in ANSWERED:
+            if answer is not None and (answer.status in ANSWERED or _has_no_limit(answer)):
                 told.answer = answer
                 self.lives.trace.note("acted", f"{told.key} {told.request.path} {answer.status}")
             elif answer is not None and answer.status not in TRY_AGAIN:
@@ -138,3 +152,8 @@ class People:
                 return
             else:
                 self.lives.scheduler.sleep(BACKOFF_S[min(told.attempts, len(BACKOFF_S)) - 1])
+
+
+def _has_no_limit(answer: Answer) -> bool:
+    """Whether feedback was refused because it could move no limit."""
+    return answer.status == 400 and json.loads(answer.body).get("field") == "anomaly"

@@ -104,7 +104,10 @@ class Quarantining(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ActPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """A person looks at the inbox, thinks for `read_s`, and acts on the `pick`-th anomaly, or on several."""
+    """A person looks at the inbox, thinks for `read_s`, and acts on the `pick`-th anomaly, or on several.
+
+    With `cut` the power goes at the so manieth operation of the disk from then on.
+    """
 
     at_s: float
     person: int
@@ -112,6 +115,7 @@ class ActPlan(msgspec.Struct, frozen=True, kw_only=True):
     pick: int
     read_s: float = 0.0
     snooze_s: int = 60
+    cut: int = 0
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ from proof.simulation.plan import Plan
 from proof.simulation.vfs import SimulatedConnection, SimulatedVFS
 from proof.simulation.world import World
 from tocsin import threads
+from tocsin.processing.rehearsal import rehearse
 from tocsin.storage.files import files_of
 
 COLLECT_EVERY: Final = 4
@@ -57,13 +58,14 @@ class Outcome:
             f"seed {self.seed}: {what} ({self.simulated_s / 60:.0f} min, {self.points} points, "
             f"{sum(self.faults.values())} faults, {seen.events} events, {seen.readings} readings, "
             f"{seen.episodes} episodes, {seen.anomalies} anomalies, {seen.actions} actions, "
-            f"{seen.dumps} dumps judged)"
+            f"{seen.limits_moved} limits moved, {seen.dumps} dumps judged)"
         )
 
 
 def run_plan(plan: Plan) -> Outcome:
     """Play it; what the product did is in the outcome, whatever it was."""
     if not _runs[0]:
+        rehearse()  # comes once in a process, and draws: the first run of a seed would differ from the next
         gc.collect()
         gc.freeze()  # what is loaded by now never goes: the collector need not look at it again
     with _memory_folder() as folder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 
@@ -68,18 +69,31 @@ def _stories(
 ) -> dict[tuple[int, str], list[Line | Minute]]:
     """Lines by partition and device, and ticks, which are nobody's."""
     found: dict[tuple[int, str], list[Line | Minute]] = {}
+    came = _Arrivals(arrivals)
     for record in records:
         if record.kind is RecordKind.CONTROL:
             control = decode_control(record.payload)
             if isinstance(control, Tick):
                 found.setdefault((record.partition, ""), []).append(Minute(record.offset, control.now_ms))
         elif record.tenant == TENANT:
-            for device, line in _lines(record, arrivals[record.partition, record.offset]):
+            for device, line in _lines(record, came):
                 found.setdefault((record.partition, device), []).append(line)
     return found
 
 
-def _lines(record: Record, arrival_ms: int) -> Iterator[tuple[str, Line]]:
+class _Arrivals:
+    """When what stands at an offset came. The lake joins records, which may have come at different times."""
+
+    def __init__(self, arrivals: Mapping[tuple[int, int], int]) -> None:
+        self._times_ms = arrivals
+        self._places = sorted(arrivals)
+
+    def of(self, partition: int, offset: int) -> int:
+        """That of the record of the log that holds the offset."""
+        return self._times_ms[self._places[bisect_right(self._places, (partition, offset)) - 1]]
+
+
+def _lines(record: Record, came: _Arrivals) -> Iterator[tuple[str, Line]]:
     batch = decode_events(record.payload)
     for row, flags in enumerate(batch.flags.tolist()):
         if flags & int(Flag.LOG_LINE):
@@ -91,7 +105,7 @@ def _lines(record: Record, arrival_ms: int) -> Iterator[tuple[str, Line]]:
                     offset=record.offset + row,
                     ts=int(batch.ts[row]),
                     clock_wrong=bool(flags & int(Flag.CLOCK_WRONG)),
-                    arrival_ms=arrival_ms,
+                    arrival_ms=came.of(record.partition, record.offset + row),
                     application=application,
                     version=version,
                     component=said.component,

@@ -67,13 +67,13 @@ class World:
         if self.lives.scheduler.now_s >= ends_s:
             return
         self._armed = crash
-        disk.crash_at, disk.crash = crash.operations, self._crash
+        disk.crash.left, disk.crash.then = crash.operations, self._crash
         self._wait_until(
             ends_s if crash.at_s is None else min(crash.at_s, ends_s), lambda: self._armed is None
         )
         if self._armed is not None and crash.at_s is not None:
             self._crash()
-        disk.crash_at, self._armed = None, None
+        disk.crash.left, self._armed = None, None
 
     def _crash(self) -> None:
         """It is time for the crash that is armed; called by any thread."""
@@ -124,6 +124,7 @@ class World:
         """Faults are over: let everybody come to an end, look, cut the power, look again."""
         lives = self.lives
         lives.disk.faults, lives.wire.chances, lives.workshop.calm = [], Network(), True
+        lives.disk.cut.left = None
         limit_s = lives.scheduler.now_s + PATIENCE_S
         while (lives.wire.echoes or not self.senders.finished()) and lives.scheduler.now_s < limit_s:
             self._wait_until(lives.scheduler.now_s + 10)
@@ -145,6 +146,7 @@ class World:
         self.senders.ask_all_again()
         self.uploaders.ask_all_again()
         self.people.ask_all_again()
+        self._settle()
         self._look(self.checks.check)
 
     def _release(self) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+import xxhash
+
 from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
 from tocsin.commit.abstract import CommitStore
@@ -22,6 +24,7 @@ from tocsin.services.actions import Actions, Asked
 from tocsin.services.places import Places
 from tocsin.sharding import partition_of, shard_of
 
+_PRODUCER: Final = "feedback"  # those of events hold a slash
 DAYS: Final = 30
 """How far back a preview looks."""
 PREVIEWS_MAX: Final = 4
@@ -141,8 +144,16 @@ class Feedbacks:
             at_ms=action.at_ms,
         )
         partition = partition_of(shard_of(anomaly.tenant, anomaly.device), self._log.partitions)
-        part = Part(partition, RecordKind.CONTROL, 1, encode_control(record))
-        self._log.submit(Append(tenant=anomaly.tenant, arrival_ms=action.at_ms, parts=(part,))).result()
+        payload = encode_control(record)
+        append = Append(
+            tenant=anomaly.tenant,
+            arrival_ms=action.at_ms,
+            parts=(Part(partition, RecordKind.CONTROL, 1, payload),),
+            producer=_PRODUCER,
+            sequence=str(given.recorded.sequence),
+            fingerprint=xxhash.xxh3_128_digest(payload),
+        )
+        self._log.submit(append).result()
 
 
 def _name(episode: Episode) -> SeriesName:

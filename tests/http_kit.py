@@ -74,6 +74,7 @@ from tocsin.services.ingest import Ingest
 from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
 from tocsin.services.mapping import DeviceMapping
+from tocsin.services.own_devices import OwnDevices
 from tocsin.services.people import People
 from tocsin.services.proofs import Proofs
 from tocsin.services.quarantines import Quarantines
@@ -371,9 +372,12 @@ class World:
             bodies_max=bodies_max,
         )
         lasting = Lasting(self.commits, self.fleet, self.clock)
-        mapping = DeviceMapping({OWN: self.directory})
+        sight = OwnDevices({OWN: self.directory})
+        mapping = DeviceMapping({OWN: self.directory}, sight)
         colleagues = Colleagues(self.access.people)
-        actions = Actions(self.inbox, audit, self.clock, self.meters, self.access.holder, colleagues)
+        anomalies = Anomalies(self.inbox, lasting, sight)
+        episodes = Episodes(self.commits, sight)
+        actions = Actions(self.inbox, audit, self.clock, self.meters, self.access.holder, colleagues, sight)
         dumps = Dumps(
             log=self.log,
             blobs=self.blobs,
@@ -395,26 +399,27 @@ class World:
             dumps=dumps,
             uploads=Uploads(dumps, self.blobs, self.clock, per_device_max=4),
             kept_dumps=KeptDumps(self.blobs, audit),
-            device_dumps=DeviceDumps(self.fleet),
-            anomalies=Anomalies(self.inbox, lasting),
+            device_dumps=DeviceDumps(self.fleet, sight),
+            anomalies=anomalies,
             actions=actions,
             colleagues=colleagues,
-            episodes=Episodes(self.commits),
+            episodes=episodes,
             dead_letters=DeadLetters(self.log, ingest, self.replays, audit, self.clock, self.access.holder),
-            devices=Devices(self.fleet, self.inbox, lasting),
+            devices=Devices(self.fleet, self.inbox, lasting, sight),
             mapping=mapping,
             technicians=Technicians(mapping, self.inbox, lasting),
             dictionaries=Dictionaries(
-                self.log, self.blobs, self, self.inbox, self.commits, actions, audit, self.clock
+                self.log, self.blobs, self, anomalies, self.commits, actions, audit, self.clock
             ),
-            feedback=Feedbacks(self.log, self.inbox, self.commits, actions, self.fleet),
+            feedback=Feedbacks(self.log, anomalies, self.commits, actions, self.fleet),
             quarantines=Quarantines(self.log, self.fleet, audit, self.clock),
             lasting=lasting,
-            series=SeriesCharts(self.fleet, self.fleet),
-            short=ShortQuestions(self.abnormal, self.clock),
+            series=SeriesCharts(self.fleet, self.fleet, sight),
+            short=ShortQuestions(self.abnormal, self.clock, sight),
+            sight=sight,
             digest=DigestReport(self.fleet),
             queries=Queries(self._query),
-            proofs=Proofs(self),
+            proofs=Proofs(self, episodes),
             health=Health(log=self.log, commits=self.commits, lake=self.lake, inbox=self.inbox, probes={}),
             sessions=Sessions(self.access, self.passwords, audit, self.clock),
             stream=ChangeStream(self.inbox, listeners_max=4, poll_s=0.02),

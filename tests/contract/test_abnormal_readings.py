@@ -174,6 +174,35 @@ def test_count_is_exact_to_the_millisecond(opener: Opener, stamps: set[int], aft
     store.close()
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    found=st.lists(
+        st.tuples(st.sampled_from("abc"), st.integers(-3 * MINUTE_MS, 3 * MINUTE_MS)),
+        max_size=30,
+        unique=True,
+    ),
+    some=st.lists(st.sampled_from("abcd"), unique=True),
+    after=st.integers(-4 * MINUTE_MS, 4 * MINUTE_MS),
+    span=st.integers(0, 5 * MINUTE_MS),
+)
+def test_some_devices_have_their_part(
+    tmp_path_factory: pytest.TempPathFactory,
+    found: list[tuple[str, int]],
+    some: list[str],
+    after: int,
+    span: int,
+) -> None:
+    """Count and newest readings of some devices are those that would be picked out of all."""
+    store = EmbeddedAbnormalReadings(tmp_path_factory.mktemp("some") / "abnormal.db")
+    store.append([Findings(0, 1, [reading(ts, device=device) for device, ts in found])])
+    plain = sum(after < ts <= after + span and device in some for device, ts in found)
+    assert store.count("a", after_ms=after, through_ms=after + span, devices=some) == plain
+    stamps = sorted((ts for device, ts in found if device in some), reverse=True)
+    assert [row.ts for row in store.latest("a", devices=some, limit=5)] == stamps[:5]
+    assert store.latest("b", devices=some) == []
+    store.close()
+
+
 def test_migrations_make_the_schema() -> None:
     """Applying the migrations one by one gives the documented schema."""
     scripts = load_scripts("tocsin.scores", "abnormal")

@@ -313,6 +313,7 @@ spans = st.tuples(st.integers(0, 50), st.none() | st.integers(0, 50), st.sampled
 @given(
     rows=st.lists(spans, max_size=12),
     device=st.none() | st.sampled_from(["a", "b"]),
+    devices=st.lists(st.sampled_from(["a", "b", "none"]), unique=True),
     from_ms=st.none() | st.integers(0, 60),
     to_ms=st.none() | st.integers(0, 60),
 )
@@ -320,6 +321,7 @@ def test_lists_select_by_device_and_overlap(
     tmp_path_factory: pytest.TempPathFactory,
     rows: list[tuple[int, int | None, str]],
     device: str | None,
+    devices: list[str],
     from_ms: int | None,
     to_ms: int | None,
 ) -> None:
@@ -336,14 +338,17 @@ def test_lists_select_by_device_and_overlap(
     expected = [
         plain(each)
         for each in episodes
-        if (device is None or each.device == device)
-        and (to_ms is None or each.started_ms <= to_ms)
+        if (to_ms is None or each.started_ms <= to_ms)
         and (from_ms is None or each.end_ms is None or each.end_ms >= from_ms)
     ]
     for made in MAKERS:
         store = made(tmp_path_factory.mktemp("store")).open()
         put(store, *episodes)
-        assert store.episodes("acme", device=device, from_ms=from_ms, to_ms=to_ms) == expected
+        of_one = [each for each in expected if device is None or each.device == device]
+        assert store.episodes("acme", device=device, from_ms=from_ms, to_ms=to_ms) == of_one
+        of_some = [each for each in expected if each.device in devices]
+        assert store.episodes("acme", devices=devices, from_ms=from_ms, to_ms=to_ms) == of_some
+        assert store.episodes("acme", devices=devices, from_ms=from_ms, to_ms=to_ms, limit=2) == of_some[:2]
         store.close()
 
 

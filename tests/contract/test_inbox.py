@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -360,20 +361,28 @@ def test_pages_of_some_devices_are_their_part_of_the_whole_list(
             act = Action(kind=kind, tenant="a", actor="m", at_ms=NOW_MS, targets=(Target(id=anomaly.id),))
             inbox.act(act)
     some = data.draw(st.lists(st.sampled_from([*devices, "nowhere"]), unique=True))
-    unresolved, limit = data.draw(st.booleans()), data.draw(st.integers(1, 7))
-    expected = [
-        each
-        for each in listed(inbox, limit=1000)
-        if each.device in some and not (unresolved and each.handling is Handling.RESOLVED)
-    ]
+    limit = data.draw(st.integers(1, 7))
+    filters = AnomalyQuery(
+        "a",
+        unresolved=data.draw(st.sampled_from([None, True, False])),
+        seen=data.draw(st.sampled_from([None, True, False])),
+        condition=data.draw(st.sampled_from([None, *Condition])),
+        limit=limit,
+    )
+    expected = [each for each in inbox.anomalies(replace(filters, limit=1000)) if each.device in some]
     found: list[Anomaly] = []
     before: int | None = None
-    while page := inbox.anomalies_of("a", some, unresolved=unresolved, before_sequence=before, limit=limit):
+    while page := inbox.anomalies_of(some, replace(filters, before_sequence=before)):
         assert len(page) <= limit
         found += page
         before = page[-1].updated_sequence
     assert found == expected
-    assert inbox.anomalies_of("b", some, unresolved=unresolved) == []
+    assert inbox.anomalies_of(some, replace(filters, tenant="b")) == []
+    whose = {each.id: each.device for each in listed(inbox, limit=1000)}
+    after = data.draw(st.integers(0, 10))
+    theirs = [each for each in inbox.changes(after, tenant="a") if whose[each.anomaly_id] in some]
+    assert inbox.changes_of("a", some, after, limit=limit) == theirs[:limit]
+    assert inbox.changes_of("b", some, after) == []
     inbox.close()
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.http_kit import World
 from tocsin.errors import BackpressureError, RateLimitedError
+from tocsin.inbox.abstract import Change
 from tocsin.services.stream import ChangeStream
 
 
@@ -21,10 +23,16 @@ def world(tmp_path: Path) -> Iterator[World]:
     world.close()
 
 
-async def collect(stream: ChangeStream, after: int, count: int, *, pause_s: float = 0.0) -> list[int]:
+def all_changes(world: World, after: int, limit: int) -> list[Change]:
+    """What the tenant hears."""
+    return world.inbox.changes(after, tenant="default", limit=limit)
+
+
+async def collect(world: World, after: int, count: int, *, pause_s: float = 0.0) -> list[int]:
     """Sequences from the stream until there are `count`."""
     found: list[int] = []
-    async for page in stream.follow("default", after, idle_s=5):
+    read = partial(all_changes, world)
+    async for page in world.services.stream.follow(read, after, idle_s=5):
         found += [change.sequence for change in page]
         await asyncio.sleep(pause_s)
         if len(found) >= count:
@@ -38,8 +46,7 @@ def test_slow_and_fast_listeners_hear_the_same(world: World) -> None:
     async def listen() -> list[list[int]]:
         writer = threading.Thread(target=lambda: [world.find_anomaly(f"pump-{n}") for n in range(30)])
         writer.start()
-        stream = world.services.stream
-        found = await asyncio.gather(*(collect(stream, 0, 30, pause_s=pause) for pause in (0, 0.01, 0.05)))
+        found = await asyncio.gather(*(collect(world, 0, 30, pause_s=pause) for pause in (0, 0.01, 0.05)))
         writer.join()
         return list(found)
 
@@ -52,7 +59,7 @@ def test_nothing_happens_is_told_too(world: World) -> None:
     """An empty page comes after the idle time, so that a heartbeat can be sent."""
 
     async def first_page() -> list[object]:
-        async for page in world.services.stream.follow("default", 0, idle_s=0.05):
+        async for page in world.services.stream.follow(partial(all_changes, world), 0, idle_s=0.05):
             return list(page)
         return ["ended"]
 
@@ -63,10 +70,9 @@ def test_a_listener_ahead_of_the_log_keeps_nothing_from_anybody(world: World) ->
     """Whatever sequence a client says it has reached, all hear of the next change at once."""
 
     async def listen() -> list[list[int]]:
-        stream = world.services.stream
-        ahead = asyncio.create_task(collect(stream, 10**15, 1))
+        ahead = asyncio.create_task(collect(world, 10**15, 1))
         await asyncio.sleep(0.2)
-        other = asyncio.create_task(collect(stream, 0, 1))
+        other = asyncio.create_task(collect(world, 0, 1))
         await asyncio.sleep(0.2)
         await asyncio.to_thread(world.find_anomaly, "pump-1")
         return list(await asyncio.wait_for(asyncio.gather(ahead, other), 4))
@@ -74,12 +80,37 @@ def test_a_listener_ahead_of_the_log_keeps_nothing_from_anybody(world: World) ->
     assert asyncio.run(listen()) == [[1], [1]]
 
 
+def test_what_is_left_out_shows_in_nothing(world: World) -> None:
+    """However much changes that a listener does not hear of, empty pages come when they would have come."""
+
+    async def listen() -> list[list[Change]]:
+        read = lambda after, limit: list[Change]()  # noqa: E731 - hears of nothing
+        following = world.services.stream.follow(read, 0, idle_s=0.3)
+        stop = threading.Event()
+
+        def busy() -> None:
+            number = 0
+            while not stop.wait(0.02):
+                number += 1
+                world.find_anomaly(f"pump-{number}")
+
+        writer = threading.Thread(target=busy)
+        writer.start()
+        try:
+            return [await asyncio.wait_for(anext(following), 10) for _ in range(3)]
+        finally:
+            stop.set()
+            writer.join()
+
+    assert asyncio.run(listen()) == [[], [], []]
+
+
 def test_closing_ends_all_listeners(world: World) -> None:
     """Listeners that wait are woken and end."""
 
     async def close_soon() -> list[list[int]]:
         stream = world.services.stream
-        listeners = [asyncio.create_task(collect(stream, 0, 1)) for _ in range(3)]
+        listeners = [asyncio.create_task(collect(world, 0, 1)) for _ in range(3)]
         await asyncio.sleep(0.05)
         stream.close()
         return await asyncio.wait_for(asyncio.gather(*listeners), 2)

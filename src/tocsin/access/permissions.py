@@ -56,6 +56,9 @@ _HEAD: Final = """# Roles
 A credential has one or more roles; it may do what any of them allows, in its own tenant and nowhere
 else. Device and gateway tokens have the role `device` and speak only for the devices they name.
 
+People whose one role is `technician` see, and act on, the devices that the directory says are theirs, where
+the tenant has one; without a directory they see the tenant, as API keys with this role do.
+
 This page is generated from the table in `src/tocsin/access/permissions.py`; a test proves it up to date.
 """
 

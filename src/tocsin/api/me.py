@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 from fastapi import APIRouter
@@ -11,8 +12,9 @@ from tocsin.access.permissions import Permission, allows
 from tocsin.access.principal import Role
 from tocsin.access.sessions import Session
 from tocsin.api.dependencies import AskerOf, PrincipalOf, ServicesOf
-from tocsin.api.names import Name, iso
+from tocsin.api.names import Name, iso, iso_or_none
 from tocsin.api.openapi import answers
+from tocsin.directory.abstract import Freshness
 from tocsin.services.finishing import finished
 
 router = APIRouter(prefix="/v1/me", tags=["me"])
@@ -26,14 +28,25 @@ _ME: dict[str, Any] = {
     "permissions": ["handle", "read"],
     "technician": "6f9619ff-8b86-d011-b42d-00c04fc964ff",
     "must_change_password": False,
+    "devices": "own",
+    "mapping": "fresh",
+    "as_of": "2026-11-22T14:05:00.000Z",
 }
 _CHANGE: dict[str, Any] = {"current": "the one of before", "new": "the bell rings at noon"}
+
+
+class Seen(StrEnum):
+    """Which devices of the tenant one sees."""
+
+    ALL = "all"
+    OWN = "own"
 
 
 class MeView(BaseModel):
     """Who asks. `id` names the credential or person in histories and the audit log.
 
-    `person` is null for a program; `technician` is the directory's GUID, which says whose devices one sees.
+    `person` is null for a program; `technician` is the directory's GUID. Where one sees the `own` devices
+    alone, `mapping` and `as_of` say how old the directory's word is by which they are; null = for `all`.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_ME]})
@@ -46,6 +59,9 @@ class MeView(BaseModel):
     permissions: list[str]
     technician: str | None
     must_change_password: bool
+    devices: Seen
+    mapping: Freshness | None
+    as_of: str | None
 
 
 class PasswordRequest(BaseModel):
@@ -76,9 +92,10 @@ class SessionList(BaseModel):
 
 
 @router.get("", summary="Who am I", responses=answers())
-async def read_me(asker: AskerOf) -> MeView:
-    """The own name, roles and permissions, and the technician that one is in the directory."""
+def read_me(services: ServicesOf, asker: AskerOf) -> MeView:
+    """The own name, roles and permissions, the technician that one is in the directory, and what one sees."""
     principal = asker.principal
+    as_of_ms, mapping = services.sight.age(principal)
     may = [] if principal.must_change else [each for each in Permission if allows(principal, each)]
     return MeView(
         id=principal.key_id,
@@ -89,6 +106,9 @@ async def read_me(asker: AskerOf) -> MeView:
         permissions=sorted(permission.value for permission in may),
         technician=principal.technician,
         must_change_password=principal.must_change,
+        devices=Seen.ALL if mapping is None else Seen.OWN,
+        mapping=mapping,
+        as_of=iso_or_none(as_of_ms),
     )
 
 

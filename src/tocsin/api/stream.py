@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Final
 
 import msgspec
@@ -19,6 +20,7 @@ from tocsin.api.openapi import answers
 from tocsin.errors import ForbiddenError, InvalidInputError, NotFoundError, UnauthenticatedError
 from tocsin.inbox.abstract import Anomaly, Change
 from tocsin.services.bundle import Services
+from tocsin.services.sight import MappingUnknownError
 from tocsin.services.stream import ChangeStream
 
 router = APIRouter(tags=["stream"])
@@ -55,7 +57,8 @@ async def follow_stream(
         str | None, Header(description="Resume after this sequence; without it, only what is new comes.")
     ] = None,
 ) -> StreamingResponse:
-    """Every change of the tenant's anomalies, in order, with the anomaly as it is now.
+    """Every change of the tenant's anomalies, in order, with the anomaly as it is now; technicians hear of
+    those at their own devices alone.
 
     With `technician` only those at devices that are the technician's when the change is told; 404 where the
     directory knows no such technician, and if it says so later, the stream ends. A comment comes every 15 s
@@ -63,11 +66,17 @@ async def follow_stream(
     after any other cut, a browser resumes by itself.
     """
     require(principal, Permission.READ)
-    if technician is not None:
-        await asyncio.to_thread(services.mapping.all_devices_of, principal, technician)
+    await asyncio.to_thread(_require_known, services, principal, technician)
     after = None if last_event_id is None else _sequence(last_event_id)
     services.stream.enter(principal.tenant)
     return _Listening(services.stream, principal.tenant, _events(services, asker, technician, after))
+
+
+def _require_known(services: Services, principal: Principal, technician: str | None) -> None:
+    """Refused before a stream begins, where it would end at once."""
+    if technician is not None:
+        services.mapping.all_devices_of(principal, technician)
+    services.sight.devices(principal)
 
 
 class _Listening(StreamingResponse):
@@ -100,20 +109,24 @@ async def _events(
     start = after
     if start is None:
         start = await asyncio.to_thread(services.stream.newest, tenant)
-    async for page in services.stream.follow(tenant, start, idle_s=HEARTBEAT_S):
-        try:
-            told = await asyncio.to_thread(_page, services, asker, technician, page)
-        except (NotFoundError, UnauthenticatedError, ForbiddenError):
-            return  # no such technician by now, or one who may not listen any more: who comes again hears why
-        yield told or _HEARTBEAT
-        if asyncio.get_running_loop().time() > deadline_s:
-            return
+    try:
+        async for page in services.stream.follow(partial(_read, services, asker), start, idle_s=HEARTBEAT_S):
+            yield await asyncio.to_thread(_page, services, asker, technician, page) or _HEARTBEAT
+            if asyncio.get_running_loop().time() > deadline_s:
+                return
+    except (NotFoundError, UnauthenticatedError, ForbiddenError, MappingUnknownError):
+        return  # no such technician by now, or one who may not listen any more: who comes again hears why
+
+
+def _read(services: Services, asker: Asker, after: int, limit: int) -> list[Change]:
+    """What who listens may hear of by now: the stream was opened minutes ago. Refused as it would be now."""
+    return list(services.anomalies.changes(_now(services, asker), after, limit))
 
 
 def _page(services: Services, asker: Asker, technician: str | None, page: list[Change]) -> bytes:
-    """The events of a page. What is not the technician's leaves its number, so that resuming passes it.
+    """The events of a page, for whom the listener stands by now.
 
-    Refused when who listens may not any more: the stream was opened minutes ago.
+    Of what is not the technician's its number is left for who sees it all, so that resuming passes it.
     """
     principal = _now(services, asker)
     require(principal, Permission.READ)

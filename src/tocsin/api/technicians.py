@@ -117,9 +117,8 @@ def list_technician_changes(
 ) -> Changes:
     """What data did and what people did, in order, at the devices that are the technician's now.
 
-    `last` grows though nothing of it is theirs: at most 1,000 changes of the tenant are looked through. Ask
-    again with `after` = `last` until it stays. A device that moves makes no change: read the list again now
-    and then.
+    Ask again with `after` = `last` until it stays: what happens elsewhere does not move it. A device that
+    moves makes no change: read the list again now and then.
     """
     found, last = services.technicians.changes(principal, technician_id, after=after, limit=limit)
     return Changes(changes=[change_view(change) for change in found], last=last)

@@ -83,6 +83,7 @@ from tocsin.services.ingest import Ingest
 from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
 from tocsin.services.mapping import DeviceMapping
+from tocsin.services.own_devices import OwnDevices
 from tocsin.services.people import People
 from tocsin.services.proofs import Proofs
 from tocsin.services.quarantines import Quarantines
@@ -359,9 +360,12 @@ class Application:
         stream = ChangeStream(stores.inbox, listeners_max=config.http.streams_max)
         self._observe(stream)
         lasting = Lasting(stores.commits, views, clock)
-        mapping = DeviceMapping(self.directories.by_tenant)
+        sight = OwnDevices(self.directories.by_tenant)
+        mapping = DeviceMapping(self.directories.by_tenant, sight)
         colleagues = Colleagues(self.access.people)
-        actions = Actions(stores.inbox, audit, clock, self.meters, self.access.holder, colleagues)
+        anomalies = Anomalies(stores.inbox, lasting, sight)
+        episodes = Episodes(stores.commits, sight)
+        actions = Actions(stores.inbox, audit, clock, self.meters, self.access.holder, colleagues, sight)
         return Services(
             clock=clock,
             meters=self.meters,
@@ -375,26 +379,27 @@ class Application:
             dumps=self.dumps,
             uploads=self.uploads,
             kept_dumps=KeptDumps(self.blobs, audit),
-            device_dumps=DeviceDumps(views),
-            anomalies=Anomalies(stores.inbox, lasting),
+            device_dumps=DeviceDumps(views, sight),
+            anomalies=anomalies,
             actions=actions,
             colleagues=colleagues,
-            episodes=Episodes(stores.commits),
+            episodes=episodes,
             dead_letters=DeadLetters(stores.log, ingest, replays, audit, clock, self.access.holder),
-            devices=Devices(views, stores.inbox, lasting),
+            devices=Devices(views, stores.inbox, lasting, sight),
             mapping=mapping,
             technicians=Technicians(mapping, stores.inbox, lasting),
             dictionaries=Dictionaries(
-                stores.log, self.blobs, views, stores.inbox, stores.commits, actions, audit, clock
+                stores.log, self.blobs, views, anomalies, stores.commits, actions, audit, clock
             ),
-            feedback=Feedbacks(stores.log, stores.inbox, stores.commits, actions, views),
+            feedback=Feedbacks(stores.log, anomalies, stores.commits, actions, views),
             quarantines=Quarantines(stores.log, views, audit, clock),
             lasting=lasting,
-            series=SeriesCharts(views, views, config.unit_of),
-            short=ShortQuestions(stores.findings, clock),
+            series=SeriesCharts(views, views, sight, config.unit_of),
+            short=ShortQuestions(stores.findings, clock, sight),
+            sight=sight,
             digest=DigestReport(views),
             queries=Queries(self._query, at_once_max=config.query.at_once_max),
-            proofs=Proofs(views),
+            proofs=Proofs(views, episodes),
             health=Health(
                 log=stores.log,
                 commits=stores.commits,

@@ -6,7 +6,7 @@ Every implementation passes tests/contract/test_commit.py.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -133,12 +133,16 @@ class CommitStore(ABC):
         tenant: str,
         *,
         device: str | None = None,
+        devices: Collection[str] | None = None,
         from_ms: int | None = None,
         to_ms: int | None = None,
         after_id: str = "",
         limit: int = 100,
     ) -> list[Episode]:
-        """Newest revisions that overlap the span, ordered by id, ids above `after_id`, without evidence."""
+        """Newest revisions that overlap the span, ordered by id, ids above `after_id`, without evidence.
+
+        Of one device, or of some that are named once, if either is given.
+        """
 
     @abstractmethod
     def ready_dumps(self, partition: int, after_number: int = 0, *, limit: int = 1000) -> list[ReadyDump]:

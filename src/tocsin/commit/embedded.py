@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import apsw
+import msgspec
 
 from tocsin.commit.abstract import Commit, CommitStore, Lease, OutboxRow, ReadyDump, Totals
 from tocsin.commit.rows import (
@@ -87,16 +88,21 @@ class EmbeddedCommitStore(CommitStore):
         tenant: str,
         *,
         device: str | None = None,
+        devices: Collection[str] | None = None,
         from_ms: int | None = None,
         to_ms: int | None = None,
         after_id: str = "",
         limit: int = 100,
     ) -> list[Episode]:
-        span = {"from_ms": from_ms, "to_ms": to_ms, "after_id": after_id, "limit": limit}
-        if device is None:
-            rows = self._rows("episodes", {"tenant": tenant, **span})
+        wanted: dict[str, Any] = {"tenant": tenant, "from_ms": from_ms, "to_ms": to_ms}
+        wanted |= {"after_id": after_id, "limit": limit}
+        if device is not None:
+            rows = self._rows("episodes_of_device", wanted | {"device": device})
+        elif devices is not None:
+            names = msgspec.json.encode(list(devices)).decode()
+            rows = self._rows("episodes_of_devices", wanted | {"devices": names})
         else:
-            rows = self._rows("episodes_of_device", {"tenant": tenant, "device": device, **span})
+            rows = self._rows("episodes", wanted)
         return [episode_of(row) for row in rows]
 
     def ready_dumps(self, partition: int, after_number: int = 0, *, limit: int = 1000) -> list[ReadyDump]:

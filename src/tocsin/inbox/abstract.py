@@ -134,18 +134,10 @@ class Inbox(ABC):
         """A page, newest change first."""
 
     @abstractmethod
-    def anomalies_of(
-        self,
-        tenant: str,
-        devices: Collection[str],
-        *,
-        unresolved: bool,
-        before_sequence: int | None = None,
-        limit: int = 50,
-    ) -> list[Anomaly]:
-        """A page of any of these devices, newest change first; all of them unless `unresolved`.
+    def anomalies_of(self, devices: Collection[str], query: AnomalyQuery) -> list[Anomaly]:
+        """As `anomalies`, of these devices alone, which are named once; `query` names none itself.
 
-        Costs a look for each device; devices are named once.
+        Costs a look for each device, and with other filters than `unresolved` its newer past.
         """
 
     @abstractmethod
@@ -163,6 +155,12 @@ class Inbox(ABC):
     @abstractmethod
     def changes(self, after: int, *, tenant: str | None = None, limit: int = 1000) -> list[Change]:
         """Entries with a sequence above `after`, ascending; for live views."""
+
+    @abstractmethod
+    def changes_of(
+        self, tenant: str, devices: Collection[str], after: int, *, limit: int = 1000
+    ) -> list[Change]:
+        """The same of these devices' anomalies alone; costs what changed at them, and nothing for others."""
 
     @abstractmethod
     def last_change(self) -> int:

@@ -58,7 +58,7 @@ class Acting:
         return msgspec.structs.replace(first, repeated=True)
 
     def _one(self, action: Action, target: Target, sequence: int) -> Outcome:
-        anomaly = ready(self._writer, self._place, action.tenant, target)
+        anomaly = ready(self._writer, self._place, action, target)
         if isinstance(anomaly, Outcome):
             return anomaly
         try:

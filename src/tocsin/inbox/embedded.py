@@ -6,14 +6,15 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from tocsin.commit.abstract import OutboxRow
-from tocsin.inbox import folding
 from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Change, Inbox
 from tocsin.inbox.acting import Acting
 from tocsin.inbox.action import Action, ActionKind, Recorded, Target
 from tocsin.inbox.fold_row import ACTOR, RowFolding
 from tocsin.inbox.folding import Windows
-from tocsin.inbox.of_devices import newest_of
+from tocsin.inbox.of_devices import filters_of, newest_of
 from tocsin.inbox.rows import QUERIES, SCRIPTS, anomaly_of, find, number
 from tocsin.inbox.targets import recorded_of
 from tocsin.storage.database import Tuning
@@ -78,29 +79,15 @@ class EmbeddedInbox(Inbox):
             return number(reader, "position")
 
     def anomalies(self, query: AnomalyQuery) -> list[Anomaly]:
-        wanted = {name: getattr(query, name) for name in AnomalyQuery.__dataclass_fields__}
-        wanted["before_sequence"] = (
-            folding.ENDLESS_MS if query.before_sequence is None else query.before_sequence
-        )
+        wanted = filters_of(query)
         name = "page" if query.device is None else "page_of_device"
         with self._readers.lend() as reader:
             rows: list[Any] = reader.execute(QUERIES[name], wanted).fetchall()
         return [anomaly_of(row) for row in rows]
 
-    def anomalies_of(
-        self,
-        tenant: str,
-        devices: Collection[str],
-        *,
-        unresolved: bool,
-        before_sequence: int | None = None,
-        limit: int = 50,
-    ) -> list[Anomaly]:
-        before = folding.ENDLESS_MS if before_sequence is None else before_sequence
+    def anomalies_of(self, devices: Collection[str], query: AnomalyQuery) -> list[Anomaly]:
         with self._readers.lend() as reader:
-            return newest_of(
-                reader, tenant, devices, unresolved=unresolved, before_sequence=before, limit=limit
-            )
+            return newest_of(reader, devices, query)
 
     def anomaly(self, tenant: str, anomaly_id: str) -> Anomaly | None:
         with self._readers.lend() as reader:
@@ -124,6 +111,15 @@ class EmbeddedInbox(Inbox):
         wanted = {"after": after, "tenant": tenant, "limit": limit}
         with self._readers.lend() as reader:
             rows: list[Any] = reader.execute(QUERIES[name], wanted).fetchall()
+        return [self._change(row) for row in rows]
+
+    def changes_of(
+        self, tenant: str, devices: Collection[str], after: int, *, limit: int = 1000
+    ) -> list[Change]:
+        names = msgspec.json.encode(list(devices)).decode()
+        wanted = {"after": after, "tenant": tenant, "devices": names, "limit": limit}
+        with self._readers.lend() as reader:
+            rows: list[Any] = reader.execute(QUERIES["changes_of_devices"], wanted).fetchall()
         return [self._change(row) for row in rows]
 
     def _change(self, row: tuple[Any, ...]) -> Change:

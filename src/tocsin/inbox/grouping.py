@@ -125,7 +125,7 @@ class Grouping:
         return self._put_again(kept, *told), *(self._put_again(source, *told) for source in again)
 
     def _ready(self, target: Target) -> Anomaly | Outcome:
-        return ready(self._writer, self._place, self._action.tenant, target)
+        return ready(self._writer, self._place, self._action, target)
 
     def _episodes(self, anomaly_id: str) -> tuple[str, ...]:
         """All of them, in the order in which they were folded in."""

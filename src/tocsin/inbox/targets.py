@@ -16,9 +16,9 @@ from tocsin.storage.hashing import check_row
 _KIND: Final = 5  # the place of the kind in a row of the history
 
 
-def ready(writer: apsw.Connection, place: str, tenant: str, target: Target) -> Anomaly | Outcome:
-    """The anomaly, or why it can't be acted on."""
-    anomaly = find(writer, tenant, target.id)
+def ready(writer: apsw.Connection, place: str, action: Action, target: Target) -> Anomaly | Outcome:
+    """The anomaly, or why the action can't be done to it."""
+    anomaly = None if target.id in action.hidden else find(writer, action.tenant, target.id)
     if anomaly is None:
         return Outcome(id=target.id, code="not_found", detail="There is no such anomaly.")
     if anomaly.merged_into is not None:

@@ -6,7 +6,7 @@ Every implementation passes tests/contract/test_abnormal_readings.py.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -85,12 +85,16 @@ class AbnormalReadings(ABC):
         """The position of each partition up to which findings are in."""
 
     @abstractmethod
-    def latest(self, tenant: str, *, device: str | None = None, limit: int = 10) -> list[AbnormalReading]:
-        """The newest by time stamp, newest first."""
+    def latest(
+        self, tenant: str, *, devices: Collection[str] | None = None, limit: int = 10
+    ) -> list[AbnormalReading]:
+        """The newest by time stamp, newest first; of these devices, None = of all."""
 
     @abstractmethod
-    def count(self, tenant: str, *, after_ms: int, through_ms: int) -> int:
-        """Readings with after_ms < ts ≤ through_ms.
+    def count(
+        self, tenant: str, *, after_ms: int, through_ms: int, devices: Collection[str] | None = None
+    ) -> int:
+        """Readings with after_ms < ts ≤ through_ms; of these devices, None = of all.
 
         Exact to the millisecond while the readings of the first and last minute are kept, otherwise to
         the minute. A reading that two detectors call abnormal counts once.

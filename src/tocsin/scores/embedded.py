@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,22 +44,26 @@ class EmbeddedAbnormalReadings(AbnormalReadings):
             rows: list[Any] = reader.execute(_QUERIES["positions"]).fetchall()
         return dict(rows)
 
-    def latest(self, tenant: str, *, device: str | None = None, limit: int = 10) -> list[AbnormalReading]:
-        query = _QUERIES["latest" if device is None else "latest_of_device"]
-        wanted = {"tenant": tenant, "device": device, "limit": limit}
+    def latest(
+        self, tenant: str, *, devices: Collection[str] | None = None, limit: int = 10
+    ) -> list[AbnormalReading]:
+        query = _QUERIES["latest" if devices is None else "latest_of_devices"]
+        wanted = _whose(tenant, devices) | {"limit": limit}
         with self._readers.lend() as reader:
             rows: list[Any] = reader.execute(query, wanted).fetchall()
         names = AbnormalReading.__struct_fields__
         intact = [check_row(row, f"{self._name}: a reading of {row[2]}") for row in rows]
         return [AbnormalReading(**dict(zip(names, row, strict=True))) for row in intact]
 
-    def count(self, tenant: str, *, after_ms: int, through_ms: int) -> int:
+    def count(
+        self, tenant: str, *, after_ms: int, through_ms: int, devices: Collection[str] | None = None
+    ) -> int:
         if through_ms <= after_ms:
             return 0
         total = 0
         # one transaction, so that counters and readings are of the same moment
         with self._readers.lend() as reader, reader:
-            total += _count(reader, tenant, after_ms, through_ms)
+            total += _Counting(reader, _whose(tenant, devices)).count(after_ms, through_ms)
         return total
 
     def verify(self) -> list[str]:
@@ -131,31 +135,44 @@ def _stored_scores(row: tuple[Any, ...], place: str) -> StoredScores:
     return StoredScores(row[0], *check_row(row[1:], f"{place}: scores {row[0]}"))
 
 
-def _count(reader: apsw.Connection, tenant: str, after_ms: int, through_ms: int) -> int:
+class _Counting:
     """Whole minutes from the counters, the pieces at both ends from the readings."""
-    kept = reader.execute(_QUERIES["kept"], {"tenant": tenant}).fetchone()
-    kept_from_ms = kept[0] if kept else -(1 << 62)
-    start_ms, end_ms = after_ms + 1, through_ms + 1
-    first = -(-start_ms // _MINUTE_MS)
-    end = end_ms // _MINUTE_MS
-    if start_ms < kept_from_ms:
-        # the readings of the first minute are gone, so that minute counts whole
-        first = start_ms // _MINUTE_MS
-    if first >= end:
-        return _count_readings(reader, tenant, start_ms, end_ms)
-    total = _count_minutes(reader, tenant, first, end)
-    if start_ms < first * _MINUTE_MS:
-        total += _count_readings(reader, tenant, start_ms, first * _MINUTE_MS)
-    return total + _count_readings(reader, tenant, end * _MINUTE_MS, end_ms)
+
+    def __init__(self, reader: apsw.Connection, whose: dict[str, Any]) -> None:
+        self._reader = reader
+        self._whose = whose
+        self._of = "_of_devices" if "devices" in whose else ""
+
+    def count(self, after_ms: int, through_ms: int) -> int:
+        """Readings with after_ms < ts ≤ through_ms."""
+        kept = self._reader.execute(_QUERIES["kept"], {"tenant": self._whose["tenant"]}).fetchone()
+        kept_from_ms = kept[0] if kept else -(1 << 62)
+        start_ms, end_ms = after_ms + 1, through_ms + 1
+        first = -(-start_ms // _MINUTE_MS)
+        end = end_ms // _MINUTE_MS
+        if start_ms < kept_from_ms:
+            # the readings of the first minute are gone, so that minute counts whole
+            first = start_ms // _MINUTE_MS
+        if first >= end:
+            return self._readings(start_ms, end_ms)
+        total = self._minutes(first, end)
+        if start_ms < first * _MINUTE_MS:
+            total += self._readings(start_ms, first * _MINUTE_MS)
+        return total + self._readings(end * _MINUTE_MS, end_ms)
+
+    def _readings(self, start_ms: int, end_ms: int) -> int:
+        span = {"after_ms": start_ms - 1, "through_ms": end_ms - 1}
+        return _number(self._reader, f"count_readings{self._of}", self._whose | span)
+
+    def _minutes(self, first: int, end: int) -> int:
+        span = {"first": first, "end": end}
+        return _number(self._reader, f"count_minutes{self._of}", self._whose | span)
 
 
-def _count_readings(reader: apsw.Connection, tenant: str, start_ms: int, end_ms: int) -> int:
-    span = {"tenant": tenant, "after_ms": start_ms - 1, "through_ms": end_ms - 1}
-    return _number(reader, "count_readings", span)
-
-
-def _count_minutes(reader: apsw.Connection, tenant: str, first: int, end: int) -> int:
-    return _number(reader, "count_minutes", {"tenant": tenant, "first": first, "end": end})
+def _whose(tenant: str, devices: Collection[str] | None) -> dict[str, Any]:
+    if devices is None:
+        return {"tenant": tenant}
+    return {"tenant": tenant, "devices": msgspec.json.encode(list(devices)).decode()}
 
 
 def _number(connection: apsw.Connection, query: str, wanted: dict[str, Any]) -> int:

@@ -19,6 +19,7 @@ from tocsin.observability.meters import Meters
 from tocsin.observability.metrics import INBOX_ACTIONS
 from tocsin.services.audit import AuditTrail
 from tocsin.services.colleagues import Colleagues
+from tocsin.services.sight import Sight
 
 TARGETS_MAX: Final = 100
 EPISODES_MAX: Final = 1000
@@ -77,6 +78,7 @@ class Actions:
         meters: Meters,
         holder_of: Callable[[str, str], Principal | None],
         colleagues: Colleagues,
+        sight: Sight,
     ) -> None:
         self._inbox: Final = inbox
         self._audit: Final = audit
@@ -84,6 +86,7 @@ class Actions:
         self._meters: Final = meters
         self._holder_of: Final = holder_of
         self._colleagues: Final = colleagues
+        self._sight: Final = sight
 
     def one(self, principal: Principal, asked: Asked, target: Target) -> Recorded:
         """Act on one anomaly; a merge takes further ones in, which `asked.others` names.
@@ -115,11 +118,12 @@ class Actions:
     def undo(self, principal: Principal, sequence: int, *, note: str = "", key: str = "") -> Recorded:
         """Give back to each anomaly what an action took, unless something has happened to it since.
 
-        NotFoundError if there is no such action; ConflictError for one that can't be undone.
+        NotFoundError if there is none, or if it did something at a device that is not seen; ConflictError for
+        one that can't be undone.
         """
         require(principal, Permission.HANDLE)
         undone = self._inbox.action(principal.tenant, sequence)
-        if undone is None:
+        if undone is None or not self._sees_all_of(principal, undone):
             raise NotFoundError("There is no such action.")
         if undone.action.kind not in UNDOABLE:
             raise ConflictError(f"This can't be undone: {undone.action.kind.value}.")
@@ -131,7 +135,9 @@ class Actions:
         if not news or news[-1].action is None:
             return None
         recorded = self._inbox.action(principal.tenant, news[-1].action)
-        return recorded if recorded is not None and recorded.action.kind in UNDOABLE else None
+        if recorded is None or recorded.action.kind not in UNDOABLE:
+            return None
+        return recorded if self._sees_all_of(principal, recorded) else None
 
     def names(self, principal: Principal, changes: Sequence[Change]) -> Mapping[str, str]:
         """By actor, what people call the person or credential; left out where it is not known."""
@@ -156,6 +162,7 @@ class Actions:
             key=asked.key,
             feedback=asked.feedback,
             series=asked.series,
+            hidden=tuple(each.id for each in targets if self._is_hidden(principal, each.id)),
         )
         check(action)
         recorded = self._inbox.act(action)
@@ -165,6 +172,17 @@ class Actions:
             done = ", ".join(outcome.id for outcome in recorded.outcomes if not outcome.code)
             self._audit.did(principal, f"anomaly.{asked.kind.value}", done)
         return recorded
+
+    def _is_hidden(self, principal: Principal, anomaly_id: str) -> bool:
+        if not self._sight.limited(principal):
+            return False
+        anomaly = self._inbox.anomaly(principal.tenant, anomaly_id)
+        return anomaly is not None and not self._sight.sees(principal, anomaly.device)
+
+    def _sees_all_of(self, principal: Principal, recorded: Recorded) -> bool:
+        """Whether nothing was done by it at devices that are another's."""
+        done = (outcome.id for outcome in recorded.outcomes if not outcome.code)
+        return not any(self._is_hidden(principal, each) for each in done)
 
     def _assignee(self, principal: Principal, asked: Asked) -> str | None:
         if asked.assignee is None or asked.kind is not ActionKind.ASSIGN:

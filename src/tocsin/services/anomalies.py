@@ -11,16 +11,19 @@ from tocsin.access.principal import Principal
 from tocsin.errors import NotFoundError
 from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Change, Inbox
 from tocsin.services.lasting import Lasting
+from tocsin.services.sight import Sight
 
 PAGE_MAX: Final = 200
+NO_ANOMALY: Final = "There is no such anomaly."
 
 
 class Anomalies:
-    """Reads the inbox for one tenant at a time; what goes on is told as it is now."""
+    """Reads the inbox for one tenant at a time, at devices that are seen; what goes on is told as of now."""
 
-    def __init__(self, inbox: Inbox, lasting: Lasting) -> None:
+    def __init__(self, inbox: Inbox, lasting: Lasting, sight: Sight) -> None:
         self._inbox = inbox
         self._lasting = lasting
+        self._sight = sight
 
     def page(self, principal: Principal, query: AnomalyQuery) -> tuple[Sequence[Anomaly], int | None]:
         """Newest change first, and the sequence to go on before, None at the end.
@@ -29,17 +32,22 @@ class Anomalies:
         """
         require(principal, Permission.READ)
         limit = min(query.limit, PAGE_MAX)
-        found = self._inbox.anomalies(replace(query, tenant=principal.tenant, limit=limit + 1))
+        found = self._found(principal, replace(query, tenant=principal.tenant, limit=limit + 1))
         shown = self._lasting.anomalies(principal.tenant, found[:limit])
         return shown, shown[-1].updated_sequence if len(found) > limit else None
 
     def one(self, principal: Principal, anomaly_id: str) -> Anomaly:
-        """One anomaly of the tenant; NotFoundError if there is none."""
+        """One anomaly of the tenant; NotFoundError if there is none at a device that is seen."""
+        return self._lasting.anomalies(principal.tenant, [self.stored(principal, anomaly_id)])[0]
+
+    def stored(self, principal: Principal, anomaly_id: str) -> Anomaly:
+        """The same as its version says, without what has grown since."""
         require(principal, Permission.READ)
         anomaly = self._inbox.anomaly(principal.tenant, anomaly_id)
         if anomaly is None:
-            raise NotFoundError("There is no such anomaly.")
-        return self._lasting.anomalies(principal.tenant, [anomaly])[0]
+            raise NotFoundError(NO_ANOMALY)
+        self._sight.require(principal, anomaly.device, NO_ANOMALY)
+        return anomaly
 
     def is_as_stored(self, anomaly: Anomaly) -> bool:
         """Whether its version says all about it: nothing of it has grown since that was stored."""
@@ -51,6 +59,18 @@ class Anomalies:
         return self._inbox.history(principal.tenant, anomaly_id)
 
     def changes(self, principal: Principal, after: int, limit: int) -> Sequence[Change]:
-        """What happened to the tenant's anomalies after that sequence, oldest first."""
+        """What happened to the anomalies of devices that are seen, after that sequence, oldest first."""
         require(principal, Permission.READ)
-        return self._inbox.changes(after, tenant=principal.tenant, limit=min(limit, PAGE_MAX))
+        tenant, limit = principal.tenant, min(limit, PAGE_MAX)
+        devices = self._sight.devices(principal)
+        if devices is None:
+            return self._inbox.changes(after, tenant=tenant, limit=limit)
+        return self._inbox.changes_of(tenant, devices, after, limit=limit)
+
+    def _found(self, principal: Principal, query: AnomalyQuery) -> Sequence[Anomaly]:
+        devices = self._sight.devices(principal)
+        if devices is not None and query.device is None:
+            return self._inbox.anomalies_of(devices, query)
+        if devices is not None and query.device not in devices:
+            return []
+        return self._inbox.anomalies(query)

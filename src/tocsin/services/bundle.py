@@ -26,6 +26,7 @@ from tocsin.services.ingest import Ingest
 from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
 from tocsin.services.mapping import DeviceMapping
+from tocsin.services.own_devices import OwnDevices
 from tocsin.services.people import People
 from tocsin.services.proofs import Proofs
 from tocsin.services.quarantines import Quarantines
@@ -69,6 +70,7 @@ class Services:
     lasting: Lasting
     series: SeriesCharts
     short: ShortQuestions
+    sight: OwnDevices
     digest: DigestReport
     queries: Queries
     proofs: Proofs

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
 from tocsin.errors import NotFoundError
 from tocsin.processing.dump_places import PlacedDump, PlacedDumps
+from tocsin.services.sight import Sight
 
+NO_DUMP: Final = "This device has not sent a dump yet."
 DumpKey = tuple[int, int, str]
 """Epoch, sequence and SHA-256."""
 
@@ -24,15 +26,17 @@ class DumpFleet(Protocol):
 class DeviceDumps:
     """For the principal's tenant; thread-safe."""
 
-    def __init__(self, fleet: DumpFleet) -> None:
+    def __init__(self, fleet: DumpFleet, sight: Sight) -> None:
         self._fleet = fleet
+        self._sight = sight
 
     def all(self, principal: Principal, device: str) -> PlacedDumps:
         """Every dump and what is missing; NotFoundError if the device never sent a dump."""
         require(principal, Permission.READ)
+        self._sight.require(principal, device, NO_DUMP)
         found = self._fleet.dumps(principal.tenant, device)
         if found is None:
-            raise NotFoundError("This device has not sent a dump yet.")
+            raise NotFoundError(NO_DUMP)
         return found
 
     def page(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final, Protocol
 
 import msgspec
@@ -12,8 +13,10 @@ from tocsin.access.principal import Principal
 from tocsin.errors import NotFoundError
 from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Condition, Inbox
 from tocsin.services.lasting import Lasting
+from tocsin.services.sight import Sight
 
 PAGE_MAX: Final = 200
+NO_DEVICE: Final = "This device has not sent anything yet."
 _ANOMALIES_MAX: Final = 50
 
 
@@ -52,8 +55,9 @@ class Fleet(Protocol):
 class Devices:
     """Lists devices, and what is wrong with one."""
 
-    def __init__(self, fleet: Fleet, inbox: Inbox, lasting: Lasting) -> None:
+    def __init__(self, fleet: Fleet, inbox: Inbox, lasting: Lasting, sight: Sight) -> None:
         self._fleet = fleet
+        self._sight = sight
         self._inbox = inbox
         self._lasting = lasting
 
@@ -61,21 +65,32 @@ class Devices:
         """Devices by name, and the name to go on after, None at the end."""
         require(principal, Permission.READ)
         limit = min(limit, PAGE_MAX)
-        found = self._fleet.devices(principal.tenant, after=after, limit=limit + 1)
+        found = self._found(principal, after, limit + 1)
         return (found, None) if len(found) <= limit else (found[:limit], found[limit - 1].device)
 
     def one(self, principal: Principal, device: str) -> Device:
-        """One device; NotFoundError if it never sent anything to this tenant."""
+        """One device; NotFoundError if it never sent anything to this tenant, or is not seen."""
         require(principal, Permission.READ)
+        self._sight.require(principal, device, NO_DEVICE)
         known = self._fleet.device(principal.tenant, device)
         if known is None:
-            raise NotFoundError("This device has not sent anything yet.")
+            raise NotFoundError(NO_DEVICE)
         return known
 
     def active_anomalies(self, principal: Principal, device: str) -> Sequence[Anomaly]:
         """The anomalies that show in the device's data now, newest change first, at most 50."""
         require(principal, Permission.READ)
+        self._sight.require(principal, device, NO_DEVICE)
         query = AnomalyQuery(
             principal.tenant, device=device, condition=Condition.ACTIVE, limit=_ANOMALIES_MAX
         )
         return self._lasting.anomalies(principal.tenant, self._inbox.anomalies(query))
+
+    def _found(self, principal: Principal, after: str, limit: int) -> Sequence[Device]:
+        """Of few devices each is looked up by name, since the fleet may be large."""
+        own = self._sight.devices(principal)
+        if own is None:
+            return self._fleet.devices(principal.tenant, after=after, limit=limit)
+        names = sorted(name for name in own if name > after)
+        known = (self._fleet.device(principal.tenant, name) for name in names)
+        return list(islice((device for device in known if device is not None), limit))

@@ -13,11 +13,12 @@ from tocsin.blobs.abstract import BlobStore
 from tocsin.clock import Clock
 from tocsin.commit.abstract import CommitStore
 from tocsin.control import DictionaryTaken, encode_control
-from tocsin.errors import InvalidInputError, NotFoundError
-from tocsin.inbox.abstract import Anomaly, Inbox
+from tocsin.errors import InvalidInputError
+from tocsin.inbox.abstract import Anomaly
 from tocsin.inbox.action import ActionKind, Target
 from tocsin.log.abstract import Append, Log, Part, RecordKind
 from tocsin.services.actions import NOTE_CHARACTERS_MAX, Actions, Asked
+from tocsin.services.anomalies import Anomalies
 from tocsin.services.audit import AuditTrail
 from tocsin.templates.dictionary import Dictionary, dictionary_of, parse_dictionary
 
@@ -54,7 +55,7 @@ class Dictionaries:
         log: Log,
         blobs: BlobStore,
         in_force: InForce,
-        inbox: Inbox,
+        anomalies: Anomalies,
         commits: CommitStore,
         actions: Actions,
         audit: AuditTrail,
@@ -63,7 +64,7 @@ class Dictionaries:
         self._log: Final = log
         self._blobs: Final = blobs
         self._in_force: Final = in_force
-        self._inbox: Final = inbox
+        self._anomalies: Final = anomalies
         self._commits: Final = commits
         self._actions: Final = actions
         self._audit: Final = audit
@@ -93,9 +94,7 @@ class Dictionaries:
         is a comment in the anomaly's history.
         """
         require(principal, Permission.HANDLE)
-        anomaly = self._inbox.anomaly(principal.tenant, anomaly_id)
-        if anomaly is None:
-            raise NotFoundError("There is no such anomaly.")
+        anomaly = self._anomalies.stored(principal, anomaly_id)
         application, texts = self._new_templates(anomaly)
         if not texts:
             raise InvalidInputError(

@@ -11,8 +11,10 @@ from tocsin.access.principal import Principal
 from tocsin.commit.abstract import CommitStore
 from tocsin.errors import NotFoundError
 from tocsin.model import Episode
+from tocsin.services.sight import Sight
 
 PAGE_MAX: Final = 200
+NO_EPISODE: Final = "There is no such episode."
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +31,21 @@ class EpisodeQuery:
 class Episodes:
     """Reads what the processor committed for one tenant at a time."""
 
-    def __init__(self, commits: CommitStore) -> None:
+    def __init__(self, commits: CommitStore, sight: Sight) -> None:
         self._commits = commits
+        self._sight = sight
 
     def page(self, principal: Principal, query: EpisodeQuery) -> tuple[Sequence[Episode], str | None]:
         """Newest revisions by id, without evidence, and the id to go on after, None at the end."""
         require(principal, Permission.READ)
         limit = min(query.limit, PAGE_MAX)
+        devices = self._sight.devices(principal)
+        if devices is not None and query.device is not None and query.device not in devices:
+            return [], None
         found = self._commits.episodes(
             principal.tenant,
             device=query.device,
+            devices=devices,
             from_ms=query.from_ms,
             to_ms=query.to_ms,
             after_id=query.after_id,
@@ -51,7 +58,8 @@ class Episodes:
         require(principal, Permission.READ)
         episode = self._commits.episode(principal.tenant, episode_id)
         if episode is None:
-            raise NotFoundError("There is no such episode.")
+            raise NotFoundError(NO_EPISODE)
+        self._sight.require(principal, episode.device, NO_EPISODE)
         return episode
 
     def revisions(self, principal: Principal, episode_id: str) -> Sequence[Episode]:

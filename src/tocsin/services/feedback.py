@@ -13,14 +13,15 @@ from tocsin.access.principal import Principal
 from tocsin.commit.abstract import CommitStore
 from tocsin.control import FeedbackGiven, FeedbackKind, SeriesName, encode_control
 from tocsin.detectors.registry import detectors
-from tocsin.errors import InvalidInputError, NotFoundError
-from tocsin.inbox.abstract import Anomaly, Inbox
+from tocsin.errors import InvalidInputError
+from tocsin.inbox.abstract import Anomaly
 from tocsin.inbox.action import ActionKind, Recorded, Target
 from tocsin.log.abstract import Append, Log, Part, RecordKind
 from tocsin.model import Episode
 from tocsin.processing.episodes import DEVICE_DETECTOR, DEVICE_REASONS
 from tocsin.processing.preview import Difference
 from tocsin.services.actions import Actions, Asked
+from tocsin.services.anomalies import Anomalies
 from tocsin.services.places import Places
 from tocsin.sharding import partition_of, shard_of
 
@@ -69,12 +70,17 @@ class Feedbacks:
     """
 
     def __init__(
-        self, log: Log, inbox: Inbox, commits: CommitStore, actions: Actions, previews: Previews
+        self,
+        log: Log,
+        anomalies: Anomalies,
+        commits: CommitStore,
+        actions: Actions,
+        previews: Previews,
     ) -> None:
         self._previews: Final = previews
         self._places: Final = Places(PREVIEWS_MAX, "Too many previews are being worked on.")
         self._log: Final = log
-        self._inbox: Final = inbox
+        self._anomalies: Final = anomalies
         self._commits: Final = commits
         self._actions: Final = actions
 
@@ -113,9 +119,7 @@ class Feedbacks:
 
     def _found(self, principal: Principal, anomaly_id: str) -> tuple[Anomaly, tuple[SeriesName, ...]]:
         require(principal, Permission.HANDLE)
-        anomaly = self._inbox.anomaly(principal.tenant, anomaly_id)
-        if anomaly is None:
-            raise NotFoundError("There is no such anomaly.")
+        anomaly = self._anomalies.stored(principal, anomaly_id)
         series = self._series(anomaly)
         if not series and anomaly.merged_into is None:
             raise InvalidInputError(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
 from tocsin.model import Episode
 from tocsin.processing.proof import Proof
+from tocsin.services.episodes import Episodes
 
 
 class Prover(Protocol):
@@ -21,10 +21,11 @@ class Prover(Protocol):
 class Proofs:
     """What `tocsin explain` does, for the principal's tenant."""
 
-    def __init__(self, prover: Prover) -> None:
+    def __init__(self, prover: Prover, episodes: Episodes) -> None:
         self._prover = prover
+        self._episodes = episodes
 
     def of(self, principal: Principal, episode_id: str) -> Proof:
         """Whether the episode matches what its records say; reads the lake, so it takes a moment."""
-        require(principal, Permission.READ)
+        self._episodes.one(principal, episode_id)  # refused before anything is derived
         return self._prover.explain(principal.tenant, episode_id)[1]

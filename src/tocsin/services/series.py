@@ -16,9 +16,11 @@ from tocsin.events import F64, I64, U8
 from tocsin.model import LimitMoved
 from tocsin.services.devices import Fleet
 from tocsin.services.places import Places
+from tocsin.services.sight import Sight
 
 CHARTS_MAX: Final = 16
 """How many charts are derived at once or wait for it; a tenant alone has half of them."""
+NO_SERIES: Final = "There is no such series."
 POINTS_MAX: Final = 5_000
 DAY_MS: Final = 86_400_000
 SPAN_MAX_MS: Final = 400 * DAY_MS
@@ -92,8 +94,11 @@ class Chart:
 class SeriesCharts:
     """Reads series of one tenant at a time; cost grows with the device's past, whatever the span."""
 
-    def __init__(self, bands: Bands, fleet: Fleet, unit_of: UnitOf = lambda _tenant, _parameter: "") -> None:
+    def __init__(
+        self, bands: Bands, fleet: Fleet, sight: Sight, unit_of: UnitOf = lambda _tenant, _parameter: ""
+    ) -> None:
         self._bands = bands
+        self._sight = sight
         self._fleet = fleet
         self._unit_of = unit_of
         self._places: Final = Places(CHARTS_MAX, "Too many charts are being drawn.")
@@ -114,9 +119,10 @@ class SeriesCharts:
         BackpressureError where too many charts are asked for at once.
         """
         require(principal, Permission.READ)
+        self._sight.require(principal, device, NO_SERIES)
         known = self._fleet.device(principal.tenant, device)
         if known is None or parameter not in known.parameters:
-            raise NotFoundError("There is no such series.")
+            raise NotFoundError(NO_SERIES)
         end_ms = known.last_ms + 1 if to_ms is None else to_ms
         start_ms = end_ms - DAY_MS if from_ms is None else from_ms
         if not 0 < end_ms - start_ms <= SPAN_MAX_MS:

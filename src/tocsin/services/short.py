@@ -12,6 +12,7 @@ from tocsin.access.principal import Principal
 from tocsin.clock import Clock
 from tocsin.errors import InvalidInputError
 from tocsin.scores.abstract import AbnormalReading, AbnormalReadings
+from tocsin.services.sight import Sight
 
 LATEST_COUNT: Final = 10
 _UNIT_MS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -44,19 +45,26 @@ def range_ms(text: str) -> int:
 class ShortQuestions:
     """Speaks of readings, not of anomalies: one long anomaly is many abnormal readings."""
 
-    def __init__(self, abnormal: AbnormalReadings, clock: Clock) -> None:
+    def __init__(self, abnormal: AbnormalReadings, clock: Clock, sight: Sight) -> None:
+        self._sight = sight
         self._abnormal = abnormal
         self._clock = clock
 
     def latest(self, principal: Principal) -> list[AbnormalReading]:
         """The ten newest abnormal readings, newest first."""
         require(principal, Permission.READ)
-        return self._abnormal.latest(principal.tenant, limit=LATEST_COUNT)
+        devices = self._sight.devices(principal)
+        return self._abnormal.latest(principal.tenant, devices=devices, limit=LATEST_COUNT)
 
     def count(self, principal: Principal, time_range: str, at_ms: int | None) -> OutlierCount:
         """Abnormal readings in the range that ends at `at_ms` (None = now)."""
         require(principal, Permission.READ)
         through_ms = self._clock.now_ms() if at_ms is None else at_ms
         after_ms = through_ms - range_ms(time_range)
-        count = self._abnormal.count(principal.tenant, after_ms=after_ms, through_ms=through_ms)
+        count = self._abnormal.count(
+            principal.tenant,
+            after_ms=after_ms,
+            through_ms=through_ms,
+            devices=self._sight.devices(principal),
+        )
         return OutlierCount(count=count, after_ms=after_ms, through_ms=through_ms)

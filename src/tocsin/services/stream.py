@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextvars import Context
 from typing import Final
 
@@ -11,8 +11,10 @@ from tocsin.access.shares import TENANT_RATIO, Shares
 from tocsin.errors import BackpressureError, RateLimitedError
 from tocsin.inbox.abstract import AnomalyQuery, Change, Inbox
 
-_PAGE: Final = 100
+PAGE_MAX: Final = 100
 _RETRY_AFTER_S: Final = 5
+Read = Callable[[int, int], list[Change]]
+"""Changes above a sequence, ascending, at most so many; blocks."""
 
 
 class ChangeStream:
@@ -59,27 +61,38 @@ class ChangeStream:
             self._watcher.cancel()
             self._watcher = None
 
-    async def follow(self, tenant: str, after: int, *, idle_s: float) -> AsyncIterator[list[Change]]:
-        """Pages of changes with sequences above `after`, and an empty page after `idle_s` without any.
+    async def follow(self, read: Read, after: int, *, idle_s: float) -> AsyncIterator[list[Change]]:
+        """Pages that `read` finds above `after`, and an empty page after `idle_s` without any.
 
-        Ends when the stream is closed. Call `enter` before and `leave` after. `after` is what the client
-        says; one that is ahead of the log, as after a restored backup, would miss what comes next and, since
-        all share one look at the log, let the others miss it.
+        `read` is asked whenever anything changes, so what it leaves out shows in nothing, not even in when an
+        empty page comes. Raises what `read` raises; ends when the stream is closed. Call `enter` before and
+        `leave` after. `after` is what the client says; one that is ahead of the log, as after a restored
+        backup, would miss what comes next and, since all share one look at the log, let the others miss it.
         """
         after = min(after, await asyncio.to_thread(self._inbox.last_change))
+        told_s = self._now_s()
         while not self._closed:
             changed = self._changed
-            page = await asyncio.to_thread(self._inbox.changes, after, tenant=tenant, limit=_PAGE)
+            newest = await asyncio.to_thread(self._inbox.last_change)
+            page = await asyncio.to_thread(read, after, PAGE_MAX)
             if page:
                 after = page[-1].sequence
                 yield page
-            elif not await self._wait(changed, after, idle_s):
+                told_s = self._now_s()
+                continue
+            after = max(after, newest)
+            if not await self._wait(changed, after, told_s + idle_s - self._now_s()):
                 yield []
+                told_s = self._now_s()
 
     def close(self) -> None:
         """End all listeners; idempotent."""
         self._closed = True
         self._wake()
+
+    @staticmethod
+    def _now_s() -> float:
+        return asyncio.get_running_loop().time()
 
     async def _wait(self, changed: asyncio.Event, after: int, timeout_s: float) -> bool:
         if self._watcher is None or self._watcher.done():

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Final
+from collections.abc import Sequence
 
 import msgspec
 
 from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
 from tocsin.directory.abstract import Freshness
-from tocsin.inbox.abstract import Anomaly, Change, Inbox
+from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Change, Inbox
 from tocsin.services.anomalies import PAGE_MAX
 from tocsin.services.lasting import Lasting
 from tocsin.services.mapping import DeviceMapping
-
-_SCANNED_MAX: Final = 1_000
 
 
 class TechnicianAnomalies(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,13 +43,10 @@ class Technicians:
         require(principal, Permission.READ)
         limit = min(limit, PAGE_MAX)
         devices = self._mapping.all_devices_of(principal, technician)
-        found = self._inbox.anomalies_of(
-            principal.tenant,
-            [each.device for each in devices.devices],
-            unresolved=unresolved,
-            before_sequence=before,
-            limit=limit + 1,
+        query = AnomalyQuery(
+            principal.tenant, unresolved=unresolved or None, before_sequence=before, limit=limit + 1
         )
+        found = self._inbox.anomalies_of([each.device for each in devices.devices], query)
         shown = self._lasting.anomalies(principal.tenant, found[:limit])
         return TechnicianAnomalies(
             anomalies=shown,
@@ -67,24 +61,9 @@ class Technicians:
     ) -> tuple[Sequence[Change], int]:
         """What happened to the anomalies of the devices that are the technician's now, oldest first.
 
-        And the sequence to go on after: up to there the tenant's changes were looked through, 1,000 at most.
+        And the sequence to go on after, which tells nothing of what happened at other devices.
         """
         require(principal, Permission.READ)
-        devices = {each.device for each in self._mapping.all_devices_of(principal, technician).devices}
-        scanned = self._inbox.changes(after, tenant=principal.tenant, limit=_SCANNED_MAX)
-        found: list[Change] = []
-        last = after
-        theirs: dict[str, bool] = {}
-        for change in scanned:
-            if len(found) == min(limit, PAGE_MAX):
-                break
-            last = change.sequence
-            if change.anomaly_id not in theirs:
-                theirs[change.anomaly_id] = self._is_of(principal, change.anomaly_id, devices)
-            if theirs[change.anomaly_id]:
-                found.append(change)
-        return found, last
-
-    def _is_of(self, principal: Principal, anomaly_id: str, devices: Collection[str]) -> bool:
-        anomaly = self._inbox.anomaly(principal.tenant, anomaly_id)
-        return anomaly is not None and anomaly.device in devices
+        devices = [each.device for each in self._mapping.all_devices_of(principal, technician).devices]
+        found = self._inbox.changes_of(principal.tenant, devices, after, limit=min(limit, PAGE_MAX))
+        return found, found[-1].sequence if found else after

@@ -105,6 +105,7 @@ CHANGING: Final = sorted(each for each in set(NEEDS) | ANYBODYS if each[0] not i
 PEOPLES_ROLES: Final = [role for role in Role if role is not Role.DEVICE]
 DUMP: Final = good_archive()
 DICTIONARY: Final = dictionary_of([("fan <*> stopped", 3)]).to_json()
+GUIDS: Final = {Role.TECHNICIAN: TECHNICIAN}
 UPLOAD: Final = f"/v1/dumps/pump-7/9/{hashlib.sha256(DUMP).hexdigest()}"
 HTTP_CODES: Final = {401: "unauthenticated", 403: "forbidden"}
 STREAM: Final = ("GET", "/v1/stream")  # never ends, so only its refusals are asked for here
@@ -128,7 +129,7 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Populated]:
     anomaly = world.find_anomaly(DEVICE)
     told = world.find_anomaly("press-1", **told_template(MARKER))
     world.fleet.add(OWN, "pump-7")
-    world.responsible(TECHNICIAN, DEVICE, location=MARKER)
+    world.responsible(TECHNICIAN, DEVICE, "press-1", "pump-7", location=MARKER)
     resolved = Action(
         kind=ActionKind.RESOLVE, tenant=OWN, actor="m", at_ms=0, targets=(Target(id=anomaly),), note=MARKER
     )
@@ -136,7 +137,7 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Populated]:
     browsers: dict[str, dict[Role, dict[str, str]]] = {OWN: {}, FOREIGN: {}}
     for tenant, of_tenant in browsers.items():
         for role in PEOPLES_ROLES:
-            world.person(role.value, role, tenant=tenant)
+            world.person(role.value, role, tenant=tenant, technician=GUIDS.get(role))
             of_tenant[role] = world.sign_in(f"{tenant}/{role.value}")
     yield Populated(
         world,

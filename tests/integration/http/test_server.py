@@ -119,6 +119,30 @@ def test_a_technicians_stream_tells_of_her_devices_alone(world: World) -> None:
     assert nobody.status_code == 404
 
 
+def test_who_is_a_technician_hears_of_her_own_devices_alone(world: World) -> None:
+    """Of others not even that something happened; and of other ones once she is another technician."""
+    technician, other = "6f9619ff-8b86-4011-b42d-00c04fc964ff", "0e5b9c1a-4d2f-4c53-9d59-2d0f3f1f7a10"
+    world.responsible(technician, "pump-1", "pump-2")
+    world.responsible(other, "pump-3", "pump-4")
+    maria = world.person("maria", technician=technician)
+    headers = world.sign_in("maria") | {"Last-Event-ID": "0"}
+    world.find_anomaly("pump-3")
+    own = world.find_anomaly("pump-1")
+    with serving(world) as server, httpx.Client(base_url=server.url, headers=headers) as client:
+        with client.stream("GET", "/v1/stream") as response:
+            told = response.iter_lines()
+            first = next(line for line in told if line.startswith("id: "))
+            change = PersonChange(technician=other)
+            world.access.people.change(OWN, maria, change, revision=None, tell=lambda _: None)
+            world.find_anomaly("pump-2")
+            newest = world.find_anomaly("pump-4")
+            second = next(line for line in told if line.startswith("id: "))
+        answer = client.get("/v1/stream", params={"technician": technician})
+    assert first == f"id: {world.inbox.history(OWN, own)[0].sequence}"
+    assert second == f"id: {world.inbox.history(OWN, newest)[0].sequence}"
+    assert answer.status_code == 404
+
+
 def test_the_stream_of_a_technician_who_turns_out_to_be_none_ends(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

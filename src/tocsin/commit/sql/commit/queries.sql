@@ -56,6 +56,18 @@ WHERE n.tenant = :tenant AND n.device = :device AND n.id > :after_id
   AND (:from_ms IS NULL OR n.end_ms IS NULL OR n.end_ms >= :from_ms)
 ORDER BY n.id LIMIT :limit
 
+-- name: episodes_of_devices
+SELECT e.sequence, e.tenant, e.id, e.revision, e.payload, e.hash
+FROM (
+    SELECT n.sequence, n.id
+    FROM json_each(:devices) AS d CROSS JOIN newest AS n INDEXED BY newest_by_device
+    WHERE n.tenant = :tenant AND n.device = d.value AND n.id > :after_id
+      AND (:to_ms IS NULL OR n.started_ms <= :to_ms)
+      AND (:from_ms IS NULL OR n.end_ms IS NULL OR n.end_ms >= :from_ms)
+    ORDER BY n.id LIMIT :limit
+) CROSS JOIN episode AS e USING (sequence)
+ORDER BY e.id
+
 -- name: all_episodes
 SELECT sequence, tenant, id, revision, payload, hash, evidence, evidence_hash FROM episode
 

@@ -140,6 +140,21 @@ SELECT updated_sequence, rowid FROM anomaly INDEXED BY anomaly_by_device
 WHERE tenant = :tenant AND device = :device AND updated_sequence < :before AND updated_sequence > :above
   AND merged_into IS NULL
 ORDER BY updated_sequence DESC LIMIT :limit
+-- name: some_of_device
+SELECT updated_sequence, rowid FROM anomaly INDEXED BY anomaly_by_device
+WHERE tenant = :tenant AND device = :device AND updated_sequence < :before AND updated_sequence > :above
+  AND (:application IS NULL OR application = :application)
+  AND (:severity IS NULL OR severity = :severity)
+  AND (:condition IS NULL OR condition = :condition)
+  AND merged_into IS NULL
+  AND (:handling IS NULL OR handling = :handling)
+  AND (:unresolved IS NULL OR (handling <> 'resolved') = :unresolved)
+  AND (:seen IS NULL OR (seen_at_ms IS NOT NULL) = :seen)
+  AND (:assignee IS NULL OR assignee = :assignee)
+  AND (:from_ms IS NULL OR cleared_ms IS NULL OR cleared_ms >= :from_ms)
+  AND (:to_ms IS NULL OR started_ms <= :to_ms)
+  AND (:parameter IS NULL OR EXISTS (SELECT 1 FROM json_each(parameters) WHERE value = :parameter))
+ORDER BY updated_sequence DESC LIMIT :limit
 -- name: anomaly_at
 SELECT id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
        last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
@@ -155,6 +170,14 @@ WHERE sequence > :after ORDER BY sequence LIMIT :limit
 -- name: changes_of_tenant
 SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail, action, hash FROM change
 WHERE tenant = :tenant AND sequence > :after ORDER BY sequence LIMIT :limit
+-- name: changes_of_devices
+SELECT c.sequence, c.anomaly_id, c.tenant, c.at_ms, c.actor, c.kind, c.detail, c.action, c.hash
+FROM json_each(:devices) AS d
+CROSS JOIN anomaly AS a INDEXED BY anomaly_by_device
+CROSS JOIN change AS c INDEXED BY change_by_anomaly
+WHERE a.tenant = :tenant AND a.device = d.value AND a.updated_sequence > :after
+  AND c.anomaly_id = a.id AND c.sequence > :after
+ORDER BY c.sequence LIMIT :limit
 -- name: history_from
 SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail, action, hash FROM change
 WHERE anomaly_id = :id AND tenant = :tenant ORDER BY sequence LIMIT :limit OFFSET :version

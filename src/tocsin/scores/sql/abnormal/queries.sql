@@ -38,10 +38,19 @@ SELECT from_ms FROM abnormal_kept WHERE tenant = :tenant
 SELECT tenant, application, device, parameter, ts, value, expected, lower, upper, score, detector,
        partition, "offset", hash
 FROM abnormal WHERE tenant = :tenant ORDER BY ts DESC LIMIT :limit
--- name: latest_of_device
-SELECT tenant, application, device, parameter, ts, value, expected, lower, upper, score, detector,
-       partition, "offset", hash
-FROM abnormal WHERE tenant = :tenant AND device = :device ORDER BY ts DESC LIMIT :limit
+-- name: latest_of_devices
+SELECT a.tenant, a.application, a.device, a.parameter, a.ts, a.value, a.expected, a.lower, a.upper, a.score,
+       a.detector, a.partition, a."offset", a.hash
+FROM json_each(:devices) AS d CROSS JOIN abnormal AS a
+WHERE a.tenant = :tenant AND a.device = d.value ORDER BY a.ts DESC LIMIT :limit
+-- name: count_readings_of_devices
+SELECT count(*) FROM abnormal INDEXED BY abnormal_by_ts
+WHERE tenant = :tenant AND ts > :after_ms AND ts <= :through_ms
+  AND device IN (SELECT value FROM json_each(:devices))
+-- name: count_minutes_of_devices
+SELECT coalesce(sum(m.count), 0)
+FROM json_each(:devices) AS d CROSS JOIN abnormal_minute AS m INDEXED BY abnormal_minute_by_device
+WHERE m.tenant = :tenant AND m.device = d.value AND m.minute >= :first AND m.minute < :end
 -- name: count_readings
 SELECT count(*) FROM abnormal WHERE tenant = :tenant AND ts > :after_ms AND ts <= :through_ms
 -- name: count_minutes

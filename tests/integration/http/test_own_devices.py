@@ -1,0 +1,303 @@
+"""Technicians see the devices that the directory says are theirs now, and of others what does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from tests.http_kit import FOREIGN, NOW_MS, OWN, World
+from tocsin.access.person import PersonChange
+from tocsin.access.principal import Role
+from tocsin.api.names import iso
+from tocsin.inbox.action import Action, ActionKind, Target
+from tocsin.simulate.directory.faults import DirectoryFault, always
+
+pytestmark = pytest.mark.anyio
+
+ANNA = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
+BORIS = "0e5b9c1a-4d2f-4c53-9d59-2d0f3f1f7a10"
+HARD_S = 7 * 86_400
+LISTS = {
+    "/v1/anomalies": "anomalies",
+    "/v1/anomalies/changes": "changes",
+    "/v1/episodes": "episodes",
+    "/v1/devices": "devices",
+    "/v1/locations": "locations",
+    f"/v1/technicians/{ANNA}/anomalies": "anomalies",
+    f"/v1/technicians/{ANNA}/devices": "devices",
+    f"/v1/technicians/{ANNA}/changes": "changes",
+}
+PAGES = ("/", "/live", "/inbox", "/inbox/live", "/locations", f"/technicians/{ANNA}")
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World]) -> World:
+    """Anna has the devices a and b, Boris has c; each device has an anomaly."""
+    world = make_world()
+    world.responsible(ANNA, "a", "b", location="hall 1")
+    world.responsible(BORIS, "c", location="hall 2")
+    for device in "abc":
+        world.find_anomaly(device)
+    world.person("anna", technician=ANNA)
+    return world
+
+
+async def asked(world: World, who: dict[str, str], path: str, **params: Any) -> httpx.Response:
+    async with world.client(headers=who) as client:
+        return await client.get(path, params=params)
+
+
+async def sent(world: World, who: dict[str, str], path: str, **options: Any) -> httpx.Response:
+    headers = who | options.pop("headers", {})
+    async with world.client(headers=headers) as client:
+        return await client.post(path, **options)
+
+
+def anomalies(world: World) -> dict[str, str]:
+    """The id of each device's anomaly."""
+    changes = world.inbox.changes(0, tenant=OWN)
+    found = [world.inbox.anomaly(OWN, change.anomaly_id) for change in changes]
+    return {each.device: each.id for each in found if each is not None}
+
+
+async def test_lists_hold_the_own_devices_alone(world: World) -> None:
+    """Whatever the filter, page by page, and the pages for people too."""
+    anna = world.sign_in("anna")
+    other = anomalies(world)["c"]
+    for path, name in LISTS.items():
+        cursor: dict[str, Any] = {}
+        told = []
+        for _ in range(9):
+            answer = (await asked(world, anna, path, limit=1, **cursor)).json()
+            told += answer[name]
+            after = answer["last"] if name == "changes" else answer["next"]
+            if after is None or cursor.get("after") == after:
+                break
+            cursor = {"after" if name == "changes" else "cursor": after}
+        assert len(told) == (1 if name == "locations" else 2), path
+        assert other not in str(told)
+        assert "hall 2" not in str(told)
+    for filters in ({"device": "c"}, {"severity": "warning", "device": "c"}, {"seen": False, "device": "c"}):
+        assert (await asked(world, anna, "/v1/anomalies", **filters)).json()["anomalies"] == []
+    assert (await asked(world, anna, "/v1/episodes", device="c")).json()["episodes"] == []
+    filtered = (await asked(world, anna, "/v1/anomalies", condition="active")).json()["anomalies"]
+    assert [each["device"] for each in filtered] == ["b", "a"]
+    for path in PAGES:
+        page = await asked(world, anna, path)
+        assert page.status_code == 200
+        assert other not in page.text
+        assert "temperature 93.2 °C of c" not in page.text
+
+
+async def test_short_answers_count_the_own_devices_alone(world: World) -> None:
+    """The newest readings and their number."""
+    anna = world.sign_in("anna")
+    latest = (await asked(world, anna, "/api/latest_anomalies")).json()
+    assert {each["device"] for each in latest} == {"a", "b"}
+    for time_range in ("1m", "30d"):
+        params = {"time_range": time_range, "at": iso(NOW_MS)}
+        assert (await asked(world, anna, "/api/outliers_count", **params)).json()["outliers_count"] == 2
+        viewer = {"Authorization": f"Bearer {world.key(Role.VIEWER)}"}
+        assert (await asked(world, viewer, "/api/outliers_count", **params)).json()["outliers_count"] == 3
+
+
+async def test_changes_elsewhere_move_nothing(world: World) -> None:
+    """Neither the number to go on after, nor a page that is read again."""
+    anna = world.sign_in("anna")
+    before = (await asked(world, anna, "/v1/anomalies/changes")).json()
+    world.inbox.act(
+        Action(
+            kind=ActionKind.COMMENT, tenant=OWN, actor="m", at_ms=0,
+            targets=(Target(id=anomalies(world)["c"]),), note="it hums",
+        )
+    )  # fmt: skip
+    assert (await asked(world, anna, "/v1/anomalies/changes")).json() == before
+    after = (await asked(world, anna, "/v1/anomalies/changes", after=before["last"])).json()
+    assert after == {"changes": [], "last": before["last"]}
+
+
+async def test_actions_know_no_others(world: World) -> None:
+    """One, many, merged and undone: what is another's is answered as what nobody has."""
+    anna, ids = world.sign_in("anna"), anomalies(world)
+    for action in ("comment", "acknowledge", "resolve"):
+        path = f"/v1/anomalies/{{}}/{action}"
+        options: dict[str, Any] = {"json": {"note": "x"}, "headers": {"If-Match": "*"}}
+        other = await sent(world, anna, path.format(ids["c"]), **options)
+        nobody = await sent(world, anna, path.format("an_none"), **options)
+        assert (other.status_code, other.json()["detail"]) == (404, nobody.json()["detail"])
+    merged = await sent(
+        world,
+        anna,
+        f"/v1/anomalies/{ids['a']}/merge",
+        json={"anomalies": [{"id": ids["c"]}]},
+        headers={"If-Match": "*"},
+    )
+    assert merged.status_code == 404
+    many = {"action": "resolve", "anomalies": [{"id": ids["a"]}, {"id": ids["c"]}, {"id": "an_none"}]}
+    answer = (await sent(world, anna, "/v1/anomalies/actions", json=many)).json()
+    assert [each["id"] for each in answer["done"]] == [ids["a"]]
+    other, nobody = answer["left"]
+    assert other == nobody | {"id": ids["c"]}
+    for device, status in (("a", 200), ("c", 404)):
+        done = world.inbox.act(
+            Action(
+                kind=ActionKind.REOPEN if device == "a" else ActionKind.RESOLVE,
+                tenant=OWN, actor="m", at_ms=1, targets=(Target(id=ids[device]),),
+            )
+        )  # fmt: skip
+        undone = await sent(world, anna, f"/v1/actions/{done.sequence}/undo")
+        assert undone.status_code == status, undone.text
+    assert (await sent(world, anna, "/v1/actions/999/undo")).json()["detail"] == undone.json()["detail"]
+    untouched = world.inbox.anomaly(OWN, ids["c"])
+    assert untouched is not None
+    assert untouched.handling == "resolved"  # by the one who may, and not given back
+
+
+async def test_a_repeat_of_what_was_hers_gets_the_first_answer(world: World) -> None:
+    """A phone that asks again after the device has moved is told what it did; nothing is done anew."""
+    anna, ids = world.sign_in("anna"), anomalies(world)
+    body = {"action": "comment", "note": "x", "anomalies": [{"id": ids["a"]}, {"id": ids["b"]}]}
+    options: dict[str, Any] = {"json": body, "headers": {"Idempotency-Key": "k"}}
+    first = await sent(world, anna, "/v1/anomalies/actions", **options)
+    world.responsible(BORIS, "b", "c")
+    again = await sent(world, anna, "/v1/anomalies/actions", **options)
+    assert (again.status_code, again.text) == (200, first.text)
+    assert again.headers["Tocsin-Repeated"] == "true"
+
+
+async def test_a_device_that_moves_is_seen_by_whose_it_is(world: World) -> None:
+    """At once, also while the directory is down since."""
+    anna, ids = world.sign_in("anna"), anomalies(world)
+    world.person("boris", technician=BORIS)
+    boris = world.sign_in("boris")
+    world.third_party.trouble = always(DirectoryFault.ERROR)
+    for who, seen in ((anna, True), (boris, False)):
+        assert ((await asked(world, who, f"/v1/anomalies/{ids['a']}")).status_code == 200) is seen
+    world.responsible(BORIS, "a", "c")
+    world.responsible(ANNA, "b")
+    for who, seen in ((anna, False), (boris, True)):
+        assert ((await asked(world, who, f"/v1/anomalies/{ids['a']}")).status_code == 200) is seen
+        listed = (await asked(world, who, "/v1/anomalies")).json()["anomalies"]
+        assert (ids["a"] in {each["id"] for each in listed}) is seen
+
+
+async def test_who_is_nobody_in_the_directory_is_told_so(world: World) -> None:
+    """No GUID, and one that the directory does not know: refused in words, not with an empty list."""
+    world.person("nobody")
+    world.person("wrong", technician="00000000-0000-4000-8000-000000000000")
+    world.directory_cache.forget_technician("00000000-0000-4000-8000-000000000000", NOW_MS, NOW_MS)
+    for name in ("nobody", "wrong"):
+        who = world.sign_in(name)
+        for path in (*LISTS, "/api/latest_anomalies", f"/v1/anomalies/{anomalies(world)['a']}"):
+            answer = await asked(world, who, path)
+            told = (answer.status_code, answer.json()["code"])
+            assert told == (
+                (404, "not_found") if "technicians" in path and name == "wrong" else (403, "no_technician")
+            )
+        assert "GUID" in (await asked(world, who, "/inbox")).text
+        assert (await asked(world, who, "/v1/me")).json()["devices"] == "own"
+
+
+async def test_nothing_is_shown_before_the_directory_has_spoken(world: World) -> None:
+    """A down directory without a last word is 503 with Retry-After, and her list is asked for next."""
+    newcomer = "11111111-1111-4111-8111-111111111111"
+    world.person("new", technician=newcomer)
+    who = world.sign_in("new")
+    world.third_party.trouble = always(DirectoryFault.ERROR)
+    for path in ("/v1/anomalies", "/v1/devices", "/v1/devices/a", "/api/latest_anomalies", "/v1/stream"):
+        answer = await asked(world, who, path)
+        assert (answer.status_code, answer.json()["code"]) == (503, "mapping_unknown")
+        assert int(answer.headers["Retry-After"]) > 0
+    assert (await asked(world, who, "/v1/me")).json()["mapping"] == "unknown"
+    world.responsible(newcomer, "c")
+    assert [each["device"] for each in (await asked(world, who, "/v1/anomalies")).json()["anomalies"]] == [
+        "c"
+    ]
+    world.responsible(newcomer)
+    world.responsible(BORIS, "c")
+    answer = await asked(world, who, "/v1/anomalies")
+    assert (answer.status_code, answer.json()["anomalies"]) == (200, [])  # the directory has said: none
+
+
+async def test_a_last_word_counts_as_long_as_it_may(world: World) -> None:
+    """While the directory is down, with its age; then it is unknown."""
+    world.third_party.trouble = always(DirectoryFault.ERROR)
+    world.clock.sleep(3600)
+    anna = world.sign_in("anna")
+    assert len((await asked(world, anna, "/v1/anomalies")).json()["anomalies"]) == 2
+    me = (await asked(world, anna, "/v1/me")).json()
+    assert (me["devices"], me["mapping"], me["as_of"]) == ("own", "stale", iso(NOW_MS))
+    world.clock.sleep(HARD_S)
+    anna = world.sign_in("anna")
+    assert (await asked(world, anna, "/v1/anomalies")).json()["code"] == "mapping_unknown"
+
+
+async def test_others_see_what_they_saw(world: World) -> None:
+    """Another role beside it, a program's key, and a tenant in which nobody could say whose a device is."""
+    world.find_anomaly("d", FOREIGN)
+    world.person("both", Role.TECHNICIAN, Role.OPERATOR, technician=ANNA)
+    world.person("viewer", Role.VIEWER)
+    world.person("far", tenant=FOREIGN)
+    key = {"Authorization": f"Bearer {world.key(Role.TECHNICIAN)}"}
+    for who, count in (
+        (world.sign_in("both"), 3),
+        (world.sign_in("viewer"), 3),
+        (key, 3),
+        (world.sign_in(f"{FOREIGN}/far"), 1),
+    ):
+        assert len((await asked(world, who, "/v1/anomalies")).json()["anomalies"]) == count
+        assert (await asked(world, who, "/v1/me")).json()["devices"] == "all"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [PersonChange(roles=(Role.TECHNICIAN,)), PersonChange(roles=(Role.TECHNICIAN,), technician=ANNA)],
+)
+async def test_another_role_or_guid_acts_at_once(world: World, change: PersonChange) -> None:
+    """In the browser that is signed in already."""
+    person = world.person("both", Role.TECHNICIAN, Role.OPERATOR, technician=BORIS)
+    who = world.sign_in("both")
+    assert len((await asked(world, who, "/v1/anomalies")).json()["anomalies"]) == 3
+    world.access.people.change(OWN, person, change, revision=None, tell=lambda _: None)
+    devices = [each["device"] for each in (await asked(world, who, "/v1/anomalies")).json()["anomalies"]]
+    assert devices == (["b", "a"] if change.technician == ANNA else ["c"])
+
+
+async def test_names_of_others_are_no_objects(world: World) -> None:
+    """Every address that names a device, anomaly, episode, place or technician answers as for none."""
+    anna, ids = world.sign_in("anna"), anomalies(world)
+    episode = f"{OWN}-c-0"
+    for path, other, nobody in (
+        ("/v1/anomalies/{}", ids["c"], "an_none"),
+        ("/v1/anomalies/{}/history", ids["c"], "an_none"),
+        ("/v1/episodes/{}", episode, "none"),
+        ("/v1/episodes/{}/revisions", episode, "none"),
+        ("/v1/episodes/{}/proof", episode, "none"),
+        ("/v1/devices/{}", "c", "none"),
+        ("/v1/devices/{}/series", "c", "none"),
+        ("/v1/devices/{}/series/temperature", "c", "none"),
+        ("/v1/devices/{}/dumps", "c", "none"),
+        ("/v1/devices/{}/dumps/1", "c", "none"),
+        ("/v1/locations/{}/devices", "hall 2", "none"),
+        ("/v1/technicians/{}/devices", BORIS, "none"),
+        ("/v1/technicians/{}/anomalies", BORIS, "none"),
+        ("/v1/technicians/{}/changes", BORIS, "none"),
+        ("/devices/{}", "c", "none"),
+        ("/anomalies/{}", ids["c"], "an_none"),
+        ("/anomalies/{}/live", ids["c"], "an_none"),
+        (f"/anomalies/{{}}/proof/{episode}", ids["c"], "an_none"),
+        (f"/anomalies/{ids['a']}/proof/{{}}", episode, "none"),
+        ("/technicians/{}", BORIS, "none"),
+        ("/technicians/{}/live", BORIS, "none"),
+        ("/locations/{}", "hall 2", "none"),
+    ):
+        answers = [await asked(world, anna, path.format(quote(name, safe=""))) for name in (other, nobody)]
+        told = [(each.status_code, each.text) for each in answers]
+        if path.startswith("/v1"):
+            assert told[0] == told[1]
+        assert told[0][0] == told[1][0] == (200 if "locations" in path else 404), path
+        assert "93.2" not in told[0][1]

@@ -171,7 +171,7 @@ async def test_the_newest_action_can_be_undone_on_the_page(world: World) -> None
 
 async def test_what_a_person_does_bears_her_name_and_what_is_hers_has_a_view(world: World) -> None:
     """The history names the person, an assignment means one by any spelling, and `Mine` lists hers alone."""
-    person = world.person("maria", display_name="Maria Rossi")
+    person = world.person("maria", Role.TECHNICIAN, Role.OPERATOR, display_name="Maria Rossi")
     world.person("vera", Role.VIEWER)
     mine, other = world.find_anomaly("pump-1"), world.find_anomaly("pump-2")
     headers = world.sign_in("maria")

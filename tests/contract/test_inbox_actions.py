@@ -125,6 +125,8 @@ def test_the_same_key_gets_the_first_answer(inbox: Inbox, do: Do) -> None:
     again = do(ActionKind.ACKNOWLEDGE, version=version, key="k", note="mine", at_ms=LATER_MS)
     assert again.repeated
     assert (again.sequence, again.outcomes, again.action) == (1, first.outcomes, first.action)
+    assert inbox.action_of_key("a", "maria", "k") == first
+    assert inbox.action_of_key("a", "tom", "k") is inbox.action_of_key("a", "maria", "") is None
     assert only(inbox).handling is Handling.RESOLVED
     with pytest.raises(ConflictError, match="another action"):
         do(ActionKind.RESOLVE, version=version, key="k")

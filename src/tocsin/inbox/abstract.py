@@ -122,6 +122,10 @@ class Inbox(ABC):
         """One action of the tenant."""
 
     @abstractmethod
+    def action_of_key(self, tenant: str, actor: str, key: str) -> Recorded | None:
+        """What an actor was answered under a key; None where there was none, and for the key ""."""
+
+    @abstractmethod
     def actions(self, after: int, *, limit: int = 1000) -> list[Recorded]:
         """Actions with a sequence above `after`, ascending."""
 

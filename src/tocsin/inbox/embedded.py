@@ -69,6 +69,12 @@ class EmbeddedInbox(Inbox):
             row: Any = reader.execute(QUERIES["action"], wanted).fetchone()
         return recorded_of(row, self._name) if row else None
 
+    def action_of_key(self, tenant: str, actor: str, key: str) -> Recorded | None:
+        wanted = {"tenant": tenant, "actor": actor, "key": key}
+        with self._readers.lend() as reader:
+            row: Any = reader.execute(QUERIES["action_of_key"], wanted).fetchone()
+        return recorded_of(row, self._name) if row else None
+
     def actions(self, after: int, *, limit: int = 1000) -> list[Recorded]:
         with self._readers.lend() as reader:
             rows: list[Any] = reader.execute(QUERIES["actions"], {"after": after, "limit": limit}).fetchall()

@@ -109,6 +109,10 @@ class Actions:
         since = self._inbox.history_from(principal.tenant, outcome.id, versions[outcome.id])
         raise ChangedError(outcome.version, since, other)
 
+    def was_done(self, principal: Principal, key: str) -> bool:
+        """Whether the caller has done something under this key, whatever has come in its way since."""
+        return self._inbox.action_of_key(principal.tenant, _actor(principal), key) is not None
+
     def many(self, principal: Principal, asked: Asked, targets: Sequence[Target]) -> Recorded:
         """Act on each that can take it; the outcomes say which could not, and why."""
         if asked.kind in _OF_ONE:
@@ -151,7 +155,7 @@ class Actions:
         action = Action(
             kind=asked.kind,
             tenant=principal.tenant,
-            actor=principal.person or principal.key_id,
+            actor=_actor(principal),
             at_ms=self._clock.now_ms(),
             targets=targets,
             note=asked.note,
@@ -188,6 +192,10 @@ class Actions:
         if asked.assignee is None or asked.kind is not ActionKind.ASSIGN:
             return asked.assignee
         return self._colleagues.assignee(principal.tenant, asked.assignee)
+
+
+def _actor(principal: Principal) -> str:
+    return principal.person or principal.key_id
 
 
 def _about(other: str, detail: str) -> str:

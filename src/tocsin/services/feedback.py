@@ -99,7 +99,10 @@ class Feedbacks:
         Refusals are those of `Actions.one`; InvalidInputError where no limit of it can be raised. If the log
         refuses the record behind the action, its error is raised: the same key again logs it.
         """
-        anomaly, series = self._found(principal, anomaly_id)
+        anomaly = self._found(principal, anomaly_id)
+        series = self._series(anomaly)
+        if not self._actions.was_done(principal, key):
+            _must_have_a_limit(anomaly, series)
         asked = Asked(kind=ActionKind.FEEDBACK, note=note, key=key, feedback=kind, series=series)
         given = Given(self._actions.one(principal, asked, target))
         self._log_given(anomaly, given)
@@ -111,23 +114,17 @@ class Feedbacks:
         Judges the device's whole past twice. InvalidInputError as for `give`, and for a past too long for it;
         BackpressureError where too many are asked for at once.
         """
-        anomaly, series = self._found(principal, anomaly_id)
+        anomaly = self._found(principal, anomaly_id)
+        series = self._series(anomaly)
+        _must_have_a_limit(anomaly, series)
         span_ms = DAYS * 86_400_000
         with self._places.one(principal.tenant):
             found = self._previews.preview(anomaly.tenant, anomaly.device, kind, series, span_ms)
         return Preview(series, found)
 
-    def _found(self, principal: Principal, anomaly_id: str) -> tuple[Anomaly, tuple[SeriesName, ...]]:
+    def _found(self, principal: Principal, anomaly_id: str) -> Anomaly:
         require(principal, Permission.HANDLE)
-        anomaly = self._anomalies.stored(principal, anomaly_id)
-        series = self._series(anomaly)
-        if not series and anomaly.merged_into is None:
-            raise InvalidInputError(
-                "No limit that feedback could raise found this: it is about no series, or about a value "
-                "out of the range that the configuration gives.",
-                field="anomaly",
-            )
-        return anomaly, series
+        return self._anomalies.stored(principal, anomaly_id)
 
     def _series(self, anomaly: Anomaly) -> tuple[SeriesName, ...]:
         found = (self._commits.episode(anomaly.tenant, name) for name in anomaly.episodes)
@@ -158,6 +155,15 @@ class Feedbacks:
             fingerprint=xxhash.xxh3_128_digest(payload),
         )
         self._log.submit(append).result()
+
+
+def _must_have_a_limit(anomaly: Anomaly, series: tuple[SeriesName, ...]) -> None:
+    if not series and anomaly.merged_into is None:
+        raise InvalidInputError(
+            "No limit that feedback could raise found this: it is about no series, or about a value "
+            "out of the range that the configuration gives.",
+            field="anomaly",
+        )
 
 
 def _name(episode: Episode) -> SeriesName:

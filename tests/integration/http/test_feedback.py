@@ -79,6 +79,23 @@ async def test_a_retry_gets_the_first_answer_and_is_logged_once(world: World) ->
     assert record.action == first.json()["action"]
 
 
+async def test_a_retry_gets_the_first_answer_when_nothing_is_left_to_raise(world: World) -> None:
+    """What the feedback was about was split off meanwhile; it was given all the same."""
+    anomaly = world.find_anomaly("pump-7")
+    world.find_anomaly("pump-7", started_ms=NOW_MS, parameter="", detector="health", reason="silent")
+    headers = ANY | {"Idempotency-Key": "k1"}
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        first = await client.post(f"/v1/anomalies/{anomaly}/feedback", json=FALSE_ALARM, headers=headers)
+        *_, oldest = (await client.get(f"/v1/anomalies/{anomaly}")).json()["episodes"]
+        about = {"episodes": [oldest]}
+        split = await client.post(f"/v1/anomalies/{anomaly}/split", json=about, headers=ANY)
+        again = await client.post(f"/v1/anomalies/{anomaly}/feedback", json=FALSE_ALARM, headers=headers)
+        fresh = await client.post(f"/v1/anomalies/{anomaly}/feedback", json=FALSE_ALARM, headers=ANY)
+    assert (first.status_code, split.status_code, again.status_code) == (200, 200, 200), again.text
+    assert again.content == first.content
+    assert fresh.status_code == 400
+
+
 async def test_two_people_do_not_overwrite_each_other(world: World) -> None:
     """Refused without If-Match, and with the version of before somebody's resolve; nothing is logged."""
     anomaly = world.find_anomaly("pump-7")

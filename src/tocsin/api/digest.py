@@ -30,7 +30,7 @@ class DigestView(BaseModel):
 
 @router.get("/v1/digest", summary="Read the digests", responses=answers())
 def read_digest(services: ServicesOf, principal: PrincipalOf) -> DigestView:
-    """The three digests over all series of the tenant; grows with their number, so don't poll it."""
+    """The digests of the tenant, over all its series and dumps; grows with their number, so don't poll it."""
     digest = services.digest.of(principal)
     return DigestView(
         digest_raw=digest.digest_raw,

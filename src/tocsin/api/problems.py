@@ -141,10 +141,19 @@ def _methods_of(request: Request) -> list[str]:
     ]
 
 
-async def _validation_error(_request: Request, error: RequestValidationError) -> Response:
+async def _validation_error(request: Request, error: RequestValidationError) -> Response:
     first = error.errors()[0]
+    if isinstance(first.get("input"), bytes) and not _says_json(request):
+        # the framework reads no JSON from it, and would call the bytes no object
+        detail = "The body is JSON: send it with `Content-Type: application/json`."
+        return problem_response(400, "invalid_input", detail, field="Content-Type")
     place = [str(part) for part in first["loc"] if part not in {"query", "path", "body", "header"}]
     return problem_response(400, "invalid_input", str(first["msg"]), field=".".join(place) or None)
+
+
+def _says_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

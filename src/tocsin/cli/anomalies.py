@@ -9,7 +9,7 @@ import typer
 
 from tocsin.cli.opened import ask
 from tocsin.cli.options import CaFile, ServerUrl, Token
-from tocsin.cli.output import Exit, JsonFlag, fail, finish
+from tocsin.cli.output import Exit, JsonFlag, counted, fail, finish
 
 if TYPE_CHECKING:
     from tocsin.client import Destination
@@ -129,7 +129,7 @@ def _list(server: Destination, filters: dict[str, str], limit: int, json: bool) 
             break
         parameters["cursor"] = page["next"]
     found = found[:limit]
-    finish({"anomalies": found}, [*map(_line, found), f"{len(found)} anomalies"], json)
+    finish({"anomalies": found}, [*map(_line, found), counted(len(found), "anomaly", "anomalies")], json)
 
 
 def _line(found: dict[str, Any]) -> str:

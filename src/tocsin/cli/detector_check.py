@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from tocsin.cli.detector_options import DetectorConfig, DetectorName, Devices, detector_config
-from tocsin.cli.output import Exit, JsonFlag, finish, note, progress
+from tocsin.cli.output import Exit, JsonFlag, counted, finish, note, progress
 
 if TYPE_CHECKING:
     from tocsin.client import DumpFile
@@ -62,7 +62,7 @@ def _finish(
         "checks": [msgspec.to_builtins(each) for each in results],
     }
     lines = [line for each in results for line in _lines(each)]
-    end = f"{len(results) - len(failed)} of {len(results)} checks hold on {dumps} dumps"
+    end = f"{len(results) - len(failed)} of {len(results)} checks hold on {counted(dumps, 'dump')}"
     finish(result, [*lines, end], as_json, Exit.PROBLEM if failed else Exit.OK)
 
 

@@ -8,7 +8,7 @@ import typer
 
 from tocsin.cli.opened import TENANT, ask, config_of, opened
 from tocsin.cli.options import CaFile, ConfigFile, DataFolder, ServerUrl, Token
-from tocsin.cli.output import Exit, JsonFlag, finish, lines_of, note
+from tocsin.cli.output import Exit, JsonFlag, counted, finish, lines_of, note
 
 if TYPE_CHECKING:
     from tocsin.client import Destination
@@ -39,7 +39,10 @@ def digest(
             result = _plain(application.runtime.views.digest(TENANT))
     pending = bool(result["pending"]) or not result["caught_up"]
     if pending:
-        waiting = f"{result['pending']} corrections pending, {result['dumps_waiting']} dumps waiting"
+        waiting = (
+            f"{counted(result['pending'], 'correction')} pending, "
+            f"{counted(result['dumps_waiting'], 'dump')} waiting"
+        )
         note(f"not final: {waiting}, caught up: {result['caught_up']}")
     finish(result, lines_of(result), json, Exit.PROBLEM if pending else Exit.OK)
 

@@ -9,7 +9,7 @@ import typer
 
 from tocsin.cli.opened import TENANT, ask, config_of, opened
 from tocsin.cli.options import CaFile, ConfigFile, DataFolder, ServerUrl, Token
-from tocsin.cli.output import JsonFlag, finish
+from tocsin.cli.output import JsonFlag, counted, finish
 from tocsin.visible import visible
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def dumps(
     lines = [_dump_line(dump) for dump in result["dumps"]]
     lines += [_missing_line(span) for span in result["missing"]]
     lines += [visible(f"{name}: {note}") for name, note in result["notes"].items()]
-    finish(result, [*lines, f"{len(result['dumps'])} dumps, {len(result['missing'])} gaps"], json)
+    lines.append(f"{counted(len(result['dumps']), 'dump')}, {counted(len(result['missing']), 'gap')}")
+    finish(result, lines, json)
 
 
 def _asked(server: Destination, device: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import typer
 
 from tocsin.cli.opened import ask
 from tocsin.cli.options import CaFile, ServerUrl, Token
-from tocsin.cli.output import JsonFlag, finish
+from tocsin.cli.output import JsonFlag, counted, finish
 
 
 def expected(
@@ -31,4 +31,4 @@ def expected(
     result = ask(server, "POST", f"/v1/anomalies/{quote(anomaly, safe='')}/expected")
     lines = [visible(f"expected: {text}") for text in result["new"]] or ["it is expected already"]
     name = visible(result["application"]) or "of devices without an application"
-    finish(result, [*lines, f"dictionary {name}: {result['templates']} templates"], json)
+    finish(result, [*lines, f"dictionary {name}: {counted(result['templates'], 'template')}"], json)

@@ -10,7 +10,7 @@ import typer
 
 from tocsin.cli.opened import TENANT, config_of, require_folder
 from tocsin.cli.options import ConfigFile, DataFolder, SkipDamaged
-from tocsin.cli.output import Exit, JsonFlag, finish, progress
+from tocsin.cli.output import Exit, JsonFlag, counted, finish, progress
 from tocsin.cli.targets import require_file
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def _list(lake: DeltaLake) -> tuple[dict[str, Any], list[str]]:
         for name, files in sorted(lake.snapshot().files.items())
     }
     lines = [
-        f"{name}: {table['rows']} rows in {table['files']} files, {table['bytes'] / (1 << 20):.1f} MiB"
+        f"{name}: {counted(table['rows'], 'row')} in {counted(table['files'], 'file')}, "
+        f"{table['bytes'] / (1 << 20):.1f} MiB"
         for name, table in tables.items()
     ]
     return {"tables": tables}, lines
@@ -96,7 +97,7 @@ def _compact(lake: DeltaLake) -> tuple[dict[str, Any], list[str]]:
             advance(1)
         removed = len(vacuum(lake.store))
     result = {"files_before": before, "files_after": after, "files_removed": removed}
-    return result, [f"{before} files merged into {after}, {removed} old files removed"]
+    return result, [f"{counted(before, 'file')} merged into {after}, {counted(removed, 'old file')} removed"]
 
 
 def _check(lake: DeltaLake) -> tuple[dict[str, Any], list[str]]:
@@ -112,7 +113,10 @@ def _check(lake: DeltaLake) -> tuple[dict[str, Any], list[str]]:
                 damage = done.damage
                 damaged.append({"table": damage.table, "path": damage.path, "problem": damage.problem})
     lines = [f"{each['table']}/{each['path']} {each['problem']}" for each in damaged]
-    return {"files": total, "damaged": damaged}, [*lines, f"{total} files read, {len(damaged)} damaged"]
+    return {"files": total, "damaged": damaged}, [
+        *lines,
+        f"{counted(total, 'file')} read, {len(damaged)} damaged",
+    ]
 
 
 def _repair(config: Config) -> tuple[dict[str, Any], list[str]]:
@@ -169,7 +173,7 @@ def _export(lake: DeltaLake, sql: str, out: Path, skip_damaged: bool) -> tuple[d
         progress("rows written", None) as advance,
     ):
         count = export(rows, out, advance)
-    return {"rows": count, "out": str(out)}, [f"{count} rows written to {out}"]
+    return {"rows": count, "out": str(out)}, [f"{counted(count, 'row')} written to {out}"]
 
 
 _ACTIONS = {Action.LIST: _list, Action.COMPACT: _compact, Action.CHECK: _check}

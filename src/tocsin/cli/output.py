@@ -44,6 +44,15 @@ def finish(result: dict[str, Any], lines: list[str], as_json: bool, code: Exit =
         raise typer.Exit(int(code))
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """How many, in words; `many` where an s behind `one` does not make it more.
+
+    >>> counted(1, "dump"), counted(2, "dump"), counted(0, "person", "people")
+    ('1 dump', '2 dumps', '0 people')
+    """
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def lines_of(result: dict[str, Any]) -> list[str]:
     """A result as text, one line a field.
 

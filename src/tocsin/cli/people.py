@@ -9,7 +9,7 @@ import typer
 
 from tocsin.cli.opened import ask
 from tocsin.cli.options import CaFile, ServerUrl, Token
-from tocsin.cli.output import Exit, JsonFlag, fail, finish
+from tocsin.cli.output import Exit, JsonFlag, counted, fail, finish
 from tocsin.visible import visible
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _list(server: Destination, json: bool) -> None:
         if page["next"] is None:
             break
         parameters["cursor"] = page["next"]
-    finish({"people": found}, [*map(_line, found), f"{len(found)} people"], json)
+    finish({"people": found}, [*map(_line, found), counted(len(found), "person", "people")], json)
 
 
 def _line(person: dict[str, Any]) -> str:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tocsin import threads
-from tocsin.cli.output import Exit, JsonFlag, finish, note
+from tocsin.cli.output import Exit, JsonFlag, counted, finish, note
 
 if TYPE_CHECKING:
     from tocsin.simulate.directory.mapping import SimulatedMapping
 
 _SHOWN_MAX = 3
+_NAMED_MAX = 2
 
 
 class _Ending:
@@ -112,4 +113,5 @@ def _introduce(url: str, mapping: SimulatedMapping) -> None:
     note(f"Ready: {url}")
     for technician in mapping.technicians[:_SHOWN_MAX]:
         devices = mapping.devices_of(technician) or ()
-        note(f"Technician {technician} has {len(devices)} devices, {', '.join(devices[:2])} …")
+        some = ", ".join(devices[:_NAMED_MAX]) + (" …" if len(devices) > _NAMED_MAX else "")
+        note(f"Technician {technician} has {counted(len(devices), 'device')}, {some}")

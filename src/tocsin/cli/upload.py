@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tocsin.cli.options import CaFile, ServerUrl, Token
-from tocsin.cli.output import Exit, JsonFlag, finish, lines_of, note, note_once, progress
+from tocsin.cli.output import Exit, JsonFlag, counted, finish, lines_of, note, note_once, progress
 from tocsin.cli.targets import require_file
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def upload(
         raise typer.BadParameter("--delivery sends some dumps twice, which --resume would leave out")
     dumps = find_dumps(folder, device)
     plan = [Delivery(dump) for dump in dumps] if delivery is None else read_delivery(delivery, dumps)
-    note(f"{len(dumps)} dumps of {len({dump.device for dump in dumps})} devices")
+    devices = len({dump.device for dump in dumps})
+    note(f"{counted(len(dumps), 'dump')} of {counted(devices, 'device')}")
     journal = _journal(resume)
     with progress("uploading", len(plan)) as advance:
 

@@ -1,4 +1,4 @@
-"""The three digests of a tenant: what every runtime must agree on."""
+"""The digests of a tenant: what every runtime must agree on."""
 
 from __future__ import annotations
 

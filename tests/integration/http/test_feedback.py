@@ -170,6 +170,19 @@ async def test_a_preview_tells_what_would_vanish_and_changes_nothing(world: Worl
     assert given(world) == []
 
 
+async def test_a_body_without_its_type_is_told_what_is_missing(world: World) -> None:
+    """As programs and people at a shell forget it; nothing is done."""
+    path = f"/v1/anomalies/{world.find_anomaly('pump-7')}/feedback"
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        for headers in (ANY, ANY | {"Content-Type": "text/plain"}):
+            told = (await client.post(path, content=b'{"kind":"false_alarm"}', headers=headers)).json()
+            assert (told["status"], told["field"]) == (400, "Content-Type")
+            assert "application/json" in told["detail"]
+        listed = await client.post(path, content=b"[]", headers=ANY | {"Content-Type": "application/json"})
+    assert (listed.status_code, "Content-Type" in listed.text) == (400, False)
+    assert given(world) == []
+
+
 async def test_previews_of_a_tenant_leave_the_threads_to_others(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,16 @@ def test_what_succeeds_counts_for_nothing() -> None:
         attempts.take("maria")
 
 
+def test_who_is_refused_is_not_forgotten_for_it() -> None:
+    """Else somebody who goes on trying would have a new burst as soon as others have tried."""
+    attempts = Attempts(AttemptLimits(burst=1, refill_s=1e9), ManualClock(0), buckets_max=2)
+    attempts.take("maria")
+    for other in ("a", "b", "c"):
+        with pytest.raises(RateLimitedError):
+            attempts.take("maria")
+        attempts.take(other)
+
+
 def test_memory_is_bounded() -> None:
     """Of many keys the least recent is forgotten."""
     attempts = Attempts(AttemptLimits(burst=1, refill_s=1e9), ManualClock(0), buckets_max=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 import pytest
 
@@ -12,6 +13,7 @@ from tocsin.errors import BackpressureError, CorruptError, InvalidInputError
 
 CHEAP = HashCost(passes=1, memory_kib=64)
 GOOD = "the bell rings at noon"
+asked_by: ContextVar[str] = ContextVar("asked_by", default="nobody")
 
 
 @pytest.fixture
@@ -114,9 +116,26 @@ def test_nobody_takes_every_place() -> None:
     passwords.close()
 
 
+def test_what_hashes_belongs_to_the_trace_of_who_asked(passwords: Passwords) -> None:
+    """Though it is done by another thread."""
+    before = asked_by.set("maria")
+    assert passwords.submit("maria", asked_by.get).result(30) == "maria"
+    asked_by.reset(before)
+
+
 @pytest.mark.parametrize(
     "password",
-    ["", "too short 1", "a" * 20, "abcabcabcabcabc", "x" * 129, "maria1234567", "1Maria1", "\u0301" * 12],
+    [
+        "",
+        "too short 1",
+        "a" * 20,
+        "abcabcabcabcabc",
+        "x" * 129,
+        "maria1234567",
+        "MARIA1234567",
+        "1Maria1",
+        "\u0301" * 12,
+    ],
 )
 def test_what_is_easily_guessed_is_refused(password: str) -> None:
     """Short, monotonous, or the name with something around it; the field at fault is named."""

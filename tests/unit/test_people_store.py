@@ -86,6 +86,7 @@ def test_a_name_has_one_form(store: AccessStore) -> None:
         ({"name": "x" * 129}, "name"),
         ({"display_name": " "}, "display_name"),
         ({"display_name": "a\nb"}, "display_name"),
+        ({"display_name": "\u3164 \ufe0f"}, "display_name"),
         ({"display_name": "\ud800"}, "display_name"),
         ({"display_name": "x" * 129}, "display_name"),
         ({"roles": ()}, "roles"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import apsw
 import pytest
 
 from tocsin.access.credential import CredentialKind, NewCredential
@@ -13,7 +15,7 @@ from tocsin.access.principal import Principal, Role
 from tocsin.access.sessions import PER_HOLDER_MAX, SessionLimits
 from tocsin.access.store import AccessStore
 from tocsin.clock import ManualClock
-from tocsin.errors import NotFoundError, UnauthenticatedError
+from tocsin.errors import NotFoundError, StorageFullError, UnauthenticatedError
 
 LIMITS = SessionLimits(whole_ms=10_000, idle_ms=3_000)
 
@@ -50,6 +52,14 @@ def enter(store: AccessStore, person: Person) -> str:
     return store.people.enter(
         person, password_hash="kept", address="192.0.2.7", agent="phone", tell=lambda _: None
     )
+
+
+def kept(folder: Path) -> list[int]:
+    """When each session was last used that lies in the file."""
+    connection = apsw.Connection(str(folder / "access.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    rows: list[Any] = connection.execute("SELECT used_ms FROM session").fetchall()
+    connection.close()
+    return [used_ms for (used_ms,) in rows]
 
 
 def is_over(store: AccessStore, cookie: str) -> bool:
@@ -126,8 +136,42 @@ def test_use_is_remembered_over_a_restart(store: AccessStore, tmp_path: Path, cl
     assert not is_over(again, cookie)
     assert is_over(again, idle)
     again.write_last_used()
-    assert len(again.sessions.of("a", person.person_id)) == 1
+    assert len(kept(tmp_path)) == 1
     again.close()
+
+
+def test_the_last_use_is_not_lost_where_it_could_not_be_written(
+    store: AccessStore, tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk it waits for room."""
+    cookie = enter(store, let_in(store))
+    clock.sleep(2.0)
+    store.sessions.find(cookie)
+
+    def full() -> None:
+        raise StorageFullError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.sessions._writer, "transaction", full)
+        with pytest.raises(StorageFullError):
+            store.write_last_used()
+    store.write_last_used()
+    assert kept(tmp_path) == [1_000_000 + 2_000]
+
+
+def test_the_last_use_is_the_latest_that_any_process_saw(
+    store: AccessStore, tmp_path: Path, clock: ManualClock
+) -> None:
+    """Whoever writes later what was seen earlier takes nothing back."""
+    cookie = enter(store, let_in(store))
+    other = reopened(tmp_path, clock)
+    clock.sleep(1.0)
+    store.sessions.find(cookie)
+    clock.sleep(1.0)
+    other.sessions.find(cookie)
+    other.close()
+    store.write_last_used()
+    assert kept(tmp_path) == [1_000_000 + 2_000]
 
 
 def test_writing_down_the_last_use_is_no_pause(store: AccessStore, clock: ManualClock) -> None:
@@ -142,16 +186,22 @@ def test_writing_down_the_last_use_is_no_pause(store: AccessStore, clock: Manual
     assert not is_over(store, cookie)
 
 
-def test_what_ends_while_it_is_read_is_over(store: AccessStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that has read the session of somebody who is disabled then does not keep it for others."""
+@pytest.mark.parametrize("ends", ["disabled", "ended"])
+def test_what_ends_while_it_is_read_is_over(
+    store: AccessStore, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    """A request that has read a session just before it ends does not keep it for others."""
     maria = let_in(store)
     cookie, in_force = enter(store, maria), store.in_force
 
     def slowly(tenant: str, holder: str) -> Principal | None:
         found = in_force(tenant, holder)
         monkeypatch.setattr(store.sessions, "_in_force", in_force)
-        change = PersonChange(disabled=True)
-        store.people.change("a", maria.person_id, change, revision=None, tell=lambda _: None)
+        if ends == "disabled":
+            change = PersonChange(disabled=True)
+            store.people.change("a", maria.person_id, change, revision=None, tell=lambda _: None)
+        else:
+            store.sessions.end("a", maria.person_id, cookie.partition(".")[0])
         return found
 
     monkeypatch.setattr(store.sessions, "_in_force", slowly)
@@ -245,13 +295,16 @@ def test_what_another_process_ends_is_over_within_a_second(
 
 
 def test_only_the_holder_ends_a_session(store: AccessStore) -> None:
-    """Whoever knows the id of another's session has nothing of it."""
+    """Whoever knows the id of another's session has nothing of it; for the holder it is over at once."""
     person, tom = let_in(store), let_in(store, "tom")
-    session_id = store.sessions.find(enter(store, person)).session.session_id
+    cookie = enter(store, person)
+    session_id = store.sessions.find(cookie).session.session_id
     for tenant, holder in (("a", tom.person_id), ("b", person.person_id)):
         with pytest.raises(NotFoundError):
             store.sessions.end(tenant, holder, session_id)
+    assert not is_over(store, cookie)
     store.sessions.end("a", person.person_id, session_id)
+    assert is_over(store, cookie)
     with pytest.raises(NotFoundError):
         store.sessions.end("a", person.person_id, session_id)
 

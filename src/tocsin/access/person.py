@@ -121,15 +121,20 @@ def is_set(change: PersonChange, name: str) -> bool:
     return getattr(change, name) is not msgspec.UNSET
 
 
+def _is_unseen(character: str) -> bool:
+    return any(first <= character <= last for first, last in _UNSEEN)
+
+
 def _fits_name(character: str) -> bool:
-    if any(first <= character <= last for first, last in _UNSEEN):
+    if _is_unseen(character):
         return False
     return character.isalnum() or character in _IN_NAMES or unicodedata.category(character).startswith("M")
 
 
 def _display_name(text: str) -> str:
     shown = unicodedata.normalize("NFC", text).strip()
-    if not 1 <= len(shown) <= NAME_CHARACTERS_MAX or not shown.isprintable():
+    blank = all(_is_unseen(character) or character.isspace() for character in shown)
+    if blank or len(shown) > NAME_CHARACTERS_MAX or not shown.isprintable():
         raise InvalidInputError(
             f"This name has 1 to {NAME_CHARACTERS_MAX} characters that can be seen.", field="display_name"
         )

@@ -26,7 +26,7 @@ from tocsin.clock import ManualClock
 from tocsin.commit.abstract import Commit, Totals
 from tocsin.commit.embedded import EmbeddedCommitStore
 from tocsin.config.sections import IngestConfig
-from tocsin.control import DictionaryTaken, FeedbackKind, SeriesName, decode_control
+from tocsin.control import DictionaryTaken, FeedbackGiven, decode_control
 from tocsin.directory.abstract import Entry
 from tocsin.directory.asking import Asking
 from tocsin.directory.cache import DirectoryCache
@@ -157,10 +157,8 @@ class KnownFleet:
     def moved_limits(self, tenant: str, device: str, parameter: str) -> Sequence[MovedLimit]:
         return self.moved
 
-    def preview(
-        self, tenant: str, device: str, kind: FeedbackKind, series: Sequence[SeriesName], span_ms: int
-    ) -> Difference:
-        last = self.known[tenant][device].last_ms
+    def preview(self, said: FeedbackGiven, span_ms: int) -> Difference:
+        last = self.known[said.tenant][said.device].last_ms
         return Difference(last - span_ms, last, tuple(self.previewed), ())
 
     def lasting(self, tenant: str, devices: Collection[str]) -> set[str]:

@@ -177,12 +177,12 @@ def _quarantine(who: Who, released: bool) -> Step:
     return lambda writer: writer.decide(who[0], decision)
 
 
+_OFTEN = (FeedbackKind.FALSE_ALARM, FeedbackKind.FALSE_ALARM, FeedbackKind.WITHDRAWN)
+
+
 def _say(draw: random.Random) -> Step:
-    """Feedback of either kind, about series that may not be there."""
-    who, kind = (
-        draw.choice((WHO[0], *WHO)),
-        draw.choice((FeedbackKind.FALSE_ALARM,) * 3 + (FeedbackKind.WITHDRAWN,)),
-    )
+    """Feedback of any kind, about series that may not be there."""
+    who, kind = draw.choice((WHO[0], *WHO)), draw.choice((*FeedbackKind, *_OFTEN))
     names = tuple(
         SeriesName(
             application=draw.choice(STREAMS)[0],
@@ -192,10 +192,23 @@ def _say(draw: random.Random) -> Step:
         for _ in range(draw.randint(1, 3))
     )
     action = draw.randint(1, 40)  # the same one comes twice now and then
-    given = FeedbackGiven(
-        tenant=who[0], device=who[1], kind=kind, series=names, anomaly=f"an_{action}", action=action, at_ms=0
-    )
-    return lambda writer: writer.decide(who[0], given)
+    ago_ms, lasts_ms = draw.choice((0, 600_000, 7_200_000, 90_000_000)), draw.choice((0, 3_600_000))
+
+    def write(writer: Writer) -> None:
+        first_ms = writer.time_of(who) - ago_ms
+        given = FeedbackGiven(
+            tenant=who[0],
+            device=who[1],
+            kind=kind,
+            series=names,
+            anomaly=f"an_{action}",
+            action=action,
+            at_ms=0,
+            spans=((first_ms, first_ms + lasts_ms),) if ago_ms else (),
+        )
+        writer.decide(who[0], given)
+
+    return write
 
 
 def _correct(tenant: str, devices: tuple[str, ...]) -> Step:

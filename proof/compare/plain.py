@@ -96,6 +96,7 @@ def _decision(partition: int, item: Decision) -> Iterator[Record]:
                 decision.kind.value,
                 series,
                 decision.action,
+                decision.spans,
             )
         case control.DumpReceived():
             yield DumpCame(

@@ -6,14 +6,15 @@ Follows docs/explanation/ordering-and-late-data.md and docs/explanation/episodes
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from proof.model.digest import Key, Sums, raw_hash
 from proof.model.episodes import Episode, Ledger, of_device, of_run
-from proof.model.feedback import Feedback
+from proof.model.feedback import Feedback, Heard, hours_of
 from proof.model.health import Health
 from proof.model.ordering import LATE_MAX_MS, Pace, SeriesOrder
 from proof.model.policy import Policy
-from proof.model.records import NEVER_MS, Event, Settings
+from proof.model.records import NEVER_MS, Event, FeedbackGiven, Settings
 from proof.model.rules import Rules
 from proof.model.seasonal import Seasonal
 from proof.model.verdicts import Verdict
@@ -22,6 +23,14 @@ from proof.model.zones import local_offset_ms
 
 CHECK_EVERY_MS = 300_000
 WRONG_CLOCK_EVENTS = 3
+HEARS = {
+    "false_alarm": ("seasonal", "health"),
+    "confirmed": ("seasonal",),
+    "expected": ("seasonal",),
+    "new_normal": ("seasonal", "health"),
+    "withdrawn": ("seasonal", "health"),
+}
+"""Which detectors each kind of feedback can act on."""
 
 
 @dataclass(slots=True)
@@ -32,6 +41,7 @@ class Series:
     order: SeriesOrder = field(default_factory=SeriesOrder)
     pace: Pace = field(default_factory=Pace)
     missing_ms: int | None = None
+    judged_ms: dict[str, int] = field(default_factory=dict)
     detectors: dict[str, Seasonal | Health] = field(
         default_factory=lambda: {"seasonal": Seasonal(), "health": Health()}
     )
@@ -120,11 +130,20 @@ class Device:
         started_ms = self.newest_ms + int(limit_ms)
         return [self._publish(of_device(self.key, self.stream, "silent", started_ms, None))]
 
-    def hear(self, name: tuple[str, str, str], kind: str, action: int) -> None:
-        """Take feedback in about one of its series, as (application, parameter, detector)."""
-        series = self.series.get(name[:2])
-        if series is not None and name[2] in series.detectors:
-            self.feedback.setdefault(name, Feedback()).hear(kind, action, self.newest_ms + 1)
+    def hear(self, record: FeedbackGiven) -> bool:
+        """Take feedback in about some of its series; whether its past has to be derived again."""
+        hours = hours_of(
+            record.spans, lambda ts: local_offset_ms(self.rules.at(ts).timezone_of(self.name), ts)
+        )
+        begins_ms = record.spans[0][0] if record.spans else None
+        past = False
+        for name in record.series:
+            series = self.series.get(name[:2])
+            if series is None or name[2] not in series.detectors or name[2] not in HEARS[record.kind]:
+                continue
+            heard = self.feedback.setdefault(name, Feedback())
+            past |= heard.hear(record.kind, record.action, self.newest_ms, begins_ms, hours)
+        return past
 
     def tell(self, episode: Episode) -> Episode:
         """Publish what no reading has shown."""
@@ -238,7 +257,11 @@ class Device:
                     continue
                 kind, name = series.detectors[detector], series.key.parameter
                 said = self.feedback.get((series.key.application, name, detector), Feedback())
-                score = kind.step(rules, name, event.ts, value, offset_ms, said.factor(event.ts))
+                heard = Heard(said.factor(event.ts), partial(said.hold_s, event.ts, offset_ms))
+                if said.begins_anew(series.judged_ms.get(detector, NEVER_MS), event.ts):
+                    kind = series.detectors[detector] = kind.anew(heard.factor)
+                series.judged_ms[detector] = event.ts
+                score = kind.step(rules, name, event.ts, value, offset_ms, heard)
                 verdict = Verdict(series.key, event.offset, event.ts, value, detector, score)
                 taken.verdicts.append(verdict)
                 self._say(series.key, verdict.row())

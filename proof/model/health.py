@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from proof.model.feedback import Heard
 from proof.model.records import Settings
 from proof.model.verdicts import ABNORMAL, NORMAL, Score
 from proof.model.watch import Watch
@@ -69,12 +70,12 @@ class Health:
     watch: Watch = field(default_factory=Watch)
 
     def step(
-        self, rules: Settings, parameter: str, ts: int, value: float, offset_ms: int, factor: float = 1.0
+        self, rules: Settings, parameter: str, ts: int, value: float, offset_ms: int, heard: Heard
     ) -> Score:
-        """Judge a reading, by limits `factor` times as high as usual, then learn from it."""
+        """Judge a reading as people want it, then learn from it."""
         rule = DEFAULTS | rules.detectors["health"]
         rule["stuck_ms"] = rule["stuck_s"] * 1000
-        rule |= {name: rule[name] * factor for name in RAISED}
+        rule |= {name: rule[name] * heard.factor for name in RAISED}
         x = min(max(value, -HUGE), HUGE)
         if self.day is None:
             self.first_ms = self.run_start_ms = ts
@@ -90,6 +91,11 @@ class Health:
         self.run += 1
         self.day.add(x)
         return score
+
+    def anew(self, factor: float) -> Health:
+        """Nothing learnt; a run that goes on is still watched."""
+        del factor  # limits are read anew at each reading
+        return Health(watch=self.watch)
 
     def _end_run(self, ts: int, x: float) -> None:
         self.longest = max(self.longest, float(self.run))

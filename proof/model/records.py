@@ -102,7 +102,10 @@ class Quarantine:
 
 @dataclass(frozen=True, slots=True)
 class FeedbackGiven:
-    """What a person said of series, which are named as (application, parameter, detector)."""
+    """What a person said of series, which are named as (application, parameter, detector).
+
+    In `spans` the anomaly was abnormal.
+    """
 
     partition: int
     offset: int
@@ -111,6 +114,7 @@ class FeedbackGiven:
     kind: str
     series: tuple[tuple[str, str, str], ...]
     action: int
+    spans: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

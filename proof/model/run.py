@@ -246,9 +246,8 @@ class _Partition:
 
     def _feedback(self, record: FeedbackGiven) -> None:
         device = self._tenant(record.tenant).devices.get(record.device)
-        if device is not None:
-            for name in record.series:
-                device.hear(name, record.kind, record.action)
+        if device is not None and device.hear(record):
+            self._correct_device(record.tenant, record.device)
 
     def _dump(self, dump: DumpCame) -> None:
         tenant = self._tenant(dump.tenant)

@@ -6,6 +6,7 @@ import math
 import struct
 from dataclasses import dataclass, field
 
+from proof.model.feedback import Heard
 from proof.model.records import Settings
 from proof.model.tail import Tail
 from proof.model.verdicts import ABNORMAL, NORMAL, Score
@@ -118,12 +119,13 @@ class Seasonal:
     factor: float = 1.0
 
     def step(
-        self, rules: Settings, parameter: str, ts: int, value: float, offset_ms: int, factor: float = 1.0
+        self, rules: Settings, parameter: str, ts: int, value: float, offset_ms: int, heard: Heard
     ) -> Score:
-        """Judge a reading, by limits `factor` times as high as usual, then learn from it."""
+        """Judge a reading as people want it, then learn from it."""
         del parameter  # the same for all
-        rule = DEFAULTS | rules.detectors["seasonal"]
+        rule, factor = DEFAULTS | rules.detectors["seasonal"], heard.factor
         self._move_limit(rule["limit"], factor)
+        rule["hold_s"] = heard.hold_s(rule["hold_s"])
         rule |= {"limit": rule["limit"] * factor, "stray_limit": rule["stray_limit"] * factor}
         x = min(max(value, -HUGE), HUGE)
         if self.visit is None or ts >= self.visit.end_ms or offset_ms != self.visit.offset_ms:
@@ -142,6 +144,10 @@ class Seasonal:
         self.watch.follow(rules, ts, score.verdict)
         self._learn(rule, ts, x, found, score)
         return score
+
+    def anew(self, factor: float) -> Seasonal:
+        """Nothing learnt; a run that goes on is still watched, but held to no limit of before."""
+        return Seasonal(watch=self.watch, held=(math.inf, math.inf), factor=factor)
 
     def _move_limit(self, limit: float, factor: float) -> None:
         """Feedback acts at once: on the hour that goes on, and on the limits that a run is held to."""

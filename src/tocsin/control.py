@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from tocsin.errors import CorruptError
+from tocsin.model import FeedbackActed
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,11 +112,18 @@ LIMIT_FACTORS: Final = (1.0, 1.5, 2.25, 3.375)
 STEPS_MAX: Final = len(LIMIT_FACTORS) - 1
 
 
+FEEDBACK_LASTS_MS: Final = 30 * 86_400_000
+"""How long "confirmed" and "expected" act, and how far back they reach at most."""
+
+
 class FeedbackKind(StrEnum):
     """What a person says of an anomaly."""
 
     FALSE_ALARM = "false_alarm"  # the limits of its series go up by a step
-    WITHDRAWN = "withdrawn"  # the last step is taken back
+    CONFIRMED = "confirmed"  # what is abnormal stays out of learning, however long it lasts
+    EXPECTED = "expected"  # what is abnormal at these hours of the week is learnt
+    NEW_NORMAL = "new_normal"  # what was learnt is forgotten, and learnt anew
+    WITHDRAWN = "withdrawn"  # the last of these is taken back
 
 
 class SeriesName(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,8 +137,9 @@ class SeriesName(msgspec.Struct, frozen=True, kw_only=True):
 class FeedbackGiven(msgspec.Struct, frozen=True, kw_only=True, tag="feedback"):
     """What a person said of an anomaly; it acts on `series` from behind the device's newest stamp on.
 
-    `action` is its number in the inbox's log: the same one again changes nothing. `at_ms` is when it was
-    said, for people.
+    Where it is "confirmed" or "expected", it acts from the first of the `spans` on: those in which the
+    anomaly was abnormal, as (first, last stamp) in ms, ascending and apart. `action` is its number in the
+    inbox's log: the same one again changes nothing. `at_ms` is when it was said, for people.
     """
 
     tenant: str
@@ -140,6 +149,15 @@ class FeedbackGiven(msgspec.Struct, frozen=True, kw_only=True, tag="feedback"):
     anomaly: str
     action: int
     at_ms: int
+    spans: tuple[tuple[int, int], ...] = ()
+
+
+def kind_of(acted: FeedbackActed) -> FeedbackKind:
+    """What was said, of feedback as a series keeps it."""
+    if acted.kind:
+        return FeedbackKind(acted.kind)
+    lowered = acted.steps < acted.steps_before
+    return FeedbackKind.WITHDRAWN if lowered else FeedbackKind.FALSE_ALARM
 
 
 class DumpOutcome(StrEnum):

@@ -93,11 +93,12 @@ class DumpEvidence(msgspec.Struct, frozen=True, kw_only=True):
     findings_sha256: str
 
 
-class LimitMoved(msgspec.Struct, frozen=True, kw_only=True):
-    """Feedback that moved the limits of a series: from `from_ms` on they are raised by so many steps.
+class FeedbackActed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Feedback that acts on a series from `from_ms` on, where limits are raised by so many steps since.
 
     Until then it was by `steps_before`. It was given at `at_ms` on an anomaly; `action` is its number in the
-    inbox's log.
+    inbox's log. `kind` is a control.FeedbackKind, empty for one that moves limits. "Confirmed" and "expected"
+    act below `until_ms`, "expected" at the `hours` of the week alone, counted from Monday 0:00 local time.
     """
 
     from_ms: int
@@ -106,6 +107,9 @@ class LimitMoved(msgspec.Struct, frozen=True, kw_only=True):
     anomaly: str
     action: int
     at_ms: int
+    kind: str = ""
+    until_ms: int = 0
+    hours: tuple[int, ...] = ()
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +123,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     when in ms, JSON). `rows_digest` is
     the sum of the verdict rows from the episode's start on; `seal` the xxh3_128 of everything else here.
     Hashes are hex. What was found in dumps has `dumps` instead of records. `feedback` is what people said of
-    the series until `to_ms`: the last of it from before `from_ms`, and all since.
+    the series until `to_ms`: the last of it from before `from_ms`, what acts still then, and all since.
     """
 
     from_ms: int
@@ -135,7 +139,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     rows_digest: str
     seal: str = ""
     dumps: DumpEvidence | None = None
-    feedback: tuple[LimitMoved, ...] = ()
+    feedback: tuple[FeedbackActed, ...] = ()
 
 
 class Episode(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,7 +26,7 @@ from tocsin.log.abstract import Record
 from tocsin.model import Episode, Verdict
 from tocsin.processing.batching import Events
 from tocsin.processing.controls import Applied
-from tocsin.processing.feedback import KEPT_MAX, moved
+from tocsin.processing.feedback import KEPT_MAX, acted
 from tocsin.processing.preview import run, trial
 from tocsin.processing.processor import Output, process
 from tocsin.processing.proof import prove, span
@@ -121,7 +121,7 @@ def test_steps_are_bounded_and_each_action_counts_once() -> None:
     told = [said(FeedbackKind.FALSE_ALARM, number // 2) for number in range(20)]
     state, _ = ran(log(minutes(0, 30), down, *told))
     feedback = state.tenant("t").slots["seasonal"].feedback
-    found = moved(feedback.of(0))
+    found = acted(feedback.of(0))
     assert [(each.steps_before, each.steps) for each in found] == [(0, 1), (1, 2), (2, STEPS_MAX)]
     assert [each.action for each in found] == [0, 1, 2]
     assert {each.from_ms for each in found} == {START_MS + 29 * MINUTE_MS + 1}
@@ -134,7 +134,7 @@ def test_feedback_kept_of_a_series_is_bounded() -> None:
         for number in range(2 * KEPT_MAX + 1)
     ]
     state, _ = ran(log(minutes(0, 30), *told))
-    found = moved(state.tenant("t").slots["seasonal"].feedback.of(0))
+    found = acted(state.tenant("t").slots["seasonal"].feedback.of(0))
     assert len(found) == KEPT_MAX
     assert (found[0].action, found[-1].action) == (KEPT_MAX + 1, 2 * KEPT_MAX)
     assert found[0].steps_before == 1
@@ -257,7 +257,7 @@ def facts(episodes: list[Episode] | tuple[Episode, ...]) -> list[object]:
 
 
 @pytest.mark.parametrize("told", [0, 1, 2, 3])
-@pytest.mark.parametrize("kind", list(FeedbackKind))
+@pytest.mark.parametrize("kind", [FeedbackKind.FALSE_ALARM, FeedbackKind.NEW_NORMAL, FeedbackKind.WITHDRAWN])
 def test_a_preview_is_what_comes_when_the_same_data_come_after_the_feedback(
     kind: FeedbackKind, told: int
 ) -> None:
@@ -267,7 +267,7 @@ def test_a_preview_is_what_comes_when_the_same_data_come_after_the_feedback(
     records = log(quiet, *before, loud)
     state, outputs = ran(records)
     span_ms = (2059 - 1999) * MINUTE_MS - 1  # from just behind the quiet ones on
-    tried = trial(state.tenant("t"), "pump-0", kind, [NAME], span_ms)
+    tried = trial(state.tenant("t"), said(kind, 99), span_ms)
     assert tried is not None
     found = run(tried, LogHistory(records)("t", "pump-0", 1 << 62))
     again = ran(log(quiet, *before, said(kind, 99), loud))[1]
@@ -279,6 +279,6 @@ def test_a_preview_is_what_comes_when_the_same_data_come_after_the_feedback(
         return
     assert facts(found.without) == facts(came)
     assert facts(found.given) == facts(comes)
-    if told == 0:
+    if told == 0 and kind is FeedbackKind.FALSE_ALARM:
         assert found.vanishing
         assert not found.appearing

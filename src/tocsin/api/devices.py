@@ -13,6 +13,7 @@ from tocsin.api.dependencies import PrincipalOf, ServicesOf
 from tocsin.api.names import Name, finite, iso
 from tocsin.api.openapi import answers
 from tocsin.api.parameters import Cursor, From, Limit, To, time_or_none
+from tocsin.control import FeedbackKind, kind_of
 from tocsin.model import Verdict
 from tocsin.services.devices import Device
 from tocsin.services.series import POINTS_MAX, Band, Chart, MovedLimit
@@ -101,11 +102,18 @@ class Point(BaseModel):
 
 
 class LimitView(BaseModel):
-    """Feedback that moved the limits of the series: from `acts_from` on they are `factor` times as high."""
+    """Feedback on the series that was not taken back: since `acts_from` limits are `factor` times as high.
+
+    `kind` says what was said. "Confirmed" and "expected" act until `acts_until`, "expected" only at these
+    `hours` of the week, which count from Monday 0:00 on the device's clock.
+    """
 
     detector: str
     application: str
+    kind: FeedbackKind
     acts_from: str
+    acts_until: str | None
+    hours: list[int]
     factor: float
     given_at: str
     anomaly: str
@@ -115,7 +123,7 @@ class LimitView(BaseModel):
 class ChartView(BaseModel):
     """A series between two times: at most the points asked for, lows and highs kept, of `readings`.
 
-    `limits` tells, whatever the span, what feedback did to its limits; the last of a detector holds.
+    `limits` tells, whatever the span, what feedback acts on it; the last factor of a detector holds.
     """
 
     device: str
@@ -161,7 +169,10 @@ def _limit_view(limit: MovedLimit) -> LimitView:
     return LimitView(
         detector=limit.detector,
         application=limit.application,
+        kind=kind_of(limit.moved),
         acts_from=iso(limit.moved.from_ms),
+        acts_until=iso(limit.moved.until_ms) if limit.moved.until_ms else None,
+        hours=list(limit.moved.hours),
         factor=limit.factor,
         given_at=iso(limit.moved.at_ms),
         anomaly=limit.moved.anomaly,

@@ -56,6 +56,7 @@ _PREVIEW: Final[dict[str, Any]] = {
             "explanation": "temperature 93.2 °C is 12.1 °C above the 81.1 °C limit usual on Sundays at 14:00",
         }
     ],
+    "changing": [],
     "appearing": [],
 }
 TOLD_MAX: Final = 100
@@ -111,7 +112,7 @@ class EpisodeBrief(BaseModel):
 class PreviewView(BaseModel):
     """Episodes of the last 30 days up to the device's newest reading: by limits of now, and with feedback.
 
-    At most 100 of those that would vanish or appear are told.
+    At most 100 of those that would vanish, change or appear are told; those that change as they would be.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_PREVIEW]})
@@ -123,6 +124,7 @@ class PreviewView(BaseModel):
     episodes_without: int
     episodes_with: int
     vanishing: list[EpisodeBrief]
+    changing: list[EpisodeBrief]
     appearing: list[EpisodeBrief]
 
 
@@ -152,8 +154,9 @@ def _names(series: Sequence[SeriesName]) -> list[SeriesNameView]:
 def preview_feedback(
     services: ServicesOf, principal: PrincipalOf, anomaly_id: Name, wanted: PreviewRequest
 ) -> PreviewView:
-    """Judges the device's readings again, by the limits of now and by those that the feedback would bring,
-    both from 30 days before its newest reading on. Changes nothing.
+    """Judges the device's readings again, as it is and with the feedback. `false_alarm` and `new_normal` are
+    tried as if given 30 days before its newest reading; of `confirmed`, `expected`, and `withdrawn` where it
+    takes something else than a false alarm back, the answer is what would be revised. Changes nothing.
     """
     found = services.feedback.preview(principal, anomaly_id, wanted.kind)
     difference = found.difference
@@ -165,6 +168,7 @@ def preview_feedback(
         episodes_without=len(difference.without),
         episodes_with=len(difference.given),
         vanishing=[_brief(each) for each in difference.vanishing[:TOLD_MAX]],
+        changing=[_brief(each) for each in difference.changing[:TOLD_MAX]],
         appearing=[_brief(each) for each in difference.appearing[:TOLD_MAX]],
     )
 
@@ -184,8 +188,10 @@ def give_feedback(
     idempotency_key: IdempotencyKey = "",
 ) -> Response:
     """`false_alarm` raises the limits of its series to 1.5 times what they are, at most three times in all;
-    `withdrawn` takes the last step back. It acts from behind the device's newest reading on, and the series
-    shows it. If-Match has to be there, as for other actions.
+    `new_normal` has everything learnt anew. Both act from behind the device's newest reading on. `confirmed`
+    keeps what is abnormal out of learning, `expected` has it learnt at the same hours of the week; both from
+    where the anomaly began, for 30 days, and what came since is judged again. `withdrawn` takes the last one
+    back. The series shows what acts. If-Match has to be there, as for other actions.
     """
     target = Target(id=anomaly_id, version=version_of(ActionKind.FEEDBACK, if_match))
     try:

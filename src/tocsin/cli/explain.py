@@ -17,13 +17,18 @@ if TYPE_CHECKING:
     from tocsin.client import Destination
     from tocsin.commit.abstract import CommitStore
     from tocsin.config import Config
-    from tocsin.model import Episode, LimitMoved
+    from tocsin.model import Episode, FeedbackActed
     from tocsin.processing.proof import Proof
 
 _ANOMALY: Final = "an_"
 _PAGE: Final = 500
 _SHOWN = ("id", "device", "parameter", "explanation", "revision")
 _TIMES = ("from_ms", "at_ms")
+_DONE: Final = {
+    "confirmed": "abnormal readings kept out of learning for up to 30 days",
+    "expected": "abnormal readings at the same hours of the week learnt",
+    "new_normal": "learnt anew",
+}
 _PROVED = ("matches", "readings", "differences")
 
 
@@ -123,7 +128,7 @@ def _result(episode: Episode, proof: Proof) -> dict[str, Any]:
     }
 
 
-def _plain(feedback: tuple[LimitMoved, ...]) -> list[dict[str, Any]]:
+def _plain(feedback: tuple[FeedbackActed, ...]) -> list[dict[str, Any]]:
     import msgspec
 
     return [msgspec.structs.asdict(each) for each in feedback]
@@ -143,11 +148,13 @@ def _lines(result: dict[str, Any]) -> list[str]:
 
 
 def _raised(feedback: dict[str, Any]) -> str:
-    """Whose feedback moved the limits, and from when on."""
+    """Whose feedback acts on it, how, and from when on."""
     from tocsin.control import LIMIT_FACTORS
 
+    kind = feedback.get("kind", "")
     factor = LIMIT_FACTORS[feedback["steps"]]
     since, at = (
         f"{datetime.fromtimestamp(feedback[name] // 1000, UTC):%-d %b %Y, %H:%M} UTC" for name in _TIMES
     )
-    return f"  limit raised to {factor:g} times since {since}, by feedback of {at} on {feedback['anomaly']}"
+    what = _DONE.get(kind, f"limit raised to {factor:g} times")
+    return f"  {what} since {since}, by feedback of {at} on {feedback['anomaly']}"

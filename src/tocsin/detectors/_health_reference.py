@@ -76,6 +76,11 @@ class HealthReference(ReferenceSeries):
     def move_limits(self, settings: Rows) -> None:
         self.rule = {name: settings[name][0].item() for name in settings.dtype.names or ()}
 
+    def relearn(self, settings: Rows) -> None:
+        fresh = HealthReference(settings)
+        fresh.last_abnormal_ms, fresh.calm, fresh.watched = self.last_abnormal_ms, self.calm, self.watched
+        self.__dict__ = fresh.__dict__
+
     def step(self, ts: int, value: float, local_offset_ms: int) -> ReferenceScore:
         x = min(max(value, -HUGE), HUGE)
         if self.day is None or ts >= self.day.end_ms:

@@ -112,6 +112,13 @@ class SeasonalReference(ReferenceSeries):
             efolds = self.limit + 3.5
             self.held = self.raw_tail.reach(efolds), self.smooth_tail.reach(efolds)
 
+    def relearn(self, settings: Rows) -> None:
+        fresh = SeasonalReference(settings)
+        fresh.run_start_ms, fresh.last_abnormal_ms = self.run_start_ms, self.last_abnormal_ms
+        fresh.calm, fresh.watched = self.calm, self.watched
+        fresh.held = math.inf, math.inf
+        self.__dict__ = fresh.__dict__
+
     def _change_hour(self, ts: int, x: float, offset_ms: int) -> None:
         if self.hour is None:
             self.mean = self.last = x

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from tocsin.control import Settings
+from tocsin.control import FeedbackKind, Settings
 from tocsin.errors import InvalidInputError
 from tocsin.events import F64, I32, I64, U8
 
@@ -191,7 +191,9 @@ class SeriesDetector(ABC):
     settings_dtype: ClassVar[np.dtype[Any]]
     state_version: ClassVar[int]
     limits: ClassVar[tuple[str, ...]] = ()  # fields of a settings row that feedback raises; none: it can't
-    firm_reasons: ClassVar[tuple[str, ...]] = ()  # what no raised limit would have changed
+    firm_reasons: ClassVar[tuple[str, ...]] = ()  # what no feedback would have changed
+    hold: ClassVar[str] = ""  # field of a settings row: for how many ms what is abnormal is not learnt
+    relearns: ClassVar[bool] = False  # whether feedback may have it learn a series anew
 
     @abstractmethod
     def settings_row(self, settings: Settings, parameter: str) -> Rows:
@@ -227,6 +229,34 @@ class SeriesDetector(ABC):
             f"detector {name}: {key} is {value:g} ({declared.unit}), but must be between "
             f"{declared.least:g} and {declared.most:g}"
         )
+
+    def hears(self, kind: FeedbackKind) -> bool:
+        """Whether feedback of this kind can act on what it does."""
+        match kind:
+            case FeedbackKind.FALSE_ALARM:
+                return bool(self.limits)
+            case FeedbackKind.CONFIRMED | FeedbackKind.EXPECTED:
+                return bool(self.hold)
+            case FeedbackKind.NEW_NORMAL:
+                return self.relearns
+            case FeedbackKind.WITHDRAWN:
+                return bool(self.limits or self.hold or self.relearns)
+
+    def held(self, settings: Rows, least_ms: int, most_ms: int) -> Rows:
+        """Settings rows under which what is abnormal is learnt no sooner and no later than in such a time."""
+        rows = settings.copy()
+        if self.hold:
+            rows[self.hold] = np.clip(settings[self.hold], least_ms, most_ms)
+        return rows
+
+    def relearn(self, hot: Rows, cells: Rows, series: int) -> None:
+        """Forget in place what was learnt of a series, but not that a run of it is under watch."""
+        kept = {name: hot[name][series] for name in WATCH_FIELDS if name in (self.hot_dtype.names or ())}
+        fresh, cells[series] = np.zeros(1, self.hot_dtype), 0
+        self.initialise(fresh, cells[series : series + 1])
+        hot[series] = fresh[0]
+        for name, value in kept.items():
+            hot[name][series] = value
 
     def raised(self, settings: Rows, factor: float) -> Rows:
         """Settings rows with their limits so many times as high."""
@@ -285,6 +315,13 @@ class ReferenceSeries(ABC):
         """
         raise TypeError(f"{type(self).__name__} has no limits to move: its detector names none")
 
+    def relearn(self, settings: Rows) -> None:
+        """Forget what was learnt, but not that a run is under watch.
+
+        TypeError from the reference of a detector that does not learn anew.
+        """
+        raise TypeError(f"{type(self).__name__} does not learn anew: its detector does not say so")
+
 
 @dataclass(frozen=True, slots=True)
 class ReferenceScore:
@@ -320,3 +357,6 @@ class EpisodeFacts:
 NEVER_MS: Final = -(1 << 62)
 
 BASE_HOT_FIELDS: Final = [("before_ms", np.int64), ("last_abnormal_ms", np.int64)]
+
+WATCH_FIELDS: Final = ("before_ms", "last_abnormal_ms", "normals", "watched")
+"""Fields of a hot row that say that a series is watched, as far as a detector has them."""

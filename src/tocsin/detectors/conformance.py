@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from tocsin.control import Settings
+from tocsin.control import FEEDBACK_LASTS_MS, Settings
 from tocsin.detectors.abstract import (
     BASE_HOT_FIELDS,
     HOT_BYTES_MAX,
@@ -100,6 +100,7 @@ def check(detector: SeriesDetector, history: History) -> None:
     check_neighbours(detector, history, scores)
     check_evidence(detector, history, scores)
     check_limits(detector, history)
+    check_relearning(detector, history)
 
 
 def check_declaration(detector: SeriesDetector) -> None:
@@ -178,6 +179,24 @@ def check_limits(detector: SeriesDetector, history: History) -> None:
         part = history.part(start, stop)
         scores = score(detector, part, state, settings=rules[number])
         _assert_equals(reference, part, scores)
+
+
+def check_relearning(detector: SeriesDetector, history: History) -> None:
+    """What is learnt anew on the way, in the middle of runs too, is the same in both forms."""
+    names = detector.settings_dtype.names or ()
+    assert detector.hold in (*names, ""), "hold names a field of a settings row"
+    if not detector.relearns:
+        return
+    usual = settings_of(detector)
+    longer = detector.held(usual, FEEDBACK_LASTS_MS, FEEDBACK_LASTS_MS)
+    state, reference = new_state(detector), detector.reference(longer)
+    edges = sorted({0, len(history) // 2, len(history) // 2 + 1, 3 * len(history) // 4, len(history)})
+    for start, stop in pairwise(edges):
+        if start:
+            detector.relearn(state.hot, state.cells, 0)
+            reference.relearn(longer)
+        part = history.part(start, stop)
+        _assert_equals(reference, part, score(detector, part, state, settings=longer))
 
 
 def check_cutting(detector: SeriesDetector, history: History, scores: Scores) -> None:

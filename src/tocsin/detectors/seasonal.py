@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
@@ -96,6 +97,8 @@ class Seasonal(SeriesDetector):
     settings_dtype: ClassVar[np.dtype[Any]] = kernel.SETTINGS
     state_version: ClassVar[int] = 2
     limits: ClassVar[tuple[str, ...]] = ("limit", "stray_limit")
+    hold: ClassVar[str] = "hold_ms"
+    relearns: ClassVar[bool] = True
 
     def settings_row(self, settings: Settings, parameter: str) -> Rows:
         del parameter  # the same for all
@@ -108,6 +111,11 @@ class Seasonal(SeriesDetector):
 
     def move_limits(self, hot: Rows, series: int, before: Rows, after: Rows) -> None:
         kernel.move_limit(hot, series, float(before["limit"]), float(after["limit"]))
+
+    def relearn(self, hot: Rows, cells: Rows, series: int) -> None:
+        super().relearn(hot, cells, series)
+        for name in ("held_limit", "smooth_held_limit"):  # a run is not held to what was learnt before
+            hot[name][series] = math.inf
 
     def initialise(self, hot: Rows, cells: Rows) -> None:
         del cells  # no visits: zeroes

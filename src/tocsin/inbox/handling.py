@@ -31,7 +31,10 @@ TOLD: Final = {
 
 _FEEDBACK: Final = {
     FeedbackKind.FALSE_ALARM: "false alarm, so limits are raised",
-    FeedbackKind.WITHDRAWN: "taken back, so limits are lowered by a step",
+    FeedbackKind.CONFIRMED: "confirmed, so what is abnormal is not learnt for 30 days",
+    FeedbackKind.EXPECTED: "expected, so what is abnormal at these hours of the week is learnt for 30 days",
+    FeedbackKind.NEW_NORMAL: "a new normal, so everything is learnt anew",
+    FeedbackKind.WITHDRAWN: "the last feedback on its series is taken back",
 }
 
 HARMLESS: Final = frozenset({TOLD[ActionKind.SEEN], TOLD[ActionKind.COMMENT]})

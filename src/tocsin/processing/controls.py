@@ -11,6 +11,8 @@ from tocsin.events import I64
 from tocsin.model import Episode
 from tocsin.processing import notices as noticing
 from tocsin.processing.episodes import Source, drafts_of_notices, publish
+from tocsin.processing.feedback import bits_of
+from tocsin.processing.hours import hours_of
 from tocsin.processing.state import PartitionState, TenantState
 from tocsin.sharding import shard_of
 
@@ -69,19 +71,25 @@ def quarantine(record: Quarantine, offset: int, state: TenantState, applied: App
         state.devices.rows["quarantined"][device] = not record.released
 
 
-def take_feedback(record: FeedbackGiven, offset: int, state: TenantState, applied: Applied | None) -> None:
-    """Let feedback act on the series that it names, as far as the device has sent them."""
+def take_feedback(record: FeedbackGiven, offset: int, state: TenantState, applied: Applied | None) -> bool:
+    """Let feedback act on the series that it names, as far as the device has sent them.
+
+    Returns whether it changes what the device's readings up to now have left: then they have to be derived
+    again.
+    """
     device = state.device_number(record.device)
     if device is None or (applied is not None and applied.has_device(offset, state.tenant, record.device)):
-        return
-    acts_ms = int(state.devices.rows[device]["newest_ms"]) + 1
+        return False
+    newest_ms, past = int(state.devices.rows[device]["newest_ms"]), False
+    hours = bits_of(hours_of(record.spans, state.timeline, device))
     for name in record.series:
         slot = state.slots.get(name.detector)
         series = state.series_number(device, name.application, name.parameter)
-        if slot is None or series is None or not slot.detector.limits:
+        if slot is None or series is None or not slot.detector.hears(record.kind):
             continue
-        slot.feedback.add(record, series, acts_ms)
+        past |= slot.feedback.add(record, series, newest_ms, hours)
         slot.place_settings(slot.usual)
+    return past
 
 
 def _concerned(offset: int, state: TenantState, applied: Applied | None) -> I64:

@@ -156,7 +156,8 @@ def _decide(
                 output.released += _released(control, offset, applied)
         case FeedbackGiven():
             _touch(state, control.tenant, (control.device,))
-            controls.take_feedback(control, offset, state.tenant(control.tenant), applied)
+            if controls.take_feedback(control, offset, state.tenant(control.tenant), applied):
+                _correct((control.device,), control.tenant, offset, state, history, output)
         case DictionaryTaken():
             state.dictionaries.take(control, offset)
         case DumpDetectorFailed():
@@ -166,18 +167,29 @@ def _decide(
                 _order_dumps(control, offset, state, output)
         case Correct():
             _touch(state, control.tenant, control.devices)
-            tenant = state.tenant(control.tenant)
             named = [
                 name
                 for name in control.devices
-                if tenant.device_number(name) is not None
+                if state.tenant(control.tenant).device_number(name) is not None
                 and not (applied is not None and applied.has_device(offset, control.tenant, name))
             ]
-            for name, events in history.of_devices(control.tenant, named, offset):
-                correction = correct(events, name, tenant, state.partition, offset)
-                output.counts[control.tenant].update(correction.counts)
-                output.corrections.append(correction)
-                output.episodes += correction.episodes
+            _correct(named, control.tenant, offset, state, history, output)
+
+
+def _correct(
+    devices: Sequence[str],
+    tenant: str,
+    offset: int,
+    state: PartitionState,
+    history: History,
+    output: Output,
+) -> None:
+    """Derive these devices again from all that lies below `offset`."""
+    for name, events in history.of_devices(tenant, devices, offset):
+        correction = correct(events, name, state.tenant(tenant), state.partition, offset)
+        output.counts[tenant].update(correction.counts)
+        output.corrections.append(correction)
+        output.episodes += correction.episodes
 
 
 def _order_dumps(control: DumpDecision, offset: int, state: PartitionState, output: Output) -> None:

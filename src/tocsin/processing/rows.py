@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tocsin.detectors.abstract import NEVER_MS
 
-STATE_VERSION: Final = 4
+STATE_VERSION: Final = 5
 """Version of every row below and of the snapshot around them; a snapshot of another is rebuilt by replay."""
 
 DEVICE: Final = np.dtype(
@@ -100,13 +100,17 @@ POLICY: Final = np.dtype(
 FEEDBACK: Final = np.dtype(
     [
         ("acts_ms", "i8"),  # from this stamp on
+        ("until_ms", "i8"),  # below this one, where it ends by itself
         ("at_ms", "i8"),
         ("action", "i8"),
+        ("hours", "u8", 3),  # bit k: it acts at hour k of the week, from Monday 0:00 on
         ("series", "i4"),
+        ("kind", "u1"),  # one of the values of feedback.KINDS
         ("steps", "u1"),
         ("before", "u1"),  # the steps until then
         ("met", "u1"),  # whether a scored reading has come to it
-        ("anomaly", "S41"),  # so that no byte of a row is padding
+        ("void", "u1"),  # taken back, or what took something back: it acts on nothing
+        ("anomaly", "S47"),  # so that no byte of a row is padding
     ],
     align=True,
 )

@@ -63,6 +63,8 @@ def score(gathered: Gathered, slot: Slot) -> Scores:
         _score(slice(start, int(row["reading"])), met.readings, slot, scores)
         before, after = slot.settings[row["before"]], slot.settings[row["after"]]
         slot.detector.move_limits(slot.state.hot, int(row["series"]), before, after)
+        if row["relearn"]:
+            slot.detector.relearn(slot.state.hot, slot.state.cells, int(row["series"]))
         start = int(row["reading"])
     _score(slice(start, len(readings)), met.readings, slot, scores)
     return scores

@@ -20,7 +20,7 @@ from tocsin.interning import Interner
 from tocsin.model import SeriesKey
 from tocsin.processing.dictionaries import Dictionaries
 from tocsin.processing.dump_orders import DumpOrders
-from tocsin.processing.feedback import FeedbackRows
+from tocsin.processing.feedback import HOLDS, FeedbackRows
 from tocsin.processing.hashing import join, names_hash, split
 from tocsin.processing.rows import DEVICE, IDLE, PARAMETER_KEY, POLICY, SERIES, start_devices
 from tocsin.processing.tables import PairIndex, Table, grow
@@ -98,11 +98,19 @@ class Slot:
             self.place_settings(self.usual)
 
     def place_settings(self, usual: Rows) -> None:
-        """Judge by these rows; row i with limits raised by k steps is row i + k · len(usual)."""
+        """Judge by these rows; row i with limits raised by k of K steps is row i + k · len(usual).
+
+        Held as HOLDS[h] says it is row i + (k + h · K) · len(usual).
+        """
         self.usual = self.settings = usual
         if self.feedback.used:
-            raised = (self.detector.raised(usual, factor) for factor in LIMIT_FACTORS[1:])
-            self.settings = np.concatenate([usual, *raised])
+            raised = [usual, *(self.detector.raised(usual, factor) for factor in LIMIT_FACTORS[1:])]
+            every = (
+                self.detector.held(rows, least, most) if least is not None and most is not None else rows
+                for least, most in HOLDS
+                for rows in raised
+            )
+            self.settings = np.concatenate(list(every))
 
     def copy_series(self, number: int, other: Slot, derived: int) -> None:
         """Take over the rows of one series from another state of the same detector."""

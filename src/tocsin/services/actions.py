@@ -45,6 +45,7 @@ class Asked:
     key: str = ""
     feedback: FeedbackKind | None = None
     series: tuple[SeriesName, ...] = ()
+    spans: tuple[tuple[int, int], ...] = ()
 
 
 class ChangedError(PreconditionFailedError):
@@ -166,6 +167,7 @@ class Actions:
             key=asked.key,
             feedback=asked.feedback,
             series=asked.series,
+            spans=asked.spans,
             hidden=tuple(each.id for each in targets if self._is_hidden(principal, each.id)),
         )
         check(action)

@@ -30,15 +30,29 @@ DAYS: Final = 30
 """How far back a preview looks."""
 PREVIEWS_MAX: Final = 4
 """How many previews are worked on or wait for another one; a tenant alone has half of them."""
+_UNRECORDED: Final = -1  # the number of an action that nobody has done yet
+_OF_SPANS: Final = frozenset({FeedbackKind.CONFIRMED, FeedbackKind.EXPECTED})
+_NO_LIMIT: Final = (
+    "No limit that feedback could raise found this: it is about no series, or about a value out of the range "
+    "that the configuration gives."
+)
+_NOTHING_HELD: Final = "Nothing that was found here is kept out of learning, so there is nothing to change."
+_REFUSED: Final = {
+    FeedbackKind.CONFIRMED: _NOTHING_HELD,
+    FeedbackKind.EXPECTED: _NOTHING_HELD,
+    FeedbackKind.NEW_NORMAL: "No detector found this by what it learnt, so there is nothing to learn anew.",
+}
 
 
 class Previews(Protocol):
     """Judges a device's past in two ways; the runtime offers it."""
 
-    def preview(
-        self, tenant: str, device: str, kind: FeedbackKind, series: Sequence[SeriesName], span_ms: int
-    ) -> Difference:
+    def preview(self, said: FeedbackGiven, span_ms: int) -> Difference:
         """What feedback would have changed in the last part of the device's past."""
+        ...
+
+    def as_they_stand(self, tenant: str, episodes: Sequence[Episode], now_ms: int) -> list[Episode]:
+        """The episodes as of the newest record."""
         ...
 
 
@@ -96,40 +110,60 @@ class Feedbacks:
     ) -> Given:
         """Say it of the series that the anomaly's newest episodes are about; durable on return.
 
-        Refusals are those of `Actions.one`; InvalidInputError where no limit of it can be raised. If the log
+        Refusals are those of `Actions.one`; InvalidInputError where it can change nothing. If the log
         refuses the record behind the action, its error is raised: the same key again logs it.
         """
         anomaly = self._found(principal, anomaly_id)
-        series = self._series(anomaly)
+        series, spans = self._about(anomaly, kind)
         if not self._actions.was_done(principal, key):
-            _must_have_a_limit(anomaly, series)
-        asked = Asked(kind=ActionKind.FEEDBACK, note=note, key=key, feedback=kind, series=series)
+            _must_change_something(anomaly, series, kind)
+        asked = Asked(kind=ActionKind.FEEDBACK, note=note, key=key, feedback=kind, series=series, spans=spans)
         given = Given(self._actions.one(principal, asked, target))
         self._log_given(anomaly, given)
         return given
 
     def preview(self, principal: Principal, anomaly_id: str, kind: FeedbackKind) -> Preview:
-        """What feedback would have changed in the last 30 days, if it had been given then; changes nothing.
+        """What feedback would have changed in the last 30 days; changes nothing.
 
-        Judges the device's whole past twice. InvalidInputError as for `give`, and for a past too long for it;
+        For what acts on the past, that is what would be revised; else as if it had been given then. Judges
+        the device's whole past twice. InvalidInputError as for `give`, and for a past too long for it;
         BackpressureError where too many are asked for at once.
         """
         anomaly = self._found(principal, anomaly_id)
-        series = self._series(anomaly)
-        _must_have_a_limit(anomaly, series)
-        span_ms = DAYS * 86_400_000
+        series, spans = self._about(anomaly, kind)
+        _must_change_something(anomaly, series, kind)
+        said = FeedbackGiven(
+            tenant=anomaly.tenant,
+            device=anomaly.device,
+            kind=kind,
+            series=series,
+            anomaly=anomaly.id,
+            action=_UNRECORDED,
+            at_ms=0,
+            spans=spans,
+        )
         with self._places.one(principal.tenant):
-            found = self._previews.preview(anomaly.tenant, anomaly.device, kind, series, span_ms)
+            found = self._previews.preview(said, DAYS * 86_400_000)
         return Preview(series, found)
 
     def _found(self, principal: Principal, anomaly_id: str) -> Anomaly:
         require(principal, Permission.HANDLE)
         return self._anomalies.stored(principal, anomaly_id)
 
-    def _series(self, anomaly: Anomaly) -> tuple[SeriesName, ...]:
+    def _about(
+        self, anomaly: Anomaly, kind: FeedbackKind
+    ) -> tuple[tuple[SeriesName, ...], tuple[tuple[int, int], ...]]:
+        """The series that it can be said of, and where that matters the spans in which they were abnormal."""
+        episodes = self._episodes(anomaly, kind)
+        names = {_name(episode) for episode in episodes}
+        series = sorted(names, key=lambda name: (name.application, name.parameter, name.detector))
+        return tuple(series), _spans(episodes) if kind in _OF_SPANS else ()
+
+    def _episodes(self, anomaly: Anomaly, kind: FeedbackKind) -> list[Episode]:
+        """Those that the feedback is about, as they stand where it matters until when they were abnormal."""
         found = (self._commits.episode(anomaly.tenant, name) for name in anomaly.episodes)
-        names = {_name(episode) for episode in found if episode is not None and _has_limit(episode)}
-        return tuple(sorted(names, key=lambda name: (name.application, name.parameter, name.detector)))
+        own = [episode for episode in found if episode is not None and _can_hear(episode, kind)]
+        return self._previews.as_they_stand(anomaly.tenant, own, 0) if kind in _OF_SPANS else own
 
     def _log_given(self, anomaly: Anomaly, given: Given) -> None:
         action = given.recorded.action
@@ -143,6 +177,7 @@ class Feedbacks:
             anomaly=anomaly.id,
             action=given.recorded.sequence,
             at_ms=action.at_ms,
+            spans=action.spans,
         )
         partition = partition_of(shard_of(anomaly.tenant, anomaly.device), self._log.partitions)
         payload = encode_control(record)
@@ -157,23 +192,31 @@ class Feedbacks:
         self._log.submit(append).result()
 
 
-def _must_have_a_limit(anomaly: Anomaly, series: tuple[SeriesName, ...]) -> None:
+def _must_change_something(anomaly: Anomaly, series: tuple[SeriesName, ...], kind: FeedbackKind) -> None:
     if not series and anomaly.merged_into is None:
-        raise InvalidInputError(
-            "No limit that feedback could raise found this: it is about no series, or about a value "
-            "out of the range that the configuration gives.",
-            field="anomaly",
-        )
+        raise InvalidInputError(_REFUSED.get(kind, _NO_LIMIT), field="anomaly")
 
 
 def _name(episode: Episode) -> SeriesName:
     return SeriesName(application=episode.application, parameter=episode.parameter, detector=episode.detector)
 
 
-def _has_limit(episode: Episode) -> bool:
-    """Whether a detector of series found it, by a limit that can be raised."""
+def _spans(episodes: Sequence[Episode]) -> tuple[tuple[int, int], ...]:
+    """When the episodes were abnormal, ascending; what overlaps is one."""
+    found: list[tuple[int, int]] = []
+    for episode in sorted(episodes, key=lambda each: each.started_ms):
+        first_ms, last_ms = episode.started_ms, max(episode.last_abnormal_ms, episode.started_ms)
+        if found and first_ms <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], last_ms)
+        else:
+            found.append((first_ms, last_ms))
+    return tuple(found)
+
+
+def _can_hear(episode: Episode, kind: FeedbackKind) -> bool:
+    """Whether a detector of series found it, by something that such feedback can change."""
     detector = detectors().get(episode.detector)
-    if detector is None or not detector.limits or not episode.parameter:
+    if detector is None or not detector.hears(kind) or not episode.parameter:
         return False
     of_device = episode.detector == DEVICE_DETECTOR and episode.reason in DEVICE_REASONS
     return not of_device and episode.reason not in detector.firm_reasons

@@ -13,7 +13,7 @@ from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
 from tocsin.errors import InvalidInputError, NotFoundError
 from tocsin.events import F64, I64, U8
-from tocsin.model import LimitMoved
+from tocsin.model import FeedbackActed
 from tocsin.services.devices import Fleet
 from tocsin.services.places import Places
 from tocsin.services.sight import Sight
@@ -59,12 +59,12 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class MovedLimit:
-    """Feedback that moved a detector's limits of a series to `factor` times what they usually are."""
+    """Feedback that acts on a series: a detector's limits are `factor` times what they usually are."""
 
     application: str
     detector: str
     factor: float
-    moved: LimitMoved
+    moved: FeedbackActed
 
 
 class Bands(Protocol):

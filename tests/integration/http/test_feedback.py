@@ -11,13 +11,14 @@ from tests.share_kit import Held, check_share
 from tocsin.access.principal import Role
 from tocsin.control import FeedbackGiven, FeedbackKind, SeriesName, decode_control
 from tocsin.log.abstract import RecordKind
-from tocsin.model import LimitMoved
+from tocsin.model import FeedbackActed
 from tocsin.services.feedback import PREVIEWS_MAX
 from tocsin.services.series import MovedLimit
 from tocsin.sharding import partition_of, shard_of
 
 pytestmark = pytest.mark.anyio
 
+SAID = {"confirmed": "confirmed, so", "expected": "expected, so", "new_normal": "a new normal, so"}
 ANY = {"If-Match": "*"}
 FALSE_ALARM = {"kind": "false_alarm", "note": "the door was open"}
 SERIES = SeriesName(application="pumps", parameter="temperature", detector="seasonal")
@@ -134,7 +135,7 @@ async def test_what_no_limit_found_can_not_be_raised(world: World, changed: dict
 async def test_a_series_shows_what_feedback_did_to_its_limits(world: World) -> None:
     """Since when, how much, and on which anomaly it was given."""
     world.fleet.add(OWN, "pump-7")
-    moved = LimitMoved(
+    moved = FeedbackActed(
         from_ms=NOW_MS, steps=2, steps_before=1, anomaly="an_1", action=7, at_ms=NOW_MS + 60_000
     )
     world.fleet.moved = [MovedLimit("pumps", "seasonal", 2.25, moved)]
@@ -144,7 +145,10 @@ async def test_a_series_shows_what_feedback_did_to_its_limits(world: World) -> N
         {
             "detector": "seasonal",
             "application": "pumps",
+            "kind": "false_alarm",
             "acts_from": "2026-11-22T10:00:00.000Z",
+            "acts_until": None,
+            "hours": [],
             "factor": 2.25,
             "given_at": "2026-11-22T10:01:00.000Z",
             "anomaly": "an_1",
@@ -191,3 +195,32 @@ async def test_previews_of_a_tenant_leave_the_threads_to_others(
     held = Held(monkeypatch, world.fleet, "preview")
     async with world.client(world.key(Role.TECHNICIAN)) as client:
         await check_share(lambda: client.post(path, json={"kind": "false_alarm"}), held, PREVIEWS_MAX // 2)
+
+
+@pytest.mark.parametrize("kind", ["confirmed", "expected", "new_normal"])
+async def test_other_kinds_say_when_the_anomaly_was_abnormal_where_that_counts(
+    world: World, kind: str
+) -> None:
+    """The record has the spans, so that a replay asks nobody; the answer and the history name the kind."""
+    anomaly = world.find_anomaly("pump-7")
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        answer = await client.post(f"/v1/anomalies/{anomaly}/feedback", json={"kind": kind}, headers=ANY)
+        history = (await client.get(f"/v1/anomalies/{anomaly}/history")).json()["changes"]
+    assert (answer.status_code, answer.json()["feedback"]) == (200, kind)
+    ((_, record),) = given(world)
+    episode = episode_of("pump-7")
+    spans = () if kind == "new_normal" else ((episode.started_ms, episode.last_abnormal_ms),)
+    assert (record.kind, record.spans) == (FeedbackKind(kind), spans)
+    assert history[-1]["detail"].startswith(SAID[kind])
+
+
+@pytest.mark.parametrize("kind", ["confirmed", "expected"])
+async def test_what_keeps_nothing_out_of_learning_can_not_be_confirmed(world: World, kind: str) -> None:
+    """A stuck value is compared with the longest run alone; a new normal it can be."""
+    anomaly = world.find_anomaly("pump-7", detector="health", reason="stuck")
+    path = f"/v1/anomalies/{anomaly}/feedback"
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        refused = await client.post(path, json={"kind": kind}, headers=ANY)
+        taken = await client.post(path, json={"kind": "new_normal"}, headers=ANY)
+    assert (refused.status_code, taken.status_code) == (400, 200)
+    assert "kept out of learning" in refused.json()["detail"]

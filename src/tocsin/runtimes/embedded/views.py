@@ -16,7 +16,7 @@ import numpy as np
 from tocsin import threads
 from tocsin.commit.abstract import CommitStore
 from tocsin.commit.dump_steps import DumpStepStore
-from tocsin.control import LIMIT_FACTORS, DictionaryTaken, FeedbackKind, SeriesName, decode_control
+from tocsin.control import LIMIT_FACTORS, DictionaryTaken, FeedbackGiven, decode_control
 from tocsin.errors import InvalidInputError, NotFoundError
 from tocsin.log.abstract import Log, RecordKind
 from tocsin.model import DumpEvidence, Episode, Evidence, SeriesKey
@@ -25,7 +25,7 @@ from tocsin.processing.dump_gaps import prove_gap
 from tocsin.processing.dump_order import DumpPlace
 from tocsin.processing.dump_places import PlacedDump, PlacedDumps, place_dumps
 from tocsin.processing.episodes import DUMP_DETECTOR
-from tocsin.processing.feedback import moved
+from tocsin.processing.feedback import acted
 from tocsin.processing.hashing import combine
 from tocsin.processing.judging import Judged
 from tocsin.processing.preview import Difference, run, trial
@@ -201,24 +201,22 @@ class Views:
             number = state.device_number(device) if state else None
             return [] if state is None or number is None else moved_limits(state, number, parameter)
 
-    def preview(
-        self, tenant: str, device: str, kind: FeedbackKind, series: Sequence[SeriesName], span_ms: int
-    ) -> Difference:
+    def preview(self, said: FeedbackGiven, span_ms: int) -> Difference:
         """What feedback would have changed at the end of a device's past; one at a time.
 
         InvalidInputError where that past is too long to be judged again while somebody waits.
         """
-        worker = self._worker(tenant, device)
+        worker = self._worker(said.tenant, said.device)
         with worker.seen(self.patience_s):
-            state = worker.state.tenants.get(tenant)
-            tried = trial(state, device, kind, series, span_ms) if state else None
+            state = worker.state.tenants.get(said.tenant)
+            tried = trial(state, said, span_ms) if state else None
             before_offset = worker.state.position
         if tried is None or not tried.moves:
             return (
                 Difference(0, 0, (), ()) if tried is None else Difference(tried.from_ms, tried.to_ms, (), ())
             )
         with self._previewing:
-            events = self._history(tenant, device, before_offset)
+            events = self._history(said.tenant, said.device, before_offset)
             if events.batch.readings > PREVIEW_READINGS_MAX:
                 raise InvalidInputError(
                     f"The device has sent {events.batch.readings:,} readings, too many for a preview "
@@ -322,7 +320,7 @@ def moved_limits(state: TenantState, device: int, parameter: str) -> list[MovedL
         for number, key in sorted(keys.items())
         if key.parameter == parameter
         for name, slot in state.slots.items()
-        for each in moved(slot.feedback.of(number))
+        for each in acted(slot.feedback.of(number))
     ]
 
 

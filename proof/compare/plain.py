@@ -32,7 +32,7 @@ from tocsin.inbox.abstract import Anomaly as ProductAnomaly
 from tocsin.inbox.action import ActionKind, Recorded
 from tocsin.log.abstract import Record as LogRecord
 from tocsin.processing.batching import Decision, Events, batches
-from tocsin.processing.feedback import moved
+from tocsin.processing.feedback import acted
 from tocsin.processing.judging import Judged
 from tocsin.processing.state import PartitionState
 
@@ -181,17 +181,25 @@ def verdicts(judged: Judged) -> Iterator[Verdict]:
 
 
 def said(state: PartitionState) -> Iterator[tuple[Heard, list[Said]]]:
-    """What people said of a partition's series, as far as it moved their limits."""
+    """What people said of a partition's series, as far as it acts on them."""
     for tenant in state.tenants.values():
         for name, slot in tenant.slots.items():
             for series in range(tenant.series.count if slot.feedback.used else 0):
-                if steps := [_said(each) for each in moved(slot.feedback.of(series))]:
+                if steps := [_said(each) for each in acted(slot.feedback.of(series))]:
                     key = tenant.series_key(series)
                     yield (tenant.tenant, key.device, key.application, key.parameter, name), steps
 
 
-def _said(step: model.LimitMoved) -> Said:
-    return Said(step.from_ms, step.steps, step.steps_before, step.action)
+def _said(step: model.FeedbackActed) -> Said:
+    return Said(
+        control.kind_of(step).value,
+        step.from_ms,
+        step.steps,
+        step.steps_before,
+        step.action,
+        step.until_ms,
+        frozenset(step.hours),
+    )
 
 
 def episode(found: model.Episode) -> Episode:

@@ -57,7 +57,7 @@ class Feedback:
             first_ms = newest_ms + 1 if begins_ms is None else min(begins_ms, newest_ms + 1)
             own.from_ms = max(first_ms, newest_ms - LASTS_MS)
             own.until_ms = own.from_ms + LASTS_MS
-            own.hours = hours if kind == "expected" else EVERY_HOUR
+            own.hours = hours if kind == "expected" else frozenset()
         if self.said:
             own.from_ms = max(own.from_ms, self.said[-1].from_ms)
         if undone is not None:
@@ -65,6 +65,11 @@ class Feedback:
             own.from_ms = self.said[-1].from_ms
         self.said = [*self.said, own][-KEPT_MAX:]
         return not limits_only and kind != "new_normal"
+
+    @property
+    def acting(self) -> list[Said]:
+        """What was not taken back."""
+        return [each for each in self.said if not each.void]
 
     def _last_of_others(self) -> Said | None:
         """What was said last and not taken back, if it is no false alarm."""
@@ -95,7 +100,7 @@ class Feedback:
         hold_s = usual_s
         for each in self.said:
             acts = not each.void and each.from_ms <= ts < each.until_ms
-            if acts and hour_of_week(ts, offset_ms) in each.hours:
+            if acts and (each.kind == "confirmed" or hour_of_week(ts, offset_ms) in each.hours):
                 hold_s = max(usual_s, LASTS_MS / 1000) if each.kind == "confirmed" else 0.0
         return hold_s
 

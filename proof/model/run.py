@@ -165,8 +165,8 @@ class _Partition:
             for device in tenant.devices.values():
                 self._result.pending += device.dirty
                 for series, feedback in device.feedback.items():
-                    if feedback.said:
-                        self._result.said[whose, device.name, *series] = feedback.said
+                    if acting := feedback.acting:
+                        self._result.said[whose, device.name, *series] = acting
                 rows = {"raw": device.raw, "scored": device.said_first, "final": device.said}
                 for name, sums in rows.items():
                     known = {series.key: 0 for series in device.series.values()} | sums

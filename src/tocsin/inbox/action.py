@@ -49,8 +49,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     `until_ms` is when a snooze ends, `assignee` who is to see to it (None = nobody). A merge puts all targets
     into the first one; a split takes `episodes` out of the only one; an undo has no targets but those of the
     action that it `undoes`. `key`: the same key of the same actor stands for the same action; "" = none.
-    `feedback` is what was said of the `series` of the anomaly, which was abnormal in the `spans`. Targets that
-    are `hidden` from who acts are as if there were none of that name.
+    `feedback` is what was said of the `series` of the anomaly, which was abnormal in the `spans`. Targets
+    that are `hidden` from who acts are as if there were none of that name.
     """
 
     kind: ActionKind

@@ -396,7 +396,7 @@ class World:
             ingest=ingest,
             dumps=dumps,
             uploads=Uploads(dumps, self.blobs, self.clock, per_device_max=4),
-            kept_dumps=KeptDumps(self.blobs, audit),
+            kept_dumps=KeptDumps(self.blobs, audit, sight),
             device_dumps=DeviceDumps(self.fleet, sight),
             anomalies=anomalies,
             actions=actions,

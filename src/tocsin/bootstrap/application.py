@@ -378,7 +378,7 @@ class Application:
             ingest=ingest,
             dumps=self.dumps,
             uploads=self.uploads,
-            kept_dumps=KeptDumps(self.blobs, audit),
+            kept_dumps=KeptDumps(self.blobs, audit, sight),
             device_dumps=DeviceDumps(views, sight),
             anomalies=anomalies,
             actions=actions,

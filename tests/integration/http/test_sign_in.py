@@ -170,7 +170,7 @@ async def test_attempts_are_in_the_audit_log_without_what_was_typed(world: World
 async def test_a_one_time_password_leads_to_one_of_the_own(world: World) -> None:
     """Nothing else is open before; then she goes on to where she wanted, and the old one is worth nothing."""
     async with world.client(world.key()) as admin:
-        wanted = {"name": "maria", "display_name": "Maria", "roles": ["technician"]}
+        wanted = {"name": "maria", "display_name": "Maria", "roles": ["operator"]}
         invited = (await admin.post("/v1/people", json=wanted)).json()["one_time_password"]
     async with world.client() as client:
         entered = await enter(client, "maria", invited, next="/inbox")

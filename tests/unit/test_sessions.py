@@ -260,8 +260,10 @@ def test_other_roles_act_at_once(store: AccessStore) -> None:
     assert store.sessions.find(cookie).principal.roles == {Role.VIEWER}
 
 
-def test_a_revoked_or_expired_key_has_no_sessions(store: AccessStore, clock: ManualClock) -> None:
-    """A browser that was signed in by a key is out when the key is."""
+def test_a_revoked_or_expired_key_has_no_sessions(
+    store: AccessStore, tmp_path: Path, clock: ManualClock
+) -> None:
+    """A browser that was signed in by a key is out when the key is, which stands for nobody then."""
     for ends in ("revoked", "expired"):
         new = NewCredential(
             tenant="a",
@@ -273,11 +275,23 @@ def test_a_revoked_or_expired_key_has_no_sessions(store: AccessStore, clock: Man
         key, _ = store.create(new, created_by="test")
         cookie = store.sessions.start("a", key.key_id, "", "")
         assert store.sessions.find(cookie).principal.key_id == key.key_id
+        assert store.in_force("a", key.key_id) is not None
         if ends == "revoked":
             store.revoke("a", key.key_id)
+            assert kept(tmp_path) == []
         else:
             clock.sleep(2.0)
         assert is_over(store, cookie)
+        assert store.in_force("a", key.key_id) is None
+
+
+def test_nobody_stands_for_anybody_in_another_tenant(store: AccessStore) -> None:
+    """Neither a key nor a person, whatever a file that was put together by hand says."""
+    new = NewCredential(tenant="a", kind=CredentialKind.API_KEY, name="key", roles=(Role.ADMIN,))
+    key, _ = store.create(new, created_by="test")
+    for holder in (key.key_id, let_in(store).person_id):
+        assert store.in_force("a", holder) is not None
+        assert store.in_force("b", holder) is None
 
 
 def test_what_another_process_ends_is_over_within_a_second(
@@ -315,6 +329,18 @@ def test_a_holder_has_a_bounded_number_of_sessions(store: AccessStore) -> None:
     cookies = [enter(store, person) for _ in range(PER_HOLDER_MAX + 1)]
     assert [is_over(store, cookie) for cookie in cookies[:2]] == [True, False]
     assert len(store.sessions.of("a", person.person_id)) == PER_HOLDER_MAX
+
+
+def test_few_are_kept_in_memory(store: AccessStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that were used last; the others are read from the file again."""
+    monkeypatch.setattr(store.sessions, "_known_max", 2)
+    person = let_in(store)
+    first, second, third = (enter(store, person) for _ in range(3))
+    for cookie in (first, second, first, third):
+        assert not is_over(store, cookie)
+    in_memory = [store.sessions.known(cookie) is not None for cookie in (first, second, third)]
+    assert in_memory == [True, False, True]
+    assert not is_over(store, second)
 
 
 def test_an_altered_session_is_noticed(store: AccessStore, tmp_path: Path, clock: ManualClock) -> None:

@@ -146,6 +146,11 @@ class Feedbacks:
             found = self._previews.preview(said, DAYS * 86_400_000)
         return Preview(series, found)
 
+    def offered(self, principal: Principal, anomaly_id: str) -> Sequence[FeedbackKind]:
+        """The kinds that could change anything of the anomaly, in the order of their likeliness."""
+        anomaly = self._found(principal, anomaly_id)
+        return [kind for kind in FeedbackKind if self._episodes(anomaly, kind)]
+
     def _found(self, principal: Principal, anomaly_id: str) -> Anomaly:
         require(principal, Permission.HANDLE)
         return self._anomalies.stored(principal, anomaly_id)

@@ -11,6 +11,7 @@ import numpy as np
 
 from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
+from tocsin.control import FeedbackKind, kind_of
 from tocsin.errors import InvalidInputError, NotFoundError
 from tocsin.events import F64, I64, U8
 from tocsin.model import FeedbackActed
@@ -21,6 +22,7 @@ from tocsin.services.sight import Sight
 CHARTS_MAX: Final = 16
 """How many charts are derived at once or wait for it; a tenant alone has half of them."""
 NO_SERIES: Final = "There is no such series."
+_DAYS: Final = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
 POINTS_MAX: Final = 5_000
 DAY_MS: Final = 86_400_000
 SPAN_MAX_MS: Final = 400 * DAY_MS
@@ -133,9 +135,63 @@ class SeriesCharts:
         limits = self._bands.moved_limits(principal.tenant, device, parameter)
         return Chart(start_ms, end_ms, len(band), band.take(thin(band.value, points)), unit, limits)
 
+    def acting(
+        self, principal: Principal, device: str, parameters: Sequence[str]
+    ) -> Sequence[tuple[str, MovedLimit, str]]:
+        """Feedback in force on these series of a device, as (parameter, feedback, what it does)."""
+        require(principal, Permission.READ)
+        known = self._fleet.device(principal.tenant, device)
+        last_ms = 0 if known is None else known.last_ms
+        return [
+            (name, each, told_of(each))
+            for name in parameters
+            for each in in_force(self._bands.moved_limits(principal.tenant, device, name), last_ms)
+        ]
+
     def unit(self, principal: Principal, parameter: str) -> str:
         """What the tenant reads the parameter's values in; empty if the configuration names nothing."""
         return self._unit_of(principal.tenant, parameter)
+
+
+def in_force(said: Sequence[MovedLimit], last_ms: int) -> list[MovedLimit]:
+    """What of it acts on the readings behind `last_ms`: of what moves limits the last, if they are raised."""
+    moving = {(each.application, each.detector): each for each in said if not each.moved.kind}
+    raised = [each for each in moving.values() if each.moved.steps]
+    return [
+        each
+        for each in said
+        if each in raised or (each.moved.kind and not 0 < each.moved.until_ms <= last_ms)
+    ]
+
+
+def told_of(limit: MovedLimit) -> str:
+    """What feedback does, for people."""
+    match kind_of(limit.moved):
+        case FeedbackKind.CONFIRMED:
+            return "confirmed, so what is abnormal is not learnt"
+        case FeedbackKind.EXPECTED:
+            return f"expected, so what is abnormal is learnt on {', '.join(week_hours(limit.moved.hours))}"
+        case FeedbackKind.NEW_NORMAL:
+            return "the new normal, learnt anew"
+        case FeedbackKind.FALSE_ALARM | FeedbackKind.WITHDRAWN:
+            return f"limits {limit.factor:g} times as high"
+
+
+def week_hours(hours: Sequence[int]) -> list[str]:
+    """Hours of the week in words, those in a row together.
+
+    >>> week_hours([6, 7, 30]), week_hours(range(168))
+    (['Mondays 6:00 to 8:00', 'Tuesdays 6:00 to 7:00'], ['every day'])
+    """
+    if len(hours) == 7 * 24:
+        return ["every day"]
+    found: list[tuple[int, int]] = []
+    for hour in hours:
+        if found and found[-1][1] == hour and hour % 24:
+            found[-1] = found[-1][0], hour + 1
+        else:
+            found.append((hour, hour + 1))
+    return [f"{_DAYS[first // 24]} {first % 24}:00 to {(last - 1) % 24 + 1}:00" for first, last in found]
 
 
 def thin(value: F64, points: int) -> I64:

@@ -40,13 +40,16 @@ def _handler(form: Mapping[str, str]) -> Callable[[Request, Visitor], Response]:
         except (ChangedError, ConflictError, InvalidInputError) as error:
             found = visitor.services.anomalies.one(visitor.principal, anomaly_id)
             said = {name: form[name] for name in ("note", "assignee") if name in form}
-            return anomaly_page(request, visitor, found, error.status, mistake=_words(error, visitor), **said)
+            return anomaly_page(
+                request, visitor, found, error.status, mistake=why_not(error, visitor), **said
+            )
         return RedirectResponse(f"/anomalies/{segment(anomaly_id)}#handling", 303)
 
     return handle
 
 
-def _words(error: ChangedError | ConflictError | InvalidInputError, visitor: Visitor) -> str:
+def why_not(error: ChangedError | ConflictError | InvalidInputError, visitor: Visitor) -> str:
+    """Why what a form asked for was not done, in words for the page."""
     if not isinstance(error, ChangedError):
         return error.detail
     names = visitor.services.actions.names(visitor.principal, error.changes)

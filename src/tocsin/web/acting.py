@@ -69,7 +69,7 @@ def act(visitor: Visitor, anomaly_id: str, form: Mapping[str, str]) -> None:
     kind = _kind(form.get("action", ""))
     key, note = form.get("key", ""), form.get("note", "").strip().replace("\r\n", "\n")
     if kind is ActionKind.UNDO:
-        number = _version(form.get("number", ""))
+        number = version_of(form.get("number", ""))
         undone = visitor.services.actions.undo(visitor.principal, number, note=note, key=key)
         if not any(outcome.id == anomaly_id and not outcome.code for outcome in undone.outcomes):
             raise ConflictError("It was not undone, because something has happened since.")
@@ -81,7 +81,7 @@ def act(visitor: Visitor, anomaly_id: str, form: Mapping[str, str]) -> None:
         assignee=(form.get("assignee", "").strip() or None) if kind is ActionKind.ASSIGN else None,
         key=key,
     )
-    target = Target(id=anomaly_id, version=_version(form.get("version", "")))
+    target = Target(id=anomaly_id, version=version_of(form.get("version", "")))
     visitor.services.actions.one(visitor.principal, asked, target)
 
 
@@ -92,7 +92,8 @@ def _kind(name: str) -> ActionKind:
         raise InvalidInputError("There is no such action.", field="action") from None
 
 
-def _version(text: str) -> int:
+def version_of(text: str) -> int:
+    """A number that a page has written into its form; InvalidInputError if it is none."""
     if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
         raise InvalidInputError("This form is not from one of these pages.", field="version")
     return int(text)
@@ -102,5 +103,5 @@ def _until_ms(visitor: Visitor, form: Mapping[str, str]) -> int:
     """The form's page says from when it counts, so that the same form sent twice means the same."""
     if form.get("hours") not in SNOOZES:
         raise InvalidInputError("Say for how long.", field="hours")
-    since_ms = min(_version(form.get("since", "")), visitor.services.clock.now_ms())
+    since_ms = min(version_of(form.get("since", "")), visitor.services.clock.now_ms())
     return since_ms + int(form["hours"]) * _HOUR_MS

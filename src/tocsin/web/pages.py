@@ -74,6 +74,7 @@ def anomaly_page(
         parameter=parameter,
         address=_address(request),
         drawing=_anomaly_chart(visitor, found, parameter, episodes, until_ms),
+        acting=services.series.acting(principal, found.device, [name for name in found.parameters if name]),
     )
 
 
@@ -117,6 +118,7 @@ def device(request: Request, visitor: Visitor) -> Response:
         anomalies=services.devices.active_anomalies(principal, known.device),
         past=past,
         past_more=older is not None,
+        acting=services.series.acting(principal, known.device, known.parameters),
         charts=[
             (name, draw(services.series.chart(principal, known.device, name, points=_POINTS)))
             for name in parameters

@@ -13,6 +13,7 @@ from tocsin.web import mapping, pages
 from tocsin.web.account import account, change_password, end_session
 from tocsin.web.act_form import act_form
 from tocsin.web.assets import serve_asset
+from tocsin.web.feedback import feedback, feedback_form
 from tocsin.web.inbox import inbox, inbox_live
 from tocsin.web.signin import SignIn
 from tocsin.web.visitor import Handler, guarded
@@ -38,6 +39,8 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         shown("/anomalies/{anomaly_id}", pages.anomaly),
         shown("/anomalies/{anomaly_id}/live", pages.anomaly_live),
         Route("/anomalies/{anomaly_id}", act_form(services), methods=["POST"]),
+        Route("/anomalies/{anomaly_id}/feedback", guarded(services, feedback), methods=["GET"]),
+        Route("/anomalies/{anomaly_id}/feedback", feedback_form(services), methods=["POST"]),
         shown("/anomalies/{anomaly_id}/proof/{episode_id}", pages.proof),
         shown("/devices/{device}", pages.device),
         shown("/technicians/{technician_id}", mapping.technician),

@@ -14,6 +14,7 @@ from tocsin.log_detector import _tally_kernel as kernel
 from tocsin.log_detector.component_tally import SLOTS_MAX, ComponentTally, take
 from tocsin.log_detector.settings import offset_ms
 from tocsin.log_detector.stretch import joined, no_hours
+from tocsin.memory import zeroed
 from tocsin.templates._header_kernel import TIME_KIND, TIME_MS
 from tocsin.templates._stamp_kernel import LOCAL, YEARLESS
 from tocsin.templates._stamp_kernel import UTC as IN_UTC
@@ -166,7 +167,7 @@ def _blocks(member: Member) -> Iterator[bytes]:
 
 def _tables() -> tuple[Any, ...]:
     return (
-        np.zeros((SHAPES_MAX + 1, SLOTS_MAX + 1), np.int32),
+        zeroed((SHAPES_MAX + 1, SLOTS_MAX + 1), np.dtype(np.int32)),
         np.zeros((kernel.LEVELS, SLOTS_MAX + 1), np.int64),
         np.zeros(SHAPES_MAX + 1, np.int64),
         np.zeros((kernel.FOLLOWED, kernel.FOLLOWED), np.int32),
@@ -176,7 +177,7 @@ def _tables() -> tuple[Any, ...]:
 
 def _examples() -> tuple[Any, ...]:
     return (
-        np.empty((SHAPES_MAX + 1, 2, kernel.EXAMPLE_BYTES), np.uint8),
+        zeroed((SHAPES_MAX + 1, 2, kernel.EXAMPLE_BYTES), np.dtype(np.uint8)),
         np.full((SHAPES_MAX + 1, 2), -1, np.int32),
         np.zeros((SHAPES_MAX + 1, 2), np.int64),
         np.full(SHAPES_MAX + 1, -1, np.int64),

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tocsin.errors import InvalidInputError
+from tocsin.memory import zeroed
 from tocsin.templates._header_kernel import COLUMNS
 from tocsin.templates._mine_kernel import (
     COUNTERS,
@@ -78,10 +79,11 @@ class Miner:
         self._counters = np.zeros(COUNTERS, np.int64)
         self._counters[LAST] = -2
         self._table = np.full(2 * SHAPES_MAX, -1, np.int32)
-        self._hashes = np.zeros(SHAPES_MAX, np.uint64)
-        self._starts = np.zeros(SHAPES_MAX + 1, np.int64)
-        self._counts = np.zeros(SHAPES_MAX + 1, np.int64)
-        self._pool = np.zeros(POOL_BYTES_MAX, np.uint8)
+        self._hashes = np.empty(SHAPES_MAX, np.uint64)
+        self._starts = np.empty(SHAPES_MAX + 1, np.int64)
+        self._counts = np.empty(SHAPES_MAX + 1, np.int64)
+        self._starts[0] = self._counts[-1] = 0
+        self._pool = zeroed((POOL_BYTES_MAX,), np.dtype(np.uint8))
         self._scratch = (
             np.zeros(MASKED_BYTES_MAX + 16, np.uint8),
             np.zeros(2 * FIELDS, np.int64),

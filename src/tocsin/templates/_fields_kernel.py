@@ -50,7 +50,16 @@ from tocsin.templates._pairs_kernel import (
     equal_pairs,
     object_pairs,
 )
-from tocsin.templates._stamp_kernel import EPOCH_US, KIND_OF_TIME, NONE, UTC, digits_end, number, stamp_end
+from tocsin.templates._stamp_kernel import (
+    BY_VALUE,
+    EPOCH_US,
+    KIND_OF_TIME,
+    NONE,
+    UTC,
+    digits_end,
+    number,
+    stamp_end,
+)
 
 OF_TENS: Final = np.array([0, TRACE, DEBUG, INFO, WARNING, ERROR, FATAL], np.int64)
 
@@ -76,7 +85,7 @@ def read_fields(data: int, headed: int, clock: int, head: int, fields: int, pair
         if load_i64(head + 8 * TIME_KIND) == NONE
         else False
     )
-    said = take_level(data, pairs, count, head) or said
+    said = take_level(data, pairs, count, head, fields) or said
     told = best_of(pairs, count, OF_TEXT)
     if load_u8(data + start) != 123 and not said and told < 0:
         return -1
@@ -114,6 +123,7 @@ def take_time(data: int, pairs: int, count: int, clock: int, head: int, fields: 
     digits = digits_end(data, start, end, 20)
     store_i64(fields + 8 * EPOCH_US, 0)
     if digits == end and end - start in (16, 19):
+        store_i64(fields + 8 * BY_VALUE, 1)
         store_i64(fields + 8 * EPOCH_US, number(data, start, start + 16))
         store_i64(fields + 8 * KIND_OF_TIME, UTC)
     elif start == end or stamp_end(data, start, end, fields, True) != end:
@@ -125,7 +135,7 @@ def take_time(data: int, pairs: int, count: int, clock: int, head: int, fields: 
 
 
 @nb.njit(cache=True, nogil=True)
-def take_level(data: int, pairs: int, count: int, head: int) -> bool:
+def take_level(data: int, pairs: int, count: int, head: int, fields: int) -> bool:
     """The level of a line from its pairs, if it has none yet; False = none."""
     place = best_of(pairs, count, OF_LEVEL)
     if place < 0 or load_i64(head + 8 * LEVEL):
@@ -135,6 +145,8 @@ def take_level(data: int, pairs: int, count: int, head: int) -> bool:
         load_i64(pairs + 8 * (PAIR_FIELDS * place + VALUE_END)),
     )
     level = level_word(data, start, end)
+    if start < end <= start + 2 and KIND[load_u8(data + start)] == DIGIT:
+        store_i64(fields + 8 * BY_VALUE, 1)
     if end == start + 1:
         digit = load_u8(data + start) - 48
         level = OF_SYSLOG[digit] if 0 <= digit <= 7 else OF_LETTER[load_u8(data + start)]

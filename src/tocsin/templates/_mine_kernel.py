@@ -20,7 +20,7 @@ from tocsin.intrinsics import (
     store_u8,
     store_u64,
 )
-from tocsin.templates._bytes import KIND, SPACE
+from tocsin.templates._bytes import DIGIT, KIND, SPACE
 from tocsin.templates._declared_kernel import read_declared
 from tocsin.templates._fields_kernel import append_fields, read_fields, read_structured
 from tocsin.templates._header_kernel import (
@@ -34,6 +34,16 @@ from tocsin.templates._header_kernel import (
 )
 from tocsin.templates._message_kernel import TEXT_BYTES_MAX, TOKENS_MAX, scan_message
 from tocsin.templates._pairs_kernel import NAME_BYTES_MAX, PAIRS_MAX
+from tocsin.templates._recall_kernel import HEADED as HEADED_LINE
+from tocsin.templates._recall_kernel import (
+    NOT_LOOKED_FOR,
+    SHAPE,
+    recalled,
+    remember,
+    replay_head,
+    replay_words,
+)
+from tocsin.templates._stamp_kernel import BY_VALUE, STAMPS
 
 LAST, HEADED, LOOSE, SHAPES, POOL_BYTES, LINES = range(6)
 """Columns of the counters: shape of the last line with a head, lines with and without one, and sizes."""
@@ -62,6 +72,7 @@ def mine_lines(
     counters: Any,
     out: Any,
     scratch: Any,
+    recall: Any,
 ) -> tuple[int, int, int]:
     """Assign a shape to each line of `data` from `start`; gives where it stopped, lines and words.
 
@@ -82,24 +93,32 @@ def mine_lines(
     full = (len(table), len(hashes), len(pool))
     tally = address_of(counters)
     i, lines, words = start, 0, 0
+    memory = (address_of(recall[0]), address_of(recall[1]), address_of(recall[2]))
+    recalls = remembers(form)
     while i < size and lines < len(shapes) and words + WORDS_MAX <= len(spans):
         end = line_end(raw, i, size)
         if end == size and not whole:
             break
         kept = min(end, i + LINE_BYTES_MAX)
         bare = kept - 1 if kept > i and load_u8(raw + kept - 1) == 13 else kept
-        head = address_of(heads) + 8 * COLUMNS * lines
-        headed, count = read_line(raw, i, bare, clock, form, head, fields, pairs)
+        head, place, count = address_of(heads) + 8 * COLUMNS * lines, room + 8 * words, 0
+        entry = recalled(raw + i, bare - i, *memory) if recalls else NOT_LOOKED_FOR
+        if entry > 0 and replay_head(entry, raw, i, clock, head, fields):
+            headed = load_i32(entry + HEADED_LINE) != 0
+        else:
+            store_i64(fields + 8 * STAMPS, 0)
+            store_i64(fields + 8 * BY_VALUE, entry)  # one that does not fit here stays
+            entry = 0
+            headed, count = read_line(raw, i, bare, clock, form, head, fields, pairs)
         counters[LINES] += 1
         if not headed and continues(raw, i, bare, counters):
             shapes[lines], continued[lines] = counters[LAST], 1
         else:
-            place = room + 8 * words
-            start, until = load_i64(head + 8 * TEXT_START), load_i64(head + 8 * TEXT_END)
-            length, found = scan_message(raw, start, until, text, place)
-            if count:
-                length, found = append_fields(raw, pairs, count, text, length, place, found)
-            shape = shape_of(text, length, places, full, tally)
+            if entry:
+                shape, found = seen_again(load_i32(entry + SHAPE), places[3]), replay_words(entry, i, place)
+            else:
+                shape, found = mask_line(raw, head, pairs, count, text, place, places, full, tally)
+                remember(i, bare - i, shape, headed, head, fields, place, found, recall)
             words += found
             shapes[lines], continued[lines] = shape, 0
             if headed:
@@ -109,6 +128,34 @@ def mine_lines(
         lines += 1
         i = end + 1
     return min(i, size), lines, words
+
+
+@nb.njit(cache=True, nogil=True)
+def remembers(form: Any) -> bool:
+    """Whether lines that differ in their digits are read alike: not by a format that has digits itself."""
+    digits = 0
+    for byte in form[2]:
+        digits += KIND[byte] == DIGIT
+    return digits == 0
+
+
+@nb.njit(cache=True, nogil=True)
+def seen_again(shape: int, counts: int) -> int:
+    """Count one more line of a shape."""
+    store_i64(counts + 8 * shape, load_i64(counts + 8 * shape) + 1)
+    return shape
+
+
+@nb.njit(cache=True, nogil=True)
+def mask_line(
+    data: int, head: int, pairs: int, count: int, text: int, spans: int, places: Any, full: Any, tally: int
+) -> tuple[int, int]:
+    """The shape of a line whose head was read, and how many words it has."""
+    start, until = load_i64(head + 8 * TEXT_START), load_i64(head + 8 * TEXT_END)
+    length, words = scan_message(data, start, until, text, spans)
+    if count:
+        length, words = append_fields(data, pairs, count, text, length, spans, words)
+    return shape_of(text, length, places, full, tally), words
 
 
 @nb.njit(cache=True, nogil=True)

@@ -14,6 +14,10 @@ NONE, UTC, LOCAL, YEARLESS, OF_DAY = 0, 1, 2, 3, 4
 """What a time is counted in; the last is a time of day without a date."""
 YEAR, MONTH, DAY, HOUR, MINUTE, SECOND, US, OFFSET_MIN, KIND_OF_TIME, EPOCH_US, WORDED, LETTER = range(12)
 FIELDS: Final = 12
+STAMPS, STAMP_AT, STAMP_UNTIL, STAMP_END, STAMP_BEHIND, BY_VALUE = range(2 * FIELDS, 2 * FIELDS + 6)
+FIELDS_ROOM: Final = 2 * FIELDS + 6
+"""Behind the fields of a stamp and a copy of them: how many stamps of a line were found, where the last was
+looked for, and whether the value of digits decided what follows in a line, not just that they are digits."""
 DAY_US: Final = 86_400_000_000
 
 
@@ -38,6 +42,26 @@ def number(data: int, i: int, until: int) -> int:
 @nb.njit(cache=True, nogil=True)
 def stamp_end(data: int, i: int, end: int, fields: int, behind: bool) -> int:
     """Behind the stamp at `i`, which is then in `fields`; 0 = none. `behind` another, a date alone is one."""
+    until = any_stamp_end(data, i, end, fields, behind)
+    if until:
+        store_i64(fields + 8 * STAMPS, load_i64(fields + 8 * STAMPS) + 1)
+        store_i64(fields + 8 * STAMP_AT, i)
+        store_i64(fields + 8 * STAMP_UNTIL, until)
+        store_i64(fields + 8 * STAMP_END, end)
+        store_i64(fields + 8 * STAMP_BEHIND, behind)
+    return until
+
+
+@nb.njit(cache=True, nogil=True)
+def refused(fields: int) -> int:
+    """No stamp, since the value of a digit is none of a time."""
+    store_i64(fields + 8 * BY_VALUE, 1)
+    return 0
+
+
+@nb.njit(cache=True, nogil=True)
+def any_stamp_end(data: int, i: int, end: int, fields: int, behind: bool) -> int:
+    """Behind the stamp at `i`, in whatever form; 0 = none."""
     store_i64(fields + 8 * WORDED, 0)
     store_i64(fields + 8 * LETTER, 0)
     if not may_begin(data, i, end):
@@ -96,7 +120,7 @@ def lettered_end(data: int, i: int, end: int, fields: int) -> int:
 def epoch_end(data: int, i: int, first: int, end: int, fields: int) -> int:
     """Seconds, with or without a fraction, or milliseconds since 1970, from 2001 to 2033."""
     if load_u8(data + i) != 49:
-        return 0
+        return refused(fields)
     us, until = number(data, i, first) * 1000, first
     if first - i == 10:
         us *= 1000
@@ -170,7 +194,7 @@ def separated_end(data: int, i: int, first: int, second: int, end: int, fields: 
 def dated(fields: int, year: int, month: int, day: int, until: int) -> int:
     """Take a date over, if it is one; year 0 = not said."""
     if not (1 <= month <= 12 and 1 <= day <= 31) or (year != 0 and not 1970 <= year <= 2199):
-        return 0
+        return refused(fields)
     store_i64(fields + 8 * YEAR, year)
     store_i64(fields + 8 * MONTH, month)
     store_i64(fields + 8 * DAY, day)
@@ -195,7 +219,9 @@ def after_date(data: int, date: int, end: int, fields: int, behind: bool) -> int
                 store_i64(fields + 8 * KIND_OF_TIME, kind)
             return until
     ends = date >= end or KIND[load_u8(data + date)] == SPACE
-    return date if behind and ends and load_i64(fields + 8 * YEAR) else 0
+    if not behind or not ends:
+        return 0
+    return date if load_i64(fields + 8 * YEAR) else refused(fields)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -213,7 +239,7 @@ def time_end(data: int, i: int, end: int, fields: int) -> int:
     hour, minute = number(data, i, first), number(data, first + 1, second)
     seconds = number(data, second + 1, third)
     if hour > 24 or minute > 59 or seconds > 60:
-        return 0
+        return refused(fields)
     store_i64(fields + 8 * HOUR, hour)
     store_i64(fields + 8 * MINUTE, minute)
     store_i64(fields + 8 * SECOND, seconds)
@@ -268,6 +294,8 @@ def words_end(data: int, i: int, end: int, fields: int) -> int:
     clock = last + 1
     if digits_end(data, clock, end, 5) == clock + 4 and clock + 4 < end and load_u8(data + clock + 4) == 32:
         year, clock = number(data, clock, clock + 4), clock + 5
+        if year == 0:  # as if it were not said, and another may follow
+            refused(fields)
     until = time_end(data, clock, end, fields)
     if until == 0:
         return 0

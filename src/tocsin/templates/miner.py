@@ -28,8 +28,11 @@ from tocsin.templates._mine_kernel import (
     rebuild,
 )
 from tocsin.templates._pairs_kernel import PAIR_FIELDS, PAIRS_MAX
-from tocsin.templates._stamp_kernel import FIELDS
+from tocsin.templates._recall_kernel import FIRST, SIZES, SLOTS, USED
+from tocsin.templates._recall_kernel import POOL_BYTES as RECALL_BYTES
+from tocsin.templates._stamp_kernel import FIELDS_ROOM
 from tocsin.templates.dictionary import Dictionary, dictionary_of, template_id
+from tocsin.templates.format import RECOGNISED
 from tocsin.templates.grouping import canonical, groups_of
 from tocsin.templates.merging import merged
 from tocsin.templates.mined import Mined
@@ -38,7 +41,7 @@ from tocsin.templates.shape import Tokens, shown, tokens_of
 
 SHAPES_MAX: Final = 16_384
 POOL_BYTES_MAX: Final = 4 << 20
-_LINES: Final = 8192
+_LINES: Final = 2048  # what a stretch of lines becomes fits beside it in a cache of 512 KiB
 _WORDS: Final = 16 * _LINES + WORDS_MAX
 _MAGIC: Final = b"tocsin-shapes-1\n"
 BEYOND: Final = "<*>"
@@ -86,9 +89,10 @@ class Miner:
         self._pool = zeroed((POOL_BYTES_MAX,), np.dtype(np.uint8))
         self._scratch = (
             np.zeros(MASKED_BYTES_MAX + 16, np.uint8),
-            np.zeros(2 * FIELDS, np.int64),
+            np.zeros(FIELDS_ROOM, np.int64),
             np.zeros((PAIRS_MAX, PAIR_FIELDS), np.int64),
         )
+        self._recall, self._recalls = _no_memory(), RECOGNISED
 
     @property
     def shapes(self) -> int:
@@ -103,6 +107,8 @@ class Miner:
     def _mine(self, data: npt.NDArray[np.uint8], whole: bool, reader: Reader) -> Iterator[Mined]:
         known = (self._table, self._hashes, self._starts, self._counts, self._pool)
         read = (reader.clock(self.year), *reader.format)
+        if reader.format is not self._recalls:
+            self._recall, self._recalls = _no_memory(), reader.format
         at = 0
         while at < len(data):
             mined = Mined(
@@ -115,7 +121,7 @@ class Miner:
             )
             out = (mined.shapes, mined.heads, mined.ends, mined.words, mined.continued)
             at, lines, words = mine_lines(
-                data, at, len(data), whole, read, known, self._counters, out, self._scratch
+                data, at, len(data), whole, read, known, self._counters, out, self._scratch, self._recall
             )
             yield Mined(
                 data,
@@ -199,6 +205,13 @@ class Miner:
 
     def _text(self, shape: int) -> bytes:
         return self._pool[self._starts[shape] : self._starts[shape + 1]].tobytes()
+
+
+def _no_memory() -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Of lines that were read; one format's."""
+    sizes = np.zeros(SIZES, np.int64)
+    sizes[USED] = FIRST
+    return np.zeros(SLOTS, np.int32), zeroed((RECALL_BYTES,), np.dtype(np.uint8)), sizes
 
 
 def _whole_lines(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:

@@ -13,7 +13,7 @@ from tocsin.intrinsics import address_of
 from tocsin.templates._header_kernel import COLUMNS, TIME_KIND
 from tocsin.templates._mine_kernel import line_end, read_line
 from tocsin.templates._pairs_kernel import PAIR_FIELDS, PAIRS_MAX
-from tocsin.templates._stamp_kernel import FIELDS
+from tocsin.templates._stamp_kernel import FIELDS_ROOM
 from tocsin.templates.format import RECOGNISED
 
 _SPARE: Final = bytes(64)
@@ -26,7 +26,7 @@ def stamped(texts: Sequence[bytes]) -> npt.NDArray[np.bool_]:
     data = np.frombuffer(b"".join((*texts, _SPARE)), np.uint8)
     scratch = (
         np.zeros(COLUMNS, np.int64),
-        np.zeros(2 * FIELDS, np.int64),  # those of a stamp, and of another that is compared with it
+        np.zeros(FIELDS_ROOM, np.int64),  # those of a stamp, and of another that is compared with it
         np.zeros((PAIRS_MAX, PAIR_FIELDS), np.int64),
     )
     found: npt.NDArray[np.bool_] = _stamped(data, ends, _CLOCK, tuple(RECOGNISED), *scratch)

@@ -17,7 +17,9 @@ from proof.power.recording import DATA, PRODUCERS
 from proof.shim.event import Event, Kind
 from proof.subject.crates import crates, machine_of, sums_of
 from tocsin.commit.abstract import Totals
-from tocsin.log.abstract import Record, StoredDeadLetter
+from tocsin.control import FeedbackGiven, decode_control
+from tocsin.inbox.embedded import EmbeddedInbox
+from tocsin.log.abstract import Record, RecordKind, StoredDeadLetter
 from tocsin.log.rows import Answer, answer_of, dead_letter_of, record_hash, record_of
 from tocsin.log.segment import SCRIPTS, TUNING, Segment
 from tocsin.processing.processor import process
@@ -37,6 +39,7 @@ class History:
 
     `dumps`: where the decision about a dump stands, by name and hash. `freed`: by place, what it set free.
     `sums`: by machine, what a model's findings in its first dumps add up to, by how many these are.
+    `actions`: by number, the key of what people did; `feedback`: where the record of an action stands.
     """
 
     records: Mapping[Place, Record]
@@ -49,6 +52,8 @@ class History:
     dumps: Mapping[tuple[Name, str], Place] = field(default_factory=dict)
     freed: Mapping[Place, list[tuple[Name, bool]]] = field(default_factory=dict)
     sums: Mapping[str, list[str]] = field(default_factory=dict)
+    actions: Mapping[int, str] = field(default_factory=dict)
+    feedback: Mapping[int, Place] = field(default_factory=dict)
 
     def parts_of(self, name: tuple[str, str]) -> list[Place]:
         """Partition and end of each record that the answer stands for.
@@ -110,6 +115,8 @@ def history_of(events: Sequence[Event], seed: int) -> History:
         dumps=_decided(found.records),
         freed=freed_at,
         sums={machine_of(producer): sums_of(crates(producer, seed)) for producer in PRODUCERS},
+        actions=_acted(disk),
+        feedback=_said(found.records),
     )
 
 
@@ -121,6 +128,28 @@ def _decided(records: Mapping[Place, Record]) -> dict[tuple[Name, str], Place]:
         if dump is not None:
             found.setdefault((name_of(dump), dump.sha256), place)
     return found
+
+
+def _said(records: Mapping[Place, Record]) -> dict[int, Place]:
+    """Where each piece of feedback was first logged, by the number of its action."""
+    found: dict[int, Place] = {}
+    for place in sorted(records):
+        record = records[place]
+        control = decode_control(record.payload) if record.kind is RecordKind.CONTROL else None
+        if isinstance(control, FeedbackGiven):
+            found.setdefault(control.action, place)
+    return found
+
+
+def _acted(disk: Disk) -> dict[int, str]:
+    """All that people did, as the inbox has it at the end."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch:
+        disk.as_written().write(Path(scratch), [f"{DATA}/inbox.db"])
+        inbox = EmbeddedInbox(Path(scratch) / DATA / "inbox.db")
+        try:
+            return {each.sequence: each.action.key for each in inbox.actions(0, limit=100_000)}
+        finally:
+            inbox.close()
 
 
 def _read(disk: Disk, name: str, found: _Found) -> None:

@@ -14,6 +14,7 @@ from proof.power.views import (
     BlobView,
     CheckpointView,
     CommitView,
+    InboxView,
     LakeView,
     LogView,
     PositionView,
@@ -47,7 +48,7 @@ class Views:
     log: LogView
     commit: CommitView
     checkpoints: CheckpointView
-    inbox: PositionView
+    inbox: InboxView
     findings: PositionView
     access: AccessView
     audit: View
@@ -77,6 +78,7 @@ def judge(views: Views, promises: Sequence[Promise], history: History) -> list[F
     _judge_promises(judgement, views, promises)
     _judge_positions(judgement, views)
     _judge_dumps(judgement, views)
+    _judge_actions(judgement, views.inbox)
     return judgement.found
 
 
@@ -102,6 +104,8 @@ def _judge_promises(judgement: _Judgement, views: Views, promises: Sequence[Prom
             _judge_body(judgement, views.log, promise)
         elif promise.kind in {"dump", "piece"}:
             _judge_dump(judgement, views, promise)
+        elif promise.kind in {"action", "feedback"}:
+            _judge_action(judgement, views, promise)
         else:
             wanted = promise.kind == "revoked"
             found = views.access.revoked.get(promise.name)
@@ -140,6 +144,25 @@ def _judge_dump(judgement: _Judgement, views: Views, promise: Promise) -> None:
     judgement.expect(known, Harm.LOST, f"blobs: {name} was taken and is gone")
     partition, offset = judgement.history.dumps[name, sha256]
     judgement.expect(views.log.ends[partition] > offset, Harm.LOST, f"log: {name} was taken and is gone")
+
+
+def _judge_action(judgement: _Judgement, views: Views, promise: Promise) -> None:
+    """What somebody was told to be done is in the inbox; feedback is in the log, too."""
+    number = int(promise.sequence)
+    if promise.kind == "action":
+        found = views.inbox.actions.get(number)
+        judgement.expect(found == promise.answer, Harm.LOST, f"inbox: {promise} was told, there is {found}")
+        return
+    place = judgement.history.feedback.get(number)
+    known = place is not None and views.log.ends[place[0]] > place[1]
+    judgement.expect(known, Harm.LOST, f"log: feedback {number} was told and is gone")
+
+
+def _judge_actions(judgement: _Judgement, inbox: InboxView) -> None:
+    """Those that are there are the first ones of the past, each once."""
+    past = {number: key for number, key in judgement.history.actions.items() if number in inbox.actions}
+    whole = list(inbox.actions) == list(range(1, len(inbox.actions) + 1))
+    judgement.expect(inbox.actions == past and whole, Harm.DUPLICATED, f"inbox: actions {inbox.actions}")
 
 
 def _judge_dumps(judgement: _Judgement, views: Views) -> None:

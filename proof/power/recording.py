@@ -15,6 +15,7 @@ from typing import Any, Final
 from proof.shim.event import Event, read_trace
 from proof.subject.client import Client, GivenUpError, Sending
 from proof.subject.crates import Crate, crates
+from proof.subject.person import Act, Person, acts
 from proof.subject.promise import Notary, Promise
 from proof.subject.server import RecordedServer
 from proof.subject.shipper import Shipper
@@ -24,6 +25,7 @@ DATA: Final = "var/data"
 """Where the data folder lies below the recorded one; its parents are Tocsin's to make durable too."""
 
 _ENDING_S: Final = 10.0
+_LATE: Final = 10
 PRODUCERS: Final = ("north", "south")
 
 
@@ -57,7 +59,7 @@ def record(
     rng = random.Random(seed)
     server = RecordedServer(scratch, plant=plant, settings=settings)
     notary = Notary(server.trace)
-    sending, shipping = Sending[Body](()), Sending[Crate](())
+    sending, shipping, acting = Sending[Body](()), Sending[Crate](()), Sending[Act](())
     try:
         server.start()
         notary.note(Promise(kind="key", name=server.key))
@@ -71,6 +73,8 @@ def record(
             [(Shipper(server.url, lambda: server.key, notary), crates(each, seed)) for each in PRODUCERS],
             pause_s=0.05,
         )
+        people = [(Person(server.url, lambda: server.key, notary), acts(each, seed)) for each in PRODUCERS]
+        acting = Sending([(person, own[:-_LATE]) for person, own in people], pause_s=0.1)
         for _ in range(kills):
             server.control.kill_at(rng.randrange(1, 400), torn=rng.random() < 0.3)
             server.exit_code(300)
@@ -80,12 +84,17 @@ def record(
         for number in range(2):
             admin.administer(f"seed-{seed}-{number}")
         admin.close()
-        while sending.alive() or shipping.alive():
+        while sending.alive() or shipping.alive() or acting.alive():
             server.check_alive()
             time.sleep(0.05)
         sending.join()
         shipping.join()
+        acting.join()
         digest = server.digest()
+        for person, own in people:  # there are anomalies for certain now
+            for act in own[-_LATE:]:
+                person.deliver(act)
+            person.close()
         server.stop()
     except (GivenUpError, OSError, HTTPException, RuntimeError):
         server.check_alive(_ENDING_S)  # whatever was asked of it then: that it ended is what there is to know
@@ -95,5 +104,6 @@ def record(
         server.kill()
         sending.end()
         shipping.end()
+        acting.end()
         notary.close()
     return Recording(read_trace(server.trace), digest, server.key)

@@ -90,6 +90,13 @@ class PositionView(View):
 
 
 @dataclass(slots=True)
+class InboxView(PositionView):
+    """How far it has folded; the key of each action, by its number."""
+
+    actions: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class AccessView(View):
     """Whether the admin key works, and each credential with whether it was revoked."""
 
@@ -169,13 +176,14 @@ def checkpoint_view(data: Path) -> CheckpointView:
         store.close()
 
 
-def inbox_view(data: Path) -> PositionView:
-    """The last outbox row that was folded."""
+def inbox_view(data: Path) -> InboxView:
+    """The last outbox row that was folded, and what people did."""
     inbox = EmbeddedInbox(data / "inbox.db")
     try:
         changes = [change.sequence for change in inbox.changes(0, limit=100_000)]
         gaps = [] if changes == list(range(1, len(changes) + 1)) else [f"inbox: changes {changes}"]
-        return PositionView([*_verified(inbox), *gaps], position=inbox.position())
+        done = {each.sequence: each.action.key for each in inbox.actions(0, limit=100_000)}
+        return InboxView([*_verified(inbox), *gaps], position=inbox.position(), actions=done)
     finally:
         inbox.close()
 

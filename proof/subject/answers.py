@@ -45,6 +45,10 @@ class Answers:
             raise BrokenPromiseError(f"{body.producer}/{body.sequence}: {known} first, then {answer}")
         os.write(self._descriptor, (json.dumps([body.producer, body.sequence, known]) + "\n").encode())
 
+    def has(self, body: Sent) -> bool:
+        """Whether it was answered, in this life or an earlier one."""
+        return (body.producer, body.sequence) in self._known
+
     def unanswered(self, bodies: Sequence[AnySent]) -> Sequence[AnySent]:
         """What is still to be sent, and the last that was answered once more, as a doubtful sender would."""
         answered = sum((body.producer, body.sequence) in self._known for body in bodies)
@@ -53,8 +57,10 @@ class Answers:
 
 def _told(answer: str) -> tuple[object, ...]:
     """Lines received, refused, and taken now or before (a repeat tells the latter as repeated); or of a dump
-    what became of it."""
+    what became of it; or the number of an action, and to what it was done."""
     said = json.loads(answer)
     if "outcome" in said:
         return said["outcome"], said["size_bytes"]
+    if "action" in said:
+        return said["action"], said["done"]
     return said["received"], said["rejected"], said["accepted"] + said["repeated"]

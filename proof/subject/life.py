@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from proof.subject.acting import act_on_all
 from proof.subject.answers import Answers, BrokenPromiseError
 from proof.subject.crates import Crate
 from proof.subject.delivering import check_kept, deliver
@@ -57,6 +58,7 @@ def live(
 ) -> Digest:
     """Recover, take in everything that has no answer yet, wait until all is settled, stop in order.
 
+    Where `machines` send dumps, somebody acts on the anomalies that there are then.
     With `end` the process ends with that code instead, at once, as a kill would end it.
     """
     application = Application(config, pace=replace(pace_of(config), idle_s=0.05))
@@ -79,6 +81,7 @@ def live(
         digest = _settled(application)
         if machines:
             check_kept(application, machines)
+            act_on_all(application, SENDER, answers)
         if end is not None:
             os._exit(end)
         return digest

@@ -15,9 +15,10 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     """What was heard: the answer to a body; that a key or credential works, or (revoked) no longer does.
 
     Of a dump, device (`name`), sequence and hash (`answer`): that it is kept, or `status` bytes of it.
+    Of an action, its `sequence` and key (`answer`): that it was done; of feedback: that it is logged.
     """
 
-    kind: Literal["body", "key", "credential", "revoked", "dump", "piece"]
+    kind: Literal["body", "key", "credential", "revoked", "dump", "piece", "action", "feedback"]
     producer: str = ""
     sequence: str = ""
     status: int = 200

@@ -17,7 +17,7 @@ from tocsin.services.sessions import csrf_matches
 from tocsin.web.forms import read_form
 from tocsin.web.rendering import page
 from tocsin.web.signin import safe_path
-from tocsin.web.visitor import Visitor, guarded
+from tocsin.web.visitor import Visitor, error_page, guarded
 
 _DONE: Final = {"password": "Your password is changed.", "session": "That session has ended."}
 
@@ -86,7 +86,7 @@ class _Change:
             await finished(self._services.sessions.change_password(visitor.session, current, new))
         except TocsinError as error:
             if error.status >= 500:
-                raise
+                return await run_in_threadpool(error_page, error, visitor)
             return await self._again(visitor, error.detail, error.field or "current", error.status)
         return response
 

@@ -16,6 +16,7 @@ from tocsin.services.finishing import finished
 from tocsin.services.sessions import SESSION_COOKIE, Entered, Place, csrf_matches
 from tocsin.web.forms import read_form
 from tocsin.web.rendering import page
+from tocsin.web.visitor import error_page
 
 _NAME_SHOWN_MAX: Final = 192
 
@@ -39,6 +40,8 @@ class SignIn:
             form = await read_form(request)
             entered = await self._enter(form, _place_of(request))
         except TocsinError as error:
+            if error.status == 500:
+                return error_page(error, None)
             by_key = "key" in form
             return _login(
                 error.status,

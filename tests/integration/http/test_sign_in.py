@@ -15,7 +15,7 @@ from tests.integration.http.test_pages import page_csrf
 from tocsin.access.passwords import HashCost, Passwords
 from tocsin.access.person import PersonChange
 from tocsin.access.principal import Role
-from tocsin.errors import BackpressureError
+from tocsin.errors import BackpressureError, CorruptError
 from tocsin.services.sessions import (
     CSRF_HEADER,
     OF_A_NAME_THERE,
@@ -134,6 +134,41 @@ async def test_who_found_no_place_has_not_failed(world: World) -> None:
         answer = await enter(client, "maria")
     assert crowded == [503] * len(crowded)
     assert answer.status_code == 303
+
+
+async def test_a_crowd_at_the_door_is_a_page_for_who_changes_the_password(world: World) -> None:
+    """It says to come again; a browser has nothing of a problem in JSON."""
+    world.person("maria")
+    end = threading.Event()
+    taken: list[Future[bool]] = []
+    async with world.client() as client:
+        await enter(client, "maria")
+        form = {"csrf": page_csrf((await client.get("/account")).text)}
+        with suppress(BackpressureError):
+            while len(taken) < 1000:
+                taken.append(world.passwords.submit(str(len(taken)), lambda: end.wait(30)))
+        form |= {"current": PASSWORD, "new": NEW, "again": NEW}
+        crowded = await client.post("/account/password", data=form)
+        end.set()
+        assert all(each.result(30) for each in taken)
+        assert (crowded.status_code, crowded.headers["content-type"][:9]) == (503, "text/html")
+        assert (await client.post("/account/password", data=form)).status_code == 303
+
+
+async def test_a_damaged_person_is_told_to_the_log_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who signs in hears that stored data could not be used, and not what lies where."""
+
+    def damaged(*_: object) -> None:
+        raise CorruptError("access.db: person person_1 does not match its hash")
+
+    monkeypatch.setattr(world.access.people, "with_hash", damaged)
+    async with world.client() as client:
+        answer = await enter(client, "maria")
+    assert (answer.status_code, answer.headers["content-type"][:9]) == (500, "text/html")
+    assert "access.db" not in answer.text
+    assert "page_failed" in caplog.text
 
 
 async def test_somebody_who_is_signed_in_names_the_password_a_few_times(world: World) -> None:

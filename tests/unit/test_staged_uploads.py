@@ -7,11 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from tocsin.blobs import embedded
 from tocsin.blobs.embedded import EmbeddedBlobStore
 from tocsin.errors import StorageUnavailableError
+from tocsin.storage.files import sync_directory
 
 BODY = b"the bytes of a dump"
 SHA256 = hashlib.sha256(BODY).hexdigest()
+
+
+class KilledError(BaseException):
+    """The process ends here."""
 
 
 @pytest.mark.parametrize("restarted", [False, True])
@@ -50,3 +56,29 @@ def test_a_size_that_could_not_be_stored_is_stored_by_the_next_try(tmp_path: Pat
     assert again is not None
     assert again.size == len(BODY)
     upload.close()
+
+
+def test_a_name_that_was_given_but_not_synced_before_a_kill_is_synced_before_anybody_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the power may go after the answer, and take the name with it."""
+    synced: list[Path] = []
+
+    def killed(folder: Path) -> None:
+        raise KilledError
+
+    def noted(folder: Path) -> None:
+        synced.append(folder)
+        sync_directory(folder)
+
+    upload = EmbeddedBlobStore(tmp_path).stage("name", b"note")
+    upload.write(BODY)
+    monkeypatch.setattr(embedded, "sync_directory", killed)
+    with pytest.raises(KilledError):
+        upload.finish(SHA256)
+    assert (tmp_path / SHA256[:2] / SHA256[2:]).exists()
+    monkeypatch.setattr(embedded, "sync_directory", noted)
+    again = EmbeddedBlobStore(tmp_path).staged("name")
+    assert again is not None
+    assert again.finish(SHA256).size_bytes == len(BODY)
+    assert synced == [tmp_path / SHA256[:2]]

@@ -110,7 +110,10 @@ class EmbeddedBlobStore(BlobStore):
         """Nothing stays open between calls."""
 
     def _keep(self, staged: Path, sha256: str) -> None:
-        """Give a synced file its name; the one that is there already is the same, byte for byte."""
+        """Give a synced file its name; the one that is there already is the same, byte for byte.
+
+        `staged` itself may have become that one before a kill.
+        """
         target = self._path(sha256)
         with self._lock:
             if target.exists():

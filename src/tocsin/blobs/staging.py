@@ -31,7 +31,7 @@ from tocsin.storage.files import (
 )
 
 Keep = Callable[[Path, str], None]
-"""Give a synced file the name of its hash, unless a file has it already."""
+"""Give a synced file the name of its hash, unless a file has it already; the name is durable on return."""
 
 _PIECE_BYTES: Final = 1 << 20
 _NOTE: Final = "note"
@@ -191,9 +191,8 @@ class _EmbeddedStagedUpload(StagedUpload):
         write_whole(self._folder / _SIZE, encode_claim(self._name, content), self._folder / _NEW)
 
     def _name_blob(self) -> None:
-        """Make a blob of the bytes, unless a process did so before it was killed."""
-        if self._path.exists():
-            self._keep(self._path, self._kept)
+        """Make a blob of the bytes; who did so may have been killed before the name was durable."""
+        self._keep(self._path, self._kept)
         sync_directory(self._folder)
 
     def _take_up(self) -> FileIO:

@@ -36,6 +36,28 @@ class Anomalies:
         shown = self._lasting.anomalies(principal.tenant, found[:limit])
         return shown, shown[-1].updated_sequence if len(found) > limit else None
 
+    def mine(
+        self, principal: Principal, name: str, *, device: str | None, before: int | None, limit: int
+    ) -> tuple[Sequence[Anomaly], int | None]:
+        """What one person is to do: unresolved, and assigned to `name` or at a device of the person's own.
+
+        As `page`; who sees the own devices alone gets nothing of others, assigned or not.
+        """
+        query = AnomalyQuery(
+            principal.tenant, device=device, unresolved=True, before_sequence=before, limit=limit
+        )
+        own = self._sight.own(principal)
+        if self._sight.limited(principal) or device in own:
+            return self.page(principal, query)
+        require(principal, Permission.READ)
+        query = replace(query, limit=min(limit, PAGE_MAX) + 1)
+        found = self._inbox.anomalies(replace(query, assignee=name))
+        if device is None:
+            found += self._inbox.anomalies_of(own, query)
+        newest = sorted({each.updated_sequence: each for each in found}.items(), reverse=True)[: query.limit]
+        shown = self._lasting.anomalies(principal.tenant, [each for _, each in newest[: query.limit - 1]])
+        return shown, shown[-1].updated_sequence if len(newest) == query.limit else None
+
     def one(self, principal: Principal, anomaly_id: str) -> Anomaly:
         """One anomaly of the tenant; NotFoundError if there is none at a device that is seen."""
         return self._lasting.anomalies(principal.tenant, [self.stored(principal, anomaly_id)])[0]

@@ -52,6 +52,13 @@ class OwnDevices(Sight):
             )
         return found
 
+    def own(self, principal: Principal) -> Collection[str]:
+        directory = self._directories.get(principal.tenant)
+        if directory is None or principal.technician is None:
+            return frozenset()
+        found = directory.devices_of(principal.technician, limit=DEVICES_MAX)
+        return frozenset(each.device for each in found.devices)
+
     def sees(self, principal: Principal, device: str) -> bool:
         if not self.limited(principal):
             return True

@@ -140,6 +140,7 @@ class SeriesCharts:
     ) -> Sequence[tuple[str, MovedLimit, str]]:
         """Feedback in force on these series of a device, as (parameter, feedback, what it does)."""
         require(principal, Permission.READ)
+        self._sight.require(principal, device, NO_SERIES)
         known = self._fleet.device(principal.tenant, device)
         last_ms = 0 if known is None else known.last_ms
         return [

@@ -40,6 +40,10 @@ class Sight(ABC):
     def sees(self, principal: Principal, device: str) -> bool:
         """Whether the device is one of them; costs one look. Refused as `devices`, unless it surely is."""
 
+    @abstractmethod
+    def own(self, principal: Principal) -> Collection[str]:
+        """The devices that the directory gives the person, whatever else is seen; none if it gives none."""
+
     def require(self, principal: Principal, device: str, otherwise: str) -> None:
         """NotFoundError, with the words for what does not exist, unless the device is seen."""
         if not self.sees(principal, device):

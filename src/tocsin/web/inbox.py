@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from tocsin.errors import InvalidInputError
-from tocsin.inbox.abstract import AnomalyQuery
+from tocsin.inbox.abstract import Anomaly, AnomalyQuery
 from tocsin.inbox.action import Handling
+from tocsin.web.pages import fleet
 from tocsin.web.rendering import page
 from tocsin.web.visitor import Visitor
 
 SHOWN_MAX: Final = 50
 MINE: Final = "mine"
-"""Assigned to whoever looks, if that is a person."""
+"""Assigned to whoever looks, or at a device of theirs, if that is a person."""
 
 VIEWS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "unresolved": ("Unresolved", {"unresolved": True}),
@@ -28,8 +30,17 @@ VIEWS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 }
 """By the name in the address: the words for it, and the filters."""
 
-_OF_ONE: Final[dict[str, Any]] = {"unresolved": True}
+OF_ALL: Final = frozenset({"unresolved", "all"})
+"""Views that have no meaning for whoever sees the own devices alone: what is unresolved there is hers."""
+
 _DIGITS_MAX: Final = 18
+
+
+def start(request: Request, visitor: Visitor) -> Response:
+    """Whoever sees the own devices alone begins with what is to be done there, all others with the fleet."""
+    if visitor.services.sight.limited(visitor.principal):
+        return RedirectResponse("/inbox", 303)
+    return fleet(request, visitor)
 
 
 def inbox(request: Request, visitor: Visitor) -> Response:
@@ -43,25 +54,19 @@ def inbox_live(request: Request, visitor: Visitor) -> Response:
 
 
 def _listed(request: Request, visitor: Visitor) -> dict[str, Any]:
-    show = request.query_params.get("show", "unresolved")
     own_name = visitor.services.colleagues.own_name(visitor.principal)
+    limited = visitor.services.sight.limited(visitor.principal)
     words = {MINE: "Mine"} if own_name else {}
-    words |= {name: text for name, (text, _) in VIEWS.items()}
+    words |= {name: text for name, (text, _) in VIEWS.items() if not (limited and name in OF_ALL)}
+    show = request.query_params.get("show", MINE if limited else "unresolved")
     if show not in words:
         raise InvalidInputError("There is no such view of the inbox.", field="show")
     before = request.query_params.get("before")
     if before is not None and not (before.isascii() and before.isdigit() and len(before) <= _DIGITS_MAX):
         raise InvalidInputError("This page of the inbox is none.", field="before")
     device = request.query_params.get("device") or None
-    query = AnomalyQuery(
-        visitor.principal.tenant,
-        device=device,
-        limit=SHOWN_MAX,
-        before_sequence=None if before is None else int(before),
-        **(_OF_ONE | {"assignee": own_name} if show == MINE else VIEWS[show][1]),
-    )
     here = {"show": show} | ({} if device is None else {"device": device})
-    found, older = visitor.services.anomalies.page(visitor.principal, query)
+    found, older = _found(visitor, show, own_name, device, None if before is None else int(before))
     return {
         "show": show,
         "device": device,
@@ -71,3 +76,15 @@ def _listed(request: Request, visitor: Visitor) -> dict[str, Any]:
         "older": None if older is None else f"?{urlencode(here | {'before': older})}",
         "before": before,
     }
+
+
+def _found(
+    visitor: Visitor, show: str, own_name: str | None, device: str | None, before: int | None
+) -> tuple[Sequence[Anomaly], int | None]:
+    anomalies, principal = visitor.services.anomalies, visitor.principal
+    if show == MINE and own_name is not None:
+        return anomalies.mine(principal, own_name, device=device, before=before, limit=SHOWN_MAX)
+    query = AnomalyQuery(
+        principal.tenant, device=device, limit=SHOWN_MAX, before_sequence=before, **VIEWS[show][1]
+    )
+    return anomalies.page(principal, query)

@@ -14,7 +14,7 @@ from tocsin.web.account import account, change_password, end_session
 from tocsin.web.act_form import act_form
 from tocsin.web.assets import serve_asset
 from tocsin.web.feedback import feedback, feedback_form
-from tocsin.web.inbox import inbox, inbox_live
+from tocsin.web.inbox import inbox, inbox_live, start
 from tocsin.web.signin import SignIn
 from tocsin.web.visitor import Handler, guarded
 
@@ -32,7 +32,8 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         return Route(path, guarded(services, handler, unsettled=unsettled), name=handler.__name__)
 
     return (
-        shown("/", pages.fleet),
+        shown("/", start),
+        shown("/fleet", pages.fleet),
         shown("/live", pages.fleet_live),
         shown("/inbox", inbox),
         shown("/inbox/live", inbox_live),

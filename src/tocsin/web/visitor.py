@@ -31,8 +31,13 @@ class Visitor:
 
     def frame(self, place: str) -> dict[str, Any]:
         """What the frame of a page needs: who looks, and at which of the places in the navigation."""
-        mapped = self.services.mapping.connected(self.principal)
-        return {"place": place, "visitor": self.principal, "csrf": self.session.csrf, "mapped": mapped}
+        return {
+            "place": place,
+            "visitor": self.principal,
+            "csrf": self.session.csrf,
+            "mapped": self.services.mapping.connected(self.principal),
+            "limited": self.services.sight.limited(self.principal),
+        }
 
 
 Handler = Callable[[Request, Visitor], Response]

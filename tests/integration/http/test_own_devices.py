@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -31,7 +32,7 @@ LISTS = {
     f"/v1/technicians/{ANNA}/devices": "devices",
     f"/v1/technicians/{ANNA}/changes": "changes",
 }
-PAGES = ("/", "/live", "/inbox", "/inbox/live", "/locations", f"/technicians/{ANNA}")
+PAGES = ("/fleet", "/live", "/inbox", "/inbox/live", "/locations", f"/technicians/{ANNA}")
 
 
 @pytest.fixture
@@ -301,3 +302,41 @@ async def test_names_of_others_are_no_objects(world: World) -> None:
             assert told[0] == told[1]
         assert told[0][0] == told[1][0] == (200 if "locations" in path else 404), path
         assert "93.2" not in told[0][1]
+
+
+async def test_the_first_page_of_a_technician_is_her_inbox(world: World) -> None:
+    """What is unresolved at her devices; views of all are for who sees all."""
+    anna, ids = world.sign_in("anna"), anomalies(world)
+    first = await asked(world, anna, "/")
+    assert (first.status_code, first.headers["location"]) == (303, "/inbox")
+    page = (await asked(world, anna, "/inbox")).text
+    assert re.findall(r'id="a-(an_\w+)"', page) == [ids["b"], ids["a"]]
+    assert re.findall(r"show=(\w+)", page)[0] == "mine"
+    for view in ("all", "unresolved"):
+        assert f"show={view}" not in page
+        assert (await asked(world, anna, "/inbox", show=view)).status_code == 400
+    world.person("viewer", Role.VIEWER)
+    assert (await asked(world, world.sign_in("viewer"), "/")).status_code == 200
+
+
+async def test_mine_is_what_is_assigned_and_what_is_at_my_devices(world: World) -> None:
+    """Of somebody who sees all, each once; whoever sees less gets no device by an assignment."""
+    world.person("both", Role.TECHNICIAN, Role.OPERATOR, technician=BORIS)
+    ids, both = anomalies(world), world.sign_in("both")
+    for name in ("both", "anna"):
+        for device in "ac":
+            action = Action(
+                kind=ActionKind.ASSIGN, tenant=OWN, actor="m", at_ms=0, assignee=name,
+                targets=(Target(id=ids[device]),),
+            )  # fmt: skip
+            world.inbox.act(action)
+        signed = world.sign_in(name)
+        page = (await asked(world, signed, "/inbox", show="mine")).text
+        shown = re.findall(r'id="a-(an_\w+)"', page)
+        assert shown == ([ids["c"], ids["a"]] if name == "both" else [ids["a"], ids["b"]])
+    assert (
+        ids["c"] in (await asked(world, both, "/inbox", show="mine")).text
+    )  # at his device, assigned to her
+    assert ids["a"] not in (await asked(world, both, "/inbox", show="mine")).text
+    one = (await asked(world, both, "/inbox", show="mine", device="c")).text
+    assert re.findall(r'id="a-(an_\w+)"', one) == [ids["c"]]

@@ -238,8 +238,10 @@ class Tour:
             self.ask("POST", f"/v1/anomalies/{anomaly}/{action}", json=body, headers={"If-Match": "*"})
         path = f"/v1/anomalies/{self._anomalies(PUMP)[0]['id']}/feedback/preview"
         assert self.ask("POST", path, json={"kind": "false_alarm"}).json()["episodes_without"]
-        told = {"json": {"kind": "false_alarm"}, "headers": {"If-Match": "*", "Idempotency-Key": "tour"}}
-        self.ask("POST", f"/v1/anomalies/{self._anomalies(PUMP)[0]['id']}/feedback", **told)
+        for kind in ("false_alarm", "confirmed"):
+            headers = {"If-Match": "*", "Idempotency-Key": f"tour {kind}"}
+            path = f"/v1/anomalies/{self._anomalies(PUMP)[0]['id']}/feedback"
+            self.ask("POST", path, json={"kind": kind}, headers=headers)
         many = {"action": "resolve", "anomalies": [{"id": anomaly}]}
         done = self.ask("POST", "/v1/anomalies/actions", json=many).json()
         self.ask("POST", f"/v1/actions/{done['action']}/undo")

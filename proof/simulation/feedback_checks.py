@@ -57,7 +57,12 @@ class FeedbackChecks:
             action = found.action if found is not None else None
             if action is None or action.kind is not ActionKind.FEEDBACK:
                 self._findings.add("feedback of nobody", f"{given}, there is {found}")
-            elif (action.feedback, action.series, action.at_ms) != (given.kind, given.series, given.at_ms):
+            elif (action.feedback, action.series, action.spans, action.at_ms) != (
+                given.kind,
+                given.series,
+                given.spans,
+                given.at_ms,
+            ):
                 self._findings.add("other feedback", f"{given}, the action is {action}")
 
     def _acting(self, application: Application, model: Expected) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from proof.simulation.data import Fleet
 from proof.simulation.dump_data import dump_run
 from proof.simulation.log_data import log_run
-from proof.simulation.people_data import acts_of, said_of, with_cuts
+from proof.simulation.people_data import acts_of, said_of, told_of, with_cuts
 from proof.simulation.plan import (
     Ask,
     Body,
@@ -57,7 +57,7 @@ def plan_of(seed: int) -> Plan:
     calm = rng.random() < 0.1  # now and then nothing goes wrong but the order of threads
     run = dump_run(seed, fleet.devices, span_s, calm=calm)
     logs = log_run(seed, span_s)
-    acts = (*acts_of(seed, span_s), *said_of(seed, span_s))
+    acts = (*acts_of(seed, span_s), *said_of(seed, span_s), *told_of(seed, span_s))
     return Plan(
         seed=seed,
         devices=fleet.devices,

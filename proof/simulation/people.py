@@ -103,8 +103,8 @@ class People:
         body: dict[str, Any] = {"note": key}
         path = f"/v1/anomalies/{one['id']}/{'feedback' if act.kind in FEEDBACK else act.kind}"
         match act.kind:
-            case "false_alarm" | "withdrawn":
-                body["kind"] = act.kind
+            case kind if kind in FEEDBACK:
+                body["kind"] = kind
             case "snooze":
                 body["until"] = str(self.lives.machine.now_ms() + act.snooze_s * 1000)
             case "assign":

@@ -12,6 +12,7 @@ from proof.simulation.plan import ActPlan
 
 _OTHER_RUN: Final = 0xAC_7ED
 _SAID_RUN: Final = 0xFA_15E
+_KIND_RUN: Final = 0xE1_5E
 _CUT_RUN: Final = 0xC0_7ED
 _SHARE: Final = 0.7
 KINDS: Final = (
@@ -21,7 +22,8 @@ KINDS: Final = (
 
 
 _SAID: Final = ("false_alarm", "false_alarm", "false_alarm", "withdrawn")
-FEEDBACK: Final = frozenset(_SAID)
+_OTHERS_SAID: Final = ("confirmed", "confirmed", "expected", "expected", "new_normal", "withdrawn")
+FEEDBACK: Final = frozenset({*_SAID, *_OTHERS_SAID})
 
 
 def acts_of(seed: int, span_s: float) -> tuple[ActPlan, ...]:
@@ -57,6 +59,24 @@ def said_of(seed: int, span_s: float) -> tuple[ActPlan, ...]:
             read_s=rng.choice((0.0, 0.0, 1.0, 30.0)),
         )
         for _ in range(rng.randint(2, 12))
+    ]
+    return tuple(sorted(acts, key=lambda act: act.at_s))
+
+
+def told_of(seed: int, span_s: float) -> tuple[ActPlan, ...]:
+    """Feedback of other kinds than a false alarm, by one person more; drawn apart from all else again."""
+    rng = random.Random(seed ^ _KIND_RUN)
+    if rng.random() >= _SHARE:
+        return ()
+    acts = [
+        ActPlan(
+            at_s=rng.uniform(span_s * 0.1, span_s * 1.1),
+            person=4,
+            kind=rng.choice(_OTHERS_SAID),
+            pick=rng.randrange(1000),
+            read_s=rng.choice((0.0, 1.0, 30.0)),
+        )
+        for _ in range(rng.randint(1, 6))
     ]
     return tuple(sorted(acts, key=lambda act: act.at_s))
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.http_kit import NOW_MS, OWN, World
 from tests.integration.http.test_pages import NASTY, signed_in
+from tocsin.access.person import PersonChange
 from tocsin.access.principal import Role
 from tocsin.inbox.abstract import Anomaly
 from tocsin.inbox.action import Handling
@@ -115,6 +116,24 @@ async def test_forms_that_are_none_of_the_pages_do_nothing(
         assert (await client.post(f"/anomalies/{anomaly}", data=form)).status_code == status
         assert (await client.post("/anomalies/an_none", data=form)).status_code in {status, 404}
     assert [action.action.kind for action in world.inbox.actions(0)] == ["seen"]
+
+
+async def test_work_is_offered_to_those_who_can_see_to_it(world: World) -> None:
+    """Not to who only reads, and not to who has left; nobody can be named who has."""
+    anomaly = world.find_anomaly("pump-7")
+    world.person("anna")
+    world.person("vera", Role.VIEWER)
+    left = world.person("leo")
+    change = PersonChange(disabled=True)
+    world.access.people.change(OWN, left, change, revision=None, tell=lambda _: None)
+    async with signed_in(world, Role.OPERATOR) as client:
+        page = (await client.get(f"/anomalies/{anomaly}")).text
+        assert re.findall(r'<option value="(\w+)">', page.partition("colleagues")[2]) == ["anna"]
+        for name in ("vera", "leo"):
+            form = await fields(client, anomaly) | {"action": "assign", "assignee": name}
+            answer = await client.post(f"/anomalies/{anomaly}", data=form)
+            assert (answer.status_code, "does not act on anomalies" in answer.text) == (400, True)
+    assert stored(world, anomaly).assignee is None
 
 
 async def test_a_viewer_is_offered_nothing_and_may_do_nothing(world: World) -> None:

@@ -39,6 +39,15 @@ async def test_an_admin_lets_somebody_in(world: World) -> None:
     assert found[0].one_time_until_ms == world.clock.now_ms() + ONE_TIME_MS
 
 
+async def test_nobody_but_an_admin_learns_who_there_is(world: World) -> None:
+    """Not by name either, which would tell roles and technicians one after another."""
+    world.person("maria")
+    for role in (Role.VIEWER, Role.TECHNICIAN, Role.OPERATOR):
+        async with world.client(world.key(role)) as client:
+            for asked in ({}, {"name": "maria"}, {"name": "nobody"}):
+                assert (await client.get("/v1/people", params=asked)).status_code == 403
+
+
 async def test_two_admins_don_t_overwrite_each_other(world: World) -> None:
     """A change needs the version that was read; the slower of two is told to read again."""
     path = f"/v1/people/{world.person('maria')}"

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from tocsin.errors import ForbiddenError, RateLimitedError, TocsinError, UnauthenticatedError
+from tocsin.errors import ForbiddenError, NotFoundError, RateLimitedError, TocsinError, UnauthenticatedError
 from tocsin.services.bundle import Services
 from tocsin.services.finishing import finished
 from tocsin.services.sessions import SESSION_COOKIE, Entered, Place, csrf_matches
@@ -89,11 +89,13 @@ class SignIn:
         sessions = self._services.sessions
         try:
             signed_in = sessions.find(cookie)
-        except UnauthenticatedError:
+            if not csrf_matches(signed_in, form.get("csrf")):
+                raise ForbiddenError("This form is not from one of these pages.")
+            sessions.end(signed_in.principal, signed_in.session.session_id)
+        except (UnauthenticatedError, NotFoundError):
             return RedirectResponse("/login", 303)
-        if not csrf_matches(signed_in, form.get("csrf")):
-            return page("error.html", 403, status=403, detail="This form is not from one of these pages.")
-        sessions.end(signed_in.principal, signed_in.session.session_id)
+        except TocsinError as error:
+            return error_page(error, None)
         response = RedirectResponse("/login", 303)
         response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
         return response

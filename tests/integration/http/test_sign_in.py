@@ -15,13 +15,23 @@ from tests.integration.http.test_pages import page_csrf
 from tocsin.access.passwords import HashCost, Passwords
 from tocsin.access.person import PersonChange
 from tocsin.access.principal import Role
-from tocsin.errors import BackpressureError, CorruptError
+from tocsin.errors import (
+    BackpressureError,
+    CorruptError,
+    NotFoundError,
+    RateLimitedError,
+    StorageFullError,
+    TocsinError,
+    UnauthenticatedError,
+)
 from tocsin.services.sessions import (
     CSRF_HEADER,
+    OF_A_NAME,
     OF_A_NAME_THERE,
     OF_A_NETWORK,
     OF_THE_OWN,
     SESSION_COOKIE,
+    Place,
 )
 from tocsin.threads import Future
 
@@ -119,6 +129,21 @@ async def test_a_network_has_so_many_attempts_whatever_the_names(world: World) -
         assert (await enter(client, "maria")).status_code == 429
 
 
+async def test_a_name_has_so_many_attempts_wherever_they_come_from(world: World) -> None:
+    """Else whoever has many addresses could try passwords without end. Other names are not concerned."""
+    world.person("maria")
+    world.person("tom")
+    sessions = world.services.sessions
+    for number in range(OF_A_NAME.burst):
+        with pytest.raises(UnauthenticatedError):
+            sessions.by_password("maria", "wrong", Place(f"192.0.2.{number}", "")).result(30)
+    with pytest.raises(RateLimitedError):
+        sessions.by_password("maria", PASSWORD, Place("198.51.100.1", ""))
+    assert sessions.by_password("tom", PASSWORD, Place("198.51.100.1", "")).result(30).cookie
+    world.clock.sleep(OF_A_NAME.refill_s)
+    assert sessions.by_password("maria", PASSWORD, Place("198.51.100.1", "")).result(30).cookie
+
+
 async def test_who_found_no_place_has_not_failed(world: World) -> None:
     """Else a crowd at the door would lock out those who have waited in it."""
     world.person("maria")
@@ -169,6 +194,26 @@ async def test_a_damaged_person_is_told_to_the_log_alone(
     assert (answer.status_code, answer.headers["content-type"][:9]) == (500, "text/html")
     assert "access.db" not in answer.text
     assert "page_failed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("fails", "status"), [(NotFoundError("it has ended"), 303), (StorageFullError("the disk is full"), 507)]
+)
+async def test_signing_out_is_answered_by_a_page_whatever_happens(
+    world: World, monkeypatch: pytest.MonkeyPatch, fails: TocsinError, status: int
+) -> None:
+    """Who is out already, by a second tap, is out; on a full disk a page says that she is not."""
+    world.person("maria")
+
+    def end(*_: object) -> None:
+        raise fails
+
+    async with world.client() as client:
+        await enter(client, "maria")
+        form = {"csrf": page_csrf((await client.get("/account")).text)}
+        monkeypatch.setattr(world.access.sessions, "end", end)
+        answer = await client.post("/logout", data=form)
+    assert (answer.status_code, "json" in answer.headers.get("content-type", "")) == (status, False)
 
 
 async def test_somebody_who_is_signed_in_names_the_password_a_few_times(world: World) -> None:

@@ -20,7 +20,7 @@ def stretch(lines: Mapping[int, int]) -> tuple[float, float]:
     hours = no_hours()
     for hour, count in lines.items():
         for _ in range(count):
-            kernel.count_hour(hours, hour * HOUR_MS + HOUR_MS // 2)
+            kernel.count_hour((hours.ctypes.data, len(hours)), hour * HOUR_MS + HOUR_MS // 2)
     first_ms, newest_ms = joined(hours)
     return first_ms // HOUR_MS, newest_ms // HOUR_MS
 

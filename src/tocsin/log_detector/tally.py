@@ -113,6 +113,7 @@ class _Reading:
         said = min(max(first_ms or last_ms, 0), 4_000_000_000_000)
         self.year = datetime.fromtimestamp(said / 1000, UTC).year
         self.hours = no_hours()
+        self.tables, self.examples = _tables(), _examples()
         self.components: dict[str, ComponentTally] = {}
         self.offsets = dict(offsets) if rules.zone is None else {}
 
@@ -129,20 +130,23 @@ class _Reading:
                 self.offsets[name] = int(clock[kernel.OFFSET_MS])
 
     def _read(self, member: Member, component: ComponentTally) -> None:
-        """Count a member's lines in tables that fit any, most of which are never touched."""
+        """Count a member's lines in tables that fit any, most of which are never touched.
+
+        They are as they were afterwards.
+        """
         clock = self.clock
         clock[kernel.PREVIOUS], clock[kernel.LINES], clock[kernel.LONGEST_BYTES] = -1, 0, 0
         clock[kernel.CHECKED] = clock[kernel.TIMED] = 0
         clock[kernel.LAST_MS] = clock[kernel.FROM_MS]
         miner = Miner(self.year)
-        tables = _tables()
-        examples = _examples()
+        tables, examples = self.tables, self.examples
         for mined in miner.mine(_blocks(member), self.reader):
             if self.zone is not None:
                 _to_utc(mined)
             columns = (mined.data, mined.shapes, mined.heads, mined.ends, mined.words, mined.continued)
             kernel.tally_lines(columns, clock, self.hours, tables, examples, POWERS)
         take(member.name, miner, component, tables, examples, clock)
+        _clear(tables, examples, miner.shapes)
 
 
 def _to_utc(mined: Mined) -> None:
@@ -182,6 +186,17 @@ def _examples() -> tuple[Any, ...]:
         np.zeros((SHAPES_MAX + 1, 2), np.int64),
         np.full(SHAPES_MAX + 1, -1, np.int64),
     )
+
+
+def _clear(tables: tuple[Any, ...], examples: tuple[Any, ...], shapes: int) -> None:
+    """Make tables as new in which so many shapes were counted, and lines without room for theirs."""
+    counts, levels, worst, follows, numbers = tables
+    _, sizes, places, _ = examples
+    for each in (counts, worst, places):
+        each[:shapes] = each[-1] = 0
+    for each in (levels, follows[:shapes], numbers[:shapes]):
+        each[:] = 0
+    sizes[:shapes] = sizes[-1] = -1
 
 
 def spans(found: DumpTally) -> list[tuple[int, int, float]]:

@@ -17,6 +17,7 @@ from tocsin.control import (
     FeedbackGiven,
     FeedbackKind,
     Policy,
+    Quarantine,
     SeriesName,
     Settings,
     SettingsChanged,
@@ -205,6 +206,67 @@ def test_from_any_checkpoint_the_rest_of_the_log_gives_the_same(cut: int) -> Non
         assert slots[0][name].state.hot[:2].tobytes() == slots[1][name].state.hot[:2].tobytes()
 
 
+def test_feedback_of_many_devices_is_restored_to_each() -> None:
+    """Whatever the numbers of their series are by then: chunks come in the order of shards."""
+    names = [f"pump-{number}" for number in range(9)]
+    rows = [
+        (name, START_MS + minute * MINUTE_MS, {"a": 20.0 + minute % 3})
+        for minute in range(30)
+        for name in names
+    ]
+    told = [
+        msgspec.structs.replace(said(FeedbackKind.FALSE_ALARM, number + 1), device=name)
+        for number, name in enumerate(names)
+        for _ in range(number % 2)
+    ]
+    state, _ = ran(log(events_of(rows), *told))
+    again, _ = restored(state)
+    for number, name in enumerate(names):
+        actions = []
+        for each in (state, again):
+            tenant = each.tenant("t")
+            device = tenant.device_number(name)
+            series = tenant.series_number(device or 0, "pumps", "a")
+            assert (device is not None, series is not None) == (True, True)
+            feedback = tenant.slots["seasonal"].feedback.of(series or 0)
+            actions.append([each.action for each in acted(feedback)])
+        assert actions == [[number + 1] * (number % 2)] * 2
+
+
+def test_feedback_that_moved_nothing_moves_nothing_when_it_is_read_again() -> None:
+    """A checkpoint has what was decided; the log behind it is read again after a crash."""
+    records = log(
+        minutes(0, 60), said(FeedbackKind.WITHDRAWN, 1), said(FeedbackKind.FALSE_ALARM, 2), minutes(60, 90)
+    )
+    whole, _ = ran(records)
+    again, applied = restored(whole)
+    again.position = 0
+    process(records, again, LogHistory(records), applied)
+    steps = [each.tenant("t").slots["seasonal"].feedback.of(0)["steps"].tolist() for each in (whole, again)]
+    assert steps[0] == steps[1]
+    assert steps[0][-1] == 1
+
+
+def test_a_correction_has_met_what_it_comes_to() -> None:
+    """Readings that only a correction judges meet feedback in it; the next live one moves no limit again."""
+    device = ("pump-0",)
+    quarantined = Quarantine(tenant="t", devices=device, reason="test")
+    contents = (
+        minutes(0, 2000),
+        said(FeedbackKind.FALSE_ALARM, 1),
+        quarantined,
+        minutes(2000, 2030),
+        msgspec.structs.replace(quarantined, released=True),
+        events_of([("pump-0", START_MS + 2000 * MINUTE_MS + 7, {"a": 20.5})]),
+        CORRECT,
+        minutes(2030, 2034),
+    )
+    live, derived = ran(log(*contents))[0], ran(log(*contents, CORRECT))[0]
+    rows = [each.tenant("t").slots["seasonal"] for each in (live, derived)]
+    assert rows[0].feedback.of(0).tobytes() == rows[1].feedback.of(0).tobytes()
+    assert rows[0].state.hot["limit"][:2].tolist() == rows[1].state.hot["limit"][:2].tolist()
+
+
 def shifted_log() -> list[Record]:
     """Feedback while a run goes on."""
     shift = [
@@ -214,7 +276,15 @@ def shifted_log() -> list[Record]:
     return log(minutes(0, 2000), before, said(FeedbackKind.FALSE_ALARM, 1), after, minutes(2060, 2100))
 
 
-@pytest.mark.parametrize(("records", "told"), [(loud_log(), "an_2"), (shifted_log(), "an_1")])
+def edge_log() -> list[Record]:
+    """Feedback that the first reading of a run meets, at the very stamp from which on it acts."""
+    edge = events_of([("pump-0", START_MS + 1999 * MINUTE_MS + 1, {"a": 60.0})])
+    return log(minutes(0, 2000), said(FeedbackKind.FALSE_ALARM, 1), edge, minutes(2000, 2060))
+
+
+@pytest.mark.parametrize(
+    ("records", "told"), [(loud_log(), "an_2"), (shifted_log(), "an_1"), (edge_log(), "an_1")]
+)
 def test_episodes_under_raised_limits_are_proved_and_name_the_feedback(
     records: list[Record], told: str
 ) -> None:
@@ -254,6 +324,20 @@ def facts(episodes: list[Episode] | tuple[Episode, ...]) -> list[object]:
     """The last state of each episode of `seasonal`, without what names its place in the log."""
     last = {episode.id: episode for episode in episodes if episode.detector == "seasonal"}
     return [msgspec.structs.replace(each, evidence=None) for _, each in sorted(last.items())]
+
+
+def test_a_preview_leaves_out_what_was_over_before_its_span() -> None:
+    """Though the whole past is judged, only episodes that reach into the span are told."""
+    early, loud = minutes(1000, 1010, spike=20.0), minutes(2000, 2060, spike=20.0)
+    records = log(minutes(0, 1000), early, minutes(1010, 2000), loud)
+    state, outputs = ran(records)
+    tried = trial(state.tenant("t"), said(FeedbackKind.FALSE_ALARM, 1), 60 * MINUTE_MS)
+    assert tried is not None
+    found = run(tried, LogHistory(records)("t", "pump-0", 1 << 62))
+    begun = [each.started_ms for output in outputs for each in output.episodes]
+    assert min(begun) < tried.from_ms
+    assert found.without
+    assert all(each.end_ms is None or each.end_ms >= tried.from_ms for each in found.without)
 
 
 @pytest.mark.parametrize("told", [0, 1, 2, 3])

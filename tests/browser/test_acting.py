@@ -103,9 +103,36 @@ def test_an_action_works_without_scripts(browser: Browser, server: Server, anoma
     context.close()
 
 
+def test_what_it_was_is_said_without_scripts_on_a_narrow_phone(
+    browser: Browser, server: Server, anomaly: str
+) -> None:
+    """What an answer would change is shown first, the answer stays chosen; then it is saved and listed."""
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 600})
+    visitor = context.new_page()
+    visitor.goto(f"{server.url}/login")
+    visitor.get_by_text("Sign in with an API key").click()
+    visitor.get_by_label("API key").fill(server.key)
+    visitor.get_by_role("button", name="Use the key").click()
+    visitor.goto(anomaly)
+    visitor.get_by_role("link", name="What was it?").click()
+    visitor.get_by_label("A fault, confirmed").check()
+    visitor.get_by_label("Note").fill("bearing")
+    visitor.get_by_role("button", name="Show what it would change").click()
+    expect(visitor.get_by_text("Nothing has been saved yet")).to_be_visible()
+    expect(visitor.get_by_label("A fault, confirmed")).to_be_checked()
+    assert visitor.evaluate("document.documentElement.scrollWidth") <= 320
+    visitor.get_by_role("button", name="Save").click()
+    expect(visitor.get_by_text("is not learnt for 30 days: bearing")).to_be_visible()
+    server.digest()  # waits until all is processed
+    visitor.reload()
+    expect(visitor.get_by_role("heading", name="What people said that is in force")).to_be_visible()
+    assert visitor.evaluate("document.documentElement.scrollWidth") <= 320
+    context.close()
+
+
 def test_acting_can_be_done_with_assistive_technology(page: Page, server: Server, anomaly: str) -> None:
-    """axe finds nothing to complain about, on the anomaly's page and in the inbox."""
-    for address in (anomaly, server.url + "/inbox?show=all"):
+    """axe finds nothing to complain about, on the anomaly's page, its question and in the inbox."""
+    for address in (anomaly, f"{anomaly}/feedback", server.url + "/inbox?show=all"):
         page.goto(address)
         if page.get_by_text("Snooze or assign").count():
             page.get_by_text("Snooze or assign").click()

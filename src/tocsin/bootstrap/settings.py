@@ -31,7 +31,7 @@ def pace_of(config: Config) -> Pace:
     return Pace(
         checkpoint_s=config.processing.checkpoint_interval_s,
         correction_s=config.processing.correction_interval_s,
-        lake_s=min(1.0, config.lake.flush_s),
+        lake_s=min(1.0, config.lake.flush_s / 4),  # or a record would wait up to twice as long as is told
         steps_at_once=config.processing.steps_at_once,
         flush=FlushPolicy(
             rows=config.lake.flush_rows, age_s=config.lake.flush_s, bytes_max=config.lake.flush_bytes

@@ -13,6 +13,7 @@ import numba as nb
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
+from numba.np.numpy_support import carray
 
 
 def _load(builder: Any, address: Any, bits: int) -> Any:
@@ -85,6 +86,15 @@ def _count_trailing_zeros(_typing: Any, _word: Any) -> Any:
     return types.int64(types.uint64), build
 
 
+def _pointer_to(_typing: Any, _address: Any) -> Any:
+    """An address as a pointer to bytes."""
+
+    def build(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], ir.PointerType(ir.IntType(8)))
+
+    return types.CPointer(types.uint8)(types.int64), build
+
+
 address_of: Any = intrinsic(_address_of)
 
 
@@ -113,6 +123,7 @@ store_i64: Any = _storer(64, types.int64)
 store_u64: Any = _storer(64, types.uint64)
 store_f64: Any = _storer(64, types.float64)
 fold_product: Any = intrinsic(_fold_product)
+_pointer_to_bytes: Any = intrinsic(_pointer_to)
 prefetch: Any = intrinsic(_prefetch)
 count_trailing_zeros: Any = intrinsic(_count_trailing_zeros)
 
@@ -130,3 +141,9 @@ def load_short(address: int, length: int) -> Any:
         return nb.uint64(0)
     middle = load_u8(address + (length >> 1)) << 8
     return nb.uint64(load_u8(address) << 16 | middle | load_u8(address + length - 1))
+
+
+@nb.njit(cache=True, nogil=True)
+def bytes_at(address: int, length: int) -> Any:
+    """The bytes at an address as an array, which counts no references."""
+    return carray(_pointer_to_bytes(address), (length,))

@@ -20,7 +20,7 @@ import xxhash
 
 from tocsin.errors import CorruptError
 from tocsin.events import F64, I32, I64, U8, EventBatch, Strings
-from tocsin.intrinsics import address_of, load_u64, store_u64
+from tocsin.intrinsics import address_of, bytes_at, load_u64, store_u64
 
 Names = tuple[str, ...]
 Streams = tuple[tuple[str, str], ...]
@@ -82,17 +82,14 @@ def join_events(payloads: Sequence[bytes]) -> EventBatch:
     ]
     names, name_starts, name_numbers = _united([table[0] for table in tables])
     streams, stream_starts, stream_numbers = _united([table[1] for table in tables])
-    starts: I64 = np.cumsum([0] + [len(payload) for payload in payloads], dtype=np.int64)
     events, readings, _, *sizes = heads[:, _EVENTS:_STORED].sum(axis=0).tolist()
     columns = _Columns(events, readings, sizes)
-    whole = np.frombuffer(b"".join(payloads), np.uint8)
+    # read where they lie: to lay them one after another first would copy every byte once more
+    views = [np.frombuffer(payload, np.uint8) for payload in payloads]
     _join(
-        whole,
-        whole.view(np.int32),
-        whole.view(np.int64),
-        whole.view(np.float64),
+        np.array([view.__array_interface__["data"][0] for view in views], np.int64),
+        np.array([len(view) for view in views], np.int64),
         heads,
-        starts,
         name_starts,
         name_numbers,
         stream_starts,
@@ -358,12 +355,9 @@ def _put_bytes(offsets: I32, data: U8, rows: I64, raw: U8, at: int) -> tuple[int
 
 @nb.njit(cache=True, nogil=True)
 def _join(
-    raw: U8,
-    ints: I32,
-    longs: I64,
-    floats: F64,
+    addresses: I64,
+    lengths: I64,
     heads: I64,
-    starts: I64,
     name_starts: I64,
     name_numbers: I32,
     stream_starts: I64,
@@ -382,10 +376,12 @@ def _join(
     text_data: U8,
     id_data: U8,
 ) -> None:
-    """Fill the columns from payloads that lie one after another, from `starts` on."""
+    """Fill the columns from the payloads at these addresses."""
     event, reading = 0, 0
     for part in range(len(heads)):
-        head, at = heads[part], starts[part] + _HEADER_BYTES
+        raw = bytes_at(addresses[part], lengths[part])
+        ints, longs, floats = raw.view(np.int32), raw.view(np.int64), raw.view(np.float64)
+        head, at = heads[part], _HEADER_BYTES
         n, m = head[_EVENTS], head[_READINGS]
         names, streams = name_numbers[name_starts[part] :], stream_numbers[stream_starts[part] :]
         at = _padded(at + head[_TABLE_BYTES])

@@ -64,6 +64,7 @@ class Checks:
         if held := node.running().services.dumps.uploads:
             self._findings.add("places held", f"{held} of uploads that have ended")
         self.seen.digests = _digests(node.running())
+        self._feedback.remember(node.running())
 
     def check(self, node: Node) -> None:
         """Whether every law holds."""

@@ -57,6 +57,7 @@ class Disk:
         self.fired: Counter[int] = Counter()
         self.crash: Final = Countdown()
         self.cut: Final = Countdown()
+        self.sync_s = 0.0
         self._rng = rng
         self._place = place
         self._lives = 0
@@ -100,6 +101,8 @@ class Disk:
         self.scheduler.point(f"{operation} {name}")
         self.crash.count()
         self.cut.count()
+        if self.sync_s and operation == "sync":
+            self.scheduler.sleep(self.sync_s)
         for number, fault in enumerate(self.faults):
             self._let_loose(number, fault, operation, name)
 

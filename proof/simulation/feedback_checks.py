@@ -9,6 +9,7 @@ from proof.compare import plain
 from proof.compare.differences import apart
 from proof.model import Expected
 from proof.simulation.clients import FRESH_MS
+from proof.simulation.comparing import records_of
 from proof.simulation.lives import Lives
 from proof.simulation.people import People
 from tocsin.bootstrap import Application
@@ -26,23 +27,24 @@ class FeedbackChecks:
         self._findings = lives.findings
         self._people = people
 
-    def check(self, application: Application, records: Sequence[Record], model: Expected) -> int:
-        """Whether every law holds; how many steps moved a limit."""
-        logged = [given for record in records if (given := _feedback(record)) is not None]
-        actions = application.stores.inbox.actions(0, limit=_EVERYTHING)
-        self._answered(logged)
-        self._once(logged, application.clock.now_ms())
-        self._decided(logged, {each.sequence: each for each in actions})
-        self._acting(application, model)
-        return sum(map(len, model.said.values()))
-
-    def _answered(self, logged: Sequence[FeedbackGiven]) -> None:
-        """Feedback that somebody was told to be given stands in the log."""
-        numbers = {given.action for given in logged}
+    def remember(self, application: Application) -> None:
+        """Before anybody asks again, which would write what is missing: what was answered is in the log."""
+        partitions = range(application.log.partitions)
+        everything = [record for partition in partitions for record in records_of(application, partition)]
+        numbers = {given.action for given in _logged(everything)}
         for told in self._people.told:
             said = told.said
             if said is not None and "feedback" in said and said["action"] not in numbers:
                 self._findings.add("feedback lost", f"{said} was told, the log has {sorted(numbers)}")
+
+    def check(self, application: Application, records: Sequence[Record], model: Expected) -> int:
+        """Whether every law holds; how many steps moved a limit."""
+        logged = _logged(records)
+        actions = application.stores.inbox.actions(0, limit=_EVERYTHING)
+        self._once(logged, application.clock.now_ms())
+        self._decided(logged, {each.sequence: each for each in actions})
+        self._acting(application, model)
+        return sum(map(len, model.said.values()))
 
     def _once(self, logged: Sequence[FeedbackGiven], now_ms: int) -> None:
         """Asking again writes nothing again, as long as the log knows it."""
@@ -70,6 +72,10 @@ class FeedbackChecks:
         live = dict(item for worker in application.runtime.workers for item in plain.said(worker.state))
         for difference in apart("limits moved", model.said, live):
             self._findings.add("limits differ", difference)
+
+
+def _logged(records: Sequence[Record]) -> list[FeedbackGiven]:
+    return [given for record in records if (given := _feedback(record)) is not None]
 
 
 def _feedback(record: Record) -> FeedbackGiven | None:

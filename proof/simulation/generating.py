@@ -20,6 +20,8 @@ from proof.simulation.plan import (
 )
 
 SETTINGS: Final = 4
+_OTHER_RUN: Final = 0x5_1C5
+_SYNC_S: Final = (0.0, 0.0, 0.01, 0.2)
 ERRORS: Final = (
     *("sync", "sync", "write", "write", "truncate", "open"),
     *("create", "remove", "rename", "mkdir", "sync-folder"),
@@ -73,6 +75,7 @@ def plan_of(seed: int) -> Plan:
         switching=rng.choice((0.02, 0.1, 0.3, 0.8)),
         idle_s=rng.choice((0.5, 5.0, 5.0, 15.0)),
         tick_s=rng.choice((60.0, 60.0, 200.0)),
+        sync_s=random.Random(seed ^ _OTHER_RUN).choice(_SYNC_S),
         ends_s=span_s,
         dumps=run.dumps,
         steps=run.steps,

@@ -11,7 +11,7 @@ from proof.simulation.clients import BACKOFF_S, TRY_AGAIN, Senders
 from proof.simulation.lives import Lives
 from proof.simulation.loop import Answer, Request
 from proof.simulation.people_data import FEEDBACK
-from proof.simulation.plan import ActPlan
+from proof.simulation.plan import AT_THE_ANSWER, ActPlan
 
 ANSWERED: Final = frozenset({200, 404, 409, 412})
 LOOKS_MAX: Final = 20
@@ -79,6 +79,8 @@ class People:
                 self.told.append(last)
                 self._arm(act)
                 self._send(last)
+                if act.cut == AT_THE_ANSWER and last.said is not None:
+                    self._cut()
 
     def _look(self) -> list[dict[str, Any]]:
         """The list as it is; nothing when the system is away for long."""
@@ -131,13 +133,14 @@ class People:
 
     def _arm(self, act: ActPlan) -> None:
         """Let the power go while it is done, if that is planned."""
-        lives = self.lives
-        if act.cut and lives.scheduler.now_s < lives.plan.ends_s:
-            lives.disk.cut.left, lives.disk.cut.then = act.cut, self._cut
+        if act.cut > 0:
+            self.lives.disk.cut.left, self.lives.disk.cut.then = act.cut, self._cut
 
     def _cut(self) -> None:
-        self.lives.trace.fault("cut-while-acting")
-        self.lives.die("power")
+        """Faults are over at the end, also for who is late."""
+        if self.lives.scheduler.now_s < self.lives.plan.ends_s:
+            self.lives.trace.fault("cut-while-acting")
+            self.lives.die("power")
 
     def _send(self, told: ToldAct) -> None:
         """Until it is answered for good."""

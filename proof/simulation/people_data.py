@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from proof.simulation.plan import ActPlan
+from proof.simulation.plan import AT_THE_ANSWER, ActPlan
 
 _OTHER_RUN: Final = 0xAC_7ED
 _SAID_RUN: Final = 0xFA_15E
@@ -84,6 +84,6 @@ def told_of(seed: int, span_s: float) -> tuple[ActPlan, ...]:
 def with_cuts(seed: int, acts: Sequence[ActPlan]) -> tuple[ActPlan, ...]:
     """The same, but while a few of them are done the power goes."""
     rng = random.Random(seed ^ _CUT_RUN)
-    share = rng.choice((0.0, 0.1, 0.3))
-    cuts = [rng.randint(1, 30) if rng.random() < share else 0 for _ in acts]
+    share = rng.choice((0.0, 0.2, 0.4))
+    cuts = [rng.choice((AT_THE_ANSWER, rng.randint(1, 30))) if rng.random() < share else 0 for _ in acts]
     return tuple(msgspec.structs.replace(act, cut=cut) for act, cut in zip(acts, cuts, strict=True))

@@ -10,6 +10,7 @@ import msgspec
 
 START_MS = 1_767_225_600_000  # 2026-01-01
 TENANT = "acme"
+AT_THE_ANSWER = -1
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +107,8 @@ class Quarantining(msgspec.Struct, frozen=True, kw_only=True):
 class ActPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A person looks at the inbox, thinks for `read_s`, and acts on the `pick`-th anomaly, or on several.
 
-    With `cut` the power goes at the so manieth operation of the disk from then on.
+    With `cut` the power goes at the so manieth operation of the disk from then on, or with AT_THE_ANSWER as
+    soon as it is heard that it was done.
     """
 
     at_s: float
@@ -130,7 +132,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """`ends_s`: when faults are over. `settings` are numbered, see world.SETTINGS.
+    """`ends_s`: when faults are over. `settings` are numbered, see world.SETTINGS. A sync takes `sync_s`.
 
     `log_devices` stream lines, of which dumps are cut that last `window_s`, or until `quiet_s` behind that.
     """
@@ -155,4 +157,5 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     switching: float = 0.2
     idle_s: float = 5.0
     tick_s: float = 60.0
+    sync_s: float = 0.0
     ends_s: float = 3600.0

@@ -52,7 +52,7 @@ class World:
         lives.boot()
         lives.in_node("set-up", self._set_up)
         lives.wire.chances = self.plan.network
-        lives.disk.faults = list(self.plan.disk)
+        lives.disk.faults, lives.disk.sync_s = list(self.plan.disk), self.plan.sync_s
         self.senders.start()
         self.uploaders.start()
         self.people.start()
@@ -124,7 +124,7 @@ class World:
         """Faults are over: let everybody come to an end, look, cut the power, look again."""
         lives = self.lives
         lives.disk.faults, lives.wire.chances, lives.workshop.calm = [], Network(), True
-        lives.disk.cut.left = None
+        lives.disk.cut.left, lives.disk.sync_s = None, 0.0
         limit_s = lives.scheduler.now_s + PATIENCE_S
         while (lives.wire.echoes or not self.senders.finished()) and lives.scheduler.now_s < limit_s:
             self._wait_until(lives.scheduler.now_s + 10)

@@ -245,3 +245,20 @@ def test_two_requests_a_device_and_day_show_moves_within_the_soft_limit(tmp_path
                     else:
                         assert world.clock.now_ms() - at_ms <= SOFT_S * 1000
             assert world.requests - before <= 2 * len(world.names)
+
+
+def test_a_device_that_the_directory_denies_is_kept_if_it_has_sent_something(tmp_path: Path) -> None:
+    """It is asked about again; of one that only a list had named nothing is left."""
+    cache = DirectoryCache(tmp_path / "directory.db", rows_max=10)
+    technician = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
+    cache.see(["sends"], 0)
+    entries = [Entry(name, technician, "hall") for name in ("named", "sends")]
+    cache.keep_list(technician, entries, 1_000, 9_000, 9_000)
+    for name in ("named", "sends"):
+        cache.forget_device(name, 2_000, 5_000)
+    assert cache.device("named") is None
+    kept = cache.device("sends")
+    assert kept is not None
+    assert (kept.technician, kept.location) == (None, None)
+    assert [due.id for due in cache.due(5_000, 10)] == ["sends"]
+    cache.close()

@@ -17,7 +17,6 @@ from tocsin.control import (
     FeedbackGiven,
     FeedbackKind,
     Policy,
-    Quarantine,
     SeriesName,
     Settings,
     SettingsChanged,
@@ -245,26 +244,6 @@ def test_feedback_that_moved_nothing_moves_nothing_when_it_is_read_again() -> No
     steps = [each.tenant("t").slots["seasonal"].feedback.of(0)["steps"].tolist() for each in (whole, again)]
     assert steps[0] == steps[1]
     assert steps[0][-1] == 1
-
-
-def test_a_correction_has_met_what_it_comes_to() -> None:
-    """Readings that only a correction judges meet feedback in it; the next live one moves no limit again."""
-    device = ("pump-0",)
-    quarantined = Quarantine(tenant="t", devices=device, reason="test")
-    contents = (
-        minutes(0, 2000),
-        said(FeedbackKind.FALSE_ALARM, 1),
-        quarantined,
-        minutes(2000, 2030),
-        msgspec.structs.replace(quarantined, released=True),
-        events_of([("pump-0", START_MS + 2000 * MINUTE_MS + 7, {"a": 20.5})]),
-        CORRECT,
-        minutes(2030, 2034),
-    )
-    live, derived = ran(log(*contents))[0], ran(log(*contents, CORRECT))[0]
-    rows = [each.tenant("t").slots["seasonal"] for each in (live, derived)]
-    assert rows[0].feedback.of(0).tobytes() == rows[1].feedback.of(0).tobytes()
-    assert rows[0].state.hot["limit"][:2].tolist() == rows[1].state.hot["limit"][:2].tolist()
 
 
 def shifted_log() -> list[Record]:

@@ -110,9 +110,11 @@ def test_after_a_restart_the_next_window_goes_behind_one_that_is_logged_but_not_
         found.step()
     place, cut = first[0]
     append(log, RecordKind.CONTROL, encode_control(logged(place, cut)))
+    append(log, RecordKind.CONTROL, encode_control(logged((0, 5), cut)))  # the numbers between were taken
+    append(log, RecordKind.CONTROL, encode_control(logged((0, 3), cut)))
     again: list[tuple[Place, CutDump]] = []
     with gathering(tmp_path, log, again) as found:
         found.step()
     log.close()
-    assert [(place, cut.lines) for place, cut in again] == [((0, 2), first[1][1].lines)]
+    assert [(place, cut.lines) for place, cut in again] == [((0, 6), first[1][1].lines)]
     assert again[0][1].archive == first[1][1].archive

@@ -84,6 +84,11 @@ class SimulatedFiles:
             path.rename(target)
             self.disk.medium.rename(self.disk.name(path), self.disk.name(target))
 
+    def link(self, path: Path, target: Path) -> None:
+        if self.asked("link", path):
+            target.hardlink_to(path)
+            self.disk.medium.link(self.disk.name(path), self.disk.name(target))
+
     def remove(self, path: Path) -> None:
         if self.asked("remove", path) and path.exists():
             path.unlink()

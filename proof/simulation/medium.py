@@ -105,6 +105,10 @@ class Medium:
         """One change: after a cut the file has its old name or its new one."""
         self._change((target, self.files[name]), (name, None))
 
+    def link(self, name: str, target: str) -> None:
+        """A second name for the file."""
+        self._change((target, self.files[name]))
+
     def remove(self, name: str) -> None:
         """The name stands for nothing any more."""
         self._change((name, None))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 _LATE_S: Final = 0.3
@@ -63,16 +62,11 @@ class _NotRepeated:
 def _dump_judged_before_synced() -> None:
     """A dump is logged and judged first; its bytes and name are synced right before its sender hears it."""
     from tocsin.blobs import embedded
-    from tocsin.blobs.embedded import EmbeddedBlobStore
     from tocsin.services.dumps import Dumps
-    from tocsin.storage.files import make_directory, rename, sync_directory, sync_file
+    from tocsin.storage.files import sync_directory, sync_file
 
     settle = Dumps.settle
-    vars(embedded)["sync_file"] = lambda *_: None
-
-    def name(self: EmbeddedBlobStore, staged: Path, target: Path) -> None:
-        make_directory(target.parent)
-        rename(staged, target)
+    vars(embedded)["sync_file"] = vars(embedded)["sync_directory"] = lambda *_: None
 
     def settle_hastily(self: Dumps, tenant: str, announced: Any, blob: Any) -> Any:
         receipt = settle(self, tenant, announced, blob)
@@ -83,7 +77,6 @@ def _dump_judged_before_synced() -> None:
         sync_directory(path.parent)
         return receipt
 
-    EmbeddedBlobStore._name = name  # type: ignore[method-assign]
     Dumps.settle = settle_hastily  # type: ignore[method-assign]
 
 

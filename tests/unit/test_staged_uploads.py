@@ -82,3 +82,23 @@ def test_a_name_that_was_given_but_not_synced_before_a_kill_is_synced_before_any
     assert again is not None
     assert again.finish(SHA256).size_bytes == len(BODY)
     assert synced == [tmp_path / SHA256[:2]]
+
+
+def test_the_old_name_goes_only_once_the_new_one_is_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut between two directories may take what goes and leave out what comes."""
+    left: list[bool] = []
+    upload = EmbeddedBlobStore(tmp_path).stage("name", b"note")
+    upload.write(BODY)
+    (folder,) = (tmp_path / "staged").iterdir()
+
+    def noted(synced: Path) -> None:
+        assert synced == tmp_path / SHA256[:2]
+        left.append((folder / "data").exists())
+        sync_directory(synced)
+
+    monkeypatch.setattr(embedded, "sync_directory", noted)
+    upload.finish(SHA256)
+    assert left == [True]
+    assert not (folder / "data").exists()

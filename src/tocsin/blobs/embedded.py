@@ -29,7 +29,7 @@ from tocsin.blobs.staging import Staging
 from tocsin.blobs.writing import write_all, write_whole
 from tocsin.errors import NotFoundError, TocsinError
 from tocsin.storage.faults import storage_faults
-from tocsin.storage.files import make_directory, open_file, remove, rename, sync_directory, sync_file
+from tocsin.storage.files import link, make_directory, open_file, remove, sync_directory, sync_file
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _PIECE_BYTES: Final = 1 << 20
@@ -112,21 +112,16 @@ class EmbeddedBlobStore(BlobStore):
     def _keep(self, staged: Path, sha256: str) -> None:
         """Give a synced file its name; the one that is there already is the same, byte for byte.
 
-        `staged` itself may have become that one before a kill.
+        Both names may be those of one file, after a kill.
         """
         target = self._path(sha256)
         with self._lock:
-            if target.exists():
-                remove(staged)
-                sync_directory(target.parent)
-            else:
-                self._name(staged, target)
-
-    def _name(self, staged: Path, target: Path) -> None:
-        make_directory(target.parent)
-        with storage_faults(str(target)):
-            rename(staged, target)
-        sync_directory(target.parent)
+            if not target.exists():
+                make_directory(target.parent)
+                with storage_faults(str(target)):
+                    link(staged, target)
+            sync_directory(target.parent)
+            remove(staged)  # not before the other name is durable: a power cut could leave neither
 
     def _path(self, sha256: str) -> Path:
         if not _SHA256.fullmatch(sha256):

@@ -44,6 +44,10 @@ class FileSystem(Protocol):
         """Give a file another name, in place of whatever had it."""
         ...
 
+    def link(self, path: Path, target: Path) -> None:
+        """Give a file a second name, which nothing has yet."""
+        ...
+
     def remove(self, path: Path) -> None:
         """Let a name stand for nothing; nothing if it does already."""
         ...
@@ -94,6 +98,9 @@ class _System:
     def rename(self, path: Path, target: Path) -> None:
         path.rename(target)
 
+    def link(self, path: Path, target: Path) -> None:
+        target.hardlink_to(path)
+
     def remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)
 
@@ -139,8 +146,17 @@ def sync_file(file: FileIO, path: Path) -> None:
 
 
 def rename(path: Path, target: Path) -> None:
-    """Give a file its final name; durable once the directory is synced."""
+    """Give a file its final name; durable once the directory is synced.
+
+    From one directory to another, a power cut may leave neither name. What was promised by the old one is
+    linked, the directory synced, and only then removed.
+    """
     _system.rename(path, target)
+
+
+def link(path: Path, target: Path) -> None:
+    """Give a file a second name, which nothing has yet; durable once the directory is synced. OSError."""
+    _system.link(path, target)
 
 
 def remove(path: Path) -> None:

@@ -16,7 +16,7 @@ from tocsin.access.audit import AuditLog
 from tocsin.access.credential import CredentialKind, NewCredential
 from tocsin.access.passwords import HashCost, Passwords
 from tocsin.access.person import NewPerson
-from tocsin.access.principal import Role
+from tocsin.access.principal import Role, Scope
 from tocsin.access.rate_limit import RateLimiter, RateLimits
 from tocsin.access.store import AccessStore
 from tocsin.api.app import create_app
@@ -75,6 +75,7 @@ from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
 from tocsin.services.mapping import DeviceMapping
 from tocsin.services.own_devices import OwnDevices
+from tocsin.services.own_keys import OwnKeys
 from tocsin.services.people import People
 from tocsin.services.proofs import Proofs
 from tocsin.services.quarantines import Quarantines
@@ -289,6 +290,20 @@ class World:
         )
         return self.sign_in(f"{tenant}/{name}")
 
+    def own_key(self, name: str, *scopes: Scope, tenant: str = OWN) -> tuple[str, str]:
+        """The id and the token of a key that a person has made."""
+        found = self.access.people.with_hash(tenant, name)
+        assert found is not None
+        key, token = self.access.keys.create(
+            tenant,
+            found[0].person_id,
+            name="phone",
+            scopes=scopes,
+            expires_ms=self.clock.now_ms() + 86_400_000,
+            tell=lambda _: None,
+        )
+        return key.key_id, token
+
     def gateway(self, *devices: str, tenant: str = OWN) -> str:
         """A new token that speaks for these devices."""
         new = NewCredential(tenant=tenant, kind=CredentialKind.GATEWAY, name="gateway", devices=devices)
@@ -415,6 +430,7 @@ class World:
             series=SeriesCharts(self.fleet, self.fleet, sight),
             short=ShortQuestions(self.abnormal, self.clock, sight),
             sight=sight,
+            own_keys=OwnKeys(self.access, audit, self.clock),
             digest=DigestReport(self.fleet),
             queries=Queries(self._query),
             proofs=Proofs(self, episodes),

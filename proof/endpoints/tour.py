@@ -298,9 +298,11 @@ class Tour:
         self.get(person)
         self.ask("PATCH", person, json={"display_name": "Maria R."}, headers={"If-Match": "*"})
         invited = self.ask("POST", f"{person}/one-time-password").json()
-        self._sign_in("maria", invited["one_time_password"])
+        keys = self._sign_in("maria", invited["one_time_password"])
+        self.get(f"{person}/keys")
+        self.ask("DELETE", f"{person}/keys/{keys[1]}")
 
-    def _sign_in(self, name: str, password: str) -> None:
+    def _sign_in(self, name: str, password: str) -> list[str]:
         """In a browser, choose another password, and end a session that was begun elsewhere."""
         here = self._signed_in(name, password)
         chosen = {"current": password, "new": "the bell rings at noon"}
@@ -312,6 +314,11 @@ class Tour:
             sessions = browser.get("/v1/me/sessions").json()["sessions"]
             ended = next(each["id"] for each in sessions if not each["current"])
             assert browser.delete(f"/v1/me/sessions/{ended}").is_success
+            wanted = {"name": "phone", "scopes": ["read"]}
+            made = [browser.post("/v1/me/keys", json=wanted).json()["key"]["id"] for _ in range(2)]
+            assert browser.get("/v1/me/keys").is_success
+            assert browser.delete(f"/v1/me/keys/{made[0]}").is_success
+            return made
 
 
 def archive(sequence: int, text: str) -> bytes:

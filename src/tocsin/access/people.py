@@ -27,7 +27,7 @@ _EVERYTHING: Final = DeviceScope((), (), everything=True)
 
 class PeopleStore:
     """Thread-safe. Names are unique within a tenant; nobody is ever removed, so that what they did keeps
-    its author, and no new person inherits it with the name.
+    its author, and no new person inherits it with the name. `changed` hears of whoever has become another.
 
     `tell` of a method hears of a change before it is there; if it raises, nothing has changed.
     """
@@ -40,6 +40,7 @@ class PeopleStore:
         clock: Clock,
         name: str,
         sessions: SessionStore,
+        changed: Callable[[str], None],
     ) -> None:
         self._writer: Final = writer
         self._readers: Final = readers
@@ -47,6 +48,7 @@ class PeopleStore:
         self._clock: Final = clock
         self._name: Final = name
         self._sessions: Final = sessions
+        self._changed: Final = changed
 
     def create(
         self,
@@ -129,6 +131,7 @@ class PeopleStore:
                     self._sessions.drop(writer, person_id)
                 tell(changed)
         self._sessions.forget(person_id)
+        self._changed(person_id)
         return changed
 
     def enter(
@@ -180,6 +183,7 @@ class PeopleStore:
             self._sessions.drop(writer, person_id, but=but_session)
             tell(changed)
         self._sessions.forget(person_id)
+        self._changed(person_id)
         return changed
 
     def read_row(self, row: tuple[Any, ...], place: str) -> Person:

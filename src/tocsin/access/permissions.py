@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from tocsin.access.principal import Principal, Role
+from tocsin.access.principal import Principal, Role, Scope
 from tocsin.errors import ForbiddenError
 
 
@@ -37,14 +37,26 @@ TABLE: Final[Mapping[Role, frozenset[Permission]]] = {
 }
 
 
+SCOPES: Final[Mapping[Scope, frozenset[Permission]]] = {
+    Scope.READ: frozenset({Permission.READ}),
+    Scope.ACT: frozenset({Permission.READ, Permission.HANDLE}),
+    Scope.INGEST: frozenset({Permission.INGEST}),
+}
+"""What a person's own key is good for; never more than its person may do."""
+
+
 def allows(principal: Principal, permission: Permission) -> bool:
-    """Whether any of the principal's roles has the permission."""
+    """Whether any of the principal's roles has the permission, and one of the scopes if there are any."""
+    if principal.scopes is not None and not any(permission in SCOPES[each] for each in principal.scopes):
+        return False
     return any(permission in TABLE[role] for role in principal.roles)
 
 
 def require(principal: Principal, permission: Permission) -> None:
     """Raise ForbiddenError, naming the roles that would do, unless the principal has the permission."""
     if not allows(principal, permission):
+        if principal.scopes is not None and any(permission in TABLE[role] for role in principal.roles):
+            raise ForbiddenError(f"This key was made without a scope for this ({permission.value}).")
         enough = " or ".join(role.value for role in Role if permission in TABLE[role])
         raise ForbiddenError(
             f"This credential may not do this ({permission.value}): it needs the role {enough}."
@@ -58,6 +70,9 @@ else. Device and gateway tokens have the role `device` and speak only for the de
 
 People whose one role is `technician` see, and act on, the devices that the directory says are theirs, where
 the tenant has one; without a directory they see the tenant, as API keys with this role do.
+
+A key that a person made has scopes: `read` allows read, `act` read and handle, `ingest` ingest, each only as
+far as the person may at the time of asking.
 
 This page is generated from the table in `src/tocsin/access/permissions.py`; a test proves it up to date.
 """

@@ -19,13 +19,22 @@ class Role(StrEnum):
     DEVICE = "device"
 
 
+class Scope(StrEnum):
+    """What a person's own key is good for; see permissions.SCOPES."""
+
+    READ = "read"
+    ACT = "act"
+    INGEST = "ingest"
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """A checked credential, or a person who is signed in.
 
     `key_id` is no secret; it names the credential in logs and the audit log, and is the person's id where one
     is signed in. `person` is the id of the person who acts, "" for a program; `technician` is the directory's
-    GUID. Whoever `must_change` the password may do nothing else before.
+    GUID. Whoever `must_change` the password may do nothing else before. `scopes` narrow what the roles allow,
+    where it is a key that a person made; None = all of it.
     """
 
     tenant: str
@@ -36,6 +45,7 @@ class Principal:
     person: str = ""
     technician: str | None = None
     must_change: bool = False
+    scopes: frozenset[Scope] | None = None
 
     def may_speak_for(self, devices: Strings) -> BoolArray:
         """For each name, whether this credential may send its events. Compiled; thread-safe."""

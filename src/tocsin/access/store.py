@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from tocsin import threads
 from tocsin.access.credential import Credential, CredentialKind, NewCredential, check_new, check_tenant
 from tocsin.access.device_scope import DeviceScope
 from tocsin.access.people import PeopleStore, is_person, principal_of
+from tocsin.access.person_keys import PersonKeyStore
 from tocsin.access.principal import Principal, Role
 from tocsin.access.sessions import SessionLimits, SessionStore
 from tocsin.access.token import Token
@@ -93,10 +94,13 @@ class AccessStore:
         parts = (self._writer, self._readers, _SCRIPTS, clock, path.name)
         self.sessions: Final = SessionStore(*parts, self.in_force, sessions)
         """Which browsers are signed in, in the same file."""
-        self.people: Final = PeopleStore(*parts, self.sessions)
+        self.people: Final = PeopleStore(*parts, self.sessions, self._forget_keys_of)
         """Who signs in with a password, in the same file."""
+        self.keys: Final = PersonKeyStore(*parts)
+        """Keys that people made, in the same file; `revoke_key` ends one."""
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._used: dict[str, int] = {}
+        self._ended = 0
         self._lock = threads.lock()
         self._closed = False
 
@@ -171,6 +175,13 @@ class AccessStore:
             self._forget(key_id)
         self.sessions.forget(key_id)
 
+    def revoke_key(self, tenant: str, person_id: str, key_id: str, *, tell: Callable[[str], None]) -> None:
+        """End a key that a person made, at once; as PersonKeyStore.revoke."""
+        self.keys.revoke(tenant, person_id, key_id, tell=tell)
+        with self._lock:
+            self._ended += 1
+            self._forget(key_id)
+
     def credentials(self, tenant: str, *, after: str = "", limit: int = 100) -> list[Credential]:
         """Credentials of a tenant by key id, revoked ones too, key ids above `after`."""
         self.write_last_used()
@@ -223,6 +234,7 @@ class AccessStore:
         try:
             with self._writer.transaction() as writer:
                 writer.executemany(_QUERIES["used"], ({"key_id": key, "ms": ms} for key, ms in used.items()))
+                self.keys.used(writer, used)
         except TocsinError:
             with self._lock:
                 self._used = used | self._used
@@ -246,6 +258,7 @@ class AccessStore:
             "all_credentials": lambda row, place: check_row(row, f"{place}: credential {row[0]}"),
             "all_people": self.people.read_row,
             "all_sessions": self.sessions.read_row,
+            "all_person_keys": self.keys.read_row,
         }
         return verify_rows(self._readers, self._name, reads, _QUERIES)
 
@@ -257,6 +270,8 @@ class AccessStore:
                 self._known.move_to_end(key_id)
         if known is None:
             return self._load(key_id, now_s)
+        if known.principal.person and now_s - known.asked_s >= REVOCATION_S:
+            return self._load(key_id, now_s)  # the person may be another by now
         if now_s - known.asked_s >= REVOCATION_S:
             with self._readers.lend() as reader:
                 row: Any = reader.execute(_QUERIES["revoked"], {"key_id": key_id}).fetchone()
@@ -265,15 +280,46 @@ class AccessStore:
         return known
 
     def _load(self, key_id: str, now_s: float) -> _Known | None:
+        ended = self._ended
         with self._readers.lend() as reader:
             row: Any = reader.execute(_QUERIES["find"], {"key_id": key_id}).fetchone()
         if row is None:
+            known = self._key_of_person(key_id, now_s)
+            if known is None:
+                return None
+        else:
+            *columns, digest = check_row(row, f"{self._name}: credential {key_id}")
+            credential = _credential(tuple(columns))
+            revoked = credential.revoked_ms is not None
+            known = _Known(_principal(credential), digest, credential.expires_ms, revoked, now_s)
+        return self._remember(key_id, known, ended)
+
+    def _key_of_person(self, key_id: str, now_s: float) -> _Known | None:
+        """A key that a person made, with what the person may do now."""
+        found = self.keys.find(key_id)
+        person = None if found is None else self.people.one(found[0].tenant, found[0].person_id)
+        if found is None or person is None:
             return None
-        *columns, digest = check_row(row, f"{self._name}: credential {key_id}")
-        credential = _credential(tuple(columns))
-        revoked = credential.revoked_ms is not None
-        known = _Known(_principal(credential), digest, credential.expires_ms, revoked, now_s)
+        key, digest = found
+        principal = replace(
+            principal_of(person),
+            key_id=key_id,
+            name=f"{person.display_name}: {key.name}",
+            scopes=frozenset(key.scopes),
+        )
+        return _Known(principal, digest, key.expires_ms, key.revoked_ms is not None or person.disabled, now_s)
+
+    def _forget_keys_of(self, person_id: str) -> None:
         with self._lock:
+            self._ended += 1
+            for key_id in [key for key, known in self._known.items() if known.principal.person == person_id]:
+                self._forget(key_id)
+
+    def _remember(self, key_id: str, known: _Known, ended: int) -> _Known:
+        """Keep it, unless something has ended since it was read: then it may be what has."""
+        with self._lock:
+            if self._ended != ended:
+                return known
             self._forget(key_id)
             self._known[key_id] = known
             self._devices += known.devices

@@ -84,6 +84,7 @@ from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
 from tocsin.services.mapping import DeviceMapping
 from tocsin.services.own_devices import OwnDevices
+from tocsin.services.own_keys import OwnKeys
 from tocsin.services.people import People
 from tocsin.services.proofs import Proofs
 from tocsin.services.quarantines import Quarantines
@@ -348,6 +349,7 @@ class Application:
         opened.callback(self.access.close)
         self.calls.watch(self.access.people, Dependency.ACCESS)
         self.calls.watch(self.access.sessions, Dependency.ACCESS)
+        self.calls.watch(self.access.keys, Dependency.ACCESS)
         self.passwords = Passwords()
         opened.callback(self.passwords.close)
 
@@ -397,6 +399,7 @@ class Application:
             series=SeriesCharts(views, views, sight, config.unit_of),
             short=ShortQuestions(stores.findings, clock, sight),
             sight=sight,
+            own_keys=OwnKeys(self.access, audit, clock),
             digest=DigestReport(views),
             queries=Queries(self._query, at_once_max=config.query.at_once_max),
             proofs=Proofs(views, episodes),

@@ -21,6 +21,7 @@ from tocsin.cli.expected import expected
 from tocsin.cli.explain import explain
 from tocsin.cli.feedback import feedback
 from tocsin.cli.ingest import ingest
+from tocsin.cli.keys import keys
 from tocsin.cli.lake import lake
 from tocsin.cli.output import Exit, exit_code_of, note, print_error
 from tocsin.cli.people import people
@@ -49,6 +50,7 @@ for _command in (
     dumps,
     anomalies,
     people,
+    keys,
     feedback,
     backtest,
     replay,

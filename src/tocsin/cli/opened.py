@@ -111,7 +111,7 @@ def ask(
         headers |= {} if if_match is None else {"If-Match": if_match}
         address = server.url.rstrip("/") + path
         response = httpx.request(method, address, headers=headers, timeout=120, verify=trusted, **request)
-        answer: dict[str, Any] = response.json()
+        answer: dict[str, Any] = response.json() if response.content else {}
     except httpx.TransportError as error:
         raise UnavailableError(f"{server.url} can't be reached ({error}): {_remedy(error)}") from error
     except ValueError as error:

@@ -27,6 +27,7 @@ from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
 from tocsin.services.mapping import DeviceMapping
 from tocsin.services.own_devices import OwnDevices
+from tocsin.services.own_keys import OwnKeys
 from tocsin.services.people import People
 from tocsin.services.proofs import Proofs
 from tocsin.services.quarantines import Quarantines
@@ -71,6 +72,7 @@ class Services:
     series: SeriesCharts
     short: ShortQuestions
     sight: OwnDevices
+    own_keys: OwnKeys
     digest: DigestReport
     queries: Queries
     proofs: Proofs

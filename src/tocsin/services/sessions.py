@@ -89,8 +89,10 @@ class Sessions:
         return self._access.sessions.known(cookie)
 
     def by_key(self, key: str, place: Place) -> Entered:
-        """A session for an API key that may read."""
+        """A session for an API key that may read; a person's own key is for programs alone."""
         principal = self._access.authenticate(key)
+        if principal.person:
+            raise ForbiddenError("This key is for programs: sign in with your name and password.")
         require(principal, Permission.READ)
         cookie = self._access.sessions.start(principal.tenant, principal.key_id, place.address, place.agent)
         return Entered(cookie, must_change=False)

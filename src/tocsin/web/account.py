@@ -19,13 +19,17 @@ from tocsin.web.rendering import page
 from tocsin.web.signin import safe_path
 from tocsin.web.visitor import Visitor, error_page, guarded
 
-_DONE: Final = {"password": "Your password is changed.", "session": "That session has ended."}
+_DONE: Final = {
+    "password": "Your password is changed.",
+    "session": "That session has ended.",
+    "key": "That key has ended.",
+}
 
 
 def account(request: Request, visitor: Visitor) -> Response:
     """Who one is here, and both forms."""
     asked = request.query_params
-    return _page(
+    return account_page(
         visitor, 200, target=asked.get("next", "/account"), done=_DONE.get(asked.get("done", ""), "")
     )
 
@@ -37,7 +41,7 @@ def end_session(services: Services) -> Callable[[Request], Awaitable[Response]]:
         form = await read_form(request)
 
         def handle(_: Request, visitor: Visitor) -> Response:
-            _own_form(visitor, form)
+            require_own_form(visitor, form)
             visitor.services.sessions.end(visitor.principal, form.get("session", ""))
             return RedirectResponse("/account?done=session", 303)
 
@@ -70,7 +74,7 @@ class _Change:
         found: list[Visitor] = []
 
         def checked(_: Request, visitor: Visitor) -> Response:
-            _own_form(visitor, self._form)
+            require_own_form(visitor, self._form)
             found.append(visitor)
             return RedirectResponse(self._onward(), 303)
 
@@ -91,31 +95,46 @@ class _Change:
         return response
 
     async def _again(self, visitor: Visitor, mistake: str, wrong: str, status: int) -> Response:
-        shown = partial(_page, visitor, status, target=self._target, mistake=mistake, wrong=wrong)
+        shown = partial(account_page, visitor, status, target=self._target, mistake=mistake, wrong=wrong)
         return await run_in_threadpool(shown)
 
     def _onward(self) -> str:
         return "/account?done=password" if self._target == "/account" else self._target
 
 
-def _page(
-    visitor: Visitor, status: int, *, target: str, mistake: str = "", wrong: str = "", done: str = ""
+def account_page(
+    visitor: Visitor,
+    status: int,
+    *,
+    target: str = "/account",
+    mistake: str = "",
+    wrong: str = "",
+    done: str = "",
+    token: str = "",
 ) -> Response:
+    """The page; `token` is that of a key just made, shown this once."""
+    principal, services = visitor.principal, visitor.services
+    settled = bool(principal.person) and not principal.must_change
     return page(
         "account.html",
         status,
         **visitor.frame("account"),
-        roles=sorted(visitor.principal.roles),
-        sign_in_name=visitor.services.colleagues.sign_in_name(visitor.principal),
-        sessions=visitor.services.sessions.own(visitor.principal),
+        roles=sorted(principal.roles),
+        sign_in_name=services.colleagues.sign_in_name(principal),
+        sessions=services.sessions.own(principal),
+        keys=services.own_keys.own(visitor.session) if settled else [],
+        scopes=services.own_keys.scopes_for(principal),
+        now_ms=services.clock.now_ms(),
         own=visitor.session.session.session_id,
         next=safe_path(target),
         mistake=mistake,
         wrong=wrong,
         done=done,
+        token=token,
     )
 
 
-def _own_form(visitor: Visitor, form: Mapping[str, str]) -> None:
+def require_own_form(visitor: Visitor, form: Mapping[str, str]) -> None:
+    """ForbiddenError for a form that is not from one of our pages."""
     if not csrf_matches(visitor.session, form.get("csrf")):
         raise ForbiddenError("This form is not from one of these pages.")

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 from tocsin.services.bundle import Services
 from tocsin.web import mapping, pages
 from tocsin.web.account import account, change_password, end_session
+from tocsin.web.account_keys import make_key, revoke_key
 from tocsin.web.act_form import act_form
 from tocsin.web.assets import serve_asset
 from tocsin.web.feedback import feedback, feedback_form
@@ -51,6 +52,8 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         shown("/health", pages.health),
         shown("/account", account, unsettled=True),
         Route("/account/password", change_password(services), methods=["POST"]),
+        Route("/account/keys", make_key(services), methods=["POST"]),
+        Route("/account/keys/revoke", revoke_key(services), methods=["POST"]),
         Route("/account/sessions", end_session(services), methods=["POST"]),
         Route("/login", signin.show, methods=["GET"]),
         Route("/login", signin.enter, methods=["POST"]),

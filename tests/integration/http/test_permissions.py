@@ -19,7 +19,7 @@ from tests.http_kit import FOREIGN, NDJSON, OWN, PASSWORD, World, event, lines, 
 from tests.integration.http.test_dumps import logged
 from tests.integration.http.test_uploads import PIECE, TUS, announcement
 from tocsin.access.permissions import TABLE, Permission
-from tocsin.access.principal import Role
+from tocsin.access.principal import Role, Scope
 from tocsin.inbox.action import Action, ActionKind, Target
 from tocsin.processing.dump_places import place_dumps
 from tocsin.services.sessions import CSRF_HEADER
@@ -88,6 +88,8 @@ NEEDS: Final = {
     ("GET", "/v1/people/{person_id}"): Permission.ADMINISTER,
     ("PATCH", "/v1/people/{person_id}"): Permission.ADMINISTER,
     ("POST", "/v1/people/{person_id}/one-time-password"): Permission.ADMINISTER,
+    ("GET", "/v1/people/{person_id}/keys"): Permission.ADMINISTER,
+    ("DELETE", "/v1/people/{person_id}/keys/{key_id}"): Permission.ADMINISTER,
     ("GET", "/v1/tenants"): Permission.ADMINISTER,
     ("POST", "/v1/tenants"): Permission.ADMINISTER,
     ("GET", "/v1/audit"): Permission.ADMINISTER,
@@ -97,6 +99,9 @@ ANYBODYS: Final = {
     ("POST", "/v1/me/password"),
     ("GET", "/v1/me/sessions"),
     ("DELETE", "/v1/me/sessions/{session_id}"),
+    ("GET", "/v1/me/keys"),
+    ("POST", "/v1/me/keys"),
+    ("DELETE", "/v1/me/keys/{key_id}"),
 }
 """Whoever is let in at all may ask these, of the own self."""
 
@@ -139,6 +144,7 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Populated]:
         for role in PEOPLES_ROLES:
             world.person(role.value, role, tenant=tenant, technician=GUIDS.get(role))
             of_tenant[role] = world.sign_in(f"{tenant}/{role.value}")
+    maria = world.person("maria", display_name=MARKER)
     yield Populated(
         world,
         {
@@ -154,7 +160,8 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Populated]:
             "letter_id": "1",
             "sequence": "1",
             "key_id": world.access.credentials(OWN)[0].key_id,
-            "person_id": world.person("maria", display_name=MARKER),
+            "person_id": maria,
+            "own_key": world.own_key("maria", Scope.READ)[0],
             "session_id": "0123456789abcdef",
         },
         browsers,
@@ -191,6 +198,7 @@ async def ask(
     path = template.replace("{device}/dumps", "pump-7/dumps")  # a device token speaks for it
     path = path.replace("{device}/quarantine", "pump-7/quarantine")  # refusals are in the asker's audit log
     path = path.replace("{anomaly_id}/expected", "{told_id}/expected")
+    path = path.replace("/keys/{key_id}", f"/keys/{populated.ids['own_key']}")
     path = UPLOAD if path.startswith("/v1/dumps/") else path
     for name, value in populated.ids.items():
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
@@ -214,6 +222,7 @@ async def ask(
             }
         },
         "/v1/me/password": {"json": {"current": PASSWORD, "new": "another one, as long"}},
+        "/v1/me/keys": {"json": {"name": "phone", "scopes": ["read"]}},
         "/v1/people": {"json": {"name": f"p{time.time_ns()}", "display_name": "P", "roles": ["viewer"]}},
         "/v1/people/{person_id}": {"json": {"display_name": MARKER}, "headers": {"If-Match": "*"}},
         "/v1/tenants": {"json": {"name": f"t{time.time_ns()}"}},

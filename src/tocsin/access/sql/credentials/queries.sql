@@ -87,3 +87,31 @@ DELETE FROM session WHERE expires_ms <= :now_ms OR used_ms <= :idle_since_ms
 -- name: all_sessions
 SELECT session_id, tenant, holder, started_ms, used_ms, expires_ms, address, agent, secret_sha256, hash
 FROM session
+-- name: add_person_key
+INSERT INTO person_key (key_id, tenant, person_id, name, scopes, created_ms, expires_ms, revoked_ms, last_used_ms,
+                        secret_sha256)
+VALUES (:key_id, :tenant, :person_id, :name, :scopes, :created_ms, :expires_ms, :revoked_ms, :last_used_ms,
+        :secret_sha256)
+-- name: person_key
+SELECT key_id, tenant, person_id, name, scopes, created_ms, expires_ms, revoked_ms, last_used_ms, secret_sha256, hash
+FROM person_key WHERE key_id = :key_id
+-- name: keys_of_person
+SELECT key_id, tenant, person_id, name, scopes, created_ms, expires_ms, revoked_ms, last_used_ms, secret_sha256, hash
+FROM person_key WHERE tenant = :tenant AND person_id = :person_id ORDER BY created_ms DESC, key_id
+-- name: keys_in_force
+SELECT count(*) FROM person_key
+WHERE person_id = :person_id AND revoked_ms IS NULL AND expires_ms > :now_ms
+-- name: drop_old_person_keys
+DELETE FROM person_key
+WHERE person_id = :person_id AND (revoked_ms IS NOT NULL OR expires_ms <= :now_ms) AND key_id NOT IN (
+    SELECT key_id FROM person_key WHERE person_id = :person_id ORDER BY created_ms DESC LIMIT :most
+)
+-- name: revoke_person_key
+UPDATE person_key SET revoked_ms = coalesce(revoked_ms, :now_ms)
+WHERE key_id = :key_id AND tenant = :tenant AND person_id = :person_id
+RETURNING revoked_ms
+-- name: person_key_used
+UPDATE person_key SET last_used_ms = max(coalesce(last_used_ms, 0), :ms) WHERE key_id = :key_id
+-- name: all_person_keys
+SELECT key_id, tenant, person_id, name, scopes, created_ms, expires_ms, revoked_ms, last_used_ms, secret_sha256, hash
+FROM person_key

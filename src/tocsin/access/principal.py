@@ -47,6 +47,11 @@ class Principal:
     must_change: bool = False
     scopes: frozenset[Scope] | None = None
 
+    @property
+    def holder(self) -> str:
+        """Whose share of the server a request uses: all keys of a person, and her browsers, have one."""
+        return self.person or self.key_id
+
     def may_speak_for(self, devices: Strings) -> BoolArray:
         """For each name, whether this credential may send its events. Compiled; thread-safe."""
         return self.devices.covers(devices)

@@ -24,10 +24,10 @@ def holder_of(services: Services, scope: Scope) -> tuple[str, str]:
     try:
         if token is not None:
             principal = services.entrance.by_token(token)
-            return principal.tenant, principal.key_id
+            return principal.tenant, principal.holder
         if cookie is not None:
             principal = services.sessions.find(cookie).principal
-            return principal.tenant, principal.key_id
+            return principal.tenant, principal.holder
     except TocsinError:
         pass  # refused later, with the reason
     return "", _network(scope)
@@ -41,7 +41,7 @@ def known_holder_of(services: Services, scope: Scope) -> tuple[str, str]:
         principal = services.entrance.known(token)
     elif cookie is not None:
         principal = services.sessions.known(cookie)
-    return ("", _network(scope)) if principal is None else (principal.tenant, principal.key_id)
+    return ("", _network(scope)) if principal is None else (principal.tenant, principal.holder)
 
 
 def _network(scope: Scope) -> str:

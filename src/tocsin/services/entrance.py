@@ -32,12 +32,12 @@ class Entrance:
 
     def take_share(self, principal: Principal, bytes_: int) -> None:
         """Count one request with a body of `bytes_`; RateLimitedError when the share is used up."""
-        self._limiter.take(principal.key_id, bytes_=bytes_)
+        self._limiter.take(principal.holder, bytes_=bytes_)
 
     def charge_refused(self, principal: Principal, lines: int) -> None:
         """Count lines that were refused."""
-        self._limiter.charge_refused(principal.key_id, lines)
+        self._limiter.charge_refused(principal.holder, lines)
 
     def charge(self, principal: Principal, bytes_: int) -> None:
         """Count bytes of a body whose length was not declared."""
-        self._limiter.charge(principal.key_id, bytes_)
+        self._limiter.charge(principal.holder, bytes_)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from tocsin.access.permissions import SCOPES, TABLE, Permission
 from tocsin.access.person import PersonChange
 from tocsin.access.person_keys import KEYS_MAX
 from tocsin.access.principal import Role, Scope
+from tocsin.access.rate_limit import RateLimits
 from tocsin.cli.app import main
 
 pytestmark = pytest.mark.anyio
@@ -133,6 +135,15 @@ async def test_keys_end_at_once(world: World) -> None:
     assert await status(world, third["token"]) == 200
     world.clock.sleep(91 * DAY_MS / 1000)
     assert await status(world, third["token"]) == 401
+
+
+async def test_all_keys_of_a_person_have_one_share(make_world: Callable[..., World]) -> None:
+    """Many keys get no more out of the server than one."""
+    rates = RateLimits(requests_per_s=0.001, requests_burst=3, bytes_per_s=1e9, bytes_burst=1e9)
+    world = make_world(rates=rates)
+    world.person("anna", Role.OPERATOR)
+    tokens = [world.own_key("anna", Scope.READ)[1] for _ in range(4)]
+    assert [await status(world, token) for token in tokens] == [200, 200, 200, 429]
 
 
 async def test_keys_follow_roles_and_technician_at_once(world: World) -> None:

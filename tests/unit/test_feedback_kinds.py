@@ -321,6 +321,19 @@ def test_a_preview_of_what_acts_on_the_past_is_what_gets_revised(kind: FeedbackK
     assert found.changing or found.vanishing or found.appearing
 
 
+def test_a_preview_of_a_false_alarm_leaves_a_new_normal_in_force() -> None:
+    """Without the feedback, it finds what stands: what was learnt anew meanwhile was."""
+    new = said(FeedbackKind.NEW_NORMAL, 1)
+    first, rest = readings(28 * DAY, 28 * DAY + 10, off=15.0), readings(28 * DAY + 10, 32 * DAY, off=15.0)
+    records = log(WEEKS, first, new, rest, AFTER)
+    state, outputs = ran(records)
+    tried = trial(state.tenant("t"), said(FeedbackKind.FALSE_ALARM, 2), FEEDBACK_LASTS_MS)
+    assert tried is not None
+    found = run(tried, LogHistory(records)("t", "pump-0", 1 << 62))
+    recent = [each for each in episodes_of(outputs) if (each.end_ms or 1 << 62) >= tried.from_ms]
+    assert facts(found.without) == facts(recent)
+
+
 def test_hours_are_those_on_the_device_s_clock() -> None:
     """On the night that clocks go back the same hour comes twice; a week has all of them."""
     timeline = Timeline()

@@ -18,6 +18,15 @@ _KINDS: Final = {
     "new-normal": "new_normal",
     "withdrawn": "withdrawn",
 }
+_NEXT: Final = "from the next reading on"
+_BEGINNING: Final = "from the anomaly's beginning on"
+_SINCE: Final = {
+    "false-alarm": _NEXT,
+    "confirmed": _BEGINNING,
+    "expected": _BEGINNING,
+    "new-normal": _NEXT,
+    "withdrawn": _NEXT,
+}
 _FATES: Final = {"vanishing": "would vanish", "changing": "would become", "appearing": "would appear"}
 
 
@@ -57,7 +66,7 @@ def feedback(
     etag = "*" if if_version is None else f'"{if_version}"'
     result = ask(server, "POST", path, if_match=etag, json={"kind": _KINDS[kind], "note": note})
     lines = [visible(f"{each['parameter']}, as {each['detector']} judges it") for each in result["series"]]
-    finish(result, [*lines, f"{kind}: action {result['action']}, in force from the next reading on"], json)
+    finish(result, [*lines, f"{kind}: action {result['action']}, in force {_SINCE[kind]}"], json)
 
 
 def _previewed(found: dict[str, Any]) -> list[str]:

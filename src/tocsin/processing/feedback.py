@@ -31,6 +31,7 @@ _RETROACTIVE: Final = (FeedbackKind.CONFIRMED, FeedbackKind.EXPECTED)
 _CONFIRMED: Final = KINDS.index(FeedbackKind.CONFIRMED)
 _EXPECTED: Final = KINDS.index(FeedbackKind.EXPECTED)
 _NEW_NORMAL: Final = KINDS.index(FeedbackKind.NEW_NORMAL)
+_OTHERS: Final = (_CONFIRMED, _EXPECTED, _NEW_NORMAL)
 _FACTORS: Final = len(LIMIT_FACTORS)
 _HOUR_MS: Final = 3_600_000
 
@@ -228,13 +229,14 @@ def steps_after(steps: int, kind: FeedbackKind) -> int:
 def as_if(rows: Rows, from_ms: int, steps: int, kind: FeedbackKind) -> Rows:
     """Rows of one series as if limits had been raised by so many steps, by that kind, from a stamp on.
 
-    What acts until a stamp of its own goes on to do so.
+    What acts otherwise since then goes on to do so.
     """
     kept = rows[rows["acts_ms"] < from_ms]
     row = np.zeros(1, FEEDBACK)
     row["acts_ms"], row["steps"], row["kind"] = from_ms, steps, KINDS.index(kind)
     row["before"] = kept["steps"][-1] if len(kept) else rows["before"][0] if len(rows) else 0
-    later = rows[(rows["acts_ms"] >= from_ms) & (rows["until_ms"] > 0)]
+    others = (rows["void"] == 0) & np.isin(rows["kind"], _OTHERS)
+    later = rows[(rows["acts_ms"] >= from_ms) & others]
     later["steps"] = later["before"] = steps
     return np.concatenate([kept, row, later])
 

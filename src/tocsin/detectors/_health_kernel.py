@@ -74,21 +74,21 @@ SPREAD_MIN: Final = 1e-150
 @nb.njit(cache=True, nogil=True)
 def score_rows(
     start: int, readings: Any, hot: Any, settings: Any, out: Any, scratch: Any, begun: Any
-) -> tuple[int, int]:
+) -> tuple[Any, int]:
     """Score every reading, then learn from it; stops when the starts are full. Next row and starts."""
     series, ts, value, offset, setting = readings
     scores, expected, lower, upper, verdicts, reasons = out
     started = 0
     rows_at, ahead = address_of(hot), min(start + AHEAD, len(ts))
-    for i in range(start, len(ts)):
+    for i in range(np.uint64(start), np.uint64(len(ts))):  # unsigned: no look at negative indices
         if started == len(begun):
-            return i, started
+            return np.int64(i), started
         if ahead < len(ts):
-            fetch_row(rows_at + series[ahead] * ROW_BYTES)
+            fetch_row(rows_at + series[np.uint64(ahead)] * ROW_BYTES)
             ahead += 1
-        s, t = series[i], ts[i]
+        s, t = np.uint64(series[i]), ts[i]
         row = hot[s]
-        rule = settings[setting[i]]
+        rule = settings[np.uint64(setting[i])]
         x = min(max(value[i], -MAGNITUDE_MAX), MAGNITUDE_MAX)
         moved = t >= row.day_end_ms
         if moved:
@@ -105,7 +105,7 @@ def score_rows(
         if abnormal and row.watched == 0:
             if not moved:
                 scratch[0] = hot[s]
-            begin_watch(row, t, s, scratch[0], begun[started])
+            begin_watch(row, t, np.int64(s), scratch[0], begun[started])
             started += 1
         watch(row, rule, t, verdict)
         learn(row, t, x)

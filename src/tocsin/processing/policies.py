@@ -173,14 +173,16 @@ def _fold(
     total: npt.NDArray[np.uint64],
     room: npt.NDArray[Any],
 ) -> tuple[int, int]:
-    used, done = 0, len(ts)
+    used = 0
+    done: Any = len(ts)
     value_bits, score_bits = value.view(np.uint64), score.view(np.uint64)
     total_low, total_high = total[0], total[1]
-    for i in range(start, len(ts)):
+    for i in range(np.uint64(start), np.uint64(len(ts))):  # unsigned: no look at negative indices
         if used == len(room):
-            done = i
+            done = np.int64(i)
             break
-        s, t = series[i], ts[i]
+        s: Any = np.uint64(series[i])
+        t = ts[i]
         item = series_rows[s]
         low, high = verdict_row(
             item.key_low, item.key_high, t, value_bits[i], label | np.uint64(verdict[i]), score_bits[i]

@@ -17,9 +17,16 @@ from tocsin.access.principal import Principal
 from tocsin.api.anomalies import anomaly_view, change_view
 from tocsin.api.dependencies import Asker, AskerOf, PrincipalOf, ServicesOf
 from tocsin.api.openapi import answers
-from tocsin.errors import ForbiddenError, InvalidInputError, NotFoundError, UnauthenticatedError
+from tocsin.errors import (
+    ForbiddenError,
+    InvalidInputError,
+    NotFoundError,
+    PasswordChangeRequiredError,
+    UnauthenticatedError,
+)
 from tocsin.inbox.abstract import Anomaly, Change
 from tocsin.services.bundle import Services
+from tocsin.services.sessions import require_settled
 from tocsin.services.sight import MappingUnknownError
 from tocsin.services.stream import ChangeStream
 
@@ -31,6 +38,13 @@ _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _RETRY: Final = b"retry: 2000\n\n"
 _HEARTBEAT: Final = b": still here\n\n"
 _SEQUENCE_DIGITS_MAX: Final = 18
+_ENDING: Final = (
+    ForbiddenError,
+    MappingUnknownError,
+    NotFoundError,
+    PasswordChangeRequiredError,
+    UnauthenticatedError,
+)
 _EXAMPLE: Final = 'id: 41\nevent: anomaly\ndata: {"change":{"sequence":41},"anomaly":{"id":"0193a7c2f4"}}\n\n'
 
 
@@ -114,7 +128,7 @@ async def _events(
             yield await asyncio.to_thread(_page, services, asker, technician, page) or _HEARTBEAT
             if asyncio.get_running_loop().time() > deadline_s:
                 return
-    except (NotFoundError, UnauthenticatedError, ForbiddenError, MappingUnknownError):
+    except _ENDING:
         return  # no such technician by now, or one who may not listen any more: who comes again hears why
 
 
@@ -143,8 +157,11 @@ def _page(services: Services, asker: Asker, technician: str | None, page: list[C
 
 def _now(services: Services, asker: Asker) -> Principal:
     if asker.signed_in is None:
-        return services.entrance.now(asker.principal)
-    return services.sessions.now(asker.signed_in)
+        principal = services.entrance.now(asker.principal)
+    else:
+        principal = services.sessions.now(asker.signed_in)
+    require_settled(principal)
+    return principal
 
 
 def _event(change: Change, anomaly: Anomaly) -> bytes:

@@ -224,3 +224,20 @@ def test_an_admin_lists_and_ends_keys_by_a_command(world: World, capsys: pytest.
         assert "; revoked " in capsys.readouterr().out
         assert main(["keys", "anna", "--revoke", "0" * 16, *at]) == 1
         assert main(["keys", "nobody", *at]) == 1
+
+
+def test_the_stream_of_a_key_ends_while_a_one_time_password_is_pending(world: World) -> None:
+    """As what else the key is asked for is refused then, though the stream was opened before."""
+    world.person("anna", Role.OPERATOR)
+    _, token = world.own_key("anna", Scope.READ)
+    who = {"Authorization": f"Bearer {token}", "Last-Event-ID": "0"}
+    world.find_anomaly("pump-1")
+    with (
+        serving(world) as server,
+        httpx.stream("GET", server.url + "/v1/stream", headers=who, timeout=20) as response,
+    ):
+        told = response.iter_lines()
+        next(line for line in told if line.startswith("id: "))
+        world.invited("anna")
+        world.find_anomaly("pump-2")
+        assert next((line for line in told if line.startswith("id: ")), None) is None

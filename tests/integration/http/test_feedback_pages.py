@@ -60,6 +60,21 @@ async def test_what_an_answer_would_change_is_shown_before_it_is_saved(world: Wo
     assert "expected, so what is abnormal at these hours" in page
 
 
+async def test_lines_of_a_note_stay_lines_in_the_form(world: World) -> None:
+    """What is shown again is what was written, or saving after a preview would keep something else."""
+    anomaly = world.find_anomaly("pump-7")
+    world.fleet.previewed = []
+    note = "first line\nsecond line"
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        for path, said in (
+            (f"/anomalies/{anomaly}/feedback", {"kind": "expected", "do": "preview"}),
+            (f"/anomalies/{anomaly}", {"action": "snooze", "hours": "0"}),
+        ):
+            form = await fields(client, anomaly)
+            shown = await client.post(path, data=form | said | {"note": note})
+            assert f">{note}</textarea>" in shown.text
+
+
 async def test_only_what_would_change_something_is_offered(world: World) -> None:
     """A stuck value can't be confirmed, a silence can't be anything."""
     stuck = world.find_anomaly("pump-7", detector="health", reason="stuck")

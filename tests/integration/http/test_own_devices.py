@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from tocsin.access.principal import Role
 from tocsin.api.names import iso
 from tocsin.inbox.action import Action, ActionKind, Target
 from tocsin.simulate.directory.faults import DirectoryFault, always
+from tocsin.web.pages import PAST_MAX
 
 pytestmark = pytest.mark.anyio
 
@@ -317,6 +319,21 @@ async def test_the_first_page_of_a_technician_is_her_inbox(world: World) -> None
         assert (await asked(world, anna, "/inbox", show=view)).status_code == 400
     world.person("viewer", Role.VIEWER)
     assert (await asked(world, world.sign_in("viewer"), "/")).status_code == 200
+
+
+async def test_no_page_of_a_technician_leads_to_a_view_that_is_refused(world: World) -> None:
+    """From a device with a long past, too."""
+    anna = world.sign_in("anna")
+    for week in range(PAST_MAX + 1):
+        past_ms = NOW_MS - (PAST_MAX + 1 - week) * 7 * 86_400_000
+        world.find_anomaly("a", started_ms=past_ms, last_abnormal_ms=past_ms, end_ms=past_ms)
+    async with world.client(headers=anna) as client:
+        for path in ("/devices/a", "/inbox?show=resolved&device=a"):
+            page = (await client.get(path)).text
+            links = [unescape(link) for link in re.findall(r'href="(/inbox\?[^"]+)"', page)]
+            assert links
+            for link in links:
+                assert (await client.get(link)).status_code == 200, link
 
 
 async def test_mine_is_what_is_assigned_and_what_is_at_my_devices(world: World) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,25 @@ def test_what_is_left_out_shows_in_nothing(world: World) -> None:
             writer.join()
 
     assert asyncio.run(listen()) == [[], [], []]
+
+
+def test_empty_pages_come_though_something_changes_during_every_look(world: World) -> None:
+    """Whoever looks slowly in a busy fleet is not left without a heartbeat, for proxies cut off what is silent."""
+    stream = world.services.stream
+
+    async def listen() -> list[Change]:
+        loop, looks = asyncio.get_running_loop(), count(1)
+
+        def read(after: int, limit: int) -> list[Change]:
+            loop.call_soon_threadsafe(stream._wake)
+            time.sleep(0.01)
+            if next(looks) > 200:
+                raise AssertionError("no empty page came")
+            return []
+
+        return await anext(stream.follow(read, 0, idle_s=0.05))
+
+    assert asyncio.run(listen()) == []
 
 
 def test_closing_ends_all_listeners(world: World) -> None:

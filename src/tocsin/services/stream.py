@@ -81,7 +81,8 @@ class ChangeStream:
                 told_s = self._now_s()
                 continue
             after = max(after, newest)
-            if not await self._wait(changed, after, told_s + idle_s - self._now_s()):
+            left_s = told_s + idle_s - self._now_s()
+            if left_s <= 0 or not await self._wait(changed, after, left_s):
                 yield []
                 told_s = self._now_s()
 

@@ -146,6 +146,24 @@ def test_revocation_ends_a_credential_at_once(store: AccessStore) -> None:
     assert listed(store, "a") == [first]
 
 
+def test_a_credential_that_is_revoked_while_it_is_read_is_not_kept(
+    store: AccessStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that has read it just before lets no later one in."""
+    credential, token = made(store)
+    remember = store._remember
+
+    def slowly(*read: Any) -> Any:
+        store.revoke("a", credential.key_id)
+        return remember(*read)
+
+    monkeypatch.setattr(store, "_remember", slowly)
+    store.authenticate(token)  # it was asked for before
+    monkeypatch.setattr(store, "_remember", remember)
+    with pytest.raises(UnauthenticatedError):
+        store.authenticate(token)
+
+
 def test_revocation_by_another_process_is_seen_within_a_second(
     tmp_path: Path, store: AccessStore, clock: ManualClock
 ) -> None:

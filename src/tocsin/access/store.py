@@ -172,6 +172,7 @@ class AccessStore:
                 raise NotFoundError("there is no such credential")
             self.sessions.drop(writer, key_id)
         with self._lock:
+            self._ended += 1
             self._forget(key_id)
         self.sessions.forget(key_id)
 

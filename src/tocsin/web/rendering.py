@@ -8,12 +8,12 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
 from tocsin import __version__
 from tocsin.model import DumpName
-from tocsin.visible import visible
+from tocsin.visible import visible, visible_lines
 from tocsin.web.assets import asset
 
 _MINUTE_S: Final = 60
@@ -120,6 +120,15 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
+def lined(text: str) -> Markup:
+    """What somebody wrote, as it can be seen, with its lines kept.
+
+    >>> str(lined("on<b>\\nmy\\x07 way"))
+    'on&lt;b&gt;\\nmy\\\\u0007 way'
+    """
+    return escape(visible_lines(text))
+
+
 def page(template: str, http_status: int = 200, **values: Any) -> HTMLResponse:
     """A response with the rendered template."""
     html = _ENVIRONMENT.get_template(template).render(**values)
@@ -157,6 +166,7 @@ for _filter in (
     duration,
     segment,
     sentence,
+    lined,
     fact,
     dump_name,
 ):

@@ -12,7 +12,7 @@ from tests.integration.http.test_pages import NASTY, signed_in
 from tocsin.access.person import PersonChange
 from tocsin.access.principal import Role
 from tocsin.inbox.abstract import Anomaly
-from tocsin.inbox.action import Handling
+from tocsin.inbox.action import Action, ActionKind, Handling, Target
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +57,14 @@ async def test_a_form_does_what_it_says(world: World) -> None:
             assert stored(world, anomaly).handling is handling
         page = (await client.get(f"/anomalies/{anomaly}")).text
     assert stored(world, anomaly).assignee == "tom"
-    for told in ("Acknowledged", "Snoozed", "22 Nov 2026, 14:00 UTC", "to tom", "bearing replaced"):
+    for told in (
+        "Acknowledged",
+        "on\nmy way",
+        "Snoozed",
+        "22 Nov 2026, 14:00 UTC",
+        "to tom",
+        "bearing replaced",
+    ):
         assert told in page
     assert "<script>alert" not in page
 
@@ -168,6 +175,15 @@ async def test_the_inbox_has_views(world: World) -> None:
         assert (await client.get("/inbox?show=nonsense")).status_code == 400
         assert (await client.get("/inbox?before=x")).status_code == 400
         assert "Unresolved" in (await client.get("/inbox")).text
+
+
+async def test_the_page_counts_what_an_undo_would_give_back(world: World) -> None:
+    """What an action was refused for is not undone with it."""
+    one, other, refused = (world.find_anomaly(f"pump-{number}") for number in range(3))
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        targets = (Target(id=one), Target(id=other), Target(id=refused, version=99))
+        world.inbox.act(Action(kind=ActionKind.RESOLVE, tenant=OWN, actor="m", at_ms=0, targets=targets))
+        assert "Undo resolve, of 2 anomalies" in (await client.get(f"/anomalies/{one}")).text
 
 
 async def test_the_newest_action_can_be_undone_on_the_page(world: World) -> None:

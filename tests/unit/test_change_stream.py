@@ -108,7 +108,7 @@ def test_what_is_left_out_shows_in_nothing(world: World) -> None:
 
 
 def test_empty_pages_come_though_something_changes_during_every_look(world: World) -> None:
-    """Whoever looks slowly in a busy fleet is not left without a heartbeat, for proxies cut off what is silent."""
+    """Whoever looks slowly in a busy fleet hears a heartbeat: proxies cut off what is silent."""
     stream = world.services.stream
 
     async def listen() -> list[Change]:

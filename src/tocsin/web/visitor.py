@@ -19,6 +19,7 @@ from tocsin.services.sessions import SESSION_COOKIE, require_settled
 from tocsin.web.rendering import page
 
 _log: Final = get_logger("web")
+_ACCOUNT: Final = "/account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +70,19 @@ def guarded(
                 require_settled(visitor.principal)
             return handler(request, visitor)
         except UnauthenticatedError:
-            return RedirectResponse(f"/login?next={quote(request.url.path, safe='/')}", 303)
+            return RedirectResponse(f"/login?next={quote(_page_of(request), safe='/')}", 303)
         except PasswordChangeRequiredError:
-            return RedirectResponse(f"/account?next={quote(request.url.path, safe='/')}", 303)
+            return RedirectResponse(f"/account?next={quote(_page_of(request), safe='/')}", 303)
         except TocsinError as error:
             return error_page(error, visitor)
 
     return run
+
+
+def _page_of(request: Request) -> str:
+    """The page that was asked for, or that has the form that was sent; those of the account share one."""
+    path = request.url.path
+    return _ACCOUNT if request.method == "POST" and path.startswith(f"{_ACCOUNT}/") else path
 
 
 def error_page(error: TocsinError, visitor: Visitor | None) -> Response:

@@ -212,6 +212,14 @@ async def test_keys_are_made_and_revoked_on_the_page_of_the_account(world: World
     assert await status(world, token) == 401
 
 
+@pytest.mark.parametrize("form", ["keys", "keys/revoke", "sessions", "password"])
+async def test_who_signs_in_again_for_a_form_of_the_account_comes_to_its_page(world: World, form: str) -> None:
+    """Its own address takes forms alone, and would show nothing."""
+    async with world.client() as client:
+        refused = await client.post(f"/account/{form}", data={"csrf": "x"})
+    assert (refused.status_code, refused.headers["location"]) == (303, "/login?next=/account")
+
+
 def test_an_admin_lists_and_ends_keys_by_a_command(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """By the name that the person signs in with; there is no way to make one for somebody else."""
     world.person("anna", Role.OPERATOR)

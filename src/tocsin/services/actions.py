@@ -213,6 +213,8 @@ def check(action: Action) -> None:
     """InvalidInputError where it can't be understood, naming the field."""
     if action.kind in _NOT_FOR_PEOPLE:
         raise InvalidInputError("Nobody does this by hand.", field="action")
+    if (action.kind is ActionKind.FEEDBACK) is (action.feedback is None):
+        raise InvalidInputError("Feedback, and nothing else, says what it was.", field="kind")
     _check_targets(action)
     if action.kind is ActionKind.COMMENT and not action.note.strip():
         raise InvalidInputError("A comment needs a note.", field="note")

@@ -8,7 +8,7 @@ from typing import Final
 import httpx
 import pytest
 
-from tests.http_kit import NOW_MS, World, episode_of
+from tests.http_kit import NOW_MS, OWN, World, episode_of
 from tests.integration.http.test_feedback import given
 from tests.integration.http.test_pages import NASTY, signed_in
 from tocsin.access.principal import Role
@@ -98,6 +98,16 @@ async def test_a_forged_or_empty_form_changes_nothing(world: World) -> None:
     assert (forged.status_code, empty.status_code, refused.status_code) == (403, 400, 403)
     assert "Say what it was." in empty.text
     assert given(world) == []
+
+
+async def test_no_other_form_gives_feedback_that_says_nothing(world: World) -> None:
+    """What the form for actions is made to say does not get into the history as an answer that nobody gave."""
+    anomaly = world.find_anomaly("pump-7")
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        form = await fields(client, anomaly)
+        answer = await client.post(f"/anomalies/{anomaly}", data=form | {"action": "feedback"})
+    assert answer.status_code == 400
+    assert "feedback" not in {change.kind for change in world.inbox.history(OWN, anomaly)}
 
 
 async def test_the_second_of_two_is_told_what_the_first_did(world: World) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -155,8 +155,8 @@ class KnownFleet:
         expected = np.where(np.arange(len(ts)) < 30, np.nan, 20.0)
         return Band(ts, value, expected, expected - 1, expected + 1, verdict)
 
-    def moved_limits(self, tenant: str, device: str, parameter: str) -> Sequence[MovedLimit]:
-        return self.moved
+    def moved_limits(self, tenant: str, device: str) -> Mapping[str, Sequence[MovedLimit]]:
+        return dict.fromkeys(self.known[tenant][device].parameters, self.moved)
 
     def preview(self, said: FeedbackGiven, span_ms: int) -> Difference:
         last = self.known[said.tenant][said.device].last_ms

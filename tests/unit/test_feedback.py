@@ -33,6 +33,7 @@ from tocsin.processing.proof import prove, span
 from tocsin.processing.restoring import Restoration
 from tocsin.processing.snapshots import occupied, snapshot_header, snapshot_shards
 from tocsin.processing.state import PartitionState
+from tocsin.runtimes.embedded.views import moved_limits
 
 MINUTE_MS = 60_000
 NAME = SeriesName(application="pumps", parameter="a", detector="seasonal")
@@ -105,6 +106,17 @@ def test_a_false_alarm_raises_the_limit_of_its_series_alone() -> None:
     other = SeriesName(application="pumps", parameter="b", detector="seasonal")
     beside = [said(kind, number, other) for number, kind in enumerate(ALARMS)]
     assert abnormal(ran(log(quiet, *beside, loud))[1]) == usual
+
+
+def test_feedback_of_a_device_is_told_by_parameter() -> None:
+    """Of each series what was said of it, oldest first; nothing of those that nobody spoke of."""
+    state = ran(log(minutes(0, 20), *(said(kind, number) for number, kind in enumerate(ALARMS[:2]))))[0]
+    own = state.tenants["t"]
+    device = own.device_number("pump-0")
+    assert device is not None
+    told = moved_limits(own, device)
+    assert {name: [each.factor for each in limits] for name, limits in told.items()} == {"a": [1.5, 2.25]}
+    assert {(each.application, each.detector) for each in told["a"]} == {("pumps", "seasonal")}
 
 
 def test_what_is_withdrawn_is_judged_as_before() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Protocol
@@ -76,8 +76,11 @@ class Bands(Protocol):
         """All readings of the series with from_ms ≤ ts < to_ms; empty for a series nobody knows."""
         ...
 
-    def moved_limits(self, tenant: str, device: str, parameter: str) -> Sequence[MovedLimit]:
-        """Feedback on the series, by application and detector, oldest first."""
+    def moved_limits(self, tenant: str, device: str) -> Mapping[str, Sequence[MovedLimit]]:
+        """Feedback on a device's series by parameter, of each by application and detector, oldest first.
+
+        Goes through all series of the device.
+        """
         ...
 
 
@@ -132,7 +135,7 @@ class SeriesCharts:
         with self._places.one(principal.tenant):
             band = self._bands.band(principal.tenant, device, parameter, start_ms, end_ms)
         unit = self.unit(principal, parameter)
-        limits = self._bands.moved_limits(principal.tenant, device, parameter)
+        limits = self._bands.moved_limits(principal.tenant, device).get(parameter, ())
         return Chart(start_ms, end_ms, len(band), band.take(thin(band.value, points)), unit, limits)
 
     def acting(
@@ -142,11 +145,13 @@ class SeriesCharts:
         require(principal, Permission.READ)
         self._sight.require(principal, device, NO_SERIES)
         known = self._fleet.device(principal.tenant, device)
-        last_ms = 0 if known is None else known.last_ms
+        if known is None:
+            return []
+        said = self._bands.moved_limits(principal.tenant, device)
         return [
             (name, each, told_of(each))
             for name in parameters
-            for each in in_force(self._bands.moved_limits(principal.tenant, device, name), last_ms)
+            for each in in_force(said.get(name, ()), known.last_ms)
         ]
 
     def unit(self, principal: Principal, parameter: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import httpx
@@ -15,6 +16,7 @@ from tocsin.access.principal import Role
 from tocsin.control import FeedbackKind
 from tocsin.model import FeedbackActed
 from tocsin.services.series import MovedLimit
+from tocsin.web.pages import CHARTS_MAX
 
 pytestmark = pytest.mark.anyio
 
@@ -101,7 +103,7 @@ async def test_a_forged_or_empty_form_changes_nothing(world: World) -> None:
 
 
 async def test_no_other_form_gives_feedback_that_says_nothing(world: World) -> None:
-    """What the form for actions is made to say does not get into the history as an answer that nobody gave."""
+    """A form for actions that was changed by hand puts no answer into the history that nobody gave."""
     anomaly = world.find_anomaly("pump-7")
     async with signed_in(world, Role.TECHNICIAN) as client:
         form = await fields(client, anomaly)
@@ -144,6 +146,22 @@ async def test_pages_show_what_is_in_force(world: World) -> None:
         assert "the new normal, learnt anew" in page
         assert "confirmed, so" not in page
         assert "limits 1.5" not in page
+
+
+async def test_a_page_asks_once_for_what_is_in_force(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not for each parameter, of which a device may have a thousand: each look goes through them all."""
+    world.fleet.add(OWN, "wide", [f"p{number}" for number in range(50)])
+    asked: list[str] = []
+    answer = world.fleet.moved_limits
+
+    def counted(tenant: str, device: str) -> Mapping[str, Sequence[MovedLimit]]:
+        asked.append(device)
+        return answer(tenant, device)
+
+    monkeypatch.setattr(world.fleet, "moved_limits", counted)
+    async with signed_in(world) as client:
+        assert (await client.get("/devices/wide")).status_code == 200
+    assert len(asked) <= CHARTS_MAX + 1
 
 
 def acted(kind: str, *, steps: int = 0, until_ms: int = 0, hours: tuple[int, ...] = ()) -> MovedLimit:

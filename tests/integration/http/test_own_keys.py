@@ -213,7 +213,9 @@ async def test_keys_are_made_and_revoked_on_the_page_of_the_account(world: World
 
 
 @pytest.mark.parametrize("form", ["keys", "keys/revoke", "sessions", "password"])
-async def test_who_signs_in_again_for_a_form_of_the_account_comes_to_its_page(world: World, form: str) -> None:
+async def test_who_signs_in_again_for_a_form_of_the_account_comes_to_its_page(
+    world: World, form: str
+) -> None:
     """Its own address takes forms alone, and would show nothing."""
     async with world.client() as client:
         refused = await client.post(f"/account/{form}", data={"csrf": "x"})

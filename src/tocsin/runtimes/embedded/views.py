@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -193,13 +193,13 @@ class Views:
             judged = derive(self._history(tenant, device, before_offset), scratch)
             return _band(judged, parameter, from_ms, to_ms)
 
-    def moved_limits(self, tenant: str, device: str, parameter: str) -> Sequence[MovedLimit]:
-        """Feedback on the series, by application and detector, oldest first."""
+    def moved_limits(self, tenant: str, device: str) -> Mapping[str, Sequence[MovedLimit]]:
+        """Feedback on a device's series by parameter, of each by application and detector, oldest first."""
         worker = self._worker(tenant, device)
         with worker.seen(self.patience_s):
             state = worker.state.tenants.get(tenant)
             number = state.device_number(device) if state else None
-            return [] if state is None or number is None else moved_limits(state, number, parameter)
+            return {} if state is None or number is None else moved_limits(state, number)
 
     def preview(self, said: FeedbackGiven, span_ms: int) -> Difference:
         """What feedback would have changed at the end of a device's past; one at a time.
@@ -312,16 +312,17 @@ def _dump_senders(worker: Worker, tenant: str, patience_s: float) -> list[str]:
         return worker.state.dumps.devices(tenant)
 
 
-def moved_limits(state: TenantState, device: int, parameter: str) -> list[MovedLimit]:
-    """Feedback on a device's series of a parameter, by application and detector, oldest first."""
-    keys = {number: state.series_key(number) for number in state.device_series(device)}
-    return [
-        MovedLimit(key.application, name, LIMIT_FACTORS[each.steps], each)
-        for number, key in sorted(keys.items())
-        if key.parameter == parameter
-        for name, slot in state.slots.items()
-        for each in acted(slot.feedback.of(number))
-    ]
+def moved_limits(state: TenantState, device: int) -> dict[str, list[MovedLimit]]:
+    """Feedback on a device's series by parameter, of each by application and detector, oldest first."""
+    found: dict[str, list[MovedLimit]] = {}
+    used = {name: slot for name, slot in state.slots.items() if slot.feedback.used}
+    for number in sorted(state.device_series(device)) if used else ():
+        for name, slot in used.items():
+            for each in acted(slot.feedback.of(number)):
+                key = state.series_key(number)
+                limit = MovedLimit(key.application, name, LIMIT_FACTORS[each.steps], each)
+                found.setdefault(key.parameter, []).append(limit)
+    return found
 
 
 def _device(state: TenantState, number: int, dumps: int) -> Device:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -107,6 +110,27 @@ def test_threads_that_one_tenant_keeps_busy_leave_one_for_others() -> None:
     may_end.set()
     assert all(future.result(60) for future in greedy)
     pool.shutdown()
+
+
+def test_all_keys_of_a_person_have_one_turn() -> None:
+    """However many somebody has, the next one of the tenant waits for one piece of work."""
+    pool, begun, may_end = FairPool(1, "test"), threading.Event(), threading.Event()
+    done: list[str] = []
+
+    def first() -> bool:
+        begun.set()
+        return may_end.wait(60)
+
+    waiting: list[Any] = [pool.submit(principal("t", "busy"), 1, first)]
+    assert begun.wait(60)
+    keys = [replace(principal("t", f"k{number}"), person="anna") for number in range(5)]
+    waiting += [pool.submit(key, 1, partial(done.append, "anna")) for key in keys]
+    waiting.append(pool.submit(principal("t", "other"), 1, partial(done.append, "other")))
+    may_end.set()
+    for future in waiting:
+        future.result(60)
+    pool.shutdown()
+    assert done.index("other") <= 1
 
 
 def test_a_failure_is_told_to_whoever_waits_for_the_work() -> None:

@@ -23,7 +23,7 @@ class _Job(Generic[Result]):
 class FairPool:
     """At most `size` threads work for one tenant, and one thread more is there for the others.
 
-    Work that waits is taken in turns: tenants by cost, and so for each tenant its credentials. A job that
+    Work that waits is taken in turns: tenants by cost, and so for each tenant its holders. A job that
     runs is never interrupted, so without the spare thread everybody would wait for the longest job of
     whoever has most. The caller bounds how much waits.
     """
@@ -40,7 +40,7 @@ class FairPool:
         job = _Job(work, threads.future())
         job.future.set_running_or_notify_cancel()
         with self._lock:
-            self._waiting.put(principal.tenant, principal.key_id, cost, job)
+            self._waiting.put(principal.tenant, principal.holder, cost, job)
         self._pool.submit(self._work)
         return job.future
 

@@ -67,6 +67,13 @@ def test_lines_with_other_digits_are_read_as_if_they_were_the_first(
     assert miner.counts() == [plain.counts[shape] for shape in range(len(plain.numbers))]
 
 
+def test_a_date_alone_is_its_midnight_whatever_lines_came_before() -> None:
+    """Read anew and recalled, behind a line with a time of its own."""
+    lines = [b'time=12:13:14 msg="a 1"', b'date=2026-01-06 msg="b 2"', b'date=2026-01-07 msg="b 3"']
+    found = [each[2] for mined in Miner(2026).mine([b"\n".join(lines * 2)]) for each in rows(mined)]
+    assert found[1:3] == found[4:] == [1_767_657_600_000_000, 1_767_744_000_000_000]
+
+
 def test_what_finds_no_room_is_forgotten_and_lines_become_the_same() -> None:
     """Ten thousand lines of as many skeletons, twice, in a room for a few."""
     lines = [b"2026-01-05T12:00:01Z INFO %s took %d ms" % (_letters(n), n) for n in range(10_000)]

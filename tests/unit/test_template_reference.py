@@ -28,9 +28,9 @@ PARTS = (
 ).split(b"~")  # fmt: skip
 FIELDS = (
     b'"msg":"a b"~"a":1~"ts":1767614401~"t":"12:00:01"~"level":30~"level":"warn"~"logger":"q"~"Name":"x"'
-    b'~"n ":[{"a":"]"}]~"":null~"a1":"\\""~"ts":1767614401000000~a~"msg"'
+    b'~"n ":[{"a":"]"}]~"":null~"a1":"\\""~"ts":1767614401000000~"ts":"2026-01-05"~a~"msg"'
 ).split(b"~")
-EQUALS = b'msg="a b"~a=1~ts=1767614401~level=err~lvl=~logger=q~n="\\""~event=x~=~a'.split(b"~")
+EQUALS = b'msg="a b"~a=1~ts=1767614401~level=err~lvl=~logger=q~n="\\""~event=x~ts=2026-01-05~=~a'.split(b"~")
 FORMATS = [RECOGNISED, declared("{time} {level} {component}: {message}"), declared("[{level}]{x} {message}")]
 
 text = st.lists(st.sampled_from([*PARTS, *STAMPS]), max_size=10).map(b"".join)

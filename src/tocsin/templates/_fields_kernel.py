@@ -56,6 +56,7 @@ from tocsin.templates._stamp_kernel import (
     KIND_OF_TIME,
     NONE,
     UTC,
+    begin,
     digits_end,
     number,
     stamp_end,
@@ -121,7 +122,7 @@ def take_time(data: int, pairs: int, count: int, clock: int, head: int, fields: 
         load_i64(pairs + 8 * (PAIR_FIELDS * place + VALUE_END)),
     )
     digits = digits_end(data, start, end, 20)
-    store_i64(fields + 8 * EPOCH_US, 0)
+    begin(fields)
     if digits == end and end - start in (16, 19):
         store_i64(fields + 8 * BY_VALUE, 1)
         store_i64(fields + 8 * EPOCH_US, number(data, start, start + 16))

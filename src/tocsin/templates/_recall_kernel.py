@@ -40,7 +40,6 @@ from tocsin.templates._header_kernel import (
 )
 from tocsin.templates._stamp_kernel import (
     BY_VALUE,
-    EPOCH_US,
     KIND_OF_TIME,
     NONE,
     STAMP_AT,
@@ -48,6 +47,7 @@ from tocsin.templates._stamp_kernel import (
     STAMP_END,
     STAMP_UNTIL,
     STAMPS,
+    begin,
     stamp_end,
 )
 
@@ -152,7 +152,7 @@ def replay_head(entry: int, data: int, start: int, clock: int, head: int, fields
     """The head of a line from its entry and its own stamp; False = the stamp is not what it was there."""
     at = load_i32(entry + AT)
     if at >= 0:
-        store_i64(fields + 8 * EPOCH_US, 0)
+        begin(fields)
         end, behind = load_i32(entry + END), load_i32(entry + BEHIND) != 0
         if stamp_end(data, start + at, start + end, fields, behind) != start + load_i32(entry + UNTIL):
             return False

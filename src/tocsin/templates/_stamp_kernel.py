@@ -53,6 +53,13 @@ def stamp_end(data: int, i: int, end: int, fields: int, behind: bool) -> int:
 
 
 @nb.njit(cache=True, nogil=True)
+def begin(fields: int) -> None:
+    """Look for a stamp of its own: where it is a date alone, it is midnight, whatever was found before."""
+    for field in (EPOCH_US, HOUR, MINUTE, SECOND, US):
+        store_i64(fields + 8 * field, 0)
+
+
+@nb.njit(cache=True, nogil=True)
 def refused(fields: int) -> int:
     """No stamp, since the value of a digit is none of a time."""
     store_i64(fields + 8 * BY_VALUE, 1)

@@ -89,10 +89,13 @@ def zeroed(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """Zeroes that take up no memory until they are written, page by page, and none once nobody has them.
 
     NumPy's own do so only from some size on, which changes as the process goes on. For tables of 1 MiB and
-    more: each is a mapping, of which a process may have some ten thousand.
+    more: each is a mapping, of which a process may have some ten thousand. MemoryError where there is none.
     """
     count = math.prod(shape)
-    memory = mmap.mmap(-1, count * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    try:
+        memory = mmap.mmap(-1, count * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:  # of no file: what is lacking is memory
+        raise MemoryError(f"no memory for an array of {shape} {dtype}") from error
     return np.frombuffer(memory, dtype, count).reshape(shape)
 
 

@@ -72,3 +72,9 @@ def test_zeroes_may_be_written_like_any_array() -> None:
     )
     rows["mean"][999, 167] = 1.5
     assert rows["mean"].sum() == 1.5
+
+
+def test_zeroes_for_which_there_is_no_memory_are_refused_as_any_memory_is() -> None:
+    """More than a machine can address: as NumPy says it, so that whoever runs short of memory is told so."""
+    with pytest.raises(MemoryError):
+        zeroed((1 << 54,), np.dtype("u1"))

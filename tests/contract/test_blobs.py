@@ -218,3 +218,23 @@ def test_damage_to_a_staged_upload_is_named(store: BlobStore, reopen: Opener, tm
     assert (len(store.verify()), store.notes()) == (2, {})
     store.unstage("n")
     assert (store.verify(), store.staged("n")) == ([], None)
+
+
+@pytest.mark.parametrize("gone", [("note", "size"), ("size",)])
+def test_what_is_left_of_an_upload_that_became_a_blob_stays_the_blob_s(
+    reopen: Opener, tmp_path: Path, gone: tuple[str, ...]
+) -> None:
+    """Killed with both names, and once more while it was forgotten: who begins anew has a file of his own."""
+    upload = reopen().stage("n", b"")
+    upload.write(b"bytes")
+    ref = upload.finish()
+    (size,) = tmp_path.rglob("size")
+    (size.parent / "data").hardlink_to(tmp_path / "embedded" / ref.sha256[:2] / ref.sha256[2:])
+    for name in gone:
+        (size.parent / name).unlink()
+    store = reopen()
+    again = store.stage("n", b"")
+    again.write(b"other")
+    again.sync()
+    again.close()
+    assert whole(store, ref.sha256) == b"bytes"

@@ -198,6 +198,8 @@ class _EmbeddedStagedUpload(StagedUpload):
     def _take_up(self) -> FileIO:
         """Open the bytes, without those that were never promised, and hash them."""
         with storage_faults(str(self._path)):
+            if not self._size:
+                remove(self._path)  # nothing of it was promised, but it may be a blob by another name
             file = open_file(self._path, "r+b" if self._path.exists() else "w+b")
             left = self._size
             while left and (piece := file.read(min(left, _PIECE_BYTES))):

@@ -29,6 +29,7 @@ from tocsin.runtimes.embedded.dump_proofs import DumpProofs
 from tocsin.runtimes.embedded.dump_running import DumpRunning, DumpWork
 from tocsin.runtimes.embedded.findings import findings_of
 from tocsin.runtimes.embedded.history import DeviceHistory
+from tocsin.runtimes.embedded.in_turn import InTurn
 from tocsin.runtimes.embedded.log_rounds import LogGathering
 from tocsin.runtimes.embedded.log_work import LogWork
 from tocsin.runtimes.embedded.recovery import recover
@@ -142,7 +143,7 @@ class Runtime:
         self._stopping = threads.event()
         self._episodes = threads.event()
         self._threads: list[threads.Running] = []
-        self._steps = threads.semaphore(max(1, self._pace.steps_at_once))
+        self._steps = InTurn(max(1, self._pace.steps_at_once))
         self._rehearsing = threads.lock()
         self.failure: BaseException | None = None
         self.on_failure: Callable[[], None] = lambda: None

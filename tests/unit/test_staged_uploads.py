@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from pathlib import Path
 
@@ -102,3 +103,16 @@ def test_the_old_name_goes_only_once_the_new_one_is_durable(
     upload.finish(SHA256)
     assert left == [True]
     assert not (folder / "data").exists()
+
+
+def test_a_disk_without_hard_links_is_named_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FAT says EPERM, as if somebody else owned the folder."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    upload = EmbeddedBlobStore(tmp_path).stage("name", b"note")
+    upload.write(BODY)
+    monkeypatch.setattr(Path, "hardlink_to", refused)
+    with pytest.raises(StorageUnavailableError, match="without hard links"):
+        upload.finish(SHA256)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,9 +11,11 @@ from io import FileIO
 from pathlib import Path
 from typing import Final, Protocol
 
+from tocsin.errors import StorageUnavailableError
 from tocsin.storage.faults import end_process, storage_faults
 
 _KNOWN_MAX: Final = 10_000
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
 class FileSystem(Protocol):
@@ -99,7 +102,14 @@ class _System:
         path.rename(target)
 
     def link(self, path: Path, target: Path) -> None:
-        target.hardlink_to(path)
+        try:
+            target.hardlink_to(path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            raise StorageUnavailableError(
+                f"{target.parent} lies on a file system without hard links: move the data folder to another"
+            ) from error
 
     def remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)
@@ -155,7 +165,10 @@ def rename(path: Path, target: Path) -> None:
 
 
 def link(path: Path, target: Path) -> None:
-    """Give a file a second name, which nothing has yet; durable once the directory is synced. OSError."""
+    """Give a file a second name, which nothing has yet; durable once the directory is synced.
+
+    OSError; StorageUnavailableError where no file can have two names.
+    """
     _system.link(path, target)
 
 

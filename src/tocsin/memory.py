@@ -6,6 +6,7 @@ on it.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import math
@@ -70,7 +71,7 @@ def keep_collections_short(clock: Clock, warm_up_s: float = WARM_UP_S) -> None:
     A full collection looks at every object of every module and kernel while all threads stand still: 180 ms,
     and what began it is whoever happened to make some dictionaries. Kernels are loaded as they are first
     needed, so what full collections find in use during the warm-up is passed over as well. Such an object
-    that becomes garbage with a cycle is never freed; there is a bounded number of them.
+    that becomes garbage with a cycle is freed when the process ends; there is a bounded number of them.
     """
     gc.collect()
     gc.freeze()
@@ -82,7 +83,14 @@ def keep_collections_short(clock: Clock, warm_up_s: float = WARM_UP_S) -> None:
         elif phase == "stop" and info["generation"] == _FULL:
             gc.freeze()
 
+    def thaw() -> None:
+        """So that the interpreter can end with nothing left: libraries written in C++ complain of leaks."""
+        if freeze in gc.callbacks:
+            gc.callbacks.remove(freeze)
+        gc.unfreeze()
+
     gc.callbacks.append(freeze)
+    atexit.register(thaw)
 
 
 def zeroed(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:

@@ -52,6 +52,8 @@ async def test_what_an_answer_would_change_is_shown_before_it_is_saved(world: Wo
         "Nothing has been saved",
     ):
         assert told in shown.text
+    assert f'formaction="{path}#preview"' in shown.text  # else a phone shows the top of the page as before
+    assert 'id="preview"' in shown.text
     assert re.search(r'value="expected" required checked', shown.text)
     assert "each Monday" in shown.text
     assert "<script>alert" not in shown.text

@@ -194,6 +194,9 @@ async def test_keys_are_made_and_revoked_on_the_page_of_the_account(world: World
         form = {"csrf": csrf, "name": "<b>phone", "read": "1", "days": "30"}
         shown = (await client.post("/account/keys", data=form)).text
         token = re.findall(r"tcs_[0-9a-f]{16}_[\w-]{43}", shown)[0]
+        assert 'action="/account/keys#token"' in page  # on a phone the token lies below the first screen
+        assert 'id="token"' in shown
+        assert 'id="token"' not in page
         assert "&lt;b&gt;phone" in shown
         assert await status(world, token) == 200
         again = (await client.get("/account")).text

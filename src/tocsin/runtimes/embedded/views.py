@@ -211,10 +211,8 @@ class Views:
             state = worker.state.tenants.get(said.tenant)
             tried = trial(state, said, span_ms) if state else None
             before_offset = worker.state.position
-        if tried is None or not tried.moves:
-            return (
-                Difference(0, 0, (), ()) if tried is None else Difference(tried.from_ms, tried.to_ms, (), ())
-            )
+        if tried is None:
+            return Difference(0, 0, (), ())
         with self._previewing:
             events = self._history(said.tenant, said.device, before_offset)
             if events.batch.readings > PREVIEW_READINGS_MAX:

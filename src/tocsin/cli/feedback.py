@@ -18,14 +18,14 @@ _KINDS: Final = {
     "new-normal": "new_normal",
     "withdrawn": "withdrawn",
 }
-_NEXT: Final = "from the next reading on"
-_BEGINNING: Final = "from the anomaly's beginning on"
-_SINCE: Final = {
+_NEXT: Final = "in force from the next reading on"
+_BEGINNING: Final = "in force from the anomaly's beginning on"
+_EFFECTS: Final = {
     "false-alarm": _NEXT,
     "confirmed": _BEGINNING,
     "expected": _BEGINNING,
     "new-normal": _NEXT,
-    "withdrawn": _NEXT,
+    "withdrawn": "the last answer acts no more",
 }
 _FATES: Final = {"vanishing": "would vanish", "changing": "would become", "appearing": "would appear"}
 
@@ -55,6 +55,7 @@ def feedback(
     from tocsin.client import Destination
     from tocsin.visible import visible
 
+    kind = kind.replace("_", "-")
     if kind not in _KINDS:
         fail("usage", f"what it was is one of {', '.join(_KINDS)}", json, Exit.USAGE)
     server = Destination(url=url, token=token, ca_file=ca_file)
@@ -66,7 +67,7 @@ def feedback(
     etag = "*" if if_version is None else f'"{if_version}"'
     result = ask(server, "POST", path, if_match=etag, json={"kind": _KINDS[kind], "note": note})
     lines = [visible(f"{each['parameter']}, as {each['detector']} judges it") for each in result["series"]]
-    finish(result, [*lines, f"{kind}: action {result['action']}, in force {_SINCE[kind]}"], json)
+    finish(result, [*lines, f"{kind}: action {result['action']}, {_EFFECTS[kind]}"], json)
 
 
 def _previewed(found: dict[str, Any]) -> list[str]:
@@ -77,4 +78,5 @@ def _previewed(found: dict[str, Any]) -> list[str]:
         for each in found[name]
     ]
     count, other = found["episodes_without"], found["episodes_with"]
-    return [*told, f"{count} episodes since {found['from_at']}, with it {other}; nothing was saved"]
+    noun = "episode" if count == 1 else "episodes"
+    return [*told, f"{count} {noun} since {found['from_at']}, with it {other}; nothing was saved"]

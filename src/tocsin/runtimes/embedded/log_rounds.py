@@ -47,7 +47,7 @@ class LogGathering:
     def caught_up(self) -> bool:
         """Whether every line in the log is in a window, and every window that has ended is a dump."""
         return all(
-            gathering.done and gathering.position == self._log.end(partition)
+            gathering.done and gathering.position >= self._log.end(partition)
             for partition, gathering in enumerate(self._partitions)
         )
 

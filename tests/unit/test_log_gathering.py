@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+from unittest.mock import patch
 
 from tocsin.clock import ManualClock
 from tocsin.control import Control, DumpOutcome, DumpReceived, LineSpan, encode_control
@@ -17,6 +18,7 @@ from tocsin.log.embedded import EmbeddedLog
 from tocsin.payloads import encode_events
 from tocsin.processing.log_windows import WindowRules
 from tocsin.runtimes.embedded.log_gathering import Gathering
+from tocsin.runtimes.embedded.log_rounds import LogGathering
 from tocsin.runtimes.embedded.log_texts import LogTexts
 from tocsin.runtimes.embedded.log_work import LogWork
 from tocsin.services.cut_dumps import CutDump, Place
@@ -33,16 +35,20 @@ class NothingProcessed:
         return 0, 1
 
 
-@contextmanager
-def gathering(folder: Path, log: EmbeddedLog, kept: list[tuple[Place, CutDump]]) -> Iterator[Gathering]:
-    """The gathering of the only partition; what it keeps goes into `kept`."""
-    work = LogWork(
+def work_of(folder: Path, kept: list[tuple[Place, CutDump]]) -> LogWork:
+    """Windows of a minute; what is kept goes into `kept`."""
+    return LogWork(
         rules=WindowRules(length_ms=WINDOW_MS),
         keep=lambda cut, free: kept.append((free, cut)),
         watched=lambda tenant: True,
         texts=lambda partition: LogTexts(folder / "windows", 1 << 20),
     )
-    found = Gathering(0, log, work, NothingProcessed())
+
+
+@contextmanager
+def gathering(folder: Path, log: EmbeddedLog, kept: list[tuple[Place, CutDump]]) -> Iterator[Gathering]:
+    """The gathering of the only partition; what it keeps goes into `kept`."""
+    found = Gathering(0, log, work_of(folder, kept), NothingProcessed())
     try:
         yield found
     finally:
@@ -118,3 +124,18 @@ def test_after_a_restart_the_next_window_goes_behind_one_that_is_logged_but_not_
     log.close()
     assert [(place, cut.lines) for place, cut in again] == [((0, 6), first[1][1].lines)]
     assert again[0][1].archive == first[1][1].archive
+
+
+def test_what_was_read_beyond_the_end_of_the_log_is_caught_up(tmp_path: Path) -> None:
+    """Nothing is there to read until it has grown: asked again without a pause, nothing else could run."""
+    log = EmbeddedLog(tmp_path / "log", 1, ManualClock(START_MS))
+    append_lines(log, 2)
+    rounds = LogGathering(work_of(tmp_path, []), log, NothingProcessed())
+    assert rounds.begin()
+    assert not rounds.caught_up()
+    rounds.round()
+    assert rounds.caught_up()
+    with patch.object(log, "end", return_value=1):
+        assert rounds.caught_up()
+    rounds.close()
+    log.close()

@@ -219,6 +219,36 @@ def test_what_cannot_be_written_is_said_and_kept(opener: Opener, monkeypatch: py
     assert [stored.entry for stored in log.entries("a")] == [entry(1)]
 
 
+def test_flush_tries_again_at_once_and_does_not_raise_what_is_over(
+    opener: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure from before the call is neither raised again nor waited for: its entry is written now."""
+    log = opener()
+    monkeypatch.setattr("tocsin.access.audit._RETRY_S", 3_600)
+    original = log._append
+
+    def failing(group: Any) -> None:
+        raise StorageUnavailableError("read-only")
+
+    monkeypatch.setattr(log, "_append", failing)
+    log.record(entry(1))
+    for _ in range(2):
+        with pytest.raises(StorageUnavailableError):
+            log.flush()
+    monkeypatch.setattr(log, "_append", original)
+    log.flush()
+    assert [stored.entry for stored in log.entries("a")] == [entry(1)]
+
+
+def test_flush_after_closing_says_that_nothing_is_written_any_more(opener: Opener) -> None:
+    """An entry that comes after the end is refused, not waited for."""
+    log = opener()
+    log.close()
+    log.record(entry(1))
+    with pytest.raises(StorageUnavailableError):
+        log.flush()
+
+
 def test_closing_does_not_wait_for_a_broken_store(opener: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a store that stays broken, closing ends at once and says in the log what was lost."""
     lost: list[dict[str, Any]] = []

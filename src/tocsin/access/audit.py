@@ -14,7 +14,7 @@ import msgspec
 from tocsin import threads
 from tocsin.access.audit_entry import AuditEntry, Outcome, StoredEntry, chain_hash, clipped
 from tocsin.clock import Clock
-from tocsin.errors import CorruptError, TocsinError
+from tocsin.errors import CorruptError, StorageUnavailableError, TocsinError
 from tocsin.observability.logging import get_logger
 from tocsin.storage.database import Tuning
 from tocsin.storage.readers import Readers
@@ -72,6 +72,9 @@ class AuditLog:
         self._written = 0
         self._since_prune = _PRUNE_EVERY
         self._failure: Exception | None = None
+        self._failures = 0
+        self._hurried = False
+        self._ended = False
         self._closing = threads.event()
         self._changed = threads.condition()
         self._thread = threads.start("audit", self._run)
@@ -87,12 +90,19 @@ class AuditLog:
             self._changed.notify_all()
 
     def flush(self) -> None:
-        """Wait until everything recorded so far is durable; raises what kept it from being written."""
+        """Wait until everything recorded so far is durable; raises what kept it from being written.
+
+        A failure from before the call does not count: what waits is tried again at once.
+        """
         with self._changed:
-            wanted = self._recorded
-            self._changed.wait_for(lambda: self._written >= wanted or self._failure is not None)
-            if self._failure is not None:
-                raise self._failure
+            wanted, failures = self._recorded, self._failures
+            self._hurried = True
+            self._changed.notify_all()
+            self._changed.wait_for(
+                lambda: self._written >= wanted or self._failures > failures or self._ended
+            )
+            if self._written < wanted:
+                raise self._failure or StorageUnavailableError("the audit log is closed")
 
     def entries(
         self, tenant: str, *, nobodys: bool = False, before: int | None = None, limit: int = 100
@@ -138,6 +148,14 @@ class AuditLog:
         self._writer.close()
 
     def _run(self) -> None:
+        try:
+            self._write_until_closed()
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+
+    def _write_until_closed(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue or self._closing.is_set())
@@ -146,9 +164,16 @@ class AuditLog:
                     return
                 self._queue.clear()
                 self._dropped = 0
+                self._hurried = False
             self._write_group(group, dropped)
-            if self._failure is not None and self._closing.wait(_RETRY_S):
+            if self._failure is not None and self._closes_before_retry():
                 return
+
+    def _closes_before_retry(self) -> bool:
+        """Wait until the next attempt is due, or one is asked for; True if the log closes instead."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._hurried or self._closing.is_set(), _RETRY_S)
+            return self._closing.is_set()
 
     def _write_group(self, group: list[AuditEntry], dropped: int) -> None:
         failure: Exception | None = None
@@ -163,6 +188,7 @@ class AuditLog:
             if failure is None:
                 self._written += len(group)
             else:
+                self._failures += 1
                 self._take_back(group, dropped)
             self._changed.notify_all()
 

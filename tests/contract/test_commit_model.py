@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.contract.test_commit import EPISODE, episode, freed, plain
+from tests.commit_kit import EPISODE, episode, freed, plain
 from tests.power_kit import memory_folder
 from tocsin.commit.abstract import Chunk, Commit, DumpKind, FreedDump, Lease, Totals
 from tocsin.commit.checkpoints import EmbeddedCheckpointStore

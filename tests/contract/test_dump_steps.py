@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.contract.test_commit import EPISODE
+from tests.commit_kit import EPISODE
 from tocsin.commit.abstract import Commit, CommitStore, DumpKind, FreedDump, Lease
 from tocsin.commit.dump_steps import (
     BEFORE_ALL,

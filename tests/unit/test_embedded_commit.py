@@ -6,48 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.test_commit import freed
+from tests.commit_kit import EPISODE, freed
 from tocsin.commit.abstract import Chunk, Commit, Totals
 from tocsin.commit.checkpoints import EmbeddedCheckpointStore
 from tocsin.commit.embedded import EmbeddedCommitStore
 from tocsin.errors import CorruptError
-from tocsin.model import Episode, Evidence, Severity
-
-EPISODE = Episode(
-    id="episode-1",
-    tenant="acme",
-    application="pumps",
-    version="1.0",
-    device="pump-7",
-    parameter="temperature",
-    detector="seasonal",
-    reason="above",
-    severity=Severity.WARNING,
-    started_ms=1_000,
-    opened_ms=1_300,
-    end_ms=None,
-    last_abnormal_ms=1_400,
-    peak_ms=1_300,
-    readings=4,
-    value=93.2,
-    expected=70.0,
-    lower=60.0,
-    upper=81.1,
-    score=2.1,
-    explanation="the temperature is above its limit",
-    evidence=Evidence(
-        from_ms=900,
-        to_ms=2_000,
-        partition=0,
-        before_offset=17,
-        sorted_below=0,
-        state=b"the state before",
-        state_version=1,
-        cells=(),
-        settings=((0, b"{}"),),
-        rows_digest="0" * 32,
-    ),
-)
 
 
 def flip(path: Path, found: bytes) -> None:
@@ -70,17 +33,17 @@ def test_an_altered_episode_is_not_shown(tmp_path: Path) -> None:
     """Lists, the outbox and the episode itself name what is damaged instead of showing it."""
     path = tmp_path / "commit.db"
     committed(path)
-    flip(path, b"above its limit")
+    flip(path, b"above the 81.1")
     store = EmbeddedCommitStore(path)
     for read in (
-        lambda: store.episode("acme", "episode-1"),
+        lambda: store.episode("acme", "e1"),
         lambda: store.episodes("acme"),
         lambda: store.outbox(0),
-        lambda: store.revisions("acme", "episode-1"),
+        lambda: store.revisions("acme", "e1"),
     ):
-        with pytest.raises(CorruptError, match="episode-1"):
+        with pytest.raises(CorruptError, match="e1"):
             read()
-    assert store.verify() == ["commit store: episode episode-1 does not match its hash"]
+    assert store.verify() == ["commit store: episode e1 does not match its hash"]
     store.close()
 
 
@@ -90,9 +53,9 @@ def test_altered_evidence_proves_nothing_and_hides_nothing(tmp_path: Path) -> No
     committed(path)
     flip(path, b"the state before")
     store = EmbeddedCommitStore(path)
-    assert [found.id for found in store.episodes("acme")] == ["episode-1"]
-    with pytest.raises(CorruptError, match="evidence of episode episode-1"):
-        store.episode("acme", "episode-1")
+    assert [found.id for found in store.episodes("acme")] == ["e1"]
+    with pytest.raises(CorruptError, match="evidence of episode e1"):
+        store.episode("acme", "e1")
     assert len(store.verify()) == 1
     store.close()
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.commit_kit import EVIDENCE
 from tests.kit import START_MS, LogHistory, Row, fleet, log_of
 from tests.unit.test_processor import controls_amid, late, run, split
 from tocsin.control import Correct
@@ -189,16 +190,4 @@ def test_a_corrected_episode_is_proved_without_what_came_too_late() -> None:
 
 def test_what_earlier_releases_sealed_keeps_its_seal() -> None:
     """Evidence of readings without feedback, as it was before there were dumps and feedback."""
-    sealed = Evidence(
-        from_ms=1,
-        to_ms=2,
-        partition=3,
-        before_offset=4,
-        sorted_below=5,
-        state=b"state",
-        state_version=6,
-        cells=((7, b"cell"),),
-        settings=((8, b"{}"),),
-        rows_digest="9",
-    )
-    assert seal(sealed) == "522c8d42ea84e792c200db56c4220089"
+    assert seal(EVIDENCE) == "28a717575880e0e593430893ad040bf9"

@@ -8,12 +8,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.test_template_reference import FORMATS, LINES, row, rows
+from tests.template_kit import FORMATS, LINES, assert_reads_as_the_plain_form, rows
 from tocsin.templates import miner as miner_module
-from tocsin.templates._mine_reference import PlainMiner, read_line
 from tocsin.templates._recall_kernel import ENTRY_BYTES_MAX, FIRST
 from tocsin.templates.format import Format, declared
-from tocsin.templates.miner import POOL_BYTES_MAX, SHAPES_MAX, Miner
+from tocsin.templates.miner import SHAPES_MAX, Miner
 from tocsin.templates.reader import Reader
 
 DIGIT = re.compile(rb"[0-9]")
@@ -56,15 +55,7 @@ def test_lines_with_other_digits_are_read_as_if_they_were_the_first(
     lines: list[bytes], form: Format, shapes: int
 ) -> None:
     """Stamps, levels, components, texts, words, shapes and counts are those of the plain form."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(miner_module, "SHAPES_MAX", shapes)
-        miner = Miner(2026)
-    plain = PlainMiner(shapes, POOL_BYTES_MAX)
-    raw = b"".join(line + b"\n" for line in lines)
-    found = [each for mined in miner.mine([raw], Reader(format=form)) for each in rows(mined)]
-    read = [read_line(line, form) for line in lines]
-    assert found == [row(line, each, *plain.add(each, line)) for line, each in zip(lines, read, strict=True)]
-    assert miner.counts() == [plain.counts[shape] for shape in range(len(plain.numbers))]
+    assert_reads_as_the_plain_form(lines, form, shapes)
 
 
 def test_a_date_alone_is_its_midnight_whatever_lines_came_before() -> None:

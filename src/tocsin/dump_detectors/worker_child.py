@@ -6,12 +6,9 @@ as JSON. It ends when the pool has gone.
 
 from __future__ import annotations
 
-import os
 import resource
-import select
 import socket
 import sys
-import threading
 from typing import Final
 
 import msgspec
@@ -31,6 +28,7 @@ from tocsin.dump_detectors.wire import (
     receive,
     send,
 )
+from tocsin.lifeline import end_with
 
 _CPU_SPARE_S: Final = 2.0
 
@@ -39,7 +37,7 @@ def main() -> None:
     """Serve until the other end of the socket is closed."""
     channel = socket.socket(fileno=int(sys.argv[1]))
     limits = msgspec.json.decode(sys.argv[2], type=StepLimits)
-    threading.Thread(target=_end_with_pool, args=(channel.fileno(),), daemon=True).start()
+    end_with(channel)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limits.file_bytes_max, limits.file_bytes_max))
     resource.setrlimit(resource.RLIMIT_NOFILE, (limits.files_max, limits.files_max))
     offline = confine_worker(limits.memory_bytes)
@@ -53,15 +51,6 @@ def main() -> None:
         allow_cpu(limits.wall_s * 2 + _CPU_SPARE_S)
         result = step(task, instances, limits)
         send(channel, encode(Failed(result) if isinstance(result, StepFailed) else Done(result)))
-
-
-def _end_with_pool(descriptor: int) -> None:
-    """A pool that was killed leaves no process behind, not even one in the middle of a step."""
-    poller = select.poll()
-    poller.register(descriptor, select.POLLHUP)
-    while not poller.poll():
-        pass
-    os._exit(0)
 
 
 if __name__ == "__main__":

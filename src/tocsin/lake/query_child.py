@@ -5,11 +5,8 @@
 
 from __future__ import annotations
 
-import os
-import select
 import socket
 import sys
-import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +20,7 @@ from tocsin.errors import TocsinError, TooLargeError
 from tocsin.lake.json_rows import json_rows
 from tocsin.lake.query_wire import READY, Failure, Form, Question, receive_question, send
 from tocsin.lake.room import QueryLimits, Room, answer, empty_room
+from tocsin.lifeline import end_with
 
 _CPU_SPARE_S: Final = 2.0
 _ROWS: Final = b"R"
@@ -32,7 +30,7 @@ _FAILURE: Final = b"F"
 def main() -> None:
     """Serve until the other end of the socket is closed."""
     channel = socket.socket(fileno=int(sys.argv[1]))
-    threading.Thread(target=_end_with_server, args=(channel.fileno(),), daemon=True).start()
+    end_with(channel)
     with channel.makefile("rb") as questions, channel.makefile("wb") as answers:
         send(answers, _prepared(memory_bytes=int(sys.argv[2])))
         while True:
@@ -89,15 +87,6 @@ def _rows(question: Question, room: Room) -> bytes:
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
     return bytes(sink.getvalue())
-
-
-def _end_with_server(descriptor: int) -> None:
-    """A server that was killed leaves no process behind, not even one in the middle of a query."""
-    poller = select.poll()
-    poller.register(descriptor, select.POLLHUP)
-    while not poller.poll():
-        pass
-    os._exit(0)
 
 
 if __name__ == "__main__":

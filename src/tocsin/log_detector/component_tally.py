@@ -21,6 +21,12 @@ SLOTS_MAX: Final = 192
 SHAPES_KEPT_MAX: Final = 2_048
 """Of a component, over all its members; a device has no more."""
 FOLLOWS_MAX: Final = 16_384
+JUDGED_BYTES_MIN: Final = 32
+CONTROL_SHARE: Final = 1 / 16
+"""Of the bytes of examples, one of each shape: with more of them that are control bytes a component writes no
+text. Random and packed bytes have 0.11, UTF-16 has 0.5; colours of a terminal are none."""
+_CONTROL: Final = np.zeros(256, np.bool_)
+_CONTROL[[*range(9), 11, 12, *range(14, 27), *range(28, 32), 127]] = True
 
 
 @dataclass(slots=True)
@@ -73,6 +79,14 @@ class ComponentTally:
     lines: int = 0
     longest_bytes: int = 0
     example: EvidenceLine | None = None
+    judged_bytes: int = 0
+    control_bytes: int = 0
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its lines are made of what is written, as far as examples of all shapes tell."""
+        few = self.judged_bytes < JUDGED_BYTES_MIN
+        return few or self.control_bytes <= CONTROL_SHARE * self.judged_bytes
 
 
 def take(name: str, miner: Miner, component: ComponentTally, tables: Any, examples: Any, clock: Ints) -> None:
@@ -82,6 +96,7 @@ def take(name: str, miner: Miner, component: ComponentTally, tables: Any, exampl
     component.lines += int(clock[kernel.LINES])
     longest_bytes = min(int(clock[kernel.LONGEST_BYTES]), LINE_BYTES_MAX)  # how much more came is chance
     component.longest_bytes = max(component.longest_bytes, longest_bytes)
+    _judge_bytes(component, miner.shapes, examples)
     texts = [short(text) for text in miner.texts()]
     found = numbers[:, :, kernel.COUNT] > 0.0
     for shape in _wanted(component, texts, counts):
@@ -98,6 +113,15 @@ def take(name: str, miner: Miner, component: ComponentTally, tables: Any, exampl
             component.shapes[texts[shape]] = seen
     _trim(component)
     _follow(component, texts[: kernel.FOLLOWED], follows)
+
+
+def _judge_bytes(component: ComponentTally, shapes: int, examples: Any) -> None:
+    """Count the bytes of the first example of each shape, and of lines whose shape found no room."""
+    texts, sizes, _, _ = examples
+    rows = [*range(shapes), len(texts) - 1]
+    used = np.arange(texts.shape[2]) < sizes[rows, 0][:, None]
+    component.judged_bytes += int(np.count_nonzero(used))
+    component.control_bytes += int(np.count_nonzero(_CONTROL[texts[rows, 0]] & used))
 
 
 def _wanted(component: ComponentTally, texts: Sequence[bytes], counts: Ints) -> list[int]:

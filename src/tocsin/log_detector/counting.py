@@ -26,7 +26,8 @@ from tocsin.templates.grouping import Group, canonical, groups_of
 from tocsin.templates.shape import shown, tokens_of
 
 NEW_MAX: Final = 256
-"""A component with more new shapes in one dump writes no log: only those that came again get rows."""
+"""A component with more new shapes in one dump writes no log, as one that writes no text: only those shapes
+that came again get rows."""
 REPEATED_MAX: Final = 64
 BORN_MAX: Final = 192
 """So many new templates of a dump get rows, whatever component they are of; the others with later dumps."""
@@ -40,7 +41,8 @@ class Counted:
     """`counts[s, r]`: lines of row r in hour s, `cells[s]` of the week, of which `hours[s]` is covered.
     `untimed[r]` are lines of no known hour, until they are shared out.
 
-    `seen` has the shapes of a row, `beyond` how many new templates of a component found no room.
+    `seen` has the shapes of a row, `beyond` how many new shapes of a component that writes no log found no
+    room, `unborn` how many new templates of others found none, `forgotten` how many in use made room.
     """
 
     counts: Floats
@@ -52,6 +54,8 @@ class Counted:
     seen: dict[int, list[ShapeTally]] = field(default_factory=dict)
     born: list[Row] = field(default_factory=list)
     beyond: dict[str, int] = field(default_factory=dict)
+    unborn: int = 0
+    forgotten: int = 0
     uids: dict[tuple[str, bytes], int] = field(default_factory=dict)
 
     def uid_of(self, component: str, text: bytes) -> int:
@@ -73,16 +77,24 @@ class Counted:
         return found if found[0] != found[1] else found[:1]
 
 
+@dataclass(slots=True)
+class _Fresh:
+    """What a dump brings that is new: rows, and what gets none, as Counted has it."""
+
+    born: list[Row] = field(default_factory=list)
+    beyond: dict[str, int] = field(default_factory=dict)
+    unborn: int = 0
+
+
 def counted(known: Knowledge, found: DumpTally) -> Counted:
     """Count a dump; takes new shapes and rows into what is known."""
     hours = spans(found) or [(0, found.from_ms, _LEAST_H if found.from_ms else 1.0)]
-    born: list[Row] = []
-    beyond: dict[str, int] = {}
-    known.forget_components(found.components)
+    fresh = _Fresh()
+    forgotten = known.forget_components(found.components)
     for name, component in found.components.items():
-        _take_shapes(known, name, component, born, beyond)
-    known.make_room(len(born))
-    known.add(born)
+        _take_shapes(known, name, component, fresh)
+    forgotten += known.make_room(len(fresh.born))
+    known.add(fresh.born)
     uids = {key: each.uid for key, each in known.shapes.items()}
     result = Counted(
         counts=np.zeros((len(hours), len(known.rows)), np.float64),
@@ -91,8 +103,10 @@ def counted(known: Knowledge, found: DumpTally) -> Counted:
         hours=np.array([covered for _, _, covered in hours], np.float64),
         from_ms=found.from_ms,
         to_ms=found.to_ms,
-        born=born,
-        beyond=beyond,
+        born=fresh.born,
+        beyond=fresh.beyond,
+        unborn=fresh.unborn,
+        forgotten=forgotten,
         uids=uids,
     )
     slots = [slot for slot, _, _ in hours]
@@ -106,19 +120,19 @@ def _cell(local_ms: int) -> int:
     return int((day + 3) % 7 * 24 + hour)
 
 
-def _take_shapes(
-    known: Knowledge, name: str, component: ComponentTally, born: list[Row], beyond: dict[str, int]
-) -> None:
+def _take_shapes(known: Knowledge, name: str, component: ComponentTally, into: _Fresh) -> None:
     """Give each new shape the row of the template that it belongs to."""
     if not any(row.component == name and row.kind is Kind.ALL for row in known.rows):
-        born.extend(_row(known, name, kind) for kind in _PSEUDO)
+        into.born.extend(_row(known, name, kind) for kind in _PSEUDO)
+    if not component.is_text:
+        into.beyond[name] = 0
     fresh = [text for text in component.shapes if (name, short(text)) not in known.shapes]
     if not fresh:
         return
-    if len(fresh) > NEW_MAX:
+    if len(fresh) > NEW_MAX or not component.is_text:
         repeated = [text for text in fresh if component.shapes[text].total > 1]
         repeated.sort(key=lambda text: (-component.shapes[text].total, text))
-        beyond[name] = len(fresh) + component.dropped - len(repeated[:REPEATED_MAX])
+        into.beyond[name] = len(fresh) + component.dropped - len(repeated[:REPEATED_MAX])
         fresh = repeated[:REPEATED_MAX]
     old = [key[1] for key in sorted(known.shapes) if key[0] == name]
     texts = old + [short(text) for text in fresh]
@@ -126,7 +140,7 @@ def _take_shapes(
         new = [fresh[shape - len(old)] for shape in group.shapes if shape >= len(old)]
         if new:
             uids = [known.shapes[name, texts[shape]].uid for shape in group.shapes if shape < len(old)]
-            _join(known, name, component, group, new, min(uids, default=-1), born)
+            _join(known, name, component, group, new, min(uids, default=-1), into)
 
 
 def _join(
@@ -136,18 +150,19 @@ def _join(
     group: Group,
     new: list[bytes],
     uid: int,
-    born: list[Row],
+    into: _Fresh,
 ) -> None:
     text = shown(canonical(group.tokens))[:TEXT_CHARACTERS]
-    if uid < 0 and sum(row.kind is Kind.TEMPLATE for row in born) >= BORN_MAX:
+    if uid < 0 and sum(row.kind is Kind.TEMPLATE for row in into.born) >= BORN_MAX:
+        into.unborn += 1
         return
     if uid < 0:
         first = component.shapes[new[0]].examples[0].text[:EXAMPLE_CHARACTERS]
         row = _row(known, name, Kind.TEMPLATE, text, first)
-        born.append(row)
+        into.born.append(row)
         uid = row.uid
     else:
-        for row in [*known.rows, *born]:
+        for row in [*known.rows, *into.born]:
             if row.uid == uid:
                 row.text = text
     for each in new:

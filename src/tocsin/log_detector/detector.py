@@ -11,9 +11,10 @@ from tocsin.dump_detectors.abstract import Device, Dump, DumpDetector, Finding
 from tocsin.log_detector import novelty, numbers, order, rates
 from tocsin.log_detector.counting import Counted, counted
 from tocsin.log_detector.expected import Expected
-from tocsin.log_detector.findings import new_templates, rate_findings, unlike_a_log
+from tocsin.log_detector.findings import new_templates, rate_findings
 from tocsin.log_detector.knowledge import Kind, Knowledge, Row
 from tocsin.log_detector.logarithm import ln_of
+from tocsin.log_detector.operational import table_full, unlike_a_log
 from tocsin.log_detector.settings import LogSettings, settings_of
 from tocsin.log_detector.state import from_bytes, to_bytes
 from tocsin.log_detector.tally import DumpTally, Rules, tally
@@ -63,7 +64,8 @@ class Logs(DumpDetector):
             yield from order.changed_orders(known, table, pairs, self._allowed(ORDER_SHARE), young)
         yield from self._shifted(table, ready)
         order.learn(known, pairs)
-        self._learn(found, table, judged, young)
+        shapes = self._learn(found, table, judged, young)
+        yield from table_full(known, table, shapes)
 
     def note(self) -> str:
         learnt_h, wanted_h = self._known.hours, self._settings.learn_h
@@ -125,9 +127,8 @@ class Logs(DumpDetector):
             return False
         return self._expected.whole or row.born_h >= self._settings.learn_h
 
-    def _learn(
-        self, found: DumpTally, table: Counted, judged: rates.Judged, young: Mapping[int, Row]
-    ) -> None:
+    def _learn(self, found: DumpTally, table: Counted, judged: rates.Judged, young: Mapping[int, Row]) -> int:
+        """Gives how many shapes in use were forgotten."""
         known = self._known
         hours = float(table.hours.sum())
         lines = [
@@ -139,10 +140,11 @@ class Logs(DumpDetector):
         novelty.learn(known, born, lines, hours)
         untold = np.array([not (row.uid in young and row.reported) for row in known.rows], np.bool_)
         rates.learn(known, table, judged, untold, self._settings.hold_h)
-        known.forget_shapes()
+        forgotten = known.forget_shapes()
         known.hours += hours
         known.slots += len(table.cells)
         known.dumps += 1
         known.end_ms = max(found.to_ms, known.end_ms)
         names = {row.component for row in known.rows}
         known.offsets = {name: ms for name, ms in found.offsets.items() if name in names}
+        return forgotten

@@ -9,33 +9,12 @@ from tocsin.dump_detectors.abstract import EvidenceLine, Finding
 from tocsin.log_detector.counting import Counted
 from tocsin.log_detector.knowledge import Kind, Knowledge, Row
 from tocsin.log_detector.rates import Judged
-from tocsin.log_detector.tally import DumpTally
-from tocsin.log_detector.wording import Facts, finding, name_of, quoted, times
+from tocsin.log_detector.wording import finding, name_of, quoted, times
 from tocsin.templates._header_kernel import ERROR, WARNING
-from tocsin.templates._mine_kernel import LINE_BYTES_MAX
 
 SINGLY_MAX: Final = 4
 """So many new or missing templates of a component are told one by one."""
 SHOWN_MAX: Final = 3
-
-
-def unlike_a_log(found: DumpTally, table: Counted) -> Iterator[Finding]:
-    """Members with more forms of lines than a log has, or with a line that was cut."""
-    for name, beyond in table.beyond.items():
-        component = found.components[name]
-        forms = len(component.shapes) + component.dropped
-        reason = (
-            f"{beyond} of {forms} forms of lines are new and find no room: "
-            "this is no log, or one whose lines are all different"
-        )
-        lines = [] if component.example is None else [component.example]
-        facts: Facts = {"lines": component.lines, "forms": forms}
-        yield finding(table, name, "no_log", 2.0, reason, facts=facts, lines=lines)
-    for name, component in found.components.items():
-        if component.longest_bytes >= LINE_BYTES_MAX:
-            reason = f"a line has {component.longest_bytes} bytes or more; the rest of it was not looked at"
-            facts = {"bytes": component.longest_bytes}
-            yield finding(table, name, "long_line", 2.0, reason, facts=facts)
 
 
 def new_templates(known: Knowledge, table: Counted, fresh: Sequence[tuple[float, Row]]) -> Iterator[Finding]:

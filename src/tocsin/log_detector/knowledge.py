@@ -17,6 +17,8 @@ Halves = npt.NDArray[np.float16]
 ROWS_MAX: Final = 512
 COMPONENTS_MAX: Final = 64
 SHAPES_MAX: Final = 2_048
+RECENT_H: Final = 168.0
+"""What was seen in so many hours of logs is in use: to forget it for want of room is told."""
 SHAPE_BYTES_MAX: Final = 1_024
 EXAMPLE_CHARACTERS: Final = 160
 TEXT_CHARACTERS: Final = 300
@@ -137,25 +139,31 @@ class Knowledge:
         empty = np.zeros((more, CELLS), np.float16)
         self.cells, self.cell_hours = np.vstack([self.cells, empty]), np.vstack([self.cell_hours, empty])
 
-    def forget_components(self, coming: Iterable[str]) -> None:
-        """Keep the components of a dump that comes, and those seen last, as many as there is room for."""
+    def forget_components(self, coming: Iterable[str]) -> int:
+        """Keep the components of a dump that comes, and those seen last, as many as there is room for.
+
+        Gives how many templates in use were forgotten with them.
+        """
         wanted = set(coming)
         seen = {row.component: row.last_h for row in self.rows if row.kind is Kind.ALL}
         others = sorted((last_h, name) for name, last_h in seen.items() if name not in wanted)
         leaving = {name for _, name in others[: max(len(wanted) + len(others) - COMPONENTS_MAX, 0)]}
-        if leaving:
-            self._drop({row.uid for row in self.rows if row.component in leaving})
+        return self._drop({row.uid for row in self.rows if row.component in leaving}) if leaving else 0
 
-    def make_room(self, wanted: int) -> None:
-        """Forget templates not seen for longest until `wanted` more rows find room."""
+    def make_room(self, wanted: int) -> int:
+        """Forget templates not seen for longest until `wanted` more rows find room.
+
+        Gives how many of them were in use.
+        """
         leaving = len(self.rows) + wanted - ROWS_MAX
         if leaving <= 0:
-            return
+            return 0
         old = sorted((row.last_h, row.uid) for row in self.rows if row.kind is Kind.TEMPLATE)
-        self._drop({uid for _, uid in old[:leaving]})
+        return self._drop({uid for _, uid in old[:leaving]})
 
-    def _drop(self, gone: set[int]) -> None:
-        """Forget rows and all about them."""
+    def _drop(self, gone: set[int]) -> int:
+        """Forget rows and all about them; how many were templates in use."""
+        used = sum(row.uid in gone and row.kind is Kind.TEMPLATE and self._in_use(row) for row in self.rows)
         kept = [place for place, row in enumerate(self.rows) if row.uid not in gone]
         self.rows = [self.rows[place] for place in kept]
         self.marks, self.cells = self.marks[kept], self.cells[kept]
@@ -165,9 +173,15 @@ class Knowledge:
         self.order = {uid: each for uid, each in self.order.items() if uid not in gone}
         for each in self.order.values():
             each.after = {uid: count for uid, count in each.after.items() if uid not in gone}
+        return used
 
-    def forget_shapes(self) -> None:
-        """Keep the shapes seen last, as many as there is room for."""
-        if len(self.shapes) > SHAPES_MAX:
-            kept = sorted(self.shapes.items(), key=lambda item: (-item[1].last_h, item[0]))[:SHAPES_MAX]
-            self.shapes = dict(kept)
+    def forget_shapes(self) -> int:
+        """Keep the shapes seen last, as many as there is room for; how many of the others were in use."""
+        if len(self.shapes) <= SHAPES_MAX:
+            return 0
+        in_order = sorted(self.shapes.items(), key=lambda item: (-item[1].last_h, item[0]))
+        self.shapes = dict(in_order[:SHAPES_MAX])
+        return sum(self._in_use(known) for _, known in in_order[SHAPES_MAX:])
+
+    def _in_use(self, known: Row | Known) -> bool:
+        return known.last_h >= self.hours - RECENT_H

@@ -13,6 +13,7 @@ from tocsin.cli.options import Token
 from tocsin.cli.output import JsonFlag, finish, lines_of, note, note_once, progress
 from tocsin.cli.simulate_directory import directory
 from tocsin.cli.simulate_dumps import dumps
+from tocsin.cli.simulate_logs import logs
 from tocsin.cli.span import DEFAULT_START, span_of
 from tocsin.cli.targets import require_file
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 simulate_app = typer.Typer(rich_markup_mode=None)
 simulate_app.command()(dumps)
+simulate_app.command()(logs)
 simulate_app.command()(directory)
 
 
@@ -71,7 +73,8 @@ def simulate(
     """Make the data of a fleet, with labelled faults if wanted.
 
     To a file, or to a server with --url. `tocsin simulate dumps` makes the log dumps of machines instead,
-    `tocsin simulate directory` serves a directory of technicians.
+    `tocsin simulate logs` the same lines one by one, `tocsin simulate directory` serves a directory of
+    technicians.
     """
     if context.invoked_subcommand is not None:
         _refuse_options(context)
@@ -99,7 +102,7 @@ def simulate(
 
 
 def _refuse_options(context: typer.Context) -> None:
-    """Options before the word `dumps` or `directory` would be read and have no effect."""
+    """Options before the word `dumps`, `logs` or `directory` would be read and have no effect."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
     if given:

@@ -96,7 +96,7 @@ def dumps(
     else:
         require_folder(out)
         free_hours = length * 12 if fault_free_hours is None else fault_free_hours
-        planned = _plan(fleet, faults, span[0] + round(free_hours * _HOUR_MS), span[1], faults_per_device)
+        planned = plan_of(fleet, faults, span[0] + round(free_hours * _HOUR_MS), span[1], faults_per_device)
         disorder = Disorder(reorder=reorder, repeat=repeat, cut=cut, lose=lose)
         result = _written(out, fleet, planned, span, lines, disorder)
         text = lines_of(result)
@@ -147,7 +147,8 @@ def _written(
     }
 
 
-def _plan(fleet: DumpFleet, faults: str, from_ms: int, to_ms: int, per_device: float) -> list[DumpFault]:
+def plan_of(fleet: DumpFleet, faults: str, from_ms: int, to_ms: int, per_device: float) -> list[DumpFault]:
+    """The faults asked for; says on stderr for which kinds there is no room."""
     from tocsin.simulate.dumps.faults import parse_dump_kinds, plan_dump_faults
 
     kinds = parse_dump_kinds(faults)

@@ -29,13 +29,14 @@ class _Said:
 
 
 class ComponentLog:
-    """Call `advance` for one stretch of time after the other.
+    """Call `advance` or `timed` for one stretch of time after the other.
 
     Faults draw from random numbers of their own: whatever they do not touch is written as without them.
     """
 
     def __init__(self, fleet: DumpFleet, device: int, grammar: Grammar, faults: Sequence[DumpFault]) -> None:
         self._grammar: Final = grammar
+        self.component: Final = grammar.component
         self._write: Final = FORMATS[grammar.component]
         self._scale: Final = fleet.scale
         self._zone: Final = fleet.zone(fleet.location(device))
@@ -49,6 +50,10 @@ class ComponentLog:
 
     def advance(self, from_ms: int, to_ms: int, startups: Sequence[int]) -> list[str]:
         """The lines of [from, to) in order of time; the machine is started at the moments `startups`."""
+        return [text for _, text in self.timed(from_ms, to_ms, startups)]
+
+    def timed(self, from_ms: int, to_ms: int, startups: Sequence[int]) -> list[tuple[int, str]]:
+        """`advance`, each line with its time in ms since 1970."""
         said = self._waiting
         for begin_ms, end_ms in self._pieces(from_ms, to_ms):
             work = work_at(begin_ms + offset_ms(self._zone, begin_ms))
@@ -59,7 +64,7 @@ class ComponentLog:
         said.sort(key=lambda line: (line.ts_ms, line.order))
         due = sum(line.ts_ms < to_ms for line in said)
         self._waiting = said[due:]
-        return [self._written(line) for line in said[:due] if not self._silent(line)]
+        return [(line.ts_ms, self._written(line)) for line in said[:due] if not self._silent(line)]
 
     def _pieces(self, from_ms: int, to_ms: int) -> Iterator[tuple[int, int]]:
         """The stretch cut where a local hour ends, since the work changes there."""

@@ -23,7 +23,7 @@ LABELS: Final = "labels.ndjson"
 DUMPS: Final = "dumps.ndjson"
 DELIVERY: Final = "delivery.ndjson"
 MANIFEST: Final = "manifest.json"
-_SOFTWARE: Final = {"application": "cells", "version": "4.2.1"}
+SOFTWARE: Final = {"application": "cells", "version": "4.2.1"}
 
 
 class DumpRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,12 +65,12 @@ def write_dumps(
             rows.append(write_dump(folder, dump))
             on_written(1)
     rows.sort(key=lambda row: (row.sent_ms, row.device))
-    _lines(folder / DUMPS, rows)
-    _lines(folder / LABELS, dump_labels(fleet, faults))
+    write_rows(folder / DUMPS, rows)
+    write_rows(folder / LABELS, dump_labels(fleet, faults))
     manifest = _manifest(fleet, rows, from_ms, to_ms)
     if disorder is not None and disorder.any:
         plan, lost = plan_delivery(fleet, [(row.device, row.sequence) for row in rows], disorder)
-        _lines(folder / DELIVERY, plan)
+        write_rows(folder / DELIVERY, plan)
         manifest |= {"disorder": msgspec.to_builtins(disorder), "lost": lost}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return rows
@@ -82,7 +82,7 @@ def write_dump(folder: Path, dump: MadeDump) -> DumpRow:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(dump.archive)
     facts = {"collected_from": _rfc3339(dump.from_ms), "collected_to": _rfc3339(dump.to_ms)}
-    path.with_suffix(".json").write_text(json.dumps(facts | _SOFTWARE) + "\n", encoding="utf-8")
+    path.with_suffix(".json").write_text(json.dumps(facts | SOFTWARE) + "\n", encoding="utf-8")
     return DumpRow(
         device=dump.device,
         sequence=dump.sequence,
@@ -101,7 +101,8 @@ def _rfc3339(ms: int) -> str:
     return moment.replace("+00:00", "Z")
 
 
-def _lines(path: Path, rows: Sequence[msgspec.Struct]) -> None:
+def write_rows(path: Path, rows: Sequence[msgspec.Struct]) -> None:
+    """A line of JSON each."""
     path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
 
 

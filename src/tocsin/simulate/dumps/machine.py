@@ -69,6 +69,21 @@ class Machine:
             lines=sum(data.count(b"\n") for _, data in members), archive=pack(members, self.style),
         )  # fmt: skip
 
+    def lines(self, from_ms: int, to_ms: int) -> Iterator[tuple[int, str, str]]:
+        """The lines of all dumps that are sent within [from, to): time, component and text, by time.
+
+        Instead of `dumps`: a machine writes each line once. Holds the lines of a dump.
+        """
+        for at_ms in self._fleet.sent_ms(self._number, from_ms, to_ms):
+            startups = startups_ms(self._fleet, self._number, from_ms, at_ms)
+            written = [
+                (ts_ms, log.component, line)
+                for log in self._logs.values()
+                for ts_ms, line in log.timed(from_ms, at_ms, startups)
+            ]
+            yield from sorted(written, key=lambda each: each[0])
+            from_ms = at_ms
+
     def _written(self, from_ms: int, to_ms: int) -> Iterator[tuple[str, str]]:
         startups = startups_ms(self._fleet, self._number, from_ms, to_ms)
         for name, log in self._logs.items():

@@ -185,6 +185,38 @@ def test_times_of_every_kind_are_milliseconds_of_utc(
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".ndjson"])
+@pytest.mark.parametrize("name", ["device_id", "DeviceID", "device name", "devices", "dev_eui", "deviceNo"])
+def test_a_column_of_devices_by_another_name_is_not_passed_over(
+    tmp_path: Path, suffix: str, name: str
+) -> None:
+    """Or all devices would be mixed into one, of the file's name. What to say instead is told."""
+    frame = pl.DataFrame({name: ["a", "b"], "ts": [NOON_MS, NOON_MS], "v": [1.0, 2.0]})
+    path = write(tmp_path / f"x{suffix}", frame)
+    with pytest.raises(InvalidInputError, match=f"say --device-column {name}, or --exclude {name} if"):
+        read(path)
+    assert {row[0] for row in read(path, device_column=name)[1]} == {"a", "b"}
+    assert {row[0] for row in read(path, exclude=(name,))[1]} == {"x"}
+
+
+@pytest.mark.parametrize("name", ["device_temperature", "devious", "undevice_id"])
+def test_a_parameter_with_a_name_like_it_is_a_parameter(tmp_path: Path, name: str) -> None:
+    """It does not say that it is a device's name or number."""
+    frame = pl.DataFrame({"ts": [NOON_MS], name: [1.0]})
+    assert read(write(tmp_path / "x.csv", frame))[1] == [("x", NOON_MS, {name: 1.0}, "")]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_times_that_come_again_in_a_file_of_one_device_are_warned_of(tmp_path: Path, suffix: str) -> None:
+    """It may be of several, by a column whose name does not say so; two devices have the same times."""
+    frame = pl.DataFrame({"pump": ["a", "b"] * 3, "ts": [NOON_MS + n // 2 for n in range(6)], "v": 1.0})
+    path = write(tmp_path / f"x{suffix}", frame)
+    (warning,) = read(path)[0].warnings
+    assert warning.startswith("3 of the first 6 times in 'ts' are there already")
+    assert warning.endswith("say --device-column")
+    assert read(path, device_column="pump")[0].warnings == []
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".ndjson"])
 @pytest.mark.parametrize(("unit", "per_s"), [("s", 1), ("ms", 10**3), ("us", 10**6), ("ns", 10**9)])
 def test_numbers_tell_their_unit_by_their_size(tmp_path: Path, suffix: str, unit: str, per_s: int) -> None:
     """Seconds of this century are no milliseconds of it; what was found is told with the first time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -21,6 +22,9 @@ DECIMALS: Final = (".", ",")
 DEVICE_COLUMN: Final = "device"
 TIME_COLUMN: Final = "ts"
 TIME_COLUMNS: Final = (TIME_COLUMN, "timestamp")
+_OF_DEVICES: Final = re.compile(
+    r"devices?|dev(ice)?[ _.-]?(id|name|no|nr|num(ber)?|key|uid|uuid|guid|eui|serial)", re.IGNORECASE
+)
 
 
 class Mapping(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,6 +127,8 @@ def find_name(names: Iterable[str], known: Sequence[str], field: str) -> str | N
 def choose_columns(mapping: Mapping, names: Sequence[str], numeric: Sequence[str]) -> Columns:
     """The columns to read from a file with columns `names`; InvalidInputError says what to do instead."""
     device = _named(mapping.device_column, names, (DEVICE_COLUMN,), "device_column")
+    if device is None:
+        refuse_other_devices(names, mapping)
     times = TIME_COLUMNS if mapping.step_seconds is None else ()
     time = _named(mapping.time_column, names, times, "time_column")
     arrival = _named(mapping.arrival_column, names, (), "arrival_column")
@@ -148,6 +154,20 @@ def choose_columns(mapping: Mapping, names: Sequence[str], numeric: Sequence[str
             field="parameters",
         )
     return Columns(device=device, time=time, arrival=arrival, parameters=parameters)
+
+
+def refuse_other_devices(names: Iterable[str], mapping: Mapping) -> None:
+    """InvalidInputError where one of the names says that it is of devices, though nobody chose it.
+
+    Else the file would be read as that of one device, and the readings of all would be mixed.
+    """
+    alike = [name for name in names if name not in mapping.exclude and _OF_DEVICES.fullmatch(name.strip())]
+    if alike:
+        raise InvalidInputError(
+            f"there is no 'device', but {' and '.join(map(repr, alike))}: say --device-column {alike[0]}, or "
+            f"--exclude {','.join(alike)} if the whole file is of one device",
+            field="device_column",
+        )
 
 
 def _named(given: str | None, names: Sequence[str], known: Sequence[str], field: str) -> str | None:

@@ -10,7 +10,15 @@ import pyarrow as pa
 
 from tocsin.errors import InvalidInputError
 from tocsin.events import I64
-from tocsin.files.mapping import DEVICE_COLUMN, STEP_START_MS, TIME_COLUMN, UNITS_PER_S, Columns, Mapping
+from tocsin.files.mapping import (
+    DEVICE_COLUMN,
+    STEP_START_MS,
+    TIME_COLUMN,
+    UNITS_PER_S,
+    Columns,
+    Mapping,
+    refuse_other_devices,
+)
 from tocsin.files.time_look import TimeLook, look_at_times
 from tocsin.files.times import parse_time
 from tocsin.ndjson import RESERVED_FIELDS
@@ -27,6 +35,8 @@ class Renamer:
         for name in (mapping.device_column, mapping.time_column, mapping.arrival_column):
             if name is not None and fields and name not in fields:
                 raise InvalidInputError(f"no field {name!r} in the first line; there are {', '.join(fields)}")
+        if mapping.device_column is None and DEVICE_COLUMN not in fields:
+            refuse_other_devices(fields, mapping)
         self._mapping = mapping
         self._device = device
         self._seen: dict[str, int] = {}

@@ -32,6 +32,7 @@ class TableFile(EventFile):
         self.columns = choose_columns(mapping, table.names, table.numeric)
         self.notes.extend(table.notes())
         self._converter = RowConverter(mapping, self.columns, table.numbers, device, self._units())
+        self._warn_of_many_devices()
 
     def _units(self) -> dict[str, str]:
         """The unit of each column of times, none where time is counted."""
@@ -43,6 +44,19 @@ class TableFile(EventFile):
                 self._tell(look)
                 units[name] = look.unit
         return units
+
+    def _warn_of_many_devices(self) -> None:
+        """Where all rows are of one device, but have times of others."""
+        time = self.columns.time
+        if self.columns.device is not None or time is None:
+            return
+        first = self._table.sample(time).drop_null()
+        if again := len(first) - len(first.unique()):
+            self.warnings.append(
+                f"{again} of the first {len(first)} times in {visible(time)!r} are there already, though all "
+                f"rows are taken to be of one device, {visible(self.device)!r}: if they are of several, say "
+                "--device-column"
+            )
 
     def _first(self, name: str) -> pa.Array:
         """The first cells of a column of times: as text where a format was given, else typed."""

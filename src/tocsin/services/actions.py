@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from tocsin.access.people import principal_of
 from tocsin.access.permissions import Permission, require
+from tocsin.access.person import Person
 from tocsin.access.principal import Principal
 from tocsin.clock import Clock
 from tocsin.control import FeedbackKind, SeriesName
@@ -18,8 +20,8 @@ from tocsin.inbox.handling import HARMLESS
 from tocsin.observability.meters import Meters
 from tocsin.observability.metrics import INBOX_ACTIONS
 from tocsin.services.audit import AuditTrail
-from tocsin.services.colleagues import Colleagues
-from tocsin.services.sight import Sight
+from tocsin.services.colleagues import Colleagues, acts
+from tocsin.services.sight import MappingUnknownError, NoTechnicianError, Sight
 
 TARGETS_MAX: Final = 100
 EPISODES_MAX: Final = 1000
@@ -63,6 +65,12 @@ class ChangedError(PreconditionFailedError):
         )
         self.version: Final = version
         self.changes: Final = changes
+
+
+class NotResponsibleError(ConflictError):
+    """Who is to see to an anomaly would never see it: the device is not the technician's."""
+
+    code = "not_responsible"
 
 
 class Actions:
@@ -153,6 +161,7 @@ class Actions:
 
     def _act(self, principal: Principal, asked: Asked, targets: tuple[Target, ...]) -> Recorded:
         require(principal, Permission.HANDLE)
+        hidden = tuple(each.id for each in targets if self._is_hidden(principal, each.id))
         action = Action(
             kind=asked.kind,
             tenant=principal.tenant,
@@ -161,14 +170,14 @@ class Actions:
             targets=targets,
             note=asked.note,
             until_ms=asked.until_ms,
-            assignee=self._assignee(principal, asked),
+            assignee=self._assignee(principal, asked, [each.id for each in targets if each.id not in hidden]),
             episodes=tuple(asked.episodes),
             undoes=asked.undoes,
             key=asked.key,
             feedback=asked.feedback,
             series=asked.series,
             spans=asked.spans,
-            hidden=tuple(each.id for each in targets if self._is_hidden(principal, each.id)),
+            hidden=hidden,
         )
         check(action)
         recorded = self._inbox.act(action)
@@ -190,10 +199,35 @@ class Actions:
         done = (outcome.id for outcome in recorded.outcomes if not outcome.code)
         return not any(self._is_hidden(principal, each) for each in done)
 
-    def _assignee(self, principal: Principal, asked: Asked) -> str | None:
+    def _assignee(self, principal: Principal, asked: Asked, anomalies: Sequence[str]) -> str | None:
+        """The one form of a person's name, or the text where it is nobody's."""
         if asked.assignee is None or asked.kind is not ActionKind.ASSIGN:
             return asked.assignee
-        return self._colleagues.assignee(principal.tenant, asked.assignee)
+        person = self._colleagues.named(principal.tenant, asked.assignee)
+        if person is None:
+            return asked.assignee
+        if not self.was_done(principal, asked.key):
+            self._require_sees_to(person, anomalies)
+        return person.name
+
+    def _require_sees_to(self, person: Person, anomalies: Sequence[str]) -> None:
+        """InvalidInputError for who does not act, NotResponsibleError for who would never see one of them."""
+        if not acts(person):
+            raise InvalidInputError(f"{person.display_name} does not act on anomalies.", field="assignee")
+        for name in anomalies:
+            anomaly = self._inbox.anomaly(person.tenant, name)
+            if anomaly is not None and not self._may_see(principal_of(person), anomaly.device):
+                detail = f"{person.display_name} sees the own devices alone: {anomaly.device} is another's."
+                raise NotResponsibleError(detail, field="assignee")
+
+    def _may_see(self, principal: Principal, device: str) -> bool:
+        """True, too, where the directory has not said yet: work can be given while it is down."""
+        try:
+            return self._sight.sees(principal, device)
+        except NoTechnicianError:
+            return False
+        except MappingUnknownError:
+            return True
 
 
 def _actor(principal: Principal) -> str:

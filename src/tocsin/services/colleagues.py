@@ -10,7 +10,6 @@ from tocsin.access.permissions import TABLE, Permission, require
 from tocsin.access.person import Person, normalised_name
 from tocsin.access.principal import Principal
 from tocsin.access.store import DEFAULT_TENANT
-from tocsin.errors import InvalidInputError
 
 OFFERED_MAX: Final = 200
 
@@ -25,7 +24,7 @@ class Colleagues:
         """Names and shown names of people who act on anomalies, by name; the first OFFERED_MAX."""
         require(principal, Permission.READ)
         found = self._people.page(principal.tenant, limit=OFFERED_MAX)
-        return [(person.name, person.display_name) for person in found if _acts(person)]
+        return [(person.name, person.display_name) for person in found if acts(person)]
 
     def shown(self, principal: Principal, assignees: Iterable[str | None]) -> Mapping[str, str]:
         """By assignee, the name that people know; those who are nobody here are left out."""
@@ -45,18 +44,12 @@ class Colleagues:
         name = self.own_name(principal)
         return name if name is None or principal.tenant == DEFAULT_TENANT else f"{principal.tenant}/{name}"
 
-    def assignee(self, tenant: str, text: str) -> str:
-        """Whom somebody means: the one form of a person's name, or the text where it is nobody's name.
-
-        InvalidInputError for a person who can't see to it.
-        """
+    def named(self, tenant: str, text: str) -> Person | None:
+        """Whom somebody means, by any spelling of the name; None where it is nobody's."""
         found = self._people.with_hash(tenant, normalised_name(text))
-        if found is None:
-            return text
-        if not _acts(found[0]):
-            raise InvalidInputError(f"{found[0].display_name} does not act on anomalies.", field="assignee")
-        return found[0].name
+        return None if found is None else found[0]
 
 
-def _acts(person: Person) -> bool:
+def acts(person: Person) -> bool:
+    """Whether the person may act on anomalies."""
     return not person.disabled and any(Permission.HANDLE in TABLE[role] for role in person.roles)

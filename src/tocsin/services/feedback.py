@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -23,6 +23,7 @@ from tocsin.processing.preview import Difference
 from tocsin.services.actions import Actions, Asked
 from tocsin.services.anomalies import Anomalies
 from tocsin.services.places import Places
+from tocsin.services.series import MovedLimit
 from tocsin.sharding import partition_of, shard_of
 
 _PRODUCER: Final = "feedback"  # those of events hold a slash
@@ -49,6 +50,10 @@ class Previews(Protocol):
 
     def preview(self, said: FeedbackGiven, span_ms: int) -> Difference:
         """What feedback would have changed in the last part of the device's past."""
+        ...
+
+    def moved_limits(self, tenant: str, device: str) -> Mapping[str, Sequence[MovedLimit]]:
+        """What was said of a device's series and not taken back, as Bands.moved_limits."""
         ...
 
     def as_they_stand(self, tenant: str, episodes: Sequence[Episode], now_ms: int) -> list[Episode]:
@@ -149,7 +154,16 @@ class Feedbacks:
     def offered(self, principal: Principal, anomaly_id: str) -> Sequence[FeedbackKind]:
         """The kinds that could change anything of the anomaly, in the order of their likeliness."""
         anomaly = self._found(principal, anomaly_id)
-        return [kind for kind in FeedbackKind if self._episodes(anomaly, kind)]
+        episodes = list(self._newest(anomaly))
+        kinds = [kind for kind in FeedbackKind if any(_can_hear(episode, kind) for episode in episodes)]
+        if FeedbackKind.WITHDRAWN in kinds and not self._can_take_back(anomaly, episodes):
+            kinds.remove(FeedbackKind.WITHDRAWN)
+        return kinds
+
+    def is_answerable(self, principal: Principal, anomaly_id: str) -> bool:
+        """Whether anything could be said of the anomaly that would change something."""
+        episodes = self._newest(self._found(principal, anomaly_id))
+        return any(_can_hear(episode, FeedbackKind.WITHDRAWN) for episode in episodes)
 
     def _found(self, principal: Principal, anomaly_id: str) -> Anomaly:
         require(principal, Permission.HANDLE)
@@ -166,9 +180,18 @@ class Feedbacks:
 
     def _episodes(self, anomaly: Anomaly, kind: FeedbackKind) -> list[Episode]:
         """Those that the feedback is about, as they stand where it matters until when they were abnormal."""
-        found = (self._commits.episode(anomaly.tenant, name) for name in anomaly.episodes)
-        own = [episode for episode in found if episode is not None and _can_hear(episode, kind)]
+        own = [episode for episode in self._newest(anomaly) if _can_hear(episode, kind)]
         return self._previews.as_they_stand(anomaly.tenant, own, 0) if kind in _OF_SPANS else own
+
+    def _newest(self, anomaly: Anomaly) -> Iterator[Episode]:
+        found = (self._commits.episode(anomaly.tenant, name) for name in anomaly.episodes)
+        return (episode for episode in found if episode is not None)
+
+    def _can_take_back(self, anomaly: Anomaly, episodes: Sequence[Episode]) -> bool:
+        """Whether anything that was said of one of the series was not taken back yet."""
+        names = {_name(episode) for episode in episodes if _can_hear(episode, FeedbackKind.WITHDRAWN)}
+        said = self._previews.moved_limits(anomaly.tenant, anomaly.device)
+        return any(_is_left(said.get(name.parameter, ()), name) for name in names)
 
     def _log_given(self, anomaly: Anomaly, given: Given) -> None:
         action = given.recorded.action
@@ -200,6 +223,13 @@ class Feedbacks:
 def _must_change_something(anomaly: Anomaly, series: tuple[SeriesName, ...], kind: FeedbackKind) -> None:
     if not series and anomaly.merged_into is None:
         raise InvalidInputError(_REFUSED.get(kind, _NO_LIMIT), field="anomaly")
+
+
+def _is_left(said: Sequence[MovedLimit], name: SeriesName) -> bool:
+    """Whether feedback on the series acts, or has acted and was not taken back."""
+    whose = name.application, name.detector
+    own = [each.moved for each in said if (each.application, each.detector) == whose]
+    return bool(own) and (own[-1].steps > 0 or any(each.kind for each in own))
 
 
 def _name(episode: Episode) -> SeriesName:

@@ -42,11 +42,13 @@ def look_at(visitor: Visitor, anomaly_id: str) -> Anomaly:
 def handling_of(visitor: Visitor, found: Anomaly, **said: str) -> dict[str, Any]:
     """What the part of the page needs that people change."""
     history = visitor.services.anomalies.history(visitor.principal, found.id)
+    may_act = allows(visitor.principal, Permission.HANDLE) and found.merged_into is None
     return {
         "anomaly": found,
         "history": history,
         "names": visitor.services.actions.names(visitor.principal, history),
-        "may_act": allows(visitor.principal, Permission.HANDLE) and found.merged_into is None,
+        "may_act": may_act,
+        "answerable": may_act and visitor.services.feedback.is_answerable(visitor.principal, found.id),
         "offered": [kind.value for kind in OFFERED[found.handling]],
         "snoozes": SNOOZES,
         "csrf": visitor.session.csrf,

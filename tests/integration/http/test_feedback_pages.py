@@ -80,14 +80,38 @@ async def test_lines_of_a_note_stay_lines_in_the_form(world: World) -> None:
 
 
 async def test_only_what_would_change_something_is_offered(world: World) -> None:
-    """A stuck value can't be confirmed, a silence can't be anything."""
+    """A stuck value can't be confirmed, a silence can't be anything; nor is such a page linked."""
     stuck = world.find_anomaly("pump-7", detector="health", reason="stuck")
     silent = world.find_anomaly("pump-8", detector="health", reason="silent", parameter="")
     async with signed_in(world, Role.TECHNICIAN) as client:
         page = (await client.get(f"/anomalies/{stuck}/feedback")).text
         nothing = (await client.get(f"/anomalies/{silent}/feedback")).text
-    assert re.findall(r'name="kind" value="(\w+)"', page) == ["false_alarm", "new_normal", "withdrawn"]
+        linking = [(await client.get(f"/anomalies/{each}")).text for each in (stuck, silent)]
+    assert re.findall(r'name="kind" value="(\w+)"', page) == ["false_alarm", "new_normal"]
+    assert ['/feedback"' in each for each in linking] == [True, False]
     assert "<form method" not in nothing[nothing.index("<h1>") :]
+
+
+@pytest.mark.parametrize(
+    ("said", "offered"),
+    [
+        ([], False),
+        ([("", 1)], True),
+        ([("", 1), ("", 0)], False),
+        ([("confirmed", 0)], True),
+        ([("new_normal", 0), ("", 1), ("", 0)], True),
+    ],
+)
+async def test_an_answer_is_offered_to_be_taken_back_where_one_was_given(
+    world: World, said: Sequence[tuple[str, int]], offered: bool
+) -> None:
+    """By the detector that found it: what was said of another one's findings is not the anomaly's."""
+    anomaly = world.find_anomaly("pump-7")
+    by_health = world.find_anomaly("pump-8", detector="health", reason="stuck")
+    world.fleet.moved = [acted(kind, steps=steps) for kind, steps in said]
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        pages = [(await client.get(f"/anomalies/{each}/feedback")).text for each in (anomaly, by_health)]
+    assert ['value="withdrawn"' in page for page in pages] == [offered, False]
 
 
 async def test_a_forged_or_empty_form_changes_nothing(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from html import unescape
 from typing import Any
 from urllib.parse import quote
@@ -170,6 +171,55 @@ async def test_a_repeat_of_what_was_hers_gets_the_first_answer(world: World) -> 
     again = await sent(world, anna, "/v1/anomalies/actions", **options)
     assert (again.status_code, again.text) == (200, first.text)
     assert again.headers["Tocsin-Repeated"] == "true"
+
+
+async def test_work_is_given_to_who_sees_it(world: World) -> None:
+    """A technician would never see what is assigned to her at another's device; of such she hears nothing."""
+    anna, ids = world.sign_in("anna"), anomalies(world)
+    admin, any_version = {"Authorization": f"Bearer {world.key(Role.ADMIN)}"}, {"If-Match": "*"}
+    wanted: dict[str, Any] = {"json": {"assignee": "Anna"}, "headers": any_version}
+    other = await sent(world, admin, f"/v1/anomalies/{ids['c']}/assign", **wanted)
+    assert (other.status_code, other.json()["code"]) == (409, "not_responsible")
+    assert "c is another's" in other.json()["detail"]
+    many = {"action": "assign", "assignee": "anna", "anomalies": [{"id": ids["a"]}, {"id": ids["c"]}]}
+    assert (await sent(world, admin, "/v1/anomalies/actions", json=many)).status_code == 409
+    assert (await sent(world, anna, f"/v1/anomalies/{ids['c']}/assign", **wanted)).status_code == 404
+    assert {each.assignee for each in map(partial(world.inbox.anomaly, OWN), ids.values()) if each} == {None}
+    assert (await sent(world, admin, f"/v1/anomalies/{ids['a']}/assign", **wanted)).status_code == 200
+
+
+async def test_work_can_be_given_before_the_directory_has_spoken(make_world: Callable[..., World]) -> None:
+    """While nobody knows whose devices these are; to who is nobody in the directory it can't."""
+    world = make_world()
+    world.responsible(BORIS, "c")
+    world.find_anomaly("d")
+    world.person("anna", technician=ANNA)
+    world.person("nobody", technician=None)
+    admin, (anomaly,) = {"Authorization": f"Bearer {world.key(Role.ADMIN)}"}, anomalies(world).values()
+    for name, status in (("anna", 200), ("nobody", 409)):
+        options: dict[str, Any] = {"json": {"assignee": name}, "headers": {"If-Match": "*"}}
+        answer = await sent(world, admin, f"/v1/anomalies/{anomaly}/assign", **options)
+        assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize("change", ["moved", "disabled"])
+async def test_an_assignment_that_is_asked_again_gets_the_first_answer(world: World, change: str) -> None:
+    """Though by now nothing could be given to that person: it was done."""
+    admin, anomaly = {"Authorization": f"Bearer {world.key(Role.ADMIN)}"}, anomalies(world)["a"]
+    headers = {"If-Match": "*", "Idempotency-Key": "k"}
+    options: dict[str, Any] = {"json": {"assignee": "anna"}, "headers": headers}
+    first = await sent(world, admin, f"/v1/anomalies/{anomaly}/assign", **options)
+    if change == "moved":
+        world.responsible(BORIS, "a")
+    else:
+        person = world.access.people.page(OWN, limit=9)[0].person_id
+        world.access.people.change(
+            OWN, person, PersonChange(disabled=True), revision=None, tell=lambda _: None
+        )
+    again = await sent(world, admin, f"/v1/anomalies/{anomaly}/assign", **options)
+    assert (again.status_code, again.text) == (first.status_code, first.text) == (200, first.text)
+    options["headers"] = {"If-Match": "*", "Idempotency-Key": "another"}
+    assert (await sent(world, admin, f"/v1/anomalies/{anomaly}/assign", **options)).status_code in {400, 409}
 
 
 async def test_a_device_that_moves_is_seen_by_whose_it_is(world: World) -> None:

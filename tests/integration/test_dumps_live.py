@@ -53,9 +53,7 @@ def test_the_command_lists_dumps_from_a_server_and_from_its_folder(tmp_path: Pat
     with Server(tmp_path / "data") as server:
         for sequence, body in ((1, good_archive()), (2, b"no archive"), (4, good_archive({"b.log": b"b"}))):
             put(server, sequence, body)
-        subprocess.run(
-            [str(COMMAND), "digest", "--wait-s", "60"], env=server.environment(), check=False, timeout=120
-        )
+        wait_until_processed(server)
         asked = listed(["--json"], server.environment())
         server.stop()
         opened = listed(["--data", str(tmp_path / "data"), "--json"], server.environment())
@@ -63,6 +61,12 @@ def test_the_command_lists_dumps_from_a_server_and_from_its_folder(tmp_path: Pat
     states = [(dump["sequence"], dump["state"], dump["code"]) for dump in asked["dumps"]]
     assert states == [(1, "processed", ""), (2, "quarantined", "zip_malformed"), (4, "waiting", "")]
     assert asked["missing"] == [{"epoch": 0, "first": 3, "last": 3, "given_up": False}]
+
+
+def wait_until_processed(server: Server) -> None:
+    """Until the server has processed all that it logged and can process, at most a minute."""
+    command = [str(COMMAND), "digest", "--wait-s", "60"]
+    subprocess.run(command, env=server.environment(), check=False, timeout=120)
 
 
 def listed(words: list[str], environment: dict[str, str]) -> dict[str, Any]:
@@ -82,8 +86,10 @@ def test_a_large_dump_takes_little_memory(tmp_path: Path) -> None:
     )
     with Server(tmp_path / "data") as server:
         put(server, 1, smaller)  # a server that has just started still grows by itself
+        wait_until_processed(server)
         before = rss_peak_bytes(server.pid)
         assert put(server, 2, body).status_code == 201
+        wait_until_processed(server)
         assert rss_peak_bytes(server.pid) - before < 32 << 20
 
 

@@ -203,6 +203,11 @@ class DumpReceived(msgspec.Struct, frozen=True, kw_only=True, tag="dump"):
     dictionary: str = ""
     lines: LineSpan | None = None
 
+    @property
+    def holds_lines(self) -> bool:
+        """Whether it is the dump of a window of log lines; one in conflict goes to another number."""
+        return self.lines is not None and self.outcome is not DumpOutcome.CONFLICT
+
 
 class GapGivenUp(msgspec.Struct, frozen=True, kw_only=True, tag="gap"):
     """A device's dumps from one number to another, both within, are waited for no longer.

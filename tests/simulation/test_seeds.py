@@ -13,10 +13,11 @@ from proof.simulation.workshop import POISON
 CONFLICTS = 4
 """A seed in which two bodies come for one number."""
 DUMPS = 2
-ONCE_FAILED = (37, 46, 90, 155)
+ONCE_FAILED = (37, 46, 90, 155, 500_037)
 """46: feedback that had moved no limit moved one when it was asked again.
 Of dumps: 37 a folder of blobs that could not be made; 90 an upload left behind that could not be removed;
 155 settings logged and not processed at a start.
+500037: a window of log lines began too early after a restart, since the record of the one before was trimmed.
 """
 
 

@@ -18,7 +18,9 @@ from tocsin.control import (
     DumpOutcome,
     DumpReceived,
     GapGivenUp,
+    LineSpan,
     Tick,
+    decode_control,
     dump_decision,
 )
 from tocsin.log.abstract import Record
@@ -43,6 +45,8 @@ CONTROLS: st.SearchStrategy[Control] = st.one_of(
         sha256=st.just("0" * 64),
         size_bytes=st.just(1),
         outcome=st.sampled_from(DumpOutcome),
+        collected_to_ms=st.none() | st.integers(0, 10),
+        lines=st.none() | st.just(LineSpan(first=0, below=1)),
     ),
     st.builds(
         GapGivenUp,
@@ -151,6 +155,18 @@ def test_replay_behind_checkpoints_gives_the_same_order(records: list[Record], d
     assert sums(again) == sums(whole)
     for now_ms in (0, 10**6, 2 * 10**6):
         assert again.dumps.overdue(now_ms, lambda _: 10**6) == whole.dumps.overdue(now_ms, lambda _: 10**6)
+
+
+@given(LOGS)
+def test_the_end_of_the_last_window_is_that_of_the_last_dump_that_was_cut(records: list[Record]) -> None:
+    """A device's own dumps have none, and a window whose number was taken goes to another one."""
+    state, _ = run(records, [])
+    expected: dict[tuple[str, str], int | None] = {}
+    for record in records:
+        control = decode_control(record.payload)
+        if isinstance(control, DumpReceived) and control.lines and control.outcome != DumpOutcome.CONFLICT:
+            expected[control.tenant, control.device] = control.collected_to_ms
+    assert state.dumps.cut_to_ms() == {key: end for key, end in expected.items() if end is not None}
 
 
 @given(st.lists(CONTROLS, max_size=30))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 from unittest.mock import patch
+
+from msgspec.structs import replace
 
 from tocsin.clock import ManualClock
 from tocsin.control import Control, DumpOutcome, DumpReceived, LineSpan, encode_control
@@ -16,7 +18,8 @@ from tocsin.ingest.parsing.log_lines import parse_log_lines
 from tocsin.log.abstract import Append, Part, RecordKind
 from tocsin.log.embedded import EmbeddedLog
 from tocsin.payloads import encode_events
-from tocsin.processing.log_windows import WindowRules
+from tocsin.processing.dump_orders import DumpOrders
+from tocsin.processing.log_windows import DeviceKey, WindowRules
 from tocsin.runtimes.embedded.log_gathering import Gathering
 from tocsin.runtimes.embedded.log_rounds import LogGathering
 from tocsin.runtimes.embedded.log_texts import LogTexts
@@ -28,11 +31,20 @@ WINDOW_MS: Final = 60_000
 LINES_A_WINDOW: Final = 6
 
 
-class NothingProcessed:
-    """Places of a system that has cut dumps, but has processed none of them yet."""
+class Processed:
+    """Places of a system that has cut dumps, and has processed these."""
+
+    def __init__(self, *dumps: DumpReceived) -> None:
+        self.orders = DumpOrders()
+        for dump in dumps:
+            self.orders.receive(dump)
 
     def free_dump_place(self, tenant: str, device: str) -> Place:
-        return 0, 1
+        order = self.orders.find(tenant, device)
+        return order.free_place() if order else (0, 1)
+
+    def cut_to_ms(self, partition: int) -> Mapping[DeviceKey, int]:
+        return self.orders.cut_to_ms()
 
 
 def work_of(folder: Path, kept: list[tuple[Place, CutDump]]) -> LogWork:
@@ -46,9 +58,11 @@ def work_of(folder: Path, kept: list[tuple[Place, CutDump]]) -> LogWork:
 
 
 @contextmanager
-def gathering(folder: Path, log: EmbeddedLog, kept: list[tuple[Place, CutDump]]) -> Iterator[Gathering]:
+def gathering(
+    folder: Path, log: EmbeddedLog, kept: list[tuple[Place, CutDump]], *processed: DumpReceived
+) -> Iterator[Gathering]:
     """The gathering of the only partition; what it keeps goes into `kept`."""
-    found = Gathering(0, log, work_of(folder, kept), NothingProcessed())
+    found = Gathering(0, log, work_of(folder, kept), Processed(*processed))
     try:
         yield found
     finally:
@@ -62,21 +76,26 @@ def append(log: EmbeddedLog, kind: RecordKind, payload: bytes, count: int = 1) -
 
 def append_lines(log: EmbeddedLog, windows: int) -> None:
     """Lines of so many whole windows, and the first of the next."""
+    append_lines_at(log, *(number * 10_000 for number in range(LINES_A_WINDOW * windows + 1)))
+
+
+def append_lines_at(log: EmbeddedLog, *times_ms: int) -> None:
+    """One line at each of these times, counted from the start."""
     lines = [
         {
             "device": "press",
             "component": "engine",
-            "time": START_MS + number * 10_000,
+            "time": START_MS + time_ms,
             "text": f"cycle {number}",
         }
-        for number in range(LINES_A_WINDOW * windows + 1)
+        for number, time_ms in enumerate(times_ms)
     ]
     body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
     batch = parse_log_lines(body, ParseLimits()).batch
     append(log, RecordKind.EVENTS, encode_events(batch), len(batch))
 
 
-def logged(place: Place, cut: CutDump) -> Control:
+def logged(place: Place, cut: CutDump, outcome: DumpOutcome = DumpOutcome.ACCEPTED) -> DumpReceived:
     """The record of a window that was kept."""
     return DumpReceived(
         tenant=cut.tenant,
@@ -85,7 +104,7 @@ def logged(place: Place, cut: CutDump) -> Control:
         sequence=place[1],
         sha256="0" * 64,
         size_bytes=len(cut.archive),
-        outcome=DumpOutcome.ACCEPTED,
+        outcome=outcome,
         collected_from_ms=cut.from_ms,
         collected_to_ms=cut.to_ms,
         lines=cut.lines,
@@ -126,11 +145,62 @@ def test_after_a_restart_the_next_window_goes_behind_one_that_is_logged_but_not_
     assert again[0][1].archive == first[1][1].archive
 
 
+def first_window(folder: Path) -> DumpReceived:
+    """The record of the window of the first minute."""
+    kept: list[tuple[Place, CutDump]] = []
+    with closing(EmbeddedLog(folder / "before", 1, ManualClock(START_MS))) as log:
+        append_lines_at(log, 0, WINDOW_MS)
+        with gathering(folder, log, kept) as found:
+            found.step()
+    return logged(*kept[0])
+
+
+def late_window(folder: Path, *control: Control, processed: DumpReceived) -> tuple[int, int]:
+    """How long a window lasts that a late line begins, in a log that holds this and no more."""
+    kept: list[tuple[Place, CutDump]] = []
+    with closing(EmbeddedLog(folder / "after", 1, ManualClock(START_MS))) as log:
+        for each in control:
+            append(log, RecordKind.CONTROL, encode_control(each))
+        append_lines_at(log, 20_000, WINDOW_MS)
+        with gathering(folder, log, kept, processed) as found:
+            found.step()
+    return kept[0][1].from_ms - START_MS, kept[0][1].to_ms - START_MS
+
+
+def test_a_window_begins_where_the_one_before_ended_though_its_record_was_trimmed(tmp_path: Path) -> None:
+    """The log that is kept says nothing of it then; the state of the processor does."""
+    assert late_window(tmp_path, processed=first_window(tmp_path)) == (20_000, WINDOW_MS)
+
+
+def test_what_the_log_says_of_windows_is_newer_than_what_was_processed(tmp_path: Path) -> None:
+    """A window that was cut and logged after the processed ones is the last one."""
+    last = first_window(tmp_path)
+    earlier = replace(last, sequence=1, collected_to_ms=START_MS)
+    assert late_window(tmp_path, replace(last, sequence=2), processed=earlier) == (20_000, WINDOW_MS)
+
+
+def test_a_window_whose_number_was_taken_is_kept_at_another_one_after_a_restart(tmp_path: Path) -> None:
+    """The record of the conflict names its lines, but they are in no dump yet."""
+    first: list[tuple[Place, CutDump]] = []
+    log = EmbeddedLog(tmp_path / "log", 1, ManualClock(START_MS))
+    append_lines(log, 1)
+    with gathering(tmp_path, log, first) as found:
+        found.step()
+    place, cut = first[0]
+    conflict = logged(place, cut, DumpOutcome.CONFLICT)
+    append(log, RecordKind.CONTROL, encode_control(conflict))
+    again: list[tuple[Place, CutDump]] = []
+    with gathering(tmp_path, log, again, conflict) as found:
+        found.step()
+    log.close()
+    assert again == [((0, 2), cut)]
+
+
 def test_what_was_read_beyond_the_end_of_the_log_is_caught_up(tmp_path: Path) -> None:
     """Nothing is there to read until it has grown: asked again without a pause, nothing else could run."""
     log = EmbeddedLog(tmp_path / "log", 1, ManualClock(START_MS))
     append_lines(log, 2)
-    rounds = LogGathering(work_of(tmp_path, []), log, NothingProcessed())
+    rounds = LogGathering(work_of(tmp_path, []), log, Processed())
     assert rounds.begin()
     assert not rounds.caught_up()
     rounds.round()

@@ -70,7 +70,8 @@ class DumpOrder(msgspec.Struct, kw_only=True):
 
     `joined`: whether there was a dump before those that wait. `waiting` is sorted by epoch and number.
     `older` holds the numbers of epochs that are over. `dictionaries` says from which epoch and number on each
-    dictionary acts, the newest of them.
+    dictionary acts, the newest of them. `cut_to_ms` is where the last window of the device's log lines has
+    ended, in time.
     """
 
     epoch: int | None = None
@@ -80,10 +81,13 @@ class DumpOrder(msgspec.Struct, kw_only=True):
     waiting: list[Waiting] = []
     counts: dict[DumpPlace, int] = {}
     dictionaries: list[tuple[int, int, str]] = []
+    cut_to_ms: int | None = None
 
     def receive(self, dump: DumpReceived) -> Moved:
         """Take a dump in; at most as many become ready as waited behind it."""
         moved, before = Moved(), dict(self.counts)
+        if dump.holds_lines:
+            self.cut_to_ms = dump.collected_to_ms
         if dump.outcome is DumpOutcome.CONFLICT:
             self._count(DumpPlace.CONFLICT)
         elif self._known(dump):

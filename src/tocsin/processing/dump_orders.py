@@ -49,6 +49,14 @@ class DumpOrders:
                 for device, order in devices.items():
                     yield tenant, device, order
 
+    def cut_to_ms(self) -> dict[tuple[str, str], int]:
+        """By tenant and device, where the last window of its log lines has ended; O(devices)."""
+        return {
+            (tenant, device): order.cut_to_ms
+            for tenant, device, order in self.all()
+            if order.cut_to_ms is not None
+        }
+
     def devices(self, tenant: str) -> list[str]:
         """The tenant's devices that sent a dump, in no order."""
         return [device for orders in self._shards.values() for device in orders.get(tenant, ())]

@@ -29,8 +29,8 @@ class Gathering:
     """One partition. For one thread, but for two offsets: `position`, of the next record that it reads, and
     `needed`, from which on the log is needed, that of the first line in an open window.
 
-    `places` know where a device's dumps end, as far as that has been processed. A dump that was cut before
-    the start may not be, so its place is learnt from the log.
+    `places` know where a device's dumps and windows end, as far as that has been processed. A dump that was
+    cut before the start may not be, so its place is learnt from the log.
     """
 
     def __init__(self, partition: int, log: Log, work: LogWork, places: Places) -> None:
@@ -44,8 +44,8 @@ class Gathering:
         self._below: dict[DeviceKey, int] = {}
         self._free: dict[DeviceKey, Place] = {}
         self._ended: deque[CutDump] = deque()
+        self._learnt = False
         self.position = self.needed = log.begin(partition)
-        self._learn_what_was_cut()
 
     @property
     def done(self) -> bool:
@@ -55,8 +55,11 @@ class Gathering:
     def step(self) -> None:
         """Take in what comes next in the log. Blocks while dumps are kept.
 
-        Errors of stores come out, and the next step goes on where this one had got to.
+        Errors of stores come out, and the next step goes on where this one had got to. The first one reads
+        the whole log.
         """
+        if not self._learnt:
+            self._learn_what_was_cut()
         self._keep()
         for record in self._log.read(self._partition, self.position):
             self._ended.extend(self._taken(record))
@@ -80,20 +83,29 @@ class Gathering:
         """Up to which line of each device dumps were cut and logged, and at which places.
 
         What came before that line is passed over. A dump's lines lie before it in the log, so the log that is
-        kept says so of every line that is kept.
+        kept says so of every line that is kept. But where the last window ended may be known to the processor
+        alone.
         """
+        for key, reached_ms in self._places.cut_to_ms(self._partition).items():
+            self._windows.resume(key, reached_ms)
         offset, end = self.position, self._log.end(self._partition)
         while offset < end:
             records = self._log.read(self._partition, offset)
             for record in records:
                 control = decode_control(record.payload) if record.kind is RecordKind.CONTROL else None
                 if isinstance(control, DumpReceived) and control.lines is not None:
-                    key = control.tenant, control.device
-                    self._below[key] = max(self._below.get(key, 0), control.lines.below)
-                    self._windows.resume(key, control.collected_to_ms or 0)
-                    behind = control.epoch, control.sequence + 1
-                    self._free[key] = max(self._free.get(key, behind), behind)
+                    self._learn_of(control, control.lines)
             offset = records[-1].next_offset
+        self._learnt = True
+
+    def _learn_of(self, dump: DumpReceived, lines: LineSpan) -> None:
+        """A window whose number was taken is not cut yet: it is to be gathered again, for another number."""
+        key = dump.tenant, dump.device
+        if dump.holds_lines:
+            self._below[key] = max(self._below.get(key, 0), lines.below)
+            self._windows.resume(key, dump.collected_to_ms or 0)
+        behind = dump.epoch, dump.sequence + 1
+        self._free[key] = max(self._free.get(key, behind), behind)
 
     def _taken(self, record: Record) -> Iterator[CutDump]:
         if record.kind is RecordKind.CONTROL:

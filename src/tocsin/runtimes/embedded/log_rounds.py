@@ -23,7 +23,7 @@ class LogGathering:
         self._partitions: list[Gathering] = []
 
     def begin(self) -> bool:
-        """Find out what was cut before the start; reads the log. Whether there is anything to do."""
+        """Keep the log from being trimmed before it is gathered. Whether there is anything to do."""
         if self._work is None:
             return False
         self._partitions = [

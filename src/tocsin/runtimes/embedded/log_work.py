@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from tocsin.blobs.abstract import BlobStore
 from tocsin.config import Config
-from tocsin.processing.log_windows import WindowRules
+from tocsin.processing.log_windows import DeviceKey, WindowRules
 from tocsin.runtimes.embedded.log_texts import LogTexts
 from tocsin.services.cut_dumps import CutDump, CutDumps, Place
 from tocsin.services.dumps import Dumps
@@ -19,6 +19,10 @@ class Places(Protocol):
 
     def free_dump_place(self, tenant: str, device: str) -> Place:
         """Epoch and number behind all dumps of the device that have been processed."""
+        ...
+
+    def cut_to_ms(self, partition: int) -> Mapping[DeviceKey, int]:
+        """Where each device's last window that has been processed ended, in time."""
         ...
 
 

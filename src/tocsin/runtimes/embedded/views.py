@@ -126,6 +126,11 @@ class Views:
             order = worker.state.dumps.find(tenant, device)
             return order.free_place() if order else (0, 1)
 
+    def cut_to_ms(self, partition: int) -> Mapping[tuple[str, str], int]:
+        """Where each device's last window of log lines that has been processed ended, in time."""
+        with self._workers[partition].seen(self.patience_s) as state:
+            return state.dumps.cut_to_ms()
+
     def dumps(self, tenant: str, device: str) -> PlacedDumps | None:
         """Every dump of a device as of everything committed, None if it never sent one; reads the lake."""
         worker = self._worker(tenant, device)

@@ -9,6 +9,7 @@ STEPS_MAX = 3
 KEPT_MAX = 32
 LASTS_MS = 30 * 86_400_000
 HOUR_MS = 3_600_000
+OF_LIMITS = ("false_alarm", "withdrawn")
 EVERY_HOUR = frozenset(range(168))
 
 
@@ -49,7 +50,7 @@ class Feedback:
             after = min(before + 1, STEPS_MAX)
         elif kind == "withdrawn" and undone is None:
             after = max(before - 1, 0)
-        limits_only = kind in ("false_alarm", "withdrawn") and undone is None
+        limits_only = kind in OF_LIMITS and undone is None
         if any(each.action == action for each in self.said) or (limits_only and after == before):
             return False
         own = Said(kind, newest_ms + 1, after, before, action)
@@ -63,7 +64,7 @@ class Feedback:
         if undone is not None:
             undone.void = own.void = True
             own.from_ms = self.said[-1].from_ms
-        self.said = [*self.said, own][-KEPT_MAX:]
+        self.said = _kept([*self.said, own])
         return not limits_only and kind != "new_normal"
 
     @property
@@ -110,6 +111,16 @@ class Feedback:
             each.kind == "new_normal" and not each.void and since_ms < each.from_ms <= ts
             for each in self.said
         )
+
+
+def _kept(said: list[Said]) -> list[Said]:
+    """One less where there are too many: the oldest that moved limits or is void, else the oldest."""
+    if len(said) <= KEPT_MAX:
+        return said
+    gone = next((place for place, each in enumerate(said[:-1]) if each.void or each.kind in OF_LIMITS), 0)
+    for each in said[:gone]:
+        each.steps = each.before = said[gone].steps
+    return said[:gone] + said[gone + 1 :]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 import pytest
 
 from tocsin.access.credential import Credential, CredentialKind, NewCredential
-from tocsin.access.principal import Role
+from tocsin.access.person import NewPerson
+from tocsin.access.principal import Role, Scope
 from tocsin.access.store import AccessStore
 from tocsin.access.token import Token
 from tocsin.clock import ManualClock
@@ -308,3 +309,38 @@ def test_migrations_make_the_schema(name: str) -> None:
     """Applying the migrations one by one gives the documented schema."""
     scripts = load_scripts("tocsin.access", name)
     assert "".join(scripts.migrations) == scripts.schema
+
+
+def test_of_many_keys_of_a_person_those_that_are_over_are_forgotten_first(
+    store: AccessStore, clock: ManualClock
+) -> None:
+    """Whoever makes and ends one each day leaves no more than the newest, and no key in force goes."""
+    person = store.people.create(
+        NewPerson(tenant="a", name="anna", display_name="Anna", roles=(Role.VIEWER,), technician=None),
+        password_hash="x",
+        one_time_until_ms=None,
+        created_by="test",
+        tell=lambda _: None,
+    )
+
+    def make() -> str:
+        clock.sleep(1.0)
+        key, _ = store.keys.create(
+            "a",
+            person.person_id,
+            name="phone",
+            scopes=(Scope.READ,),
+            expires_ms=clock.now_ms() + 86_400_000,
+            tell=lambda _: None,
+        )
+        return key.key_id
+
+    lasting = make()
+    ended = [make() for _ in range(3)]
+    for key_id in ended:
+        store.revoke_key("a", person.person_id, key_id, tell=lambda _: None)
+    for _ in range(98):
+        ended.append(make())
+        store.revoke_key("a", person.person_id, ended[-1], tell=lambda _: None)
+    kept = [key.key_id for key in store.keys.of("a", person.person_id)]
+    assert kept == [*reversed(ended[1:]), lasting]

@@ -28,7 +28,7 @@ from tocsin.log.abstract import Record
 from tocsin.model import Episode, Verdict
 from tocsin.processing.batching import Events
 from tocsin.processing.controls import Applied
-from tocsin.processing.feedback import acted
+from tocsin.processing.feedback import KEPT_MAX, acted
 from tocsin.processing.hours import hours_of
 from tocsin.processing.preview import run, trial
 from tocsin.processing.processor import Output, process
@@ -210,6 +210,35 @@ def test_what_acts_on_the_past_reaches_back_thirty_days_and_ends_by_itself() -> 
     (found,) = acted(state.tenant("t").slots["seasonal"].feedback.of(0))
     newest_ms = at(35 * DAY - 1)
     assert (found.from_ms, found.until_ms) == (newest_ms - FEEDBACK_LASTS_MS, newest_ms)
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_what_is_said_of_limits_is_forgotten_before_anything_else(kind: FeedbackKind) -> None:
+    """Many answers later a correction finds what was learnt under the first, and it can be taken back."""
+    told = [
+        said(FeedbackKind.WITHDRAWN if number % 2 else FeedbackKind.FALSE_ALARM, 2 + number)
+        for number in range(2 * KEPT_MAX - 1)  # what is forgotten left the limits as they were
+    ]
+    records = log(WEEKS, FAULT, said(kind, 1, FAULT_SPAN), AFTER, *told)
+    state, _ = ran(records)
+    corrected, _ = ran([*records, record_of(CORRECT, records[-1].next_offset)])
+    assert learnt(corrected) == learnt(state)
+    back = [said(FeedbackKind.WITHDRAWN, 98), said(FeedbackKind.WITHDRAWN, 99)]
+    taken_back, _ = ran(log(WEEKS, FAULT, said(kind, 1, FAULT_SPAN), AFTER, *told, *back))
+    kinds = [acted(each.tenant("t").slots["seasonal"].feedback.of(0)) for each in (state, taken_back)]
+    assert [{each.kind for each in found} for found in kinds] == [{"", kind.value}, {""}]
+
+
+def test_of_much_that_acts_otherwise_the_oldest_is_forgotten() -> None:
+    """The limits that were raised between stay as high as they were, and what was said last is kept."""
+    told = [said(FeedbackKind.CONFIRMED, number, FAULT_SPAN) for number in range(KEPT_MAX)]
+    alarms = [said(FeedbackKind.FALSE_ALARM, KEPT_MAX + number) for number in range(2)]
+    for more, first, before in ((alarms[:1], 1, 0), (alarms, 1, 1)):
+        state, _ = ran(log(readings(0, DAY), *told, *more))
+        found = acted(state.tenant("t").slots["seasonal"].feedback.of(0))
+        assert len(found) == KEPT_MAX
+        assert (found[0].action, found[0].steps_before) == (first, before)
+        assert (found[-1].action, found[-1].steps) == (more[-1].action, len(more))
 
 
 def test_health_learns_anew_and_holds_nothing() -> None:

@@ -48,3 +48,26 @@ def test_as_many_work_at_once_as_there_are_places() -> None:
     for worker in workers:
         worker.join()
     assert (len(within), sum(within), places.waiting) == (18, 0, 0)
+
+
+def test_places_that_come_free_at_once_are_all_given() -> None:
+    """Whoever looks first though it is not its turn is not forgotten once its turn has come."""
+    for _ in range(30):
+        places = InTurn(2)
+        places.__enter__()
+        places.__enter__()
+        workers = [threading.Thread(target=_enter, args=(places,), daemon=True) for _ in range(2)]
+        for worker in workers:
+            worker.start()
+        while places.waiting < len(workers):
+            time.sleep(0.001)
+        with places._changed:  # nobody looks before both are free
+            places.__exit__(None, None, None)
+            places.__exit__(None, None, None)
+        for worker in workers:
+            worker.join(60)
+        assert places.waiting == 0
+
+
+def _enter(places: InTurn) -> None:
+    places.__enter__()

@@ -14,7 +14,7 @@ from tests.commit_kit import EVIDENCE
 from tests.kit import START_MS, LogHistory, Row, fleet, log_of
 from tests.unit.test_processor import controls_amid, late, run, split
 from tocsin.control import Correct
-from tocsin.model import Episode, Evidence
+from tocsin.model import Episode, Evidence, FeedbackActed
 from tocsin.processing.batching import Events
 from tocsin.processing.episodes import seal
 from tocsin.processing.proof import prove
@@ -189,5 +189,8 @@ def test_a_corrected_episode_is_proved_without_what_came_too_late() -> None:
 
 
 def test_what_earlier_releases_sealed_keeps_its_seal() -> None:
-    """Evidence of readings without feedback, as it was before there were dumps and feedback."""
+    """Evidence of readings without feedback, and with false alarms, which was all that people could say."""
     assert seal(EVIDENCE) == "28a717575880e0e593430893ad040bf9"
+    false_alarm = FeedbackActed(from_ms=1, steps=2, steps_before=1, anomaly="an_1", action=3, at_ms=4)
+    said = msgspec.structs.replace(EVIDENCE, feedback=(false_alarm,))
+    assert seal(said) == "c12a0802236bc3dfaa0a359cc190fa5d"

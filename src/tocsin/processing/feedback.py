@@ -17,7 +17,7 @@ from tocsin.model import FeedbackActed
 from tocsin.processing.rows import FEEDBACK
 
 KEPT_MAX: Final = 32
-"""Of a series and detector; of what is older, corrections know only how high the limits were at its end."""
+"""Of a series and detector; corrections know of what is forgotten only how high it left the limits."""
 
 KINDS: Final = tuple(FeedbackKind)
 """What the numbers in rows mean."""
@@ -87,7 +87,7 @@ class FeedbackRows:
         if len(found) == len(own) and found.tobytes() == own.tobytes():
             return False
         found["series"] = series
-        self._put(series, found[-KEPT_MAX:])
+        self._put(series, bounded(found))
         return concerns_past(own, record.kind)
 
     def place(self, number_of: Callable[[str, str], int | None]) -> None:
@@ -187,6 +187,20 @@ def with_feedback(own: Rows, record: FeedbackGiven, newest_ms: int, hours: Rows)
         found["void"][[taken_back, -1]] = 1
         found["acts_ms"][-1] = own["acts_ms"][-1]
     return found
+
+
+def bounded(found: Rows) -> Rows:
+    """The rows of one series without one where they are too many, of which the last was just added.
+
+    What moved limits goes before what acts otherwise: of that it stays known how high they were at its end.
+    """
+    if len(found) <= KEPT_MAX:
+        return found
+    of_limits = (found["void"] == 1) | ~np.isin(found["kind"], _OTHERS)
+    oldest = int(np.argmax(of_limits[:-1]))  # 0 where none is
+    kept = np.delete(found, oldest)
+    kept["steps"][:oldest] = kept["before"][:oldest] = found["steps"][oldest]
+    return kept
 
 
 def concerns_past(own: Rows, kind: FeedbackKind) -> bool:

@@ -161,6 +161,16 @@ async def test_actions_know_no_others(world: World) -> None:
     assert untouched.handling == "resolved"  # by the one who may, and not given back
 
 
+async def test_a_page_offers_no_undo_of_what_was_done_elsewhere_too(world: World) -> None:
+    """It would be refused, and how many others it was done to is not hers to know."""
+    anna, ids = world.sign_in("anna"), anomalies(world)
+    for devices, kind, offered in (("ab", ActionKind.ACKNOWLEDGE, True), ("ac", ActionKind.RESOLVE, False)):
+        targets = tuple(Target(id=ids[device]) for device in devices)
+        world.inbox.act(Action(kind=kind, tenant=OWN, actor="m", at_ms=0, targets=targets))
+        page = (await asked(world, anna, f"/anomalies/{ids['a']}")).text
+        assert ('value="undo"' in page) is offered
+
+
 async def test_a_repeat_of_what_was_hers_gets_the_first_answer(world: World) -> None:
     """A phone that asks again after the device has moved is told what it did; nothing is done anew."""
     anna, ids = world.sign_in("anna"), anomalies(world)

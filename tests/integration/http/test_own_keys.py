@@ -9,13 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.http_kit import NDJSON, OWN, World, event, lines
+from tests.http_kit import NDJSON, NOW_MS, OWN, World, event, lines
 from tests.integration.http.test_server import serving
 from tocsin.access.permissions import SCOPES, TABLE, Permission
 from tocsin.access.person import PersonChange
-from tocsin.access.person_keys import KEYS_MAX
+from tocsin.access.person_keys import KEYS_MAX, LIFETIME_MS_MAX
 from tocsin.access.principal import Role, Scope
 from tocsin.access.rate_limit import RateLimits
+from tocsin.api.names import iso
 from tocsin.cli.app import main
 
 pytestmark = pytest.mark.anyio
@@ -69,15 +70,18 @@ async def test_nobody_gives_a_key_more_than_the_own_rights(world: World) -> None
     for scope in ("act", "ingest"):
         refused = await made(world, vera, scopes=[scope])
         assert (refused.status_code, refused.json()["field"]) == (400, "scopes")
-    late = "2030-01-01T00:00:00Z"
     for wrong, field in (
         ({"scopes": []}, "scopes"),
         ({"name": " "}, "name"),
-        ({"expires_at": late}, "expires_at"),
+        ({"name": "line\nfeed"}, "name"),
+        ({"expires_at": iso(NOW_MS)}, "expires_at"),
+        ({"expires_at": iso(NOW_MS + LIFETIME_MS_MAX + 1)}, "expires_at"),
     ):
         answer = await made(world, vera, **wrong)
         assert (answer.status_code, field in answer.text) == (400, True)
-    for _ in range(KEYS_MAX):
+    longest = await made(world, vera, expires_at=iso(NOW_MS + LIFETIME_MS_MAX), scopes=["read", "read"])
+    assert longest.json()["key"]["scopes"] == ["read"]
+    for _ in range(KEYS_MAX - 1):
         assert (await made(world, vera)).status_code == 201
     assert (await made(world, vera)).status_code == 409
 

@@ -22,6 +22,7 @@ from tocsin.observability.meters import Meters
 from tocsin.runtimes.embedded.dump_archives import Archives
 from tocsin.runtimes.embedded.dump_crew import Crew
 from tocsin.runtimes.embedded.dump_ground import Ground
+from tocsin.runtimes.embedded.dump_snapshots import BLOCKS
 from tocsin.runtimes.embedded.dump_stepping import DumpStepping
 from tocsin.threads import Future
 
@@ -111,8 +112,9 @@ class PlainStepper(Stepper):
 class Bench:
     """One partition whose dumps the test sets free, and the steps that follow."""
 
-    def __init__(self, folder: Path, *, workers: int = 2) -> None:
+    def __init__(self, folder: Path, *, workers: int = 2, snapshot_blocks: Sequence[int] = BLOCKS) -> None:
         self.folder = folder
+        self._snapshot_blocks = snapshot_blocks
         self.store = EmbeddedCommitStore(folder / "commit.db")
         self.clock = ManualClock(1_700_000_000_000)
         self.rules: dict[str, DumpDetectorRule] = {DETECTOR: DumpDetectorRule(version="1")}
@@ -135,6 +137,7 @@ class Bench:
             published=lambda: None,
             clock=self.clock,
             chance=lambda: 0.0,
+            snapshot_blocks=self._snapshot_blocks,
         )
         crew = Crew(self._made, self.clock, workers_max=self._workers)
         self.stepping = DumpStepping(ground, crew, self.clock, Meters())

@@ -21,6 +21,7 @@ from tocsin.commit.dump_steps import (
     Standing,
     StepCommit,
     StepFailure,
+    StepSnapshot,
 )
 from tocsin.commit.embedded import EmbeddedCommitStore
 from tocsin.control import DumpOutcome, DumpReceived
@@ -182,6 +183,29 @@ def test_corrected_findings_keep_the_earlier_ones(stores: Stores) -> None:
     stores.steps.commit_step(stores.step(msgspec.structs.replace(STANDING, revision=2), judged=[second]))
     assert stores.steps.judged("acme", "press-3", "counting", BEFORE_ALL) == [second]
     assert stores.steps.revisions("acme", "press-3", "counting", (0, 1)) == [JUDGED, second]
+
+
+def test_snapshots_come_and_go_with_their_step(stores: Stores) -> None:
+    """The last before a dump is found again after reopening; one may be taken anew in place of another."""
+    first, second = (
+        StepSnapshot(epoch=0, sequence=number, version="2", config=b"{}", state=b"%d" % number, open=b"o")
+        for number in (1, 16)
+    )
+    anew = msgspec.structs.replace(second, state=b"anew")
+    named = ("acme", "press-3", "counting")
+    stores.steps.commit_step(stores.step(snapshots=[first, second]))
+    stores.reopen()
+    assert stores.steps.snapshot_places(*named) == [(0, 1), (0, 16)]
+    found = [stores.steps.snapshot(*named, before) for before in ((0, 1), (0, 16), (0, 17), (1, 1))]
+    assert found == [None, first, second, second]
+    changed = stores.step(
+        msgspec.structs.replace(STANDING, revision=2), forgotten=[(0, 1), (0, 16)], snapshots=[anew]
+    )
+    stores.steps.commit_step(changed)
+    with pytest.raises(FencedError):
+        stores.steps.commit_step(changed)
+    assert stores.steps.snapshot_places(*named) == [(0, 16)]
+    assert stores.steps.snapshot(*named, (9, 9)) == anew
 
 
 def test_devices_with_ready_dumps_come_by_name(stores: Stores) -> None:

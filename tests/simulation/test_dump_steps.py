@@ -6,6 +6,7 @@ import random
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,10 @@ from hypothesis import strategies as st
 from tests.dump_detector_kit import install
 from tests.dump_steps_kit import Bench, module
 from tocsin.commit.abstract import DumpKind
+from tocsin.commit.dump_steps import BEFORE_ALL
+from tocsin.control import DumpDetectorRule
 from tocsin.dump_detectors.steps import FailureKind, StepFailed, Task
+from tocsin.runtimes.embedded.dump_snapshots import BLOCKS
 
 TEXTS = ("", "fault door", "fault belt", "fault door\nfault belt", "info")
 DEVICES = ("a", "b")
@@ -49,9 +53,14 @@ def spans(bench: Bench) -> list[tuple[str, str, int, int | None, str]]:
     texts=st.lists(st.sampled_from(TEXTS), min_size=2, max_size=9),
     late=st.sets(st.integers(2, 8), max_size=3),
     seed=st.integers(0, 1 << 32),
+    blocks=st.sampled_from([(), (1, 3), (2, 4), BLOCKS]),
 )
 def test_trouble_leaves_no_trace(
-    tmp_path_factory: pytest.TempPathFactory, texts: list[str], late: set[int], seed: int
+    tmp_path_factory: pytest.TempPathFactory,
+    texts: list[str],
+    late: set[int],
+    seed: int,
+    blocks: tuple[int, ...],
 ) -> None:
     """Digest, state, judged dumps and episodes are those of the run in order without any failure."""
     calm = Bench(tmp_path_factory.mktemp("calm"))
@@ -60,7 +69,7 @@ def test_trouble_leaves_no_trace(
     calm.settle()
 
     rng = random.Random(seed)
-    bench = Bench(tmp_path_factory.mktemp("troubled"))
+    bench = Bench(tmp_path_factory.mktemp("troubled"), snapshot_blocks=blocks)
     trouble = [rng.random() < 0.5]
 
     def fails(task: Task) -> StepFailed | None:
@@ -93,3 +102,48 @@ def test_trouble_leaves_no_trace(
     bench.close()
     calm.close()
     assert found == expected
+
+
+def told(bench: Bench) -> tuple[object, ...]:
+    """Standing, all revisions of findings and of episodes: everything that was said, and when anew."""
+    steps, device = bench.store.steps, DEVICES[0]
+    standing = msgspec.structs.replace(bench.standing(device), revision=0)
+    places = [judged.place for judged in steps.judged("t", device, "counting", BEFORE_ALL, limit=1_000)]
+    revisions = [steps.revisions("t", device, "counting", place) for place in places]
+    episodes = [msgspec.json.encode(each) for each in bench.episodes(device)]
+    return standing, revisions, episodes
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    texts=st.lists(st.sampled_from(TEXTS), min_size=3, max_size=14),
+    late=st.lists(st.integers(2, 13), unique=True, max_size=4),
+    again=st.integers(0, 14),
+    blocks=st.sampled_from([(1,), (1, 3), (2, 4), (3,)]),
+)
+def test_a_correction_from_a_snapshot_says_what_one_from_the_first_dump_does(
+    tmp_path_factory: pytest.TempPathFactory,
+    texts: list[str],
+    late: list[int],
+    again: int,
+    blocks: tuple[int, ...],
+) -> None:
+    """Bit by bit, revisions included; also with another configuration from dump `again` on."""
+    late = [number for number in late if number < len(texts)]
+    benches = [Bench(tmp_path_factory.mktemp("run"), snapshot_blocks=sizes) for sizes in (blocks, ())]
+    for bench in benches:
+        for number, text in enumerate(texts, start=1):
+            if number == again:
+                bench.rules["counting"] = DumpDetectorRule(version="1", config={"add": 1})
+            if number not in late:
+                bench.free(bench.dump(number, text, "a"))
+                bench.settle()
+        for number in late:
+            bench.free(bench.dump(number, texts[number - 1], "a"), kind=DumpKind.AFTER_GAP)
+            bench.settle()
+    found = [told(bench) for bench in benches]
+    shown = [len(bench.shown) for bench in benches]
+    for bench in benches:
+        bench.close()
+    assert found[0] == found[1]
+    assert shown[0] <= shown[1]

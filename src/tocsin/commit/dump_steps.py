@@ -84,12 +84,32 @@ class JudgedDump(msgspec.Struct, frozen=True, kw_only=True):
         return self.epoch, self.sequence
 
 
+class StepSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """What a detector knew of a device after one of its dumps: a correction can go on from there.
+
+    `version` saved `state`, with the configuration `config` in force. `open` is as in Standing.
+    """
+
+    epoch: int
+    sequence: int
+    version: str
+    config: bytes
+    state: bytes
+    open: bytes = b""
+
+    @property
+    def place(self) -> DumpPlace:
+        """The dump after which this was known."""
+        return self.epoch, self.sequence
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepCommit:
     """What one step, or one correction, gave; all of it or nothing.
 
     Refused with FencedError unless `lease_epoch` is that of the partition's holder and `standing` follows
-    the stored revision. `done` are numbers of ready dumps that every detector in force has had.
+    the stored revision. `done` are numbers of ready dumps that every detector in force has had. Snapshots
+    are `forgotten` before others are kept.
     """
 
     partition: int
@@ -98,6 +118,8 @@ class StepCommit:
     judged: Sequence[JudgedDump] = ()
     episodes: Sequence[Episode] = ()
     done: Sequence[int] = ()
+    snapshots: Sequence[StepSnapshot] = ()
+    forgotten: Sequence[DumpPlace] = ()
 
 
 class DumpStepStore(ABC):
@@ -151,3 +173,11 @@ class DumpStepStore(ABC):
     @abstractmethod
     def revisions(self, tenant: str, device: str, detector: str, place: DumpPlace) -> list[JudgedDump]:
         """All that was ever said about a dump, oldest first."""
+
+    @abstractmethod
+    def snapshot_places(self, tenant: str, device: str, detector: str) -> list[DumpPlace]:
+        """After which dumps there are snapshots, in the device's order."""
+
+    @abstractmethod
+    def snapshot(self, tenant: str, device: str, detector: str, before: DumpPlace) -> StepSnapshot | None:
+        """The last snapshot before a dump; CorruptError where it was altered."""

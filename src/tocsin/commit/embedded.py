@@ -19,7 +19,7 @@ from tocsin.commit.rows import (
     lease_row,
     proved_episode_of,
 )
-from tocsin.commit.step_rows import dealt_of, judged_of, standing_of
+from tocsin.commit.step_rows import dealt_of, judged_of, snapshot_of, standing_of
 from tocsin.commit.step_store import EmbeddedDumpSteps
 from tocsin.errors import FencedError
 from tocsin.model import Episode
@@ -117,6 +117,7 @@ class EmbeddedCommitStore(CommitStore):
             "all_dealt": lambda row, _: dealt_of(row),
             "all_steps": lambda row, _: standing_of(row),
             "all_findings": lambda row, _: judged_of(row),
+            "all_snapshots": lambda row, _: snapshot_of(row),
         }
         return verify_rows(self._readers, self._name, reads, _SQL)
 

@@ -7,13 +7,14 @@ from typing import Any, Final
 
 import msgspec
 
-from tocsin.commit.dump_steps import JudgedDump, Standing
+from tocsin.commit.dump_steps import JudgedDump, Standing, StepSnapshot
 from tocsin.control import DumpReceived
 from tocsin.errors import CorruptError
 from tocsin.storage.hashing import check_row, row_hash
 
 _STANDING: Final = msgspec.msgpack.Decoder(Standing)
 _JUDGED: Final = msgspec.msgpack.Decoder(JudgedDump)
+_SNAPSHOT: Final = msgspec.msgpack.Decoder(StepSnapshot)
 _DUMP: Final = msgspec.msgpack.Decoder(DumpReceived)
 
 
@@ -66,6 +67,26 @@ def judged_of(row: tuple[Any, ...]) -> JudgedDump:
     if (*judged.place, judged.revision) != (epoch, sequence, revision):
         raise CorruptError(f"{place} are stored under another's name")
     return judged
+
+
+def snapshot_row(standing: Standing, snapshot: StepSnapshot) -> tuple[Any, ...]:
+    """The snapshot as the columns of table `step_snapshots`, its number left out."""
+    key = (standing.tenant, standing.device, standing.detector, *snapshot.place)
+    row = (*key, msgspec.msgpack.encode(snapshot))
+    return (*row, row_hash(row))
+
+
+def snapshot_of(row: tuple[Any, ...]) -> StepSnapshot:
+    """The snapshot in a row; CorruptError if it was altered."""
+    place = f"commit store: snapshot of {row[2]} after dump {row[4]} of device {row[1]}"
+    *_, epoch, sequence, payload = check_row(row, place)
+    try:
+        snapshot = _SNAPSHOT.decode(payload)
+    except msgspec.MsgspecError as error:
+        raise CorruptError(f"{place} can't be read: {error}") from error
+    if snapshot.place != (epoch, sequence):
+        raise CorruptError(f"{place} is stored under another's name")
+    return snapshot
 
 
 def dealt_row(dump: DumpReceived) -> tuple[Any, ...]:

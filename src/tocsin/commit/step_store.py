@@ -8,7 +8,14 @@ from typing import Any, Final
 import apsw
 
 from tocsin.commit.abstract import DumpKind, FreedDump, Lease, ReadyDump
-from tocsin.commit.dump_steps import DumpPlace, DumpStepStore, JudgedDump, Standing, StepCommit
+from tocsin.commit.dump_steps import (
+    DumpPlace,
+    DumpStepStore,
+    JudgedDump,
+    Standing,
+    StepCommit,
+    StepSnapshot,
+)
 from tocsin.commit.rows import dump_of, dump_row, lease_of
 from tocsin.commit.step_rows import (
     dealt_of,
@@ -16,6 +23,8 @@ from tocsin.commit.step_rows import (
     facts_of,
     judged_of,
     judged_row,
+    snapshot_of,
+    snapshot_row,
     standing_of,
     standing_row,
 )
@@ -49,6 +58,7 @@ class EmbeddedDumpSteps(DumpStepStore):
             for episode in commit.episodes:
                 self._add_episode(writer, episode)
             self._deal(writer, commit.partition, commit.done)
+            self._keep_snapshots(writer, commit)
 
     def add(self, writer: apsw.Connection, partition: int, freed: FreedDump) -> None:
         """Within a commit of the partition: a dump that has become ready, or is dealt with at once."""
@@ -116,6 +126,14 @@ class EmbeddedDumpSteps(DumpStepStore):
         rows = self._rows("findings_of_dump", (tenant, device, detector, *place))
         return [judged_of(row) for row in rows]
 
+    def snapshot_places(self, tenant: str, device: str, detector: str) -> list[DumpPlace]:
+        rows = self._rows("snapshot_places", (tenant, device, detector))
+        return [(epoch, sequence) for epoch, sequence in rows]
+
+    def snapshot(self, tenant: str, device: str, detector: str, before: DumpPlace) -> StepSnapshot | None:
+        rows = self._rows("snapshot", (tenant, device, detector, *before))
+        return snapshot_of(rows[0]) if rows else None
+
     def _rows(self, query: str, values: apsw.Bindings) -> list[tuple[Any, ...]]:
         with self._readers.lend() as reader:
             return list(reader.execute(self._sql[query], values))
@@ -135,6 +153,14 @@ class EmbeddedDumpSteps(DumpStepStore):
                 f"{standing.detector} has committed revision {stored} of {standing.device}; "
                 f"revision {standing.revision} is refused"
             )
+
+    def _keep_snapshots(self, writer: apsw.Connection, commit: StepCommit) -> None:
+        standing = commit.standing
+        for place in commit.forgotten:
+            key = (standing.tenant, standing.device, standing.detector, *place)
+            writer.execute(self._sql["drop_snapshot"], key)
+        for snapshot in commit.snapshots:
+            writer.execute(self._sql["add_snapshot"], snapshot_row(standing, snapshot))
 
     def _deal(self, writer: apsw.Connection, partition: int, numbers: Sequence[int]) -> None:
         for number in numbers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -13,10 +13,22 @@ from tocsin.model import Episode
 
 @dataclass(frozen=True, slots=True)
 class Revised:
-    """What goes on, under the ids that people know, and the revisions to be published."""
+    """What goes on, under the ids that people know, and the revisions to be published.
+
+    `ids` are these ids by those that were derived.
+    """
 
     open: OpenEpisodes
     changed: tuple[Episode, ...]
+    ids: Mapping[str, str]
+
+    def known(self, going_on: OpenEpisodes) -> OpenEpisodes:
+        """Episodes on the way, which are among those derived, under the ids that people know."""
+        lasting = (
+            (cause, msgspec.structs.replace(episode, id=self.ids[episode.id]))
+            for cause, episode in going_on.episodes
+        )
+        return OpenEpisodes(episodes=tuple(lasting))
 
 
 def revise(published: Sequence[Episode], derived: Sequence[Episode], going_on: OpenEpisodes) -> Revised:
@@ -43,7 +55,9 @@ def revise(published: Sequence[Episode], derived: Sequence[Episode], going_on: O
             changed.append(told)
     changed += [_retracted(episode) for episode in free.values()]
     lasting = tuple((cause, named[episode.id]) for cause, episode in going_on.episodes)
-    return Revised(OpenEpisodes(episodes=lasting), tuple(sorted(changed, key=lambda episode: episode.id)))
+    ids = {derived_id: episode.id for derived_id, episode in named.items()}
+    in_order = tuple(sorted(changed, key=lambda episode: episode.id))
+    return Revised(OpenEpisodes(episodes=lasting), in_order, ids)
 
 
 def _overlapping(episode: Episode, free: dict[str, Episode]) -> Episode | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tocsin.clock import Clock
@@ -11,6 +11,7 @@ from tocsin.commit.dump_steps import BEFORE_ALL, DumpPlace, DumpStepStore, Judge
 from tocsin.control import DumpDetectorFailed, DumpDetectorRule, DumpReceived
 from tocsin.model import Episode
 from tocsin.runtimes.embedded.dump_archives import Archives
+from tocsin.runtimes.embedded.dump_snapshots import BLOCKS
 
 _PAGE = 200
 
@@ -21,6 +22,7 @@ class Ground:
 
     `rules` are the tenant's detectors in force as the partition's processor has read them, by name.
     `published` is called after a commit with episodes. `chance` gives numbers from 0 up to 1.
+    `snapshot_blocks` are how many dumps snapshots lie apart, in growing sizes.
     """
 
     steps: DumpStepStore
@@ -32,6 +34,7 @@ class Ground:
     published: Callable[[], None]
     clock: Clock
     chance: Callable[[], float]
+    snapshot_blocks: Sequence[int] = BLOCKS
 
     def dealt(self, tenant: str, device: str, after: DumpPlace) -> Iterator[DumpReceived]:
         """The device's dumps that are no longer ready, behind a place, in order; read in pages."""

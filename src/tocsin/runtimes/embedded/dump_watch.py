@@ -7,7 +7,14 @@ from typing import Any, Final
 
 import msgspec
 
-from tocsin.commit.dump_steps import DumpPlace, JudgedDump, Standing, StepCommit, StepFailure
+from tocsin.commit.dump_steps import (
+    DumpPlace,
+    JudgedDump,
+    Standing,
+    StepCommit,
+    StepFailure,
+    StepSnapshot,
+)
 from tocsin.control import DumpDetectorFailed, DumpDetectorRule, DumpReceived
 from tocsin.dump_detectors.abstract import Finding
 from tocsin.dump_detectors.digest import added, canonical, findings_hash
@@ -19,6 +26,7 @@ from tocsin.runtimes.embedded.dump_archives import facts_of
 from tocsin.runtimes.embedded.dump_asking import Going, tried
 from tocsin.runtimes.embedded.dump_ground import Ground, place_of
 from tocsin.runtimes.embedded.dump_rerun import Rerun, run_again
+from tocsin.runtimes.embedded.dump_snapshots import Snapshots, place_behind
 from tocsin.runtimes.embedded.dump_stops import goes_on, stopped
 
 
@@ -34,6 +42,8 @@ class DumpWatch:
         self._standing = standing
         self._rule: Final = rule
         self._config: Final = msgspec.json.encode(rule.config, order="deterministic")
+        key = (standing.tenant, standing.device, standing.detector)
+        self._snapshots: Final = Snapshots(ground.steps, key, ground.snapshot_blocks)
 
     def show(self, dump: DumpReceived, done: Sequence[int]) -> Going[None]:
         """Show a dump in its turn, after all before it that the detector has missed."""
@@ -44,7 +54,7 @@ class DumpWatch:
         yield from self._judge(dump, self._ground.archives.is_long(dump), done)
 
     def correct(self, late: Sequence[DumpReceived], done: Sequence[int]) -> Going[None]:
-        """Take in dumps whose gap had been given up: judge all again in order, with them in their places.
+        """Take in dumps whose gap had been given up: judge again, in order, with them in their places.
 
         One that lies ahead of the detector is shown in its turn. A stopped detector is corrected later, also
         one that has stopped at its first dump.
@@ -122,7 +132,7 @@ class DumpWatch:
         if not (foreign and isinstance(result, StepFailed) and result.kind is FailureKind.REFUSED):
             return result
         known = self._known({judged.place for judged in self._judged()})
-        rerun = yield from run_again(known.values(), self._task, chance, keep=False)
+        rerun = yield from run_again(known.values(), self._task, chance)
         if rerun.failed is not None:
             return rerun.failed[1]
         return (yield from tried(self._task(dump, rerun.state, rerun.version), long=long, chance=chance))
@@ -155,7 +165,20 @@ class DumpWatch:
             "state": result.state,
             "note": result.note,
         }
-        self._commit(following, [judged], folded.changed, done)
+        taken = []
+        if self._snapshots.due(standing.last, place):
+            taken = [self._snapshot(place, result.state_version, result.state, folded.open)]
+        self._commit(following, [judged], folded.changed, done, taken)
+
+    def _snapshot(self, place: DumpPlace, version: str, state: bytes, going_on: OpenEpisodes) -> StepSnapshot:
+        return StepSnapshot(
+            epoch=place[0],
+            sequence=place[1],
+            version=version,
+            config=self._config,
+            state=state,
+            open=pack_open(going_on),
+        )
 
     def _stop(
         self, dump: DumpReceived, result: StepFailed, done: Sequence[int], late: Sequence[DumpPlace] = ()
@@ -207,36 +230,49 @@ class DumpWatch:
 
     def _correct(self, late: dict[DumpPlace, DumpReceived], done: Sequence[int]) -> Going[None]:
         before = {judged.place: judged for judged in self._judged()}
-        dumps = self._known(before.keys() - late.keys()) | late
+        begin = self._snapshots.last(min(late), before.values(), self._rule.version, self._config)
+        behind = {place for place in before if place > place_behind(begin)}
+        dumps = self._known(behind - late.keys()) | late
         in_order = [dumps[place] for place in sorted(dumps)]
-        rerun = yield from run_again(in_order, self._task, self._ground.chance, keep=True)
+        chance = self._ground.chance
+        rerun = yield from run_again(in_order, self._task, chance, begin, self._snapshots)
         if rerun.failed is not None:
             self._stop(*rerun.failed, done, late=sorted(late))
             return
-        self._commit_correction(rerun, before, done)
+        self._commit_correction(rerun, before, begin, done)
 
     def _commit_correction(
-        self, rerun: Rerun, before: dict[DumpPlace, JudgedDump], done: Sequence[int]
+        self,
+        rerun: Rerun,
+        before: dict[DumpPlace, JudgedDump],
+        begin: StepSnapshot | None,
+        done: Sequence[int],
     ) -> None:
         standing = self._standing
         judged, digest = [], standing.digest
         derived: dict[str, Episode] = {}
-        going_on = OpenEpisodes()
+        begun = OpenEpisodes() if begin is None else unpack_open(begin.open)
+        going_on = begun
+        going_on_at: dict[DumpPlace, OpenEpisodes] = {}
         for dump, found in rerun.found:
             folded = fold(going_on, self._folding(dump, rerun.version, found))
             going_on = folded.open
+            if place_of(dump) in rerun.states:
+                going_on_at[place_of(dump)] = going_on
             derived |= {episode.id: episode for episode in folded.changed}
             findings = tuple(canonical(finding) for finding in found)
             known = before.get(place_of(dump))
-            if known is None or (known.findings, known.config) != (findings, self._config):
+            as_now = (findings, self._config, rerun.version)
+            if known is None or (known.findings, known.config, known.version) != as_now:
                 judged.append(self._as_judged(dump, rerun.version, findings, known))
                 taken_out = () if known is None else (-self._hash(known.place, known.findings),)
                 digest = added(digest, self._hash(place_of(dump), findings), *taken_out)
         published = self._ground.episodes(standing.tenant, standing.device, standing.detector)
-        revised = revise(published, list(derived.values()), going_on)
+        touched = [episode for episode in published if _touched(episode, begin, begun)]
+        revised = revise(touched, list(derived.values()), going_on)
         places = [place_of(dump) for dump, _ in rerun.found]
         following: dict[str, Any] = {
-            "since": places[0],
+            "since": standing.since if begin is not None else places[0],
             "last": places[-1],
             "version": rerun.version,
             "digest": digest,
@@ -246,7 +282,11 @@ class DumpWatch:
             "note": rerun.note,
         }
         ended = self._ended(self._ground.clock.now_ms())
-        self._commit(following, judged, (*ended, *revised.changed), done)
+        taken = [
+            self._snapshot(place, rerun.version, state, revised.known(going_on_at[place]))
+            for place, state in sorted(rerun.states.items())
+        ]
+        self._commit(following, judged, (*ended, *revised.changed), done, taken, places[0])
 
     def _judged(self) -> Iterator[JudgedDump]:
         standing = self._standing
@@ -292,7 +332,10 @@ class DumpWatch:
         judged: Sequence[JudgedDump],
         episodes: Sequence[Episode],
         done: Sequence[int],
+        taken: Sequence[StepSnapshot] = (),
+        wrong_from: DumpPlace | None = None,
     ) -> None:
+        snapshots, forgotten = self._turnover(taken, wrong_from)
         standing = msgspec.structs.replace(self._standing, revision=self._standing.revision + 1, **following)
         commit = StepCommit(
             partition=self._partition,
@@ -301,13 +344,30 @@ class DumpWatch:
             judged=judged,
             episodes=episodes,
             done=done,
+            snapshots=snapshots,
+            forgotten=forgotten,
         )
         self._ground.steps.commit_step(commit)
         self._standing = standing
         if episodes:
             self._ground.published()
 
+    def _turnover(
+        self, taken: Sequence[StepSnapshot], wrong_from: DumpPlace | None
+    ) -> tuple[Sequence[StepSnapshot], Sequence[DumpPlace]]:
+        if not taken and wrong_from is None:
+            return (), ()
+        return self._snapshots.turnover(taken, wrong_from)
+
     def _settle(self, done: Sequence[int]) -> None:
         if done:
             epoch = self._ground.lease_epoch(self._partition)
             self._ground.steps.settle(self._partition, epoch, done)
+
+
+def _touched(episode: Episode, begin: StepSnapshot | None, begun: OpenEpisodes) -> bool:
+    """Whether a run from the snapshot on may say something else of it: it was not over by then."""
+    if begin is None or episode.retracted or any(episode.id == going.id for _, going in begun.episodes):
+        return True
+    dumps = episode.evidence.dumps if episode.evidence else None
+    return dumps is not None and (dumps.last.epoch, dumps.last.sequence) > begin.place

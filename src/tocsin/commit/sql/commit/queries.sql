@@ -159,3 +159,23 @@ WHERE tenant = ? AND device = ? AND (epoch, sequence) > (?, ?) ORDER BY epoch, s
 
 -- name: all_dealt
 SELECT tenant, device, epoch, sequence, dump, hash FROM dealt_dumps
+
+-- name: add_snapshot
+INSERT INTO step_snapshots (tenant, device, detector, epoch, sequence, snapshot, hash)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+
+-- name: drop_snapshot
+DELETE FROM step_snapshots
+WHERE tenant = ? AND device = ? AND detector = ? AND epoch = ? AND sequence = ?
+
+-- name: snapshot_places
+SELECT epoch, sequence FROM step_snapshots
+WHERE tenant = ? AND device = ? AND detector = ? ORDER BY epoch, sequence
+
+-- name: snapshot
+SELECT tenant, device, detector, epoch, sequence, snapshot, hash FROM step_snapshots
+WHERE tenant = ? AND device = ? AND detector = ? AND (epoch, sequence) < (?, ?)
+ORDER BY epoch DESC, sequence DESC LIMIT 1
+
+-- name: all_snapshots
+SELECT tenant, device, detector, epoch, sequence, snapshot, hash FROM step_snapshots

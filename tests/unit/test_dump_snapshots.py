@@ -1,0 +1,29 @@
+"""Which states are kept for corrections: few, the nearer the more."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tocsin.commit.dump_steps import DumpPlace
+from tocsin.runtimes.embedded.dump_snapshots import BLOCKS, worth_keeping
+
+
+@given(last=st.integers(1, 5_000), back=st.integers(1, 4_000))
+def test_a_late_dump_has_a_snapshot_before_it_that_is_not_much_farther_back(last: int, back: int) -> None:
+    """Taken one by one, two of each size are left; a dump within a size finds one within two of it."""
+    kept: set[DumpPlace] = set()
+    for number in range(1, last + 1):
+        if number == 1 or number % BLOCKS[0] == 0:
+            kept = worth_keeping([*kept, (0, number)], BLOCKS)
+    assert len(kept) <= 2 * len(BLOCKS)
+    late = last + 1 - back
+    size = next((size for size in BLOCKS if back <= size), None)
+    if late > 1 and size is not None:
+        assert max(place[1] for place in kept if place[1] < late) > last - 2 * size - 1
+
+
+def test_a_new_epoch_lets_those_of_the_old_one_go() -> None:
+    """Two of each size, whatever the epochs are."""
+    old = [(0, number) for number in range(16, 4_000, 16)]
+    assert worth_keeping([*old, (1, 1), (1, 16)], (16,)) == {(1, 1), (1, 16)}

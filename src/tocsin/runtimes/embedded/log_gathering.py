@@ -17,12 +17,13 @@ from tocsin.log_lines import decode_lines
 from tocsin.model import Flag
 from tocsin.payloads import decode_events
 from tocsin.processing.log_windows import DeviceKey, LogWindows, Window
-from tocsin.runtimes.embedded.log_block import LineBlock
-from tocsin.runtimes.embedded.log_work import LogWork, Places
+from tocsin.runtimes.embedded.log_block import LineBlock, Places
+from tocsin.runtimes.embedded.log_work import LogWork
+from tocsin.runtimes.embedded.log_work import Places as DumpPlaces
 from tocsin.services.cut_dumps import CutDump, Place
 
 _LOG_LINE: Final = int(Flag.LOG_LINE)
-_TOGETHER: Final = 128  # lines of a device that are put behind the others at once
+_TOGETHER: Final = 512  # lines of a device that are put behind the others at once
 
 
 class Gathering:
@@ -33,7 +34,7 @@ class Gathering:
     cut before the start may not be, so its place is learnt from the log.
     """
 
-    def __init__(self, partition: int, log: Log, work: LogWork, places: Places) -> None:
+    def __init__(self, partition: int, log: Log, work: LogWork, places: DumpPlaces) -> None:
         self._partition: Final = partition
         self._log: Final = log
         self._work: Final = work
@@ -127,40 +128,43 @@ class Gathering:
         for name, places in block.by_device():
             key = record.tenant, name
             below = self._below.get(key, 0)
-            new = [place for place in places if block.offsets[place] >= below] if below else places
+            new = places[block.offsets[places] >= below] if below else places
             for first in range(0, len(new), _TOGETHER):
                 yield from self._device(key, block, new[first : first + _TOGETHER])
 
-    def _device(self, key: DeviceKey, block: LineBlock, places: Sequence[int]) -> Iterator[CutDump]:
+    def _device(self, key: DeviceKey, block: LineBlock, places: Places) -> Iterator[CutDump]:
         """Lines of one device: all at once where they end no window, else one by one."""
         if self._windows.join(key, block.facts(places)):
             self._add(key, block, places)
             return
-        for place in places:
+        for first, place in enumerate(places.tolist()):
             ended = self._windows.take(key, block.fact(place))
             if ended is not None:
                 yield self._cut(key, ended)
-            self._add(key, block, (place,))
+            self._add(key, block, places[first : first + 1])
 
-    def _add(self, key: DeviceKey, block: LineBlock, places: Sequence[int]) -> None:
+    def _add(self, key: DeviceKey, block: LineBlock, places: Places) -> None:
         """Put lines behind the others of their components, as files would have them.
 
         Behind a line with a time, one without time and level belongs to it.
         """
         self._streams[key] = block.streams[places[-1]]
         written = self._texts.written(key)
-        parts: dict[str, list[bytes]] = {}
-        for place in places:
+        if block.plain[places].all():
+            for component, own in block.by_component(places):
+                written.add(component)
+                texts = [block.texts[place] for place in own.tolist()]
+                self._texts.add(key, component, b"\n".join(texts) + b"\n")
+            return
+        for place in places.tolist():
             line = block.lines[place]
             as_written = not line.level and (block.stamped[place] or line.component in written)
             if as_written:
                 written.add(line.component)
                 text = block.texts[place] + b"\n"
             else:
-                text = line_text(block.times[place], line.level, line.text)
-            parts.setdefault(line.component, []).append(text)
-        for component, several in parts.items():
-            self._texts.add(key, component, b"".join(several))
+                text = line_text(int(block.times[place]), line.level, line.text)
+            self._texts.add(key, line.component, text)
 
     def _cut(self, key: DeviceKey, window: Window) -> CutDump:
         application, version = self._streams.pop(key)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tocsin.bootstrap import Application
     from tocsin.cli.demo_feed import DemoFeed
     from tocsin.cli.demo_machines import MachineFeed
+    from tocsin.cli.demo_people import DemoPerson
     from tocsin.config import Config
     from tocsin.inbox.abstract import Anomaly
 
@@ -70,6 +71,7 @@ def _run(
     from tocsin.cli.demo_directory import demo_directory
     from tocsin.cli.demo_feed import DemoFeed
     from tocsin.cli.demo_machines import MachineFeed
+    from tocsin.cli.demo_people import demo_people
     from tocsin.memory import be_thrifty
     from tocsin.observability.logging import configure_logging
 
@@ -88,12 +90,15 @@ def _run(
         end_on_signals(application, application.config.processing.stop_s)
         application.start(on_bound=partial(show_admin_key, application))
         feed = DemoFeed(application, stations=stations, days=days)
-        with feed, MachineFeed(application, machines=machines) if machines else nullcontext() as dumps:
+        people = demo_people(application, technicians)
+        machine_feed = MachineFeed(application, machines=machines) if machines else nullcontext()
+        with feed, machine_feed as dumps, people as invited:
             _invite(application, feed)
             if dumps is not None:
                 _introduce(dumps, sorted(application.config.watch.dump_detectors))
             for technician in technicians:
                 note(f"Technician {technician}: {application.server.url}/technicians/{technician}")
+            _introduce_people(application.server.url, invited)
             _follow(application, feed, dumps, began_s, seconds)
         wait_until_caught_up(application)
         result = _result(application, data)
@@ -145,6 +150,15 @@ def _introduce(dumps: MachineFeed, detectors: Sequence[str]) -> None:
     )
     who = f"{', '.join(detectors)} judge them" if detectors else "no dump detector is installed to judge them"
     note(f"Machines {names} log dumps; {who}.")
+
+
+def _introduce_people(address: str, people: Sequence[DemoPerson]) -> None:
+    """Technicians who see their own devices, as on a phone; the passwords are good for this run."""
+    for person in people:
+        note(
+            f"Sign in  at {address}/login?name={person.name} as {person.name}, a technician, "
+            f"with the password {person.password}"
+        )
 
 
 def _follow(

@@ -12,6 +12,7 @@ from tocsin.inbox.abstract import Anomaly
 from tocsin.inbox.action import ActionKind, Handling, Target
 from tocsin.services.actions import Asked
 from tocsin.services.sessions import csrf_matches
+from tocsin.web.past import told
 from tocsin.web.visitor import Visitor
 
 SNOOZES: Final = {"1": "for an hour", "4": "for 4 hours", "24": "for a day", "168": "for a week"}
@@ -45,7 +46,7 @@ def handling_of(visitor: Visitor, found: Anomaly, **said: str) -> dict[str, Any]
     may_act = allows(visitor.principal, Permission.HANDLE) and found.merged_into is None
     return {
         "anomaly": found,
-        "history": history,
+        "past": told(history),
         "names": visitor.services.actions.names(visitor.principal, history),
         "may_act": may_act,
         "answerable": may_act and visitor.services.feedback.is_answerable(visitor.principal, found.id),

@@ -65,10 +65,13 @@ def _listed(request: Request, visitor: Visitor) -> dict[str, Any]:
     if before is not None and not (before.isascii() and before.isdigit() and len(before) <= _DIGITS_MAX):
         raise InvalidInputError("This page of the inbox is none.", field="before")
     device = request.query_params.get("device") or None
+    as_of_ms, freshness = visitor.services.sight.age(visitor.principal)
     here = {"show": show} | ({} if device is None else {"device": device})
     found, older = _found(visitor, show, own_name, device, None if before is None else int(before))
     return {
         "show": show,
+        "as_of_ms": as_of_ms,
+        "freshness": freshness,
         "device": device,
         "views": words,
         "shown": visitor.services.colleagues.shown(visitor.principal, [each.assignee for each in found]),

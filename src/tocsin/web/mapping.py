@@ -73,6 +73,7 @@ def _listed(request: Request, visitor: Visitor) -> dict[str, Any]:
         "shown": visitor.services.colleagues.shown(
             visitor.principal, [each.assignee for each in found.anomalies]
         ),
+        "freshness": None,  # the page says it of its devices
         "anomalies": found.anomalies,
         "older": None if found.before is None else f"?before={found.before}",
         "before": before,

@@ -366,6 +366,20 @@ async def test_names_of_others_are_no_objects(world: World) -> None:
         assert "93.2" not in told[0][1]
 
 
+async def test_the_inbox_says_how_old_the_mapping_is_that_it_follows(world: World) -> None:
+    """Also that the directory could not be asked since; whoever sees everything needs no such word."""
+    anna = world.sign_in("anna")
+    assert "as the directory said" in (await asked(world, anna, "/inbox")).text
+    world.clock.sleep(2 * 3600)
+    for path in ("/inbox", "/inbox/live?show=mine"):
+        page = (await asked(world, anna, path)).text
+        assert "as the directory said" in page
+        assert "could not be asked since" in page
+        assert anomalies(world)["a"] in page
+    viewer = {"Authorization": f"Bearer {world.key(Role.VIEWER)}"}
+    assert "directory said" not in (await asked(world, viewer, "/inbox")).text
+
+
 async def test_the_first_page_of_a_technician_is_her_inbox(world: World) -> None:
     """What is unresolved at her devices; views of all are for who sees all."""
     anna, ids = world.sign_in("anna"), anomalies(world)

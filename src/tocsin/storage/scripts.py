@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
-_NAME: Final = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_HEAD: Final = re.compile(r"^-- (name|part): (\w+)$", re.MULTILINE)
+_USE: Final = re.compile(r"^-- with: (\w+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,18 @@ def load_scripts(package: str, store: str) -> Scripts:
 
 
 def split_queries(text: str) -> dict[str, str]:
-    """Named statements of a .sql file.
+    """Named statements of a .sql file, with the parts that several of them share.
 
     >>> split_queries("-- name: one\\nSELECT 1\\n-- name: two\\nSELECT 2\\n")
     {'one': 'SELECT 1', 'two': 'SELECT 2'}
+    >>> split_queries("-- part: few\\nLIMIT 9\\n-- name: some\\nSELECT a FROM b\\n-- with: few\\n")
+    {'some': 'SELECT a FROM b\\nLIMIT 9'}
     """
-    pieces = _NAME.split(text)[1:]
-    return {name: query.strip() for name, query in zip(pieces[::2], pieces[1::2], strict=True)}
+    pieces = _HEAD.split(text)[1:]
+    found = list(zip(pieces[::3], pieces[1::3], pieces[2::3], strict=True))
+    parts = {name: piece.strip("\n") for kind, name, piece in found if kind == "part"}
+    return {
+        name: _USE.sub(lambda use: parts[use[1]], query).strip()
+        for kind, name, query in found
+        if kind == "name"
+    }

@@ -72,7 +72,7 @@ INSERT INTO change (sequence, anomaly_id, tenant, at_ms, actor, kind, detail, ac
 VALUES (:sequence, :anomaly_id, :tenant, :at_ms, :actor, :kind, :detail, :action)
 -- name: last_change
 SELECT coalesce(max(sequence), 0) FROM change
--- name: anomaly
+-- part: anomalies
 SELECT id, tenant, application, device, parameters, detectors, severity, condition, handling,
        started_ms, last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
        peak_score, episodes, seen_at_ms, snoozed_until_ms, assignee, merged_into, settled_ms,
@@ -81,18 +81,7 @@ SELECT id, tenant, application, device, parameters, detectors, severity, conditi
           last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
           peak_score, episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms,
           settled_severity, merged_into)
-FROM anomaly WHERE id = :id AND tenant = :tenant
--- name: page
-SELECT id, tenant, application, device, parameters, detectors, severity, condition, handling,
-       started_ms, last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
-       peak_score, episodes, seen_at_ms, snoozed_until_ms, assignee, merged_into, settled_ms,
-       settled_severity, hash IS row_hash(
-          id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
-          last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
-          peak_score, episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms,
-          settled_severity, merged_into)
-FROM anomaly
-WHERE tenant = :tenant AND updated_sequence < :before_sequence
+-- part: filters
   AND (:application IS NULL OR application = :application)
   AND (:severity IS NULL OR severity = :severity)
   AND (:condition IS NULL OR condition = :condition)
@@ -104,30 +93,21 @@ WHERE tenant = :tenant AND updated_sequence < :before_sequence
   AND (:from_ms IS NULL OR cleared_ms IS NULL OR cleared_ms >= :from_ms)
   AND (:to_ms IS NULL OR started_ms <= :to_ms)
   AND (:parameter IS NULL OR EXISTS (SELECT 1 FROM json_each(parameters) WHERE value = :parameter))
+-- name: anomaly
+-- with: anomalies
+FROM anomaly WHERE id = :id AND tenant = :tenant
+-- name: page
+-- with: anomalies
+FROM anomaly
+WHERE tenant = :tenant AND updated_sequence < :before_sequence
+-- with: filters
 ORDER BY updated_sequence DESC
 LIMIT :limit
 -- name: page_of_device
-SELECT id, tenant, application, device, parameters, detectors, severity, condition, handling,
-       started_ms, last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
-       peak_score, episodes, seen_at_ms, snoozed_until_ms, assignee, merged_into, settled_ms,
-       settled_severity, hash IS row_hash(
-          id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
-          last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
-          peak_score, episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms,
-          settled_severity, merged_into)
+-- with: anomalies
 FROM anomaly
 WHERE tenant = :tenant AND device = :device AND updated_sequence < :before_sequence
-  AND (:application IS NULL OR application = :application)
-  AND (:severity IS NULL OR severity = :severity)
-  AND (:condition IS NULL OR condition = :condition)
-  AND merged_into IS NULL
-  AND (:handling IS NULL OR handling = :handling)
-  AND (:unresolved IS NULL OR (handling <> 'resolved') = :unresolved)
-  AND (:seen IS NULL OR (seen_at_ms IS NOT NULL) = :seen)
-  AND (:assignee IS NULL OR assignee = :assignee)
-  AND (:from_ms IS NULL OR cleared_ms IS NULL OR cleared_ms >= :from_ms)
-  AND (:to_ms IS NULL OR started_ms <= :to_ms)
-  AND (:parameter IS NULL OR EXISTS (SELECT 1 FROM json_each(parameters) WHERE value = :parameter))
+-- with: filters
 ORDER BY updated_sequence DESC
 LIMIT :limit
 -- name: unresolved_of_device
@@ -143,17 +123,7 @@ ORDER BY updated_sequence DESC LIMIT :limit
 -- name: some_of_device
 SELECT updated_sequence, rowid FROM anomaly INDEXED BY anomaly_by_device
 WHERE tenant = :tenant AND device = :device AND updated_sequence < :before AND updated_sequence > :above
-  AND (:application IS NULL OR application = :application)
-  AND (:severity IS NULL OR severity = :severity)
-  AND (:condition IS NULL OR condition = :condition)
-  AND merged_into IS NULL
-  AND (:handling IS NULL OR handling = :handling)
-  AND (:unresolved IS NULL OR (handling <> 'resolved') = :unresolved)
-  AND (:seen IS NULL OR (seen_at_ms IS NOT NULL) = :seen)
-  AND (:assignee IS NULL OR assignee = :assignee)
-  AND (:from_ms IS NULL OR cleared_ms IS NULL OR cleared_ms >= :from_ms)
-  AND (:to_ms IS NULL OR started_ms <= :to_ms)
-  AND (:parameter IS NULL OR EXISTS (SELECT 1 FROM json_each(parameters) WHERE value = :parameter))
+-- with: filters
 ORDER BY updated_sequence DESC LIMIT :limit
 -- name: anomaly_at
 SELECT id, tenant, application, device, parameters, detectors, severity, condition, started_ms,

@@ -112,6 +112,14 @@ class Dictionaries:
             self._actions.one(principal, asked, target)
         return taken
 
+    def expectable(self, principal: Principal, anomaly_id: str) -> list[str]:
+        """The new templates that an anomaly tells of and that are not expected yet. Blocks."""
+        application, texts = self._new_templates(self._anomalies.stored(principal, anomaly_id))
+        if not texts:
+            return []
+        expected = {each.template for each in self._current(principal.tenant, application).templates}
+        return [text for text in dict.fromkeys(texts) if text not in expected]
+
     def _new_templates(self, anomaly: Anomaly) -> tuple[str, list[str]]:
         """Of its newest episodes: the application of their dumps, and the templates."""
         application, texts = anomaly.application, list[str]()

@@ -26,6 +26,8 @@ OFFERED: Final = {
 }
 """What the buttons of an anomaly offer, the likeliest first."""
 
+EXPECTED: Final = "expected"
+"""What a form asks for that teaches the dictionary the new templates of the anomaly."""
 _HOUR_MS: Final = 3_600_000
 _DIGITS_MAX: Final = 18
 
@@ -44,12 +46,14 @@ def handling_of(visitor: Visitor, found: Anomaly, **said: str) -> dict[str, Any]
     """What the part of the page needs that people change."""
     history = visitor.services.anomalies.history(visitor.principal, found.id)
     may_act = allows(visitor.principal, Permission.HANDLE) and found.merged_into is None
+    dictionaries = visitor.services.dictionaries
     return {
         "anomaly": found,
         "past": told(history),
         "names": visitor.services.actions.names(visitor.principal, history),
         "may_act": may_act,
         "answerable": may_act and visitor.services.feedback.is_answerable(visitor.principal, found.id),
+        "expectable": dictionaries.expectable(visitor.principal, found.id) if may_act else [],
         "offered": [kind.value for kind in OFFERED[found.handling]],
         "snoozes": SNOOZES,
         "csrf": visitor.session.csrf,
@@ -58,7 +62,7 @@ def handling_of(visitor: Visitor, found: Anomaly, **said: str) -> dict[str, Any]
         "shown": visitor.services.colleagues.shown(visitor.principal, [found.assignee]),
         "now_ms": visitor.services.clock.now_ms(),
         "undoable": visitor.services.actions.undoable(visitor.principal, history),
-        "keys": [secrets.token_urlsafe(12) for _ in range(5)],
+        "keys": [secrets.token_urlsafe(12) for _ in range(6)],
         "mistake": said.get("mistake", ""),
         "note": said.get("note", ""),
         "assignee": said.get("assignee", found.assignee or ""),
@@ -69,6 +73,9 @@ def act(visitor: Visitor, anomaly_id: str, form: Mapping[str, str]) -> None:
     """Do what the form says; its version and key are those of the page that it stands on."""
     if not csrf_matches(visitor.session, form.get("csrf")):
         raise ForbiddenError("This form is not from one of these pages.")
+    if form.get("action") == EXPECTED:
+        visitor.services.dictionaries.expect(visitor.principal, anomaly_id)
+        return
     kind = _kind(form.get("action", ""))
     key, note = form.get("key", ""), form.get("note", "").strip().replace("\r\n", "\n")
     if kind is ActionKind.UNDO:

@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Final
 from unittest.mock import patch
 
+import pytest
 from msgspec.structs import replace
 
 from tocsin.clock import ManualClock
@@ -196,16 +198,54 @@ def test_a_window_whose_number_was_taken_is_kept_at_another_one_after_a_restart(
     assert again == [((0, 2), cut)]
 
 
-def test_what_was_read_beyond_the_end_of_the_log_is_caught_up(tmp_path: Path) -> None:
-    """Nothing is there to read until it has grown: asked again without a pause, nothing else could run."""
-    log = EmbeddedLog(tmp_path / "log", 1, ManualClock(START_MS))
-    append_lines(log, 2)
-    rounds = LogGathering(work_of(tmp_path, []), log, Processed())
-    assert rounds.begin()
-    assert not rounds.caught_up()
-    rounds.round()
-    assert rounds.caught_up()
-    with patch.object(log, "end", return_value=1):
+class Asked(Event):
+    """Tells to stop at the first rest, or at the tenth round without one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rounds = 0
+        self.rests = 0
+
+    def is_set(self) -> bool:
+        return self.rests > 0 or self.rounds >= 10
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.rests += 1
+        return True
+
+
+def rounds_until_a_rest(rounds: LogGathering) -> int:
+    """How often gathering is asked before it rests."""
+    asked = Asked()
+
+    def round_() -> None:
+        asked.rounds += 1
+        rounds.round()
+
+    rounds.run(asked, round_, idle_s=1)
+    return asked.rounds
+
+
+def test_gathering_rests_when_it_has_caught_up(tmp_path: Path) -> None:
+    """It goes on without a rest while there is something to read."""
+    kept: list[tuple[Place, CutDump]] = []
+    with closing(EmbeddedLog(tmp_path / "log", 1, ManualClock(START_MS))) as log:
+        append_lines(log, 2)
+        rounds = LogGathering(work_of(tmp_path, kept), log, Processed())
+        assert rounds.begin()
+        assert not rounds.caught_up()
+        assert rounds_until_a_rest(rounds) == 1
         assert rounds.caught_up()
-    rounds.close()
-    log.close()
+    assert len(kept) == 2
+
+
+@pytest.mark.parametrize("end", [1, 100])
+def test_gathering_rests_after_a_round_that_got_nowhere(tmp_path: Path, end: int) -> None:
+    """Where the log says another end than its records have. Without a rest nothing else could run."""
+    with closing(EmbeddedLog(tmp_path / "log", 1, ManualClock(START_MS))) as log:
+        append_lines(log, 2)
+        rounds = LogGathering(work_of(tmp_path, []), log, Processed())
+        assert rounds.begin()
+        rounds.round()
+        with patch.object(log, "end", return_value=end):
+            assert rounds_until_a_rest(rounds) == 1

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from tocsin.errors import BackpressureError, StorageFullError, StorageUnavailableError
 from tocsin.log.abstract import Log
+from tocsin.observability.logging import get_logger
 from tocsin.runtimes.embedded.log_gathering import Gathering
 from tocsin.runtimes.embedded.log_work import LogWork, Places
+from tocsin.threads import Event
+
+_log = get_logger("runtime")
 
 
 class LogGathering:
-    """One thread calls `begin`, then `round` again and again; the others may be asked from any thread.
+    """Once it has begun, one thread runs it; the others may be asked from any thread.
 
     Without work nothing is gathered, and no part of the log is needed for it.
     """
@@ -32,6 +37,26 @@ class LogGathering:
         ]
         return True
 
+    def run(self, stopping: Event, round_: Callable[[], None], idle_s: float) -> None:
+        """Cut log lines into dumps as they come, by rounds: `round_` is `round`, traced.
+
+        What a full disk puts off waits in the log. Rests when there is nothing to do, and after each round
+        that got nowhere, whatever kept it.
+        """
+        try:
+            while not stopping.is_set():
+                before = self._positions()
+                try:
+                    if not self.caught_up():
+                        round_()
+                except (StorageFullError, StorageUnavailableError, BackpressureError) as error:
+                    _log.warning("log_windows_wait", error=error.detail)
+                if self._positions() == before:
+                    stopping.wait(idle_s)
+        finally:
+            for gathering in self._partitions:
+                gathering.close()
+
     def round(self) -> None:
         """A step of every partition. Errors as Gathering.step has them."""
         for gathering in self._partitions:
@@ -47,11 +72,9 @@ class LogGathering:
     def caught_up(self) -> bool:
         """Whether every line in the log is in a window, and every window that has ended is a dump."""
         return all(
-            gathering.done and gathering.position >= self._log.end(partition)
+            gathering.done and gathering.position == self._log.end(partition)
             for partition, gathering in enumerate(self._partitions)
         )
 
-    def close(self) -> None:
-        """Let go of what lies on the disk; idempotent."""
-        for gathering in self._partitions:
-            gathering.close()
+    def _positions(self) -> list[int]:
+        return [gathering.position for gathering in self._partitions]

@@ -12,7 +12,7 @@ from tocsin.clock import Clock
 from tocsin.commit.abstract import CheckpointStore, CommitStore
 from tocsin.commit.dump_steps import DumpStepStore
 from tocsin.control import Settings
-from tocsin.errors import BackpressureError, StorageFullError, StorageUnavailableError
+from tocsin.errors import StorageFullError, StorageUnavailableError
 from tocsin.inbox.abstract import Inbox
 from tocsin.lake.abstract import Lake
 from tocsin.lake.writer import FlushPolicy, LakeWriter
@@ -181,7 +181,8 @@ class Runtime:
         if self._dumps:
             self._run("dump-steps", partial(self._dumps.run, self._stopping))
         if self._logs.begin():
-            self._run("log-windows", partial(self._gather, self._rounds("log-windows", self._logs.round)))
+            round_ = self._rounds("log-windows", self._logs.round)
+            self._run("log-windows", partial(self._logs.run, self._stopping, round_, self._pace.idle_s))
         self._run("inbox", partial(self._fold, self._rounds("inbox", self._fold_waiting)))
         self._repeat("lake", self._pace.lake_s, self._flush)
         self._repeat("checkpoints", self._pace.checkpoint_s, self._checkpoint, CHECKPOINT_SHARE)
@@ -297,20 +298,6 @@ class Runtime:
         self._meters.record(metrics.PROCESSOR_DURATION, processed_s - started_s)
         self._meters.record(metrics.COMMIT_DURATION, self._clock.monotonic_s() - processed_s)
         count_step(self._meters, output)
-
-    def _gather(self, round_: Callable[[], None]) -> None:
-        """Cut log lines into dumps as they come; what a full disk puts off waits in the log."""
-        try:
-            while not self._stopping.is_set():
-                try:
-                    if not self._logs.caught_up():
-                        round_()
-                        continue
-                except (*STORAGE_ERRORS, BackpressureError) as error:
-                    _log.warning("log_windows_wait", error=error.detail)
-                self._stopping.wait(self._pace.idle_s)
-        finally:
-            self._logs.close()
 
     def _until_stored(self, store: Callable[[], None]) -> bool:
         """Store, again and again while the disk is full; False when told to stop meanwhile."""

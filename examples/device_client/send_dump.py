@@ -30,13 +30,18 @@ FOR_GOOD = {400, 401, 403, 405, 412, 413, 415}
 
 @dataclass
 class Upload:
-    """A dump on its way; `offset` is what the server had when it was asked last."""
+    """A dump on its way; `offset` is what the server had when it was asked last.
+
+    `digest` is of the file as `stamp` says; both are empty when it has to be taken.
+    """
 
     device: str
     sequence: int
     file: Path
     epoch: int = 0
     offset: int = 0
+    stamp: tuple[int, ...] = ()
+    digest: str = ""
 
 
 def send(url: str, token: str, upload: Upload) -> str:
@@ -49,6 +54,8 @@ def send(url: str, token: str, upload: Upload) -> str:
         except PermissionError:
             raise
         except (OSError, http.client.HTTPException) as error:
+            if "digest_mismatch" in str(error):
+                upload.stamp = ()
             tries = 1 if upload.offset > before else tries + 1  # what came need not come again
             if tries == TRIES:
                 raise OSError(f"gave up after {TRIES} tries: {error}") from error
@@ -57,8 +64,8 @@ def send(url: str, token: str, upload: Upload) -> str:
 
 def _try(url: str, token: str, upload: Upload) -> str:
     """Announce the dump, hear how far it is, send the rest."""
-    digest, size = _hash(upload.file)
-    said = {"device": upload.device, "sequence": str(upload.sequence), "sha256": digest}
+    size = _hash(upload)
+    said = {"device": upload.device, "sequence": str(upload.sequence), "sha256": upload.digest}
     said["epoch"] = str(upload.epoch)
     metadata = ",".join(f"{key} {base64.b64encode(text.encode()).decode()}" for key, text in said.items())
     common = {"Authorization": f"Bearer {token}", "Tus-Resumable": "1.0.0"}
@@ -112,12 +119,16 @@ def _bytes(file: Path, offset: int) -> Iterator[bytes]:
             yield piece
 
 
-def _hash(file: Path) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
-    for piece in _bytes(file, 0):
-        digest.update(piece)
-        size += len(piece)
-    return digest.hexdigest(), size
+def _hash(upload: Upload) -> int:
+    """Bytes of the file; its hash is taken again only if the file has changed since."""
+    found = upload.file.stat()
+    stamp = (found.st_ino, found.st_size, found.st_mtime_ns)
+    if upload.stamp != stamp:
+        digest = hashlib.sha256()
+        for piece in _bytes(upload.file, 0):
+            digest.update(piece)
+        upload.digest, upload.stamp = digest.hexdigest(), stamp
+    return found.st_size
 
 
 def main() -> int:

@@ -25,6 +25,7 @@ ROOT: Final = Path(__file__).parents[2]
 MIB: Final = int(os.environ.get("CUT_MIB", "24"))
 DUMPS: Final = int(os.environ.get("CUT_DUMPS", "3"))
 CUTS: Final = 20
+HANGS_S: Final = 900 + 5 * MIB
 _PIECE_BYTES: Final = 1 << 16
 
 
@@ -114,7 +115,9 @@ def test_dumps_arrive_over_a_line_that_is_cut(server: Server, tmp_path: Path) ->
         digest = dump(file, number)
         line = line_to(server, number)
         environment = server.environment() | {"TOCSIN_URL": f"http://127.0.0.1:{line.port}"}
-        subprocess.run([COMMAND, "upload", str(file.parent.parent)], env=environment, check=True, timeout=900)
+        subprocess.run(
+            [COMMAND, "upload", str(file.parent.parent)], env=environment, check=True, timeout=HANGS_S
+        )
         line.close()
         assert line.cuts == 0
         state = server.get(f"/v1/devices/press/dumps/{number}")
@@ -134,11 +137,11 @@ def test_a_client_of_the_standard_library_goes_on_after_a_kill(server: Server, t
         threading.Event().wait(0.01)
     server.kill()
     server.start()
-    said, _ = sending.communicate(timeout=900)
+    said, _ = sending.communicate(timeout=HANGS_S)
     line.close()
     assert (sending.returncode, said) == (0, "press 1: accepted\n")
     assert server.get("/v1/devices/press/dumps/1")["sha256"] == digest
     again = subprocess.run(
-        command, env=server.environment(), capture_output=True, text=True, check=True, timeout=900
+        command, env=server.environment(), capture_output=True, text=True, check=True, timeout=HANGS_S
     )
     assert again.stdout == "press 1: duplicate\n"

@@ -26,6 +26,7 @@ from tocsin.client import (
     DumpSender,
     RefusedError,
     UnavailableError,
+    dump_sender,
     find_dumps,
     read_delivery,
 )
@@ -354,6 +355,27 @@ def test_one_sequence_twice_and_no_dumps_are_told(tmp_path: Path) -> None:
     (tmp_path / "a" / "01.zip").write_bytes(b"")
     with pytest.raises(InvalidInputError, match="one sequence"):
         find_dumps(tmp_path)
+
+
+def test_a_dump_is_hashed_again_only_when_it_may_be_another(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large one may need many tries; what the server calls altered is read again in any case."""
+    first, second = make(tmp_path, {("a", 1): b"content", ("b", 1): b"other"})
+    hashed: list[Path] = []
+
+    def counted(path: Path) -> tuple[bytes, int]:
+        hashed.append(path)
+        body = b"not yet written" if path.parent.name == "b" and len(hashed) == 2 else path.read_bytes()
+        return hashlib.sha256(body).digest(), path.stat().st_size
+
+    monkeypatch.setattr(dump_sender, "_hash", counted)
+    server.failures = [503, 503, 503]
+    sender(server).send([first])
+    assert len(hashed) == 1
+    sender(server).send([second])
+    assert len(hashed) == 3
+    assert server.dumps == {("a", 1): b"content", ("b", 1): b"other"}
 
 
 def test_a_dump_that_changes_while_it_is_sent_is_sent_as_it_is_then(server: Server, tmp_path: Path) -> None:

@@ -36,8 +36,9 @@ class Answer:
 class DumpRequest:
     """A dump that is to be sent. `moved` is called whenever the server takes bytes, and may raise.
 
-    `offset` is what the server had, in bytes, when it was asked last. With `cut_at`, the connection is broken
-    on purpose once so many of the dump's bytes were given to it.
+    `offset` is what the server had, in bytes, when it was asked last; `altered` says that it got other bytes
+    than those announced. With `cut_at`, the connection is broken on purpose once so many of the dump's bytes
+    were given to it.
     """
 
     dump: DumpFile
@@ -48,6 +49,7 @@ class DumpRequest:
     cut_at: int | None = None
     offset: int = 0
     was_cut: bool = False
+    altered: bool = False
 
     def send(self, http: httpx.Client) -> Answer:
         """Try once; blocks. RefusedError for what would be refused again."""
@@ -115,6 +117,7 @@ class DumpRequest:
 
     def _refusal(self, response: httpx.Response) -> Answer:
         code, detail = refusal_of(response)
+        self.altered = code == "digest_mismatch"
         if code == "dump_conflict":
             return Answer("conflict", detail)
         if code.startswith("zip_"):

@@ -119,8 +119,9 @@ class DumpSender:
         breaks = iter(cuts)
         patience = Patience(self._destination.url, self._backoff, self._rng, self._clock)
         reached = 0
+        content = _Content(dump.path)
         while not self._fate.stop.is_set():
-            digest, size = _hash(dump.path)  # again after a failure: the file may have changed meanwhile
+            digest, size = content.now()
             sent = (self._destination.url, dump.device, dump.sequence, digest.hex(), dump.epoch)
             if self._journal is not None and self._journal.has(sent):
                 return self._count(dump, "skipped", "", 0)
@@ -133,6 +134,8 @@ class DumpSender:
                 with self._lock:
                     self._counts["cuts"] += 1
                 continue
+            if request.altered:
+                content.forget()
             if answer.outcome:
                 if self._journal is not None:
                     self._journal.add(sent)
@@ -170,6 +173,31 @@ class DumpSender:
 
 def _device(delivery: Delivery) -> str:
     return delivery.dump.device
+
+
+class _Content:
+    """SHA-256 and length of a file, taken again when it has changed: a gigabyte may need many tries."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: tuple[int, ...] | None = None
+        self._known = (b"", 0)
+
+    def now(self) -> tuple[bytes, int]:
+        """As the file is now."""
+        stamp = self._stamped()
+        if stamp != self._stamp:
+            self._known = _hash(self._path)
+            self._stamp = stamp  # from before: a change meanwhile is seen the next time
+        return self._known
+
+    def forget(self) -> None:
+        """Whatever its stamp says, take the hash again."""
+        self._stamp = None
+
+    def _stamped(self) -> tuple[int, ...]:
+        found = self._path.stat()
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _hash(path: Path) -> tuple[bytes, int]:

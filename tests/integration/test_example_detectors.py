@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.services, pytest.mark.long]
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {"line-shapes": "line_shapes", "number-fields": "number_fields"}
-BEFORE = {"line-shapes": "line_shapes_2", "number-fields": "number_fields_1"}
+BEFORE = {"line-shapes": "line_shapes_3", "number-fields": "number_fields_1"}
 HALF = 52
 
 

@@ -6,7 +6,9 @@ import json
 import struct
 from collections.abc import Iterator
 
-from line_shapes.detector import LineShapes as Version3
+from line_shapes_3 import LineShapes as Version3
+from line_shapes_3 import as_version_3
+
 from line_shapes.knowledge import VERSION_2, from_bytes, to_bytes
 from line_shapes.version_1 import from_version_1
 from tocsin.dump_detectors.abstract import Dump, DumpDetector, Finding
@@ -15,7 +17,8 @@ _LENGTH = struct.Struct("<I")
 
 
 def as_version_2(state: bytes) -> bytes:
-    """The bytes of version 3 without what it added."""
+    """The bytes of version 4 without what it and version 3 added."""
+    state = as_version_3(state)
     start = len(VERSION_2) + _LENGTH.size
     (length,) = _LENGTH.unpack_from(state, len(VERSION_2))
     head = json.loads(state[start : start + length])

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import line_shapes_1
 import line_shapes_2
+import line_shapes_3
 import pytest
 
 from line_shapes import LineShapes
@@ -59,6 +60,21 @@ def test_lines_that_come_far_too_often_are_one_finding() -> None:
     assert found[0].reason.startswith('"# INFO cooling on" came 2')
     assert found[0].score > 1
     assert all(line.text.endswith("cooling on") for line in found[0].lines[:3])
+
+
+def test_a_dump_that_is_a_little_strange_is_found_with_the_next_one_alone() -> None:
+    """Lines of one cycle go wrong together by chance: one such dump says little, and a usual one ends it."""
+    usual = [dump(LEARNT + n) for n in (1, 2, 3)]
+    strange = [
+        dump(LEARNT + n, lambda shape, count: count * 2.5 if shape.startswith("part") else count)
+        for n in (1, 2, 3)
+    ]
+
+    def codes(*samples: Sample) -> list[list[str]]:
+        return [[each.code for each in row] for row in shown(LineShapes, [*normal(), *samples])[LEARNT:]]
+
+    assert codes(*strange) == [[], ["line_rates"], ["line_rates"]]
+    assert codes(strange[0], usual[1], strange[2]) == [[], [], []]
 
 
 def test_a_line_that_never_came_is_found() -> None:
@@ -130,7 +146,9 @@ def test_a_component_that_writes_nothing_is_found() -> None:
     assert " came 0 times in 0.5 h" in found[0].reason
 
 
-@pytest.mark.parametrize(("older", "version"), [(line_shapes_1, "1"), (line_shapes_2, "2")])
+@pytest.mark.parametrize(
+    ("older", "version"), [(line_shapes_1, "1"), (line_shapes_2, "2"), (line_shapes_3, "3")]
+)
 def test_a_version_goes_on_from_the_bytes_of_an_older_one(older: ModuleType, version: str) -> None:
     """After the way over, findings and bytes are those of the new version from the first dump on."""
     change = dump(LEARNT + 3, lambda shape, count: 200 if shape == "cooling on" else count)
@@ -142,7 +160,7 @@ def test_a_version_goes_on_from_the_bytes_of_an_older_one(older: ModuleType, ver
     state = new.migrate(before[-1].state, version)
     assert state == expected[LEARNT - 1].state != before[-1].state
     assert expected[LEARNT + 2].findings != b"[]"
-    with pytest.raises(ValueError, match=r"version 1|line-shapes 2"):
+    with pytest.raises(ValueError, match=r"version 1|line-shapes [23]"):
         new.migrate(b'{"mark":"else"}', version)
 
 

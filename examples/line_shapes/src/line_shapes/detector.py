@@ -13,6 +13,7 @@ import numpy as np
 from line_shapes.knowledge import (
     COLUMNS,
     VERSION_2,
+    VERSION_3,
     Column,
     Distance,
     Floats,
@@ -36,6 +37,9 @@ _DEVIATION_MIN: Final = 0.7  # of the root of a sum of squares of normal numbers
 _SHOWN_SHAPES: Final = 3
 _LACKING_SLACK: Final = 1.0
 _LACKING_MAX: Final = 2.0
+_USUAL: Final = 1.0
+_RATES_SLACK: Final = 1.5
+_RATES_MAX: Final = 4.0 / 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,12 @@ class LineShapes(DumpDetector):
     """One device. Judges once `ready_dumps` dumps have been learnt.
 
     Version 2 also finds lines that come too seldom, and saves bytes instead of text. Version 3 finds a new
-    line in each dump it comes in, not in the first alone. Each goes on from what the ones before saved.
+    line in each dump it comes in, not in the first alone. Version 4 sums up distances over dumps: one that
+    is a little strange is a finding only with others. Each goes on from what the ones before saved.
     """
 
     name = "line-shapes"
-    version = "3"
+    version = "4"
 
     def setup(self, config: Mapping[str, object]) -> None:
         self._settings = dict(_DEFAULTS)
@@ -95,6 +100,8 @@ class LineShapes(DumpDetector):
                 return to_bytes(from_version_1(state))
             case "2":
                 return to_bytes(from_bytes(state, VERSION_2))
+            case "3":
+                return to_bytes(from_bytes(state, VERSION_3))
             case _:
                 return super().migrate(state, version)
 
@@ -163,9 +170,9 @@ class LineShapes(DumpDetector):
         """One finding for each component whose counts lie farther from what is expected than they usually do.
 
         The distance is the root of the sum of squares over the component's shapes: the Q statistic of
-        PCA. Its root is nearly normal, and is judged against its own mean and deviation.
+        PCA. Its root is judged against its own mean and deviation.
         """
-        known, limit = self._known, self._settings["limit"]
+        known, farthest = self._known, self._settings["limit"] / 2
         for component, places in _places_by_component(known.columns).items():
             distance = known.distances.get(component)
             if distance is None:
@@ -174,13 +181,24 @@ class LineShapes(DumpDetector):
                 distance = known.distances[component] = Distance()
             now = math.sqrt(float(np.sum(judged.off[places] ** 2)))
             deviation = max(math.sqrt(distance.variance), _DEVIATION_MIN)
-            score = (now - distance.mean) / deviation / limit
             if ready and distance.dumps >= self._settings["ready_dumps"] / 2:
+                score = self._gather(distance, (now - distance.mean) / deviation)
                 if score > 1.0:
                     yield self._rate_finding(judged, component, places, score)
-                now = min(now, distance.mean + limit / 2 * deviation)  # what is strange is learnt slowly
+                now = min(now, distance.mean + farthest * deviation)  # what is strange is learnt slowly
             if known.learnt:
                 _learn_distance(distance, now, known.dumps)
+
+    def _gather(self, distance: Distance, off: float) -> float:
+        """How strange the component is by now, when it lies `off` deviations from its usual distance.
+
+        A sum of what is beyond a slack (Page 1954), which a dump that is as usual ends: lines of one cycle go
+        wrong together by chance, so one dump alone has to be half as strange again as several.
+        """
+        enough, above = _RATES_MAX * self._settings["limit"], off - _RATES_SLACK
+        gathered = max(distance.gathered + above, 0.0) if off > _USUAL else 0.0
+        distance.gathered = min(gathered, 2.0 * enough)
+        return gathered / enough if above > 0.0 else 0.0
 
     def _rate_finding(self, judged: _Judged, component: str, places: Sequence[int], score: float) -> Finding:
         order = sorted(places, key=lambda place: (-abs(judged.off[place]), place))

@@ -16,7 +16,8 @@ COLUMNS: Final = 192
 PARTS: Final = 4
 BATCH: Final = 8
 VERSION_2: Final = b"line-shapes 2\n"
-_MAGIC: Final = b"line-shapes 3\n"
+VERSION_3: Final = b"line-shapes 3\n"
+_MAGIC: Final = b"line-shapes 4\n"
 _STRENGTHS: Final = 3  # the one array that has no column for each shape
 _LENGTH: Final = struct.Struct("<I")
 
@@ -37,12 +38,16 @@ class Column:
 
 @dataclass(slots=True)
 class Distance:
-    """How far a component usually lies from what is expected: mean and variance over its dumps."""
+    """How far a component usually lies from what is expected: mean and variance over its dumps.
+
+    `gathered` sums up how many deviations the last dumps lay farther away than that.
+    """
 
     dumps: int = 0
     mean: float = 0.0
     variance: float = 0.0
     last_dump: int = 0
+    gathered: float = 0.0
 
 
 @dataclass(slots=True)
@@ -89,7 +94,7 @@ def to_bytes(knowledge: Knowledge) -> bytes:
         "young": sorted(knowledge.young.items()),
         "columns": [[each.number, each.component, each.shape, each.last_dump] for each in knowledge.columns],
         "distances": {
-            name: [each.dumps, each.mean, each.variance, each.last_dump]
+            name: [each.dumps, each.mean, each.variance, each.last_dump, each.gathered]
             for name, each in sorted(knowledge.distances.items())
         },
     }
@@ -105,7 +110,8 @@ def to_bytes(knowledge: Knowledge) -> bytes:
 def from_bytes(state: bytes, mark: bytes = _MAGIC) -> Knowledge:
     """What `to_bytes` was given; a ValueError for bytes that it can't have made.
 
-    Bytes with the `mark` of version 2 are laid out as these, and name no young shapes.
+    Bytes with the `mark` of version 3 are laid out as these, and have gathered nothing; those of version 2
+    name no young shapes either.
     """
     if not state.startswith(mark) or len(state) < len(mark) + _LENGTH.size:
         raise ValueError(f"these bytes do not begin with {mark!r}, as those that were saved do")
@@ -131,7 +137,7 @@ def from_bytes(state: bytes, mark: bytes = _MAGIC) -> Knowledge:
         {name: Distance(*row) for name, row in head["distances"].items()},
         *arrays,
     )
-    known.young = dict(head["young"] if mark == _MAGIC else ())
+    known.young = dict(head["young"] if mark != VERSION_2 else ())
     return known
 
 

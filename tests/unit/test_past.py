@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.inbox.abstract import Change
@@ -36,6 +36,7 @@ def test_what_goes_on_is_told_once_as_it_is_now() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(KINDS), st.sampled_from([None, 7]))))
 def test_nothing_that_people_did_is_left_out(made: list[tuple[str, int | None]]) -> None:
     """Every change is told or counted, what people did each by itself, in order."""

@@ -53,6 +53,7 @@ from tocsin.observability.collector import collector_of
 from tocsin.observability.dependency import Dependency
 from tocsin.observability.logging import get_logger
 from tocsin.observability.meters import Meters
+from tocsin.observability.span_file import span_files
 from tocsin.observability.tracing import Tracing
 from tocsin.runtimes.embedded.decisions import Decides
 from tocsin.runtimes.embedded.dump_archives import Archives
@@ -206,7 +207,9 @@ class Application:
         collector = collector_of(config.observability)
         self.meters = Meters(collector)
         opened.callback(self.meters.close)
-        self.tracing = tracing or Tracing(collector, ratio=config.observability.trace_ratio)
+        self.tracing = tracing or Tracing(
+            collector, ratio=config.observability.trace_ratio, processors=span_files(config.observability)
+        )
         opened.callback(self.tracing.close)
         self.calls = CallTracing(self.tracing)
         watched = self.calls.watch

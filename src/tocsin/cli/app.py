@@ -30,6 +30,7 @@ from tocsin.cli.replay import replay
 from tocsin.cli.serve import serve
 from tocsin.cli.simulate import simulate_app
 from tocsin.cli.templates import templates
+from tocsin.cli.trace import trace
 from tocsin.cli.upload import upload
 from tocsin.cli.version import version
 from tocsin.errors import TocsinError
@@ -61,6 +62,7 @@ for _command in (
     expected,
     digest,
     doctor,
+    trace,
     version,
 ):
     app.command()(_command)

@@ -424,7 +424,17 @@ class ObservabilityConfig(Section):
         default=0.01,
         ge=0,
         le=1,
-        description="Share of requests whose trace is recorded, when there is a collector.",
+        description="Share of requests whose trace is recorded, when there is a collector or a file for it.",
+    )
+    trace_file: Path | None = Field(
+        default=None,
+        description="File that spans are appended to, as JSON lines, for `tocsin trace`. None: they are not.",
+    )
+    trace_file_bytes: int = Field(
+        default=64 << 20,
+        ge=64 << 10,
+        le=1 << 40,
+        description="Size at which that file is renamed, with `.1` behind it, and another one is begun.",
     )
 
     @field_validator("otlp_endpoint")

@@ -90,23 +90,15 @@ class DumpChecks:
 
     def _stops(self, application: Application, failed: Sequence[DumpDetectorFailed]) -> None:
         """A device is stopped after all tries of one of its own dumps, each time is told, and is over."""
-        needed: Counter[tuple[str, int, int, str]] = Counter()
+        left = {number: Counter(kinds) for number, kinds in self._workshop.failed.items()}
         for each in failed:
-            tries = RETRIES + 1 if each.kind in _TRIED else 1
-            needed[each.device, each.epoch, each.sequence, each.kind] += 1
-            self._tried(each, tries * needed[each.device, each.epoch, each.sequence, each.kind])
+            if not tries_of(each, left):
+                self._add("stopped too soon", f"{each} after {self._workshop.failed}")
         told = Counter(each.device for each in _episodes(application) if each.detector == STOPS)
         if told - Counter(each.device for each in failed):
             self._add("stop without a decision", f"{told}: {failed}")
         if lasting := [each for each in _episodes(application) if each.detector == STOPS and not each.end_ms]:
             self._add("stop not over", f"{lasting[0].explanation}")
-
-    def _tried(self, failed: DumpDetectorFailed, tries: int) -> None:
-        number = (failed.device, failed.epoch, failed.sequence)
-        kinds = self._workshop.failed.get(number, Counter())
-        counted = sum(kinds[kind] for kind in _TRIED) if failed.kind in _TRIED else kinds[failed.kind]
-        if counted < tries:
-            self._add("stopped too soon", f"{failed} after {kinds}")
 
     def _expected(self, device: str, dumps: DeviceDumps, cut: Mapping[str, Cut]) -> Judged:
         by_body = {sent.parcel.sha256: sent for sent in self._uploaders.sent}
@@ -168,6 +160,23 @@ class DumpChecks:
         digest = application.runtime.views.digest(TENANT)
         if digest.digest_dumps != combined(sums):
             self._add("dumps differ", f"{digest.digest_dumps}, {combined(sums)} expected")
+
+
+def tries_of(stop: DumpDetectorFailed, left: dict[tuple[str, int, int], Counter[str]]) -> bool:
+    """Take a stop's failures out of what is `left` of them; whether one dump has all that it needs.
+
+    That is its own dump, or an earlier one that was shown again: another version may have to build its state.
+    """
+    kinds = _TRIED if stop.kind in _TRIED else {stop.kind}
+    own = (stop.device, stop.epoch, stop.sequence)
+    shown = (number for number in left if number[0] == stop.device and number <= own)
+    for number in sorted(shown, reverse=True):
+        failures = [kind for kind in left[number].elements() if kind in kinds]
+        needed = RETRIES + 1 if stop.kind in _TRIED else 1
+        if len(failures) >= needed:
+            left[number] -= Counter(failures[:needed])
+            return True
+    return False
 
 
 def _shown(number: Number, sent: Sent) -> Shown:

@@ -35,8 +35,8 @@ FLEET: Final = DumpFleet(devices=3, seed=7, scale=4.0)
 START_MS: Final = 1_767_592_800_000  # Monday, 2026-01-05, 6 o'clock
 HOUR_MS: Final = 3_600_000
 LEARN_H: Final = 20
-HOURS: Final = 38
-DUMPS_PER_S: Final = 3.0
+HOURS: Final = 30
+DUMPS_PER_S: Final = 4.0
 LOOK_S: Final = 0.02
 WAIT_S: Final = 120.0
 LINES: Final = 1_000_000
@@ -114,7 +114,7 @@ class Noisy:
 def calm_dumps() -> list[MadeDump]:
     """What the calm devices send, in the order of time, with faults behind the hours that are learnt."""
     begin, end = START_MS + LEARN_H * HOUR_MS, START_MS + HOURS * HOUR_MS
-    faults = plan_dump_faults(FLEET, tuple(DumpFaultKind), begin, end, per_device=2.0)
+    faults = plan_dump_faults(FLEET, tuple(DumpFaultKind), begin, end, per_device=4.0)
     dumps = [made for n in range(FLEET.devices) for made in Machine(FLEET, n, faults).dumps(START_MS, end)]
     return sorted(dumps, key=lambda made: (made.to_ms, made.device))
 

@@ -68,6 +68,7 @@ reference: .venv/.dev ## write the generated pages of docs/reference anew
 	$(BIN)/python -m benchmarks.report > docs/reference/speed.md
 	$(BIN)/python -m proof.reliability > docs/reliability.md
 	$(BIN)/python -m proof.endpoints > docs/reference/endpoints.md
+	$(BIN)/python scripts/generate_client.py
 
 lock: .venv/.dev ## resolve requirements/*.txt again from pyproject.toml (UPGRADE=1 takes newer versions)
 	@scripts/lock $(if $(UPGRADE),--upgrade)

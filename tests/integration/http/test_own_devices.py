@@ -13,9 +13,11 @@ import httpx
 import pytest
 
 from tests.http_kit import FOREIGN, NOW_MS, OWN, World
+from tocsin.access.people import principal_of
 from tocsin.access.person import PersonChange
 from tocsin.access.principal import Role
 from tocsin.api.names import iso
+from tocsin.errors import NotFoundError
 from tocsin.inbox.action import Action, ActionKind, Target
 from tocsin.simulate.directory.faults import DirectoryFault, always
 from tocsin.web.pages import PAST_MAX
@@ -159,6 +161,16 @@ async def test_actions_know_no_others(world: World) -> None:
     untouched = world.inbox.anomaly(OWN, ids["c"])
     assert untouched is not None
     assert untouched.handling == "resolved"  # by the one who may, and not given back
+
+
+async def test_what_shows_in_a_device_s_data_is_for_who_sees_it(world: World) -> None:
+    """Also where nothing else has looked before."""
+    found = world.access.people.with_hash(OWN, "anna")
+    assert found is not None
+    anna, devices = principal_of(found[0]), world.services.devices
+    assert [each.device for each in devices.active_anomalies(anna, "a")] == ["a"]
+    with pytest.raises(NotFoundError, match="This device has not sent anything yet"):
+        devices.active_anomalies(anna, "c")
 
 
 async def test_a_page_offers_no_undo_of_what_was_done_elsewhere_too(world: World) -> None:

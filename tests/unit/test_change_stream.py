@@ -126,6 +126,47 @@ def test_empty_pages_come_though_something_changes_during_every_look(world: Worl
     assert asyncio.run(listen()) == []
 
 
+def test_what_was_left_out_is_not_looked_at_again(world: World) -> None:
+    """A listener who hears of little would else have all of it read at every change."""
+    for number in range(3):
+        world.find_anomaly(f"pump-{number}")
+    asked: list[int] = []
+
+    def read(after: int, limit: int) -> list[Change]:
+        asked.append(after)
+        return []
+
+    async def listen() -> None:
+        following = world.services.stream.follow(read, 0, idle_s=0.02)
+        for _ in range(2):
+            assert await anext(following) == []
+
+    asyncio.run(listen())
+    assert (asked[0], set(asked[1:])) == (0, {world.inbox.last_change()})
+
+
+def test_an_empty_page_comes_so_long_after_the_last_page_of_any_kind(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not so long after the one before it: whoever has just heard something needs no heartbeat."""
+    world.find_anomaly("pump-7")
+    stream, now_s = world.services.stream, [0.0]
+    monkeypatch.setattr(ChangeStream, "_now_s", lambda *_: now_s[0])
+
+    async def listen() -> list[list[Change]]:
+        loop = asyncio.get_running_loop()
+
+        def read(after: int, limit: int) -> list[Change]:
+            now_s[0] += 9
+            if after:
+                loop.call_soon_threadsafe(stream.close)
+            return all_changes(world, after, limit)
+
+        return [page async for page in stream.follow(read, 0, idle_s=10)]
+
+    assert [len(page) for page in asyncio.run(listen())] == [1]
+
+
 def test_closing_ends_all_listeners(world: World) -> None:
     """Listeners that wait are woken and end."""
 

@@ -24,7 +24,7 @@ from proof.subject.nursery import require_alone
 from proof.subject.traffic import Body, bodies
 
 PRODUCERS: Final = ("north", "south")
-STEPS: Final = 24
+STEPS: Final = 36  # a shift behind 20 readings is found, so that there is an anomaly to say something of
 DEVICES: Final = 3
 FAULT_EVERY: Final = 4
 FOREVER_S: Final = 1e9

@@ -49,6 +49,10 @@ class Answers:
         """Whether it was answered, in this life or an earlier one."""
         return (body.producer, body.sequence) in self._known
 
+    def told(self, body: Sent) -> str | None:
+        """What was answered, if anything was."""
+        return self._known.get((body.producer, body.sequence))
+
     def unanswered(self, bodies: Sequence[AnySent]) -> Sequence[AnySent]:
         """What is still to be sent, and the last that was answered once more, as a doubtful sender would."""
         answered = sum((body.producer, body.sequence) in self._known for body in bodies)

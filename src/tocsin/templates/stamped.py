@@ -16,14 +16,19 @@ from tocsin.templates._pairs_kernel import PAIR_FIELDS, PAIRS_MAX
 from tocsin.templates._stamp_kernel import FIELDS_ROOM
 from tocsin.templates.format import RECOGNISED
 
-_SPARE: Final = bytes(64)
+SPARE_BYTES: Final = 64
+_SPARE: Final = bytes(SPARE_BYTES)
 _CLOCK: Final = np.array([1970, 0], np.int64)
 
 
 def stamped(texts: Sequence[bytes]) -> npt.NDArray[np.bool_]:
     """For each text, whether its first line says when it was written."""
     ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
-    data = np.frombuffer(b"".join((*texts, _SPARE)), np.uint8)
+    return stamped_at(np.frombuffer(b"".join((*texts, _SPARE)), np.uint8), ends)
+
+
+def stamped_at(data: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """The same of texts one behind the other; `SPARE_BYTES` more must follow."""
     scratch = (
         np.zeros(COLUMNS, np.int64),
         np.zeros(FIELDS_ROOM, np.int64),  # those of a stamp, and of another that is compared with it

@@ -6,14 +6,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-import numpy as np
-
 from tocsin.control import DumpReceived, LineSpan, Tick, decode_control
 from tocsin.dumps.log_text import line_text, member_name
 from tocsin.dumps.writing import write_archive
 from tocsin.events import EventBatch
 from tocsin.log.abstract import Log, Record, RecordKind
-from tocsin.log_lines import decode_lines
 from tocsin.model import Flag
 from tocsin.payloads import decode_events
 from tocsin.processing.log_windows import DeviceKey, LogWindows, Window
@@ -122,9 +119,7 @@ class Gathering:
         is_line = (batch.flags & _LOG_LINE) != 0
         if not is_line.any():
             return
-        offsets, data = batch.text.offsets.tolist(), batch.text.data.tobytes()
-        texts = [data[offsets[row] : offsets[row + 1]] for row in np.flatnonzero(is_line).tolist()]
-        block = LineBlock.of(record, batch, is_line, decode_lines(texts))
+        block = LineBlock.of(record, batch, is_line)
         for name, places in block.by_device():
             key = record.tenant, name
             below = self._below.get(key, 0)
@@ -133,38 +128,41 @@ class Gathering:
                 yield from self._device(key, block, new[first : first + _TOGETHER])
 
     def _device(self, key: DeviceKey, block: LineBlock, places: Places) -> Iterator[CutDump]:
-        """Lines of one device: all at once where they end no window, else one by one."""
+        """Lines of one device: all at once where they end no window, else by halves."""
         if self._windows.join(key, block.facts(places)):
             self._add(key, block, places)
             return
-        for first, place in enumerate(places.tolist()):
-            ended = self._windows.take(key, block.fact(place))
-            if ended is not None:
-                yield self._cut(key, ended)
-            self._add(key, block, places[first : first + 1])
+        half = len(places) // 2
+        if half:
+            yield from self._device(key, block, places[:half])
+            yield from self._device(key, block, places[half:])
+            return
+        ended = self._windows.take(key, block.fact(int(places[0])))
+        if ended is not None:
+            yield self._cut(key, ended)
+        self._add(key, block, places)
 
     def _add(self, key: DeviceKey, block: LineBlock, places: Places) -> None:
         """Put lines behind the others of their components, as files would have them.
 
         Behind a line with a time, one without time and level belongs to it.
         """
-        self._streams[key] = block.streams[places[-1]]
+        self._streams[key] = block.streams[block.stream[places[-1]]]
         written = self._texts.written(key)
         if block.plain[places].all():
             for component, own in block.by_component(places):
                 written.add(component)
-                texts = [block.texts[place] for place in own.tolist()]
-                self._texts.add(key, component, b"\n".join(texts) + b"\n")
+                self._texts.add(key, component, block.text.take(own).data.tobytes())
             return
         for place in places.tolist():
-            line = block.lines[place]
-            as_written = not line.level and (block.stamped[place] or line.component in written)
-            if as_written:
-                written.add(line.component)
-                text = block.texts[place] + b"\n"
+            component, level = block.components[block.component[place]], block.level[place]
+            text = block.text[place]
+            if not level and (block.stamped[place] or component in written):
+                written.add(component)
+                line = text.encode()
             else:
-                text = line_text(int(block.times[place]), line.level, line.text)
-            self._texts.add(key, line.component, text)
+                line = line_text(int(block.times[place]), level, text[:-1])
+            self._texts.add(key, component, line)
 
     def _cut(self, key: DeviceKey, window: Window) -> CutDump:
         application, version = self._streams.pop(key)

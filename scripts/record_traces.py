@@ -34,7 +34,7 @@ _DOCS: Final = Path(__file__).parents[1] / "docs"
 _ASSETS: Final = _DOCS / "assets"
 PAGE: Final = _DOCS / "explanation" / "traces.md"
 _DEVICE: Final = "pump-7"
-_AGAIN: Final = 20
+AGAIN: Final = 20
 _PATIENCE_S: Final = 120.0
 
 
@@ -82,7 +82,7 @@ def _ask_for_both(client: httpx.Client, technician: str) -> None:
         return answer.json()["anomalies"] if answer.is_success else []
 
     _wait_until(listed)
-    for number in range(_AGAIN):
+    for number in range(AGAIN):
         (found,) = listed()
         resolved = client.post(
             f"/v1/anomalies/{found['id']}/resolve",

@@ -6,10 +6,18 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.browser_kit import PHONE, quiet_until, send
+from tests.browser_kit import PATIENCE_MS, phone, quiet_until, send
 from tocsin.testing import Server
+
+
+@pytest.fixture(autouse=True)
+def _patient() -> Iterator[None]:
+    """For as long as a test lasts."""
+    expect.set_options(timeout=PATIENCE_MS)
+    yield
+    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +40,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
     """A signed-in visitor on a phone."""
-    context = browser.new_context(viewport={"width": PHONE["width"], "height": PHONE["height"]})
-    visitor = context.new_page()
-    visitor.goto(f"{server.url}/login#{server.key}")
-    visitor.get_by_role("button", name="Use the key").click()
-    yield visitor
-    context.close()
+    with phone(browser) as visitor:
+        visitor.goto(f"{server.url}/login#{server.key}")
+        visitor.get_by_role("button", name="Use the key").click()
+        yield visitor

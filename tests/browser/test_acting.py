@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser_kit import MINUTE_MS, PHONE, send
+from tests.browser_kit import MINUTE_MS, PATIENCE_MS, phone, send
 from tocsin.testing import Server
 
 pytestmark = pytest.mark.services
@@ -25,7 +25,7 @@ def anomaly(server: Server) -> str:
     now_ms = int(time.time() * 1000)
     send(server, [("pump-7", now_ms - step * MINUTE_MS, {"temperature": 60.0}) for step in range(10, 0, -1)])
     headers = {"Authorization": f"Bearer {server.key}"}
-    for _ in range(100):
+    for _ in range(PATIENCE_MS // 100):
         found = httpx.get(f"{server.url}/v1/anomalies", headers=headers).json()["anomalies"]
         if found:
             return f"{server.url}/anomalies/{found[0]['id']}"
@@ -39,12 +39,10 @@ def other(browser: Browser, server: Server) -> Iterator[Page]:
     wanted = {"kind": "api_key", "name": "maria", "roles": ["technician"]}
     headers = {"Authorization": f"Bearer {server.key}"}
     made = httpx.post(f"{server.url}/v1/credentials", json=wanted, headers=headers).json()
-    context = browser.new_context(viewport={"width": PHONE["width"], "height": PHONE["height"]})
-    visitor = context.new_page()
-    visitor.goto(f"{server.url}/login#{made['token']}")
-    visitor.get_by_role("button", name="Use the key").click()
-    yield visitor
-    context.close()
+    with phone(browser) as visitor:
+        visitor.goto(f"{server.url}/login#{made['token']}")
+        visitor.get_by_role("button", name="Use the key").click()
+        yield visitor
 
 
 def test_two_people_and_one_anomaly(
@@ -89,45 +87,41 @@ def test_two_people_and_one_anomaly(
 
 def test_an_action_works_without_scripts(browser: Browser, server: Server, anomaly: str) -> None:
     """The forms are plain ones: an old phone, or one that blocks scripts, does the same."""
-    context = browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 600})
-    visitor = context.new_page()
-    visitor.goto(f"{server.url}/login")
-    visitor.get_by_text("Sign in with an API key").click()
-    visitor.get_by_label("API key").fill(server.key)
-    visitor.get_by_role("button", name="Use the key").click()
-    visitor.goto(anomaly)
-    visitor.get_by_label("Note").fill("without scripts")
-    visitor.get_by_role("button", name="Comment").click()
-    expect(visitor.get_by_text("without scripts")).to_be_visible()
-    assert visitor.evaluate("document.documentElement.scrollWidth") <= 320
-    context.close()
+    with phone(browser, 320, scripts=False) as visitor:
+        visitor.goto(f"{server.url}/login")
+        visitor.get_by_text("Sign in with an API key").click()
+        visitor.get_by_label("API key").fill(server.key)
+        visitor.get_by_role("button", name="Use the key").click()
+        visitor.goto(anomaly)
+        visitor.get_by_label("Note").fill("without scripts")
+        visitor.get_by_role("button", name="Comment").click()
+        expect(visitor.get_by_text("without scripts")).to_be_visible()
+        assert visitor.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 def test_what_it_was_is_said_without_scripts_on_a_narrow_phone(
     browser: Browser, server: Server, anomaly: str
 ) -> None:
     """What an answer would change is shown first, the answer stays chosen; then it is saved and listed."""
-    context = browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 600})
-    visitor = context.new_page()
-    visitor.goto(f"{server.url}/login")
-    visitor.get_by_text("Sign in with an API key").click()
-    visitor.get_by_label("API key").fill(server.key)
-    visitor.get_by_role("button", name="Use the key").click()
-    visitor.goto(anomaly)
-    visitor.get_by_role("link", name="What was it?").click()
-    visitor.get_by_label("A fault, confirmed").check()
-    visitor.get_by_label("Note").fill("bearing")
-    visitor.get_by_role("button", name="Show what it would change").click()
-    expect(visitor.get_by_text("Nothing has been saved yet")).to_be_visible()
-    expect(visitor.get_by_label("A fault, confirmed")).to_be_checked()
-    assert visitor.evaluate("document.documentElement.scrollWidth") <= 320
-    visitor.get_by_role("button", name="Save").click()
-    expect(visitor.get_by_text("is not learnt for 30 days: bearing")).to_be_visible()
-    server.digest()  # waits until all is processed
-    visitor.reload()
-    expect(visitor.get_by_role("heading", name="What people said that is in force")).to_be_visible()
-    assert visitor.evaluate("document.documentElement.scrollWidth") <= 320
-    context.close()
+    with phone(browser, 320, scripts=False) as visitor:
+        visitor.goto(f"{server.url}/login")
+        visitor.get_by_text("Sign in with an API key").click()
+        visitor.get_by_label("API key").fill(server.key)
+        visitor.get_by_role("button", name="Use the key").click()
+        visitor.goto(anomaly)
+        visitor.get_by_role("link", name="What was it?").click()
+        visitor.get_by_label("A fault, confirmed").check()
+        visitor.get_by_label("Note").fill("bearing")
+        visitor.get_by_role("button", name="Show what it would change").click()
+        expect(visitor.get_by_text("Nothing has been saved yet")).to_be_visible()
+        expect(visitor.get_by_label("A fault, confirmed")).to_be_checked()
+        assert visitor.evaluate("document.documentElement.scrollWidth") <= 320
+        visitor.get_by_role("button", name="Save").click()
+        expect(visitor.get_by_text("is not learnt for 30 days: bearing")).to_be_visible()
+        server.digest()  # waits until all is processed
+        visitor.reload()
+        expect(visitor.get_by_role("heading", name="What people said that is in force")).to_be_visible()
+        assert visitor.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 def test_acting_can_be_done_with_assistive_technology(page: Page, server: Server, anomaly: str) -> None:

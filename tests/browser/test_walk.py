@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser_kit import MINUTE_MS, quiet_until, send
+from tests.browser_kit import MINUTE_MS, PATIENCE_MS, phone, quiet_until, send
 from tocsin.clock import SystemClock
 from tocsin.simulate.directory.mapping import SimulatedMapping
 from tocsin.simulate.directory.server import SimulatedDirectoryServer
@@ -22,8 +22,7 @@ from tocsin.testing import Server, free_port
 
 pytestmark = pytest.mark.services
 
-NARROW = {"width": 360, "height": 740}
-PATIENCE_MS = 180_000
+NARROW = 360
 PASSWORD = "the bell rings at noon"
 SHOTS = Path(__file__).parents[2] / "screenshots"
 
@@ -101,22 +100,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     directory.die()
 
 
-@pytest.fixture(autouse=True)
-def _patient() -> Iterator[None]:
-    """On a busy machine a page takes its time; what has to be quick is measured elsewhere."""
-    expect.set_options(timeout=PATIENCE_MS)
-    yield
-    expect.set_options(timeout=5_000)
-
-
-@contextmanager
-def phone(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": NARROW["width"], "height": NARROW["height"]})
-    context.set_default_timeout(PATIENCE_MS)
-    yield context.new_page()
-    context.close()
-
-
 def sign_in(page: Page, world: World, name: str, one_time: str) -> None:
     """With the one-time password, which is replaced."""
     page.goto(f"{world.server.url}/login?name={name}")
@@ -132,7 +115,7 @@ def look(page: Page, name: str) -> None:
     """Keep a picture for people; nothing is cut off, and axe has nothing to complain about."""
     SHOTS.mkdir(exist_ok=True)
     page.screenshot(path=str(SHOTS / f"{name}.png"), full_page=True)
-    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"], name
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW, name
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
 
@@ -150,7 +133,7 @@ def test_a_technician_finds_understands_and_resolves_while_the_directory_dies(
     browser: Browser, world: World
 ) -> None:
     """Two people collide over one anomaly; then the directory dies, comes back, and devices change sides."""
-    with phone(browser) as anna, phone(browser) as carla, phone(browser) as ben:
+    with phone(browser, NARROW) as anna, phone(browser, NARROW) as carla, phone(browser, NARROW) as ben:
         sign_in(anna, world, "anna", world.let_in("anna", ["technician"], world.anna))
         find_and_understand(anna)
         sign_in(carla, world, "carla", world.let_in("carla", ["operator"], None))

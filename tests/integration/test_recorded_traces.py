@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.record_traces import PAGE, SHOWN, record
+from scripts.record_traces import AGAIN, PAGE, SHOWN, record
 from tocsin.observability.spans import Trace, read_spans, traces_of
 
 
@@ -25,5 +25,5 @@ def test_a_server_gives_the_traces_that_the_page_shows(tmp_path: Path) -> None:
     for name, what in SHOWN.items():
         (shown,) = traces_in(PAGE.parents[1] / "assets" / f"{name}.ndjson")
         now = [shape(trace) for trace in recorded if trace.title == what]
-        assert shape(shown) in now
-        assert now.count(shape(shown)) > len(now) / 2
+        # most of those after the first one that found something; how many there were before is the machine's
+        assert now.count(shape(shown)) > AGAIN / 2, now[-1]

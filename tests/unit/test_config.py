@@ -11,6 +11,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from tocsin.bootstrap.settings import pace_of
 from tocsin.config import Config, ConfigError, load_config, print_config, render_reference, with_options
 from tocsin.config.directories import DirectoryConfig
 from tocsin.config.watch import WatchConfig
@@ -306,3 +307,10 @@ def test_every_field_is_described() -> None:
 def test_reference_page_is_up_to_date() -> None:
     """The page equals what the types say; write it anew with `python -m tocsin.config`."""
     assert PAGE.read_text() == render_reference()
+
+
+@pytest.mark.parametrize("flush_s", [0.2, 1.0, 60.0])
+def test_the_lake_is_looked_after_several_times_while_a_record_may_wait(flush_s: float) -> None:
+    """Who looks as seldom as that lets a record wait up to twice as long."""
+    config = with_options(Config(), {"lake.flush_s": flush_s})
+    assert pace_of(config).lake_s <= config.lake.flush_s / 4

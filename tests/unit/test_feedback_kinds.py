@@ -203,6 +203,19 @@ def test_the_last_that_was_said_is_taken_back_first() -> None:
     ]  # fmt: skip
 
 
+def test_each_that_is_taken_back_takes_one_false_alarm_with_it() -> None:
+    """What was said before two of them is left alone until both are taken back."""
+    told = [said(FeedbackKind.CONFIRMED, 1, (0, 9))]
+    told += [said(FeedbackKind.FALSE_ALARM, number) for number in (2, 3)]
+    back = [said(FeedbackKind.WITHDRAWN, 10 + number) for number in range(3)]
+    seen = []
+    for count in range(4):
+        state, _ = ran(log(readings(0, 10), *told, *back[:count]))
+        found = acted(state.tenant("t").slots["seasonal"].feedback.of(0))
+        seen.append((found[-1].steps, "confirmed" in {each.kind for each in found}))
+    assert seen == [(2, True), (1, True), (0, True), (0, False)]
+
+
 def test_what_acts_on_the_past_reaches_back_thirty_days_and_ends_by_itself() -> None:
     """However long ago the anomaly began."""
     long_ago = said(FeedbackKind.CONFIRMED, 1, (0, 35 * DAY - 1))
@@ -210,6 +223,10 @@ def test_what_acts_on_the_past_reaches_back_thirty_days_and_ends_by_itself() -> 
     (found,) = acted(state.tenant("t").slots["seasonal"].feedback.of(0))
     newest_ms = at(35 * DAY - 1)
     assert (found.from_ms, found.until_ms) == (newest_ms - FEEDBACK_LASTS_MS, newest_ms)
+    of_a_span_taken_back = said(FeedbackKind.CONFIRMED, 1, (DAY, DAY + 9))  # by a correction, say
+    state, _ = ran(log(readings(0, 10), of_a_span_taken_back))
+    (found,) = acted(state.tenant("t").slots["seasonal"].feedback.of(0))
+    assert found.from_ms == at(9) + 1
 
 
 @pytest.mark.parametrize("kind", OTHERS)

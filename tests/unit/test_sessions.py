@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tocsin.access.sessions import PER_HOLDER_MAX, SessionLimits
 from tocsin.access.store import AccessStore
 from tocsin.clock import ManualClock
 from tocsin.errors import NotFoundError, StorageFullError, UnauthenticatedError
+from tocsin.storage.writer import Writer
 
 LIMITS = SessionLimits(whole_ms=10_000, idle_ms=3_000)
 
@@ -184,6 +186,26 @@ def test_writing_down_the_last_use_is_no_pause(store: AccessStore, clock: Manual
     store.write_last_used()
     clock.sleep(0.9)  # as read from the file before, it was last used 3.4 s ago
     assert not is_over(store, cookie)
+
+
+def test_who_asks_while_the_last_use_is_written_down_stays_signed_in(
+    store: AccessStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file has not been told yet, and what is to be told is in nobody's hands any more."""
+    cookie, transaction = enter(store, let_in(store)), Writer.transaction
+    over: list[bool] = []
+    clock.sleep(2.5)
+    store.sessions.find(cookie)
+
+    def slowly(writer: Writer) -> AbstractContextManager[apsw.Connection]:
+        if not over:
+            clock.sleep(1.0)  # so that the session is read again, last used 3.5 s ago
+            over.append(is_over(store, cookie))
+        return transaction(writer)
+
+    monkeypatch.setattr(Writer, "transaction", slowly)
+    store.write_last_used()
+    assert over == [False]
 
 
 @pytest.mark.parametrize("ends", ["disabled", "ended"])

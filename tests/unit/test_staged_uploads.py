@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
 from tocsin.blobs import embedded
 from tocsin.blobs.embedded import EmbeddedBlobStore
-from tocsin.errors import StorageUnavailableError
+from tocsin.errors import StorageFullError, StorageUnavailableError, TocsinError
 from tocsin.storage.files import sync_directory
 
 BODY = b"the bytes of a dump"
@@ -105,14 +106,24 @@ def test_the_old_name_goes_only_once_the_new_one_is_durable(
     assert not (folder / "data").exists()
 
 
-def test_a_disk_without_hard_links_is_named_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """FAT says EPERM, as if somebody else owned the folder."""
+@pytest.mark.parametrize(
+    ("number", "error", "told"),
+    [
+        (errno.EPERM, StorageUnavailableError, "without hard links"),
+        (errno.EOPNOTSUPP, StorageUnavailableError, "without hard links"),
+        (errno.ENOSPC, StorageFullError, None),
+    ],
+)
+def test_a_disk_without_hard_links_is_named_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, error: type[TocsinError], told: str | None
+) -> None:
+    """FAT says EPERM, as if somebody else owned the folder; a full disk is called full."""
 
     def refused(*_: object) -> None:
-        raise PermissionError(errno.EPERM, "Operation not permitted")
+        raise OSError(number, os.strerror(number))
 
     upload = EmbeddedBlobStore(tmp_path).stage("name", b"note")
     upload.write(BODY)
     monkeypatch.setattr(Path, "hardlink_to", refused)
-    with pytest.raises(StorageUnavailableError, match="without hard links"):
+    with pytest.raises(error, match=told):
         upload.finish(SHA256)

@@ -147,3 +147,24 @@ def test_a_correction_from_a_snapshot_says_what_one_from_the_first_dump_does(
         bench.close()
     assert found[0] == found[1]
     assert shown[0] <= shown[1]
+
+
+def test_a_correction_by_another_version_says_again_only_what_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dumps in which it finds the same keep their one revision, whoever judged them first."""
+    bench = Bench(tmp_path)
+    bench.free(*(bench.dump(number, "info") for number in (1, 2, 4)))
+    bench.settle()
+    (tmp_path / "second").mkdir()
+    install(tmp_path / "second", monkeypatch, module("2", reads=["1"]))
+    bench.rules["counting"] = DumpDetectorRule(version="2")
+    bench.begin()
+    bench.free(bench.dump(3, "info"), kind=DumpKind.AFTER_GAP)
+    bench.settle()
+    found = [
+        [each.version for each in bench.store.steps.revisions("t", "press-3", "counting", (0, number))]
+        for number in (1, 2, 3, 4)
+    ]
+    bench.close()
+    assert found == [["1"], ["1"], ["2"], ["1"]]

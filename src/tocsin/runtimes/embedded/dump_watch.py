@@ -262,8 +262,7 @@ class DumpWatch:
             derived |= {episode.id: episode for episode in folded.changed}
             findings = tuple(canonical(finding) for finding in found)
             known = before.get(place_of(dump))
-            as_now = (findings, self._config, rerun.version)
-            if known is None or (known.findings, known.config, known.version) != as_now:
+            if known is None or (known.findings, known.config) != (findings, self._config):
                 judged.append(self._as_judged(dump, rerun.version, findings, known))
                 taken_out = () if known is None else (-self._hash(known.place, known.findings),)
                 digest = added(digest, self._hash(place_of(dump), findings), *taken_out)

@@ -434,7 +434,7 @@ class ObservabilityConfig(Section):
         default=64 << 20,
         ge=64 << 10,
         le=1 << 40,
-        description="Size at which that file is renamed, with `.1` behind it, and another one is begun.",
+        description="Bytes at which that file is renamed, with `.1` behind it, and another one is begun.",
     )
 
     @field_validator("otlp_endpoint")

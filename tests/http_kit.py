@@ -73,6 +73,9 @@ from tocsin.services.health import Health
 from tocsin.services.ingest import Ingest
 from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
+from tocsin.services.maintenance import Maintenances
+from tocsin.services.maintenance_store import MaintenanceStore
+from tocsin.services.maintenance_window import Covers, MaintenanceWindow, Wanted
 from tocsin.services.mapping import DeviceMapping
 from tocsin.services.own_devices import OwnDevices
 from tocsin.services.own_keys import OwnKeys
@@ -211,6 +214,7 @@ class World:
         self.catalogue = Catalogue(CatalogueStore(folder / "catalogue.db"))
         self.blobs = EmbeddedBlobStore(folder / "blobs")
         self.replays = Replays(folder / "replays.db")
+        self.windows = MaintenanceStore(folder / "maintenance.db")
         self.query_processes = QueryProcesses(memory_bytes=1 << 30)
         self.fleet = KnownFleet()
         self.directory_cache = DirectoryCache(folder / "directory.db", rows_max=10_000)
@@ -328,6 +332,23 @@ class World:
         entries = [Entry(device, technician, location) for device in devices]
         self.directory_cache.keep_list(technician, entries, now_ms, now_ms + 900_000, now_ms + 900_000)
 
+    def maintain(self, device: str, tenant: str = OWN, *, why: str = "new bearing") -> str:
+        """Have a device in maintenance for an hour from now on; the window's id."""
+        now_ms = self.clock.now_ms()
+        wanted = Wanted(
+            covers=Covers.DEVICE, name=device, from_ms=now_ms, until_ms=now_ms + 3_600_000, why=why
+        )
+        made = MaintenanceWindow(
+            id=f"mw_{tenant}_{device}",
+            tenant=tenant,
+            wanted=wanted,
+            actor="test",
+            key="",
+            created_ms=now_ms,
+            members=(device,),
+        )
+        return self.windows.add(made)[0].id
+
     def close(self) -> None:
         """Close every store."""
         self.query_processes.close()
@@ -344,6 +365,7 @@ class World:
             self.audit_log,
             self.catalogue,
             self.replays,
+            self.windows,
             self.directory,
         ):
             store.close()
@@ -425,6 +447,7 @@ class World:
                 self.log, self.blobs, self, anomalies, self.commits, actions, audit, self.clock
             ),
             feedback=Feedbacks(self.log, anomalies, self.commits, actions, self.fleet),
+            maintenance=self._maintenances(audit, sight),
             quarantines=Quarantines(self.log, self.fleet, audit, self.clock),
             lasting=lasting,
             series=SeriesCharts(self.fleet, self.fleet, sight),
@@ -438,6 +461,10 @@ class World:
             sessions=Sessions(self.access, self.passwords, audit, self.clock),
             stream=ChangeStream(self.inbox, listeners_max=4, poll_s=0.02),
         )
+
+    def _maintenances(self, audit: AuditTrail, sight: OwnDevices) -> Maintenances:
+        directories = {OWN: self.directory}
+        return Maintenances(self.log, self.windows, self.fleet, directories, audit, self.clock, sight)
 
     def _query(self, sql: str, *, tenant: str, rows_max: int, skip_damaged: bool) -> bytes:
         limits = QueryLimits(rows_max=rows_max)

@@ -16,6 +16,7 @@ from tocsin.control import (
     Correct,
     FeedbackGiven,
     FeedbackKind,
+    MaintenanceSet,
     Policy,
     Quarantine,
     Range,
@@ -211,6 +212,29 @@ def _say(draw: random.Random) -> Step:
     return write
 
 
+def _maintain(draw: random.Random) -> Step:
+    """A window around the device's time, in place of what it was before."""
+    who, name, revision = draw.choice((WHO[0], *WHO)), draw.choice(("mw_1", "mw_2")), draw.randint(1, 9)
+    ahead_ms = draw.choice((-90_000_000, -600_000, 0, 0, 300_000))
+    edges = sorted(draw.choice(LONG_MS) * draw.choice((0, 1, 1)) for _ in range(draw.choice((0, 2, 2, 4))))
+
+    def write(writer: Writer) -> None:
+        now_ms = writer.time_of(who)
+        pairs = zip(edges[::2], edges[1::2], strict=True)
+        window = MaintenanceSet(
+            tenant=who[0],
+            window=name,
+            revision=revision,
+            effective_ms=now_ms + ahead_ms,
+            devices=(who[1],),
+            spans=tuple((now_ms + first - 60_000, now_ms + below) for first, below in pairs),
+            no_alert=True,
+        )
+        writer.decide(who[0], window)
+
+    return write
+
+
 def _correct(tenant: str, devices: tuple[str, ...]) -> Step:
     return lambda writer: writer.decide(tenant, Correct(tenant=tenant, devices=devices))
 
@@ -243,12 +267,13 @@ _KINDS = {
 """What may happen, and how often."""
 
 
-def log_of_seed(seed: int, steps: int, *, said: bool = False) -> list[Record]:
+def log_of_seed(seed: int, steps: int, *, said: bool = False, windows: bool = False) -> list[Record]:
     """A log of one partition: stretches of events, redeliveries, clocks, pauses and control records.
 
-    With `said` there is feedback too; without it, the same seed gives the same log as before there was any.
+    With `said` there is feedback too, with `windows` maintenance; without them, the same seed gives the same
+    log as before there was any.
     """
-    draw, saying = random.Random(seed), random.Random(-seed - 1)
+    draw, saying, working = random.Random(seed), random.Random(-seed - 1), random.Random(-seed - 2)
     writer = Writer(draw.choice(STARTS_MS), draw.choice((1, 7, 100)))
     first = draw.choice(CHOICES)
     for tenant in ("t", "u"):
@@ -257,13 +282,16 @@ def log_of_seed(seed: int, steps: int, *, said: bool = False) -> list[Record]:
         _step(draw)(writer)
         if said and saying.random() < 0.5:
             _say(saying)(writer)
+        if windows and working.random() < 0.5:
+            _maintain(working)(writer)
     writer.flush()
     return writer.records
 
 
 def logs() -> st.SearchStrategy[list[Record]]:
     """Logs by seed; a failing one shrinks to few steps."""
-    return st.builds(log_of_seed, st.integers(0, 2**32), st.integers(1, 40), said=st.booleans())
+    flags = {"said": st.booleans(), "windows": st.booleans()}
+    return st.builds(log_of_seed, st.integers(0, 2**32), st.integers(1, 40), **flags)
 
 
 def batch_of(events: list[Event]) -> EventBatch:

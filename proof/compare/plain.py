@@ -18,6 +18,7 @@ from proof.model.records import (
     FeedbackGiven,
     GapGivenUp,
     LineCame,
+    MaintenanceSet,
     Quarantine,
     Record,
     Settings,
@@ -97,6 +98,17 @@ def _decision(partition: int, item: Decision) -> Iterator[Record]:
                 series,
                 decision.action,
                 decision.spans,
+            )
+        case control.MaintenanceSet():
+            yield MaintenanceSet(
+                partition,
+                offset,
+                decision.tenant,
+                decision.window,
+                decision.effective_ms,
+                decision.devices,
+                decision.spans,
+                decision.no_alert,
             )
         case control.DumpReceived():
             yield DumpCame(
@@ -205,7 +217,7 @@ def _said(step: model.FeedbackActed) -> Said:
 def episode(found: model.Episode) -> Episode:
     """An episode without its sentence and its evidence."""
     fields = {name: getattr(found, name) for name in Episode.__dataclass_fields__}
-    return Episode(**fields | {"severity": found.severity.value})
+    return Episode(**fields | {"severity": found.severity.value, "suppressed": bool(found.suppressed)})
 
 
 def anomaly(found: ProductAnomaly) -> Anomaly:

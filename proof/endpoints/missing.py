@@ -52,6 +52,7 @@ def _targets(application: Application) -> Mapping[Dependency, Mapping[Any, tuple
         Dependency.INBOX: stores.inbox,
         Dependency.LAKE: application.lake,
         Dependency.LOG: stores.log,
+        Dependency.MAINTENANCE: application.windows,
         Dependency.REPLAYS: application.replays,
         Dependency.SCORES: stores.findings,
         Dependency.STEPS: stores.steps,

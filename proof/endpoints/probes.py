@@ -33,6 +33,7 @@ _NAMES: Final = {
     "technician_id": TECHNICIAN,
     "location": "site-001",
     "session_id": "s",
+    "window_id": "w",
 }
 _QUERIES: Final = {"GET /api/outliers_count": "?time_range=1h"}
 _LOG_LINE: Final = f'{{"device":"{PUMP}","component":"engine","time":1795341600000,"text":"starts"}}'
@@ -64,6 +65,9 @@ def _given(operation: str) -> dict[str, Any]:
         return {"json": {"name": f"p{time.time_ns()}", "display_name": "P", "roles": ["viewer"]}}
     if operation == "PATCH /v1/people/{person_id}":
         return {"json": {"display_name": f"P {time.time_ns()}"}, "headers": {"If-Match": "*"}}
+    if operation == "POST /v1/maintenance":
+        now_ms = time.time_ns() // 1_000_000
+        return {"json": {"device": PUMP, "from": str(now_ms), "to": str(now_ms + 60_000)}}
     if operation != "POST /v1/events":
         return _GIVEN.get(operation, {})
     new_field = f"seen_{time.time_ns()}"  # so that the catalogue has to write it down
@@ -88,6 +92,7 @@ _GIVEN: Final[dict[str, dict[str, Any]]] = {
         "headers": {"Content-Type": "application/x-ndjson"},
     },
     "POST /v1/anomalies/actions": {"json": {"action": "comment", "note": "x", "anomalies": [{"id": "a"}]}},
+    "POST /v1/maintenance/{window_id}/end": {"headers": {"If-Match": "*"}},
     "POST /v1/devices/{device}/quarantine": {"json": {"reason": "is repaired"}},
     "PUT /v1/devices/{device}/dumps/{sequence}": {
         "content": _BODY,

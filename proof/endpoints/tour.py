@@ -86,7 +86,12 @@ class Tour:
         made = self.ask("POST", "/v1/credentials", json=wanted).json()
         person = {"name": "tom", "display_name": "Tom", "roles": ["viewer"]}
         invited = self.ask("POST", "/v1/people", json=person).json()
-        return {"key_id": made["credential"]["key_id"], "person_id": invited["person"]["id"]}
+        window = self._begin_maintenance()
+        return {
+            "key_id": made["credential"]["key_id"],
+            "person_id": invited["person"]["id"],
+            "window_id": window,
+        }
 
     def everything(self, letter: int) -> None:
         """All operations; `letter` is a dead letter that would be accepted now."""
@@ -276,6 +281,20 @@ class Tour:
     def _keep_apart(self) -> None:
         self.ask("POST", f"/v1/devices/{PUMP}/quarantine", json={"reason": "is repaired"})
         self.ask("DELETE", f"/v1/devices/{PUMP}/quarantine")
+
+        self._maintain()
+
+    def _maintain(self) -> None:
+        window = self._begin_maintenance()
+        self.get("/v1/maintenance")
+        self.get(f"/v1/maintenance/{window}")
+        self.ask("POST", f"/v1/maintenance/{window}/end", headers={"If-Match": "*"})
+
+    def _begin_maintenance(self) -> str:
+        now_ms = time.time_ns() // 1_000_000
+        span = {"from": str(now_ms), "to": str(now_ms + 60_000)}
+        made = self.ask("POST", "/v1/maintenance", json={"device": PUMP, **span, "why": "is oiled"})
+        return str(made.json()["id"])
 
     def _read_dead_letters(self, letter: int) -> None:
         self.get("/v1/dead-letters")

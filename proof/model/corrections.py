@@ -26,6 +26,7 @@ def correct(live: Device, events: list[Event], quarantined: Callable[[int], bool
     kept, apart = _split(events, quarantined)
     fresh = Device(live.tenant, live.name, live.rules)
     fresh.feedback = live.feedback
+    fresh.maintenance = live.maintenance
     derived = [(event, fresh.take(event, quarantined=quarantined(event.offset))) for event in kept]
     fresh.clock = live.clock
     fresh.too_late, fresh.stream = live.too_late, live.stream
@@ -91,7 +92,7 @@ def _still_silent(live: Device, fresh: Device) -> None:
     """A silence that a tick has revealed lasts, unless its limit has moved beyond what that tick showed."""
     if live.silent:
         (open_now,) = (old for old in live.ledger.known if old.reason == "silent" and old.end_ms is None)
-        fresh.tick(open_now.started_ms + 1)
+        fresh.tick(live.maintenance.again_ms(open_now.started_ms) + 1)
 
 
 def _revise(live: Device, fresh: Device) -> list[Episode]:

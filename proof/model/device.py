@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from proof.model.digest import Key, Sums, raw_hash
-from proof.model.episodes import Episode, Ledger, of_device, of_run
+from proof.model.episodes import Episode, Ledger, of_device, of_run, of_silence
 from proof.model.feedback import Feedback, Heard, hours_of
 from proof.model.health import Health
+from proof.model.maintenance import Maintenance
 from proof.model.ordering import LATE_MAX_MS, Pace, SeriesOrder
 from proof.model.policy import Policy
 from proof.model.records import NEVER_MS, Event, FeedbackGiven, Settings
@@ -82,6 +83,7 @@ class Device:
         self.stream = ("", "")
         self.series: dict[tuple[str, str], Series] = {}
         self.feedback: dict[tuple[str, str, str], Feedback] = {}
+        self.maintenance = Maintenance()
         self.ledger = Ledger()
         self.raw, self.said, self.said_first = Sums(), Sums(), Sums()
         self.underived_rows = 0
@@ -126,9 +128,12 @@ class Device:
         limit_ms = _limit_ms(self.pace, rules)
         if "health" not in rules.detectors or not now_ms - self.newest_ms > limit_ms:
             return []
-        self.silent = True
         started_ms = self.newest_ms + int(limit_ms)
-        return [self._publish(of_device(self.key, self.stream, "silent", started_ms, None))]
+        again_ms = self.maintenance.again_ms(started_ms)
+        if now_ms <= again_ms:
+            return []
+        self.silent = True
+        return [self._publish(of_silence(self.key, self.stream, started_ms, None, again_ms))]
 
     def hear(self, record: FeedbackGiven) -> bool:
         """Take feedback in about some of its series; whether its past has to be derived again."""
@@ -195,13 +200,19 @@ class Device:
             if self.pace.ready and gap_ms > limit_ms:
                 self.active_ms = event.ts
                 if "health" in rules.detectors:
-                    self._tell(taken, event, "silent", self.newest_ms + int(limit_ms), event.ts)
+                    self._end_silence(event, self.newest_ms + int(limit_ms), taken)
             elif self.silent:
                 self._withdraw_silence(event, taken)
             self.pace.learn(min(gap_ms, limit_ms) if self.pace.ready else gap_ms)
         self.newest_ms = event.ts
         self.silent, self.live = False, event.live
         self.stream = (event.application, event.version)
+
+    def _end_silence(self, event: Event, started_ms: int, taken: Taken) -> None:
+        again_ms = self.maintenance.again_ms(started_ms)
+        stream = (event.application, event.version)
+        episode = of_silence(self.key, stream, started_ms, event.ts, again_ms)
+        taken.episodes.append(self._publish(episode))
 
     def _withdraw_silence(self, event: Event, taken: Taken) -> None:
         """A tick revealed a silence, but the stamps show no gap: the device had kept its records."""
@@ -230,7 +241,7 @@ class Device:
         """Every five minutes: parameters that have not come for too long, the newest series first."""
         rules = self.rules.at(event.ts)
         due = event.ts == self.newest_ms and event.ts >= self.next_check_ms
-        if not due or "health" not in rules.detectors:
+        if not due or "health" not in rules.detectors or self.maintenance.silences(event.ts):
             return
         self.next_check_ms = event.ts + CHECK_EVERY_MS
         for series in reversed(self.series.values()):
@@ -265,7 +276,9 @@ class Device:
                 verdict = Verdict(series.key, event.offset, event.ts, value, detector, score)
                 taken.verdicts.append(verdict)
                 self._say(series.key, verdict.row())
-                turn = series.policies[detector].take(rules, event.ts, value, score)
+                turn = series.policies[detector].take(
+                    rules, event.ts, value, score, silenced=self.maintenance.silences(event.ts)
+                )
                 if turn is not None:
                     end_ms = event.ts if turn[0] == "closed" else None
                     episode = of_run(series.key, event.version, detector, turn[1], end_ms)

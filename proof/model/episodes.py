@@ -40,6 +40,7 @@ class Episode:
     score: float
     revision: int = 0
     retracted: bool = False
+    suppressed: bool = False
 
     @property
     def key(self) -> Key:
@@ -52,6 +53,11 @@ class Episode:
         if self.detector == "dumps":
             return self.key, self.detector, self.id
         return self.key, self.detector, self.reason if self.reason in DEVICE_REASONS else ""
+
+    @property
+    def void(self) -> bool:
+        """Whether nobody is to be told of it."""
+        return self.retracted or self.suppressed
 
     @property
     def underived(self) -> bool:
@@ -74,6 +80,7 @@ class Episode:
                 self.peak_ms,
                 self.readings,
                 *(struct.pack("<d", number) for number in numbers),
+                *(("suppressed",) if self.suppressed else ()),
             )
         )
 
@@ -103,7 +110,18 @@ def of_run(key: Key, version: str, detector: str, run: Run, end_ms: int | None) 
         lower=score.lower,
         upper=score.upper,
         score=score.score,
+        suppressed=run.suppressed,
     )
+
+
+def of_silence(
+    key: Key, stream: tuple[str, str], started_ms: int, end_ms: int | None, again_ms: int
+) -> Episode:
+    """A silence that is told from `again_ms` on; one that is over by then is suppressed."""
+    episode = of_device(key, stream, "silent", started_ms, end_ms)
+    if again_ms > started_ms and end_ms is not None and end_ms <= again_ms:
+        return replace(episode, suppressed=True)
+    return replace(episode, opened_ms=again_ms)
 
 
 def of_device(key: Key, stream: tuple[str, str], reason: str, started_ms: int, end_ms: int | None) -> Episode:
@@ -161,6 +179,7 @@ def retracted(episode: Episode, version: str) -> Episode:
         score=0.0,
         revision=episode.revision + 1,
         retracted=True,
+        suppressed=False,
     )
 
 

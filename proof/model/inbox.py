@@ -71,7 +71,7 @@ class Inbox:
         """Take in episodes in the order in which they were published."""
         for episode in episodes:
             group = self._home(episode)
-            if group is None and not episode.retracted:
+            if group is None and not episode.void:
                 group = _Group(f"an_{names_hash(episode.tenant, episode.device, episode.id):032x}", episode)
                 self.groups.append(group)
             if group is not None:
@@ -102,7 +102,7 @@ class Inbox:
 
     def _join(self, group: _Group, episode: Episode) -> None:
         self.came.setdefault((episode.tenant, episode.id), len(self.came))
-        begun_ms = None if episode.id in group.episodes or episode.retracted else episode.started_ms
+        begun_ms = None if episode.id in group.episodes or episode.void else episode.started_ms
         before = group.span() if group.episodes else None
         known = group.episodes.get(episode.id, episode)
         group.episodes[episode.id] = replace(episode, application=known.application)
@@ -146,7 +146,7 @@ class Inbox:
         for group in self.groups:
             if group.first.tenant == episode.tenant and episode.id in group.episodes:
                 return group
-        return None if episode.retracted else self._near(episode)
+        return None if episode.void else self._near(episode)
 
     def _near(self, episode: Episode) -> _Group | None:
         """The nearest of those that overlap or start together, else of those where the parameter recurs."""
@@ -161,7 +161,7 @@ class Inbox:
     def _rank(self, episode: Episode, other: Episode) -> tuple[int, int] | None:
         """(kind, gap); None where the two have nothing to do with each other."""
         whose = (episode.tenant, episode.device, episode.application)
-        if other.retracted or (other.tenant, other.device, other.application) != whose:
+        if other.void or (other.tenant, other.device, other.application) != whose:
             return None
         gap_ms = max(episode.started_ms - _end_ms(other), other.started_ms - _end_ms(episode), 0)
         if gap_ms == 0 or abs(episode.started_ms - other.started_ms) <= self.correlation_ms:
@@ -176,7 +176,7 @@ def _end_ms(episode: Episode) -> int:
 
 def _anomaly(group: _Group) -> Anomaly:
     everything = list(group.episodes.values())
-    valid = [episode for episode in everything if not episode.retracted]
+    valid = [episode for episode in everything if not episode.void]
     counted = valid or everything
     ends_ms = max(map(_end_ms, counted))
     last_abnormal_ms = max(episode.last_abnormal_ms for episode in counted)

@@ -26,6 +26,7 @@ class Run:
     started_ms: int
     peak: Peak
     opened_ms: int | None = None
+    suppressed: bool = False
     last_abnormal_ms: int = 0
     readings: int = 0
     calm: int = 0
@@ -38,10 +39,15 @@ class Policy:
 
     run: Run | None = field(default=None)
 
-    def take(self, rules: Settings, ts: int, value: float, score: Score) -> tuple[str, Run] | None:
-        """Follow one verdict; what it changed (opened, worsened, closed), if anything."""
+    def take(
+        self, rules: Settings, ts: int, value: float, score: Score, *, silenced: bool = False
+    ) -> tuple[str, Run] | None:
+        """Follow one verdict; what it changed (opened, worsened, closed), if anything.
+
+        `silenced`: within a maintenance window, where a run that would open is suppressed.
+        """
         if score.verdict == ABNORMAL:
-            return self._abnormal(rules, ts, value, score)
+            return self._abnormal(rules, ts, value, score, silenced=silenced)
         if score.verdict == NORMAL and self.run is not None:
             return self._normal(rules, ts, self.run)
         return None
@@ -51,7 +57,9 @@ class Policy:
         run, self.run = self.run, None
         return run
 
-    def _abnormal(self, rules: Settings, ts: int, value: float, score: Score) -> tuple[str, Run] | None:
+    def _abnormal(
+        self, rules: Settings, ts: int, value: float, score: Score, *, silenced: bool
+    ) -> tuple[str, Run] | None:
         if self.run is None:
             self.run = Run(started_ms=ts, peak=Peak(ts, value, score), severity=severity_of(score.score))
         run, before = self.run, self.run.severity
@@ -61,10 +69,13 @@ class Policy:
         if score.score > run.peak.score.score:
             run.peak = Peak(ts, value, score)
             run.severity = max(before, severity_of(score.score), key=SEVERITIES.index)
+        if run.suppressed and not silenced:
+            run.opened_ms, run.suppressed = ts, False
+            return "opened", run
         if run.opened_ms is not None:
             return ("worsened", run) if run.severity != before else None
         if ts - run.started_ms >= rules.open_after_s * 1000 and run.readings >= rules.open_readings:
-            run.opened_ms = ts
+            run.opened_ms, run.suppressed = ts, silenced
             return "opened", run
         return None
 

@@ -118,6 +118,20 @@ class FeedbackGiven:
 
 
 @dataclass(frozen=True, slots=True)
+class MaintenanceSet:
+    """A maintenance window of devices, from a stamp on; `no_alert` is what it does."""
+
+    partition: int
+    offset: int
+    tenant: str
+    window: str
+    effective_ms: int
+    devices: tuple[str, ...]
+    spans: tuple[tuple[int, int], ...]
+    no_alert: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DumpCame:
     """A dump was taken in; `outcome` is accepted, conflict or quarantined."""
 
@@ -149,5 +163,14 @@ class GapGivenUp:
 
 
 Record = (
-    Event | LineCame | SettingsChanged | Tick | Correct | Quarantine | FeedbackGiven | DumpCame | GapGivenUp
+    Event
+    | LineCame
+    | SettingsChanged
+    | Tick
+    | Correct
+    | Quarantine
+    | FeedbackGiven
+    | MaintenanceSet
+    | DumpCame
+    | GapGivenUp
 )

@@ -21,6 +21,7 @@ from proof.model.records import (
     FeedbackGiven,
     GapGivenUp,
     LineCame,
+    MaintenanceSet,
     Quarantine,
     Record,
     SettingsChanged,
@@ -145,6 +146,8 @@ class _Partition:
                 self._quarantine(record)
             case FeedbackGiven():
                 self._feedback(record)
+            case MaintenanceSet():
+                self._maintain(record)
             case Correct():
                 self._correct(record)
             case DumpCame():
@@ -248,6 +251,12 @@ class _Partition:
         device = self._tenant(record.tenant).devices.get(record.device)
         if device is not None and device.hear(record):
             self._correct_device(record.tenant, record.device)
+
+    def _maintain(self, record: MaintenanceSet) -> None:
+        devices = self._tenant(record.tenant).devices
+        for name in record.devices:
+            if name in devices:
+                devices[name].maintenance.hear(record, devices[name].newest_ms)
 
     def _dump(self, dump: DumpCame) -> None:
         tenant = self._tenant(dump.tenant)

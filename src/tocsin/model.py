@@ -112,6 +112,15 @@ class FeedbackActed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     hours: tuple[int, ...] = ()
 
 
+class MaintenanceActed(msgspec.Struct, frozen=True, kw_only=True):
+    """A maintenance window that holds for a device from `from_ms` to below `until_ms`."""
+
+    window: str
+    from_ms: int
+    until_ms: int
+    no_alert: bool
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """All that is needed to derive an episode again.
 
@@ -124,6 +133,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     the sum of the verdict rows from the episode's start on; `seal` the xxh3_128 of everything else here.
     Hashes are hex. What was found in dumps has `dumps` instead of records. `feedback` is what people said of
     the series until `to_ms`: the last of it from before `from_ms`, what acts still then, and all since.
+    `maintenance` are the device's windows that touch the span.
     """
 
     from_ms: int
@@ -140,6 +150,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     seal: str = ""
     dumps: DumpEvidence | None = None
     feedback: tuple[FeedbackActed, ...] = ()
+    maintenance: tuple[MaintenanceActed, ...] = ()
 
 
 class Episode(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +159,8 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True):
     Times are milliseconds since 1970, UTC. `end_ms` is None while it lasts. `started_ms` is the first
     abnormal reading, `opened_ms` the one at which the policy found it long and strong enough.
     `score`, `value`, `expected`, `lower` and `upper` are those of the peak. `revision` counts from 0; a
-    correction makes the next, and `retracted` says that after it nothing was abnormal at all.
+    correction makes the next, and `retracted` says that after it nothing was abnormal at all. `suppressed`
+    names the maintenance window in which it would have opened: nobody is alerted, unless it outlasts that.
     """
 
     id: str
@@ -174,6 +186,7 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True):
     explanation: str
     revision: int = 0
     retracted: bool = False
+    suppressed: str = ""
     evidence: Evidence | None = None
 
 

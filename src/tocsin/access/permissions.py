@@ -23,8 +23,14 @@ class Permission(StrEnum):
 
     INGEST = "ingest", "send events for the devices that the credential speaks for"
     READ = "read", "see devices, series, anomalies and episodes of the tenant"
-    HANDLE = "handle", "act on anomalies: acknowledge, snooze, resolve, comment, give feedback"
-    OPERATE = "operate", "see digests and dead letters, replay, correct, quarantine, query the lake"
+    HANDLE = (
+        "handle",
+        "act on anomalies, from acknowledge to feedback; have devices in maintenance",
+    )
+    OPERATE = (
+        "operate",
+        "see digests and dead letters, replay, correct, quarantine, query; maintain whole locations",
+    )
     ADMINISTER = "administer", "make and revoke credentials, change settings, read the audit log"
 
 

@@ -41,6 +41,7 @@ _EXAMPLE: dict[str, Any] = {
     "explanation": "temperature 93.2 °C is 12.1 °C above the 81.1 °C limit usual on Sundays at 14:00",
     "revision": 0,
     "retracted": False,
+    "suppressed": None,
     "evidence": None,
 }
 
@@ -72,6 +73,7 @@ class EpisodeView(BaseModel):
     explanation: str
     revision: int
     retracted: bool
+    suppressed: str | None = Field(description="The maintenance window because of which nobody was alerted.")
     evidence: dict[str, Any] | None = Field(
         description="All that is needed to derive the episode again, as it is kept; bytes are base64."
     )
@@ -123,6 +125,7 @@ def episode_view(episode: Episode) -> EpisodeView:
         explanation=episode.explanation,
         revision=episode.revision,
         retracted=episode.retracted,
+        suppressed=episode.suppressed or None,
         evidence=msgspec.to_builtins(episode.evidence),
     )
 

@@ -83,6 +83,8 @@ from tocsin.services.health import Health, disk_probe
 from tocsin.services.ingest import Ingest
 from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
+from tocsin.services.maintenance import Maintenances
+from tocsin.services.maintenance_store import MaintenanceStore
 from tocsin.services.mapping import DeviceMapping
 from tocsin.services.own_devices import OwnDevices
 from tocsin.services.own_keys import OwnKeys
@@ -305,6 +307,7 @@ class Application:
         ]
         if self._decides is Decides.ALL:
             chores += self.directories.chores()
+            chores.append(Chore("maintenance", MINUTE_S, self._refresh_maintenance))
         if self.lake_chores is not None:
             chores += [
                 Chore("memory", MEMORY_S, Returning(self.clock, pa.default_memory_pool().release_unused)),
@@ -317,6 +320,9 @@ class Application:
                 Chore("lake-first-models", MINUTE_S, partial(self._record_first_models, self.lake_chores)),
             ]
         return chores
+
+    def _refresh_maintenance(self) -> None:
+        self.services.maintenance.refresh()
 
     def _device_names(self, tenant: str) -> Sequence[str]:
         return self.runtime.views.names(tenant)
@@ -397,6 +403,7 @@ class Application:
                 stores.log, self.blobs, views, anomalies, stores.commits, actions, audit, clock
             ),
             feedback=Feedbacks(stores.log, anomalies, stores.commits, actions, views),
+            maintenance=self._maintenances(opened, audit, sight),
             quarantines=Quarantines(stores.log, views, audit, clock),
             lasting=lasting,
             series=SeriesCharts(views, views, sight, config.unit_of),
@@ -420,6 +427,20 @@ class Application:
             ),
             sessions=Sessions(self.access, self.passwords, audit, clock),
             stream=stream,
+        )
+
+    def _maintenances(self, opened: ExitStack, audit: AuditTrail, sight: OwnDevices) -> Maintenances:
+        windows = MaintenanceStore(self.config.data / "maintenance.db")
+        self.windows = self.calls.watch(windows, Dependency.MAINTENANCE)
+        opened.callback(windows.close)
+        return Maintenances(
+            self.stores.log,
+            windows,
+            self.runtime.views,
+            self.directories.by_tenant,
+            audit,
+            self.clock,
+            sight,
         )
 
     def _ingest(self, config: Config, opened: ExitStack) -> Ingest:

@@ -23,6 +23,7 @@ from tocsin.cli.feedback import feedback
 from tocsin.cli.ingest import ingest
 from tocsin.cli.keys import keys
 from tocsin.cli.lake import lake
+from tocsin.cli.maintenance import maintenance
 from tocsin.cli.output import Exit, exit_code_of, note, print_error
 from tocsin.cli.people import people
 from tocsin.cli.query import query
@@ -68,6 +69,7 @@ for _command in (
     app.command()(_command)
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(detector)
+app.add_typer(maintenance)
 
 
 _UNWRITABLE = ("storage_unavailable", "name another place, or change who may use this one")

@@ -66,6 +66,7 @@ def _checks(application: Application) -> list[Check]:
         "abnormal": stores.findings,
         "access": application.access,
         "replays": application.replays,
+        "maintenance": application.windows,
         "blobs": application.blobs,
     }
     named |= {f"{_DIRECTORY}{name}": each for name, each in application.directories.by_tenant.items()}

@@ -34,8 +34,9 @@ class RowFolding:
         before = find(self._writer, episode.tenant, anomaly_id) if anomaly_id else None
         anomaly = before or folding.begin(episode)
         if before is None:
-            # a retraction of what was never shown is nothing that a person could act on
-            if episode.retracted:
+            # a retraction of what was never shown is nothing that a person could act on, nor is what
+            # maintenance keeps from people
+            if _is_void(episode):
                 return None
             put(self._writer, anomaly)
         self._put_episode(row, anomaly.id)
@@ -54,7 +55,7 @@ class RowFolding:
         return row[0] if row else None
 
     def _placed(self, episode: Episode) -> str | None:
-        if episode.retracted:
+        if _is_void(episode):
             return None
         from_ms, to_ms = folding.reach_ms(episode, self._windows)
         wanted: dict[str, Any] = {
@@ -79,7 +80,12 @@ class RowFolding:
             "ends_ms": folding.ends_ms(episode),
             "score": None if math.isnan(episode.score) else episode.score,
             "explanation": episode.explanation,
-            "retracted": int(episode.retracted),
+            "retracted": int(_is_void(episode)),
             "folded_at": row.sequence,
         }
         self._writer.execute(QUERIES["put_episode"], values)
+
+
+def _is_void(episode: Episode) -> bool:
+    """Whether nobody is to be told of it (any more)."""
+    return episode.retracted or bool(episode.suppressed)

@@ -96,7 +96,9 @@ def met(before: Anomaly, now: Anomaly, fresh: Episode | None) -> Anomaly:
     if now.settled_ms is None or now.settled_severity is None:
         return now
     worse = rank(now.severity) > rank(now.settled_severity)
-    recurs = fresh is not None and not fresh.retracted and fresh.started_ms > now.settled_ms
+    recurs = (
+        fresh is not None and not (fresh.retracted or fresh.suppressed) and fresh.started_ms > now.settled_ms
+    )
     again = before.condition is Condition.CLEARED and now.condition is Condition.ACTIVE
     if worse or (now.handling is Handling.RESOLVED and (recurs or again)):
         return msgspec.structs.replace(_handled(now, Handling.OPEN), seen_at_ms=None)

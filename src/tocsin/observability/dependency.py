@@ -19,6 +19,7 @@ class Dependency(StrEnum):
     INBOX = "inbox"
     LAKE = "lake"
     LOG = "log"
+    MAINTENANCE = "maintenance"
     PROCESSOR = "processor"
     QUERIES = "queries"
     REPLAYS = "replays"

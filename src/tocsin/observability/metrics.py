@@ -243,7 +243,7 @@ PROCESSOR_VERDICTS: Final = Counter(
 PROCESSOR_EPISODES: Final = Counter(
     name="tocsin.processor.episodes",
     unit="{episode}",
-    description="Episodes by detector and event: opened, closed, corrected, retracted.",
+    description="Episodes by detector and event: opened, closed, corrected, retracted, suppressed.",
     remedy="Many opened at once: a common cause (site power, network, new software version).",
     attributes=("detector", "event"),
 )

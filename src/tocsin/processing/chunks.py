@@ -64,6 +64,7 @@ class Shard(msgspec.Struct, array_like=True):
     known: dict[int, list[KnownRow]]
     retracted: dict[int, dict[str, int]]
     quarantines: dict[int, Spans]
+    maintenance: dict[int, bytes] = {}  # rows by place of device; releases before there was any wrote none
 
 
 class Content(msgspec.Struct, array_like=True):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tocsin.control import FeedbackGiven, Quarantine, SettingsChanged, Tick
+from tocsin.control import FeedbackGiven, MaintenanceSet, Quarantine, SettingsChanged, Tick
 from tocsin.events import I64
 from tocsin.model import Episode
 from tocsin.processing import notices as noticing
@@ -90,6 +90,15 @@ def take_feedback(record: FeedbackGiven, offset: int, state: TenantState, applie
         past |= slot.feedback.add(record, series, newest_ms, hours)
         slot.place_settings(slot.usual)
     return past
+
+
+def set_maintenance(record: MaintenanceSet, offset: int, state: TenantState, applied: Applied | None) -> None:
+    """Let a maintenance window hold for those of its devices that have sent something."""
+    numbers = (state.device_number(name) for name in record.devices)
+    known = np.array([number for number in numbers if number is not None], np.int64)
+    if applied is not None:
+        known = known[~applied.has(offset, state)[known]]
+    state.maintenance.set(record, known, state.devices.rows["newest_ms"][known])
 
 
 def _concerned(offset: int, state: TenantState, applied: Applied | None) -> I64:

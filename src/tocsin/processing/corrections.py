@@ -125,6 +125,7 @@ def scratch_of(state: TenantState, name: str) -> Scratch | None:
         for detector, slot in state.slots.items():
             fresh.slots[detector].await_feedback(key.application, key.parameter, slot.feedback.unmet(series))
     timeline.acts_ms[:, 0], timeline.zone[:, 0] = acts_ms, zone
+    fresh.maintenance.restore(0, state.maintenance.of(device).tobytes())
     return Scratch(device, fresh, list(state.quarantines.get(device, [])))
 
 
@@ -149,7 +150,8 @@ def _still_silent(
     revealed = lasting(state, device, "silent")
     if not revealed or not state.devices.rows["silent"][device]:
         return []
-    notices = silences(scratch, revealed[-1].started_ms + 1, np.zeros(1, np.bool_))
+    shown_ms = scratch.maintenance.alerts_again_ms(0, revealed[-1].started_ms) + 1
+    notices = silences(scratch, shown_ms, np.zeros(1, np.bool_))
     source = Source(partition, np.zeros(0, np.int64), np.zeros(0, np.int32))
     return publish(drafts_of_notices(notices, scratch, source, offset), scratch)
 

@@ -21,6 +21,7 @@ from tocsin.processing.hashing import MASK_128, join, names_hash, split
 from tocsin.processing.notices import MISSING_WITHDRAWN, SILENCE_ENDED, SILENCE_STARTED, SILENCE_WITHDRAWN
 from tocsin.processing.ordering import Gathered
 from tocsin.processing.retractions import retracted
+from tocsin.processing.rows import SUPPRESSED
 from tocsin.processing.state import Known, Slot, TenantState
 from tocsin.processing.wording import duration, notice_sentence
 
@@ -132,8 +133,9 @@ def seal(evidence: Evidence) -> str:
     sealed = msgspec.structs.asdict(evidence) | {"seal": ""}
     if evidence.dumps is None:
         del sealed["dumps"]  # so that what was sealed before there were dumps keeps its seal
-    if not evidence.feedback:
-        del sealed["feedback"]  # the same
+    for name in ("feedback", "maintenance"):
+        if not sealed[name]:
+            del sealed[name]  # the same
     return xxhash.xxh3_128_hexdigest(msgspec.msgpack.encode(sealed))
 
 
@@ -180,6 +182,7 @@ def episode_digest(episode: Episode) -> int:
         episode.peak_ms,
         episode.readings,
         *(struct.pack("<d", number) for number in _numbers(episode)),
+        *(("suppressed",) if episode.suppressed else ()),
     )
     return xxhash.xxh3_128_intdigest(msgspec.msgpack.encode(facts))
 
@@ -351,6 +354,8 @@ def _of_turn(turn: Any, slot: Slot, state: TenantState, version: str, seen: Seen
     reason = info.reasons[int(run["reason"])]
     closed = int(turn["kind"]) == policies.CLOSED
     facts = facts_of(run, key.parameter, reason, settings)
+    opened_ms, device = int(run["opened_ms"]), int(state.series.rows["device"][series])
+    silent = int(run["phase"]) == SUPPRESSED
     return Episode(
         id=identity(key, info.name, str(facts.started_ms)),
         tenant=key.tenant,
@@ -362,9 +367,10 @@ def _of_turn(turn: Any, slot: Slot, state: TenantState, version: str, seen: Seen
         reason=reason,
         severity=policies.SEVERITIES[int(run["severity"])],
         started_ms=facts.started_ms,
-        opened_ms=int(run["opened_ms"]),
+        opened_ms=opened_ms,
         end_ms=int(turn["at_ms"]) if closed else None,
         **told_of(slot.detector, facts),
+        suppressed=state.maintenance.silencing(device, opened_ms) if silent else "",
         evidence=_evidence_of_turn(turn, slot, state, key.parameter, seen),
     )
 
@@ -431,6 +437,7 @@ def _evidence_of_turn(turn: Any, slot: Slot, state: TenantState, parameter: str,
         settings=settings_between(state, device, parameter, from_ms, until_ms),
         rows_digest=f"{join(run['rows_low'], run['rows_high']):032x}",
         feedback=slot.feedback.between(series, from_ms, until_ms),
+        maintenance=state.maintenance.between(device, from_ms, until_ms),
     )
     return msgspec.structs.replace(evidence, seal=seal(evidence))
 
@@ -442,6 +449,8 @@ def _of_notice(notice: Any, state: TenantState, stream: tuple[str, str], seen: S
     started_ms = int(notice["started_ms"])
     ended_ms = None if notice["ended_ms"] == NEVER_MS else int(notice["ended_ms"])
     at_ms, limit_ms = int(notice["at_ms"]), float(notice["limit_ms"])
+    again_ms = state.maintenance.alerts_again_ms(device, started_ms) if reason == "silent" else started_ms
+    over = again_ms > started_ms and ended_ms is not None and ended_ms <= again_ms
     return Episode(
         id=identity(key, f"{DEVICE_DETECTOR}.{reason}", str(started_ms)),
         tenant=state.tenant,
@@ -453,7 +462,7 @@ def _of_notice(notice: Any, state: TenantState, stream: tuple[str, str], seen: S
         reason=reason,
         severity=Severity.WARNING,
         started_ms=started_ms,
-        opened_ms=started_ms,
+        opened_ms=started_ms if over else again_ms,
         end_ms=ended_ms,
         last_abnormal_ms=started_ms if ended_ms is None else ended_ms,
         peak_ms=started_ms,
@@ -463,6 +472,7 @@ def _of_notice(notice: Any, state: TenantState, stream: tuple[str, str], seen: S
         lower=0.0,
         upper=0.0,
         score=1.0,
+        suppressed=state.maintenance.silencing(device, started_ms) if over else "",
         explanation=notice_sentence(
             reason, key.parameter, started_ms, ended_ms, at_ms, float(notice["interval_ms"]), limit_ms
         ),
@@ -475,6 +485,7 @@ def _evidence_of_notice(notice: Any, state: TenantState, parameter: str, seen: S
     at_ms, from_ms = int(notice["at_ms"]), started_ms - int(np.int64(limit_ms))
     silent = int(notice["kind"]) in (SILENCE_STARTED, SILENCE_ENDED)
     acted_ms = from_ms if silent else at_ms  # a silence is judged by the settings of the stamp before it
+    device = int(notice["device"])
     before = NOTICE_STATE.pack(started_ms, float(notice["interval_ms"]), limit_ms, int(notice["ended_ms"]))
     evidence = Evidence(
         from_ms=from_ms,
@@ -486,7 +497,8 @@ def _evidence_of_notice(notice: Any, state: TenantState, parameter: str, seen: S
         state=before,
         state_version=1,
         cells=(),
-        settings=settings_between(state, int(notice["device"]), parameter, acted_ms, acted_ms),
+        settings=settings_between(state, device, parameter, acted_ms, acted_ms),
         rows_digest="0" * 32,
+        maintenance=state.maintenance.between(device, started_ms, at_ms) if silent else (),
     )
     return msgspec.structs.replace(evidence, seal=seal(evidence))

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from tocsin.detectors.abstract import NEVER_MS
 from tocsin.events import I64
+from tocsin.processing.maintenance import alerts_again_ms
 from tocsin.processing.state import TenantState
 
 CHECK_EVERY_MS: Final = 300_000
@@ -49,7 +50,8 @@ def silences(state: TenantState, now_ms: int, skip: npt.NDArray[np.bool_]) -> np
     `skip` marks devices that are left alone.
     """
     room = np.zeros(state.devices.count, NOTICE)
-    used = _silences(now_ms, skip, state.devices.used, state.timeline.acts_ms, state.timeline.rows, room)
+    timeline, windows = state.timeline, state.maintenance.rows
+    used = _silences(now_ms, skip, state.devices.used, timeline.acts_ms, timeline.rows, windows, room)
     return room[:used]
 
 
@@ -290,6 +292,7 @@ def _silences(
     devices: npt.NDArray[Any],
     acts_ms: I64,
     versions: npt.NDArray[Any],
+    maintenance: npt.NDArray[Any],
     room: npt.NDArray[Any],
 ) -> int:
     used = 0
@@ -300,6 +303,8 @@ def _silences(
         v = version_at(acts_ms, d, row.newest_ms)
         limit_ms = _limit(row.interval_ms, versions[v])
         if versions[v].device_checks and float(now_ms - row.newest_ms) > limit_ms:
+            if now_ms <= alerts_again_ms(maintenance, d, row.newest_ms + np.int64(limit_ms)):
+                continue
             row.silent = 1
             used = _notice(
                 room,

@@ -7,7 +7,7 @@ clocks. The readings that are to be scored are gathered on the way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numba as nb
@@ -19,6 +19,7 @@ from tocsin.events import F64, I32, I64, U8, EventBatch
 from tocsin.model import Flag, Status
 from tocsin.processing.hashing import add_128, raw_row
 from tocsin.processing.lateness import LATE_MAX_MS
+from tocsin.processing.maintenance import NO_EFFECTS, alerts_again_ms
 from tocsin.processing.notices import (
     CHECK_EVERY_MS,
     NOTICE,
@@ -51,16 +52,20 @@ _QUARANTINED_EVENT: Final = int(Flag.QUARANTINED)
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The readings that are to be scored, with their rows among the batch's readings and events."""
+    """The readings that are to be scored, with their rows among the batch's readings and events.
+
+    `effects`: what maintenance windows do to each, in bits; empty where there is nothing for any of them.
+    """
 
     readings: Readings
     row: I32
     event: I32
     version: I32
+    effects: U8 = field(default_factory=lambda: NO_EFFECTS)
 
     @property
     def columns(self) -> tuple[I32, I64, F64, I32, I32, I32, I32, I32]:
-        """All columns, those of the readings first."""
+        """What ordering fills: all columns but the effects, those of the readings first."""
         own = self.readings
         readings = (own.series, own.ts, own.value, own.local_offset_ms, own.setting)
         return (*readings, self.row, self.event, self.version)
@@ -71,7 +76,8 @@ class Gathered:
         readings = Readings(
             own.series[rows], own.ts[rows], own.value[rows], own.local_offset_ms[rows], own.setting[rows]
         )
-        return Gathered(readings, self.row[rows], self.event[rows], self.version[rows])
+        effects = self.effects[rows] if len(self.effects) else self.effects
+        return Gathered(readings, self.row[rows], self.event[rows], self.version[rows], effects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,7 @@ def order(batch: EventBatch, rows: Resolved, state: TenantState) -> Ordered:
             timeline.zones.start,
             timeline.zones.from_ms,
             timeline.zones.offset,
+            state.maintenance.rows,
             state.raw_total,
             status,
             *gathered.columns,
@@ -123,6 +130,7 @@ def order(batch: EventBatch, rows: Resolved, state: TenantState) -> Ordered:
         if done == start:  # there might be no room for what a single event tells
             room = np.empty(2 * len(room), NOTICE)
     scored = gathered.take(slice(0, int(tally[_SCORED])))
+    scored = replace(scored, effects=state.maintenance.effects(scored.readings, state.series.rows))
     notices_ = np.concatenate(found) if found else room[:0]
     return Ordered(status, tally[:_TOO_LATE], int(tally[_TOO_LATE]), notices_, scored)
 
@@ -225,6 +233,13 @@ def _judge_event(
     return fixed, used
 
 
+@nb.njit(cache=True, nogil=True, inline="always")
+def _is_due(row: Any, ts: int, device: int, maintenance: npt.NDArray[Any]) -> Any:
+    """Whether to look for parameters that have gone missing; not within a maintenance window."""
+    due = ts == row.newest_ms and ts >= row.next_check_ms
+    return due and (len(maintenance) == 0 or alerts_again_ms(maintenance, device, ts) == ts)
+
+
 @nb.njit(cache=True, nogil=True)
 def _order(
     start: int,
@@ -245,6 +260,7 @@ def _order(
     zone_starts: I32,
     zone_from_ms: I64,
     zone_offsets: I32,
+    maintenance: npt.NDArray[Any],
     raw_total: npt.NDArray[np.uint64],
     status: U8,
     out_series: I32,
@@ -259,8 +275,7 @@ def _order(
     tally: I64,
 ) -> tuple[int, int]:
     """Order events from `start` on; stops where the notices might not fit into `room`."""
-    used, k = 0, tally[_SCORED]
-    bits = value.view(np.uint64)
+    used, k, bits = 0, tally[_SCORED], value.view(np.uint64)
     for i in range(start, len(ts)):
         d, t, row = device[i], ts[i], devices[device[i]]
         first, last = reading_offsets[i], reading_offsets[i + 1]
@@ -292,7 +307,7 @@ def _order(
                 item.raw_low, item.raw_high = add_128(item.raw_low, item.raw_high, low, high)
                 raw_total[0], raw_total[1] = add_128(raw_total[0], raw_total[1], low, high)
         tally[_SCORED] = k
-        if fixed < 0 and rules.device_checks and t == row.newest_ms and t >= row.next_check_ms:
+        if fixed < 0 and rules.device_checks and _is_due(row, t, d, maintenance):
             used = find_missing(row, t, d, i, v, rules, series, room, used)
             row.next_check_ms = t + CHECK_EVERY_MS
     return len(ts), used

@@ -16,7 +16,7 @@ from tocsin.events import F64, I32, I64, U8
 from tocsin.model import Severity, Verdict
 from tocsin.processing.hashing import add_128, verdict_row
 from tocsin.processing.ordering import Gathered
-from tocsin.processing.rows import CANDIDATE, IDLE, OPEN, POLICY
+from tocsin.processing.rows import CANDIDATE, IDLE, NO_ALERT, OPEN, POLICY, SUPPRESSED
 from tocsin.processing.state import Slot, TenantState
 
 OPENED, WORSENED, CLOSED = range(3)
@@ -56,6 +56,7 @@ def fold(gathered: Gathered, scores: Scores, slot: Slot, state: TenantState) -> 
             readings.value,
             readings.local_offset_ms,
             gathered.version,
+            gathered.effects,
             scores.score,
             scores.expected,
             scores.lower,
@@ -92,7 +93,7 @@ def stop(gathered: Gathered, slot: Slot, state: TenantState) -> npt.NDArray[Any]
     released = slot.state.hot[series]
     slot.detector.end_watch(released)
     slot.state.hot[series] = released
-    found: npt.NDArray[Any] = turns[turns["run"]["phase"] == OPEN]
+    found: npt.NDArray[Any] = turns[turns["run"]["phase"] >= OPEN]
     return found
 
 
@@ -141,6 +142,23 @@ def _take_abnormal(
     return grew
 
 
+@nb.njit(cache=True, nogil=True)
+def _after_abnormal(run: Any, rules: Any, ts: int, grew: bool, silenced: bool) -> int:
+    """The turn that a run takes by an abnormal reading, -1 for none.
+
+    Where nobody is to be alerted, a run that would open is suppressed; it opens at its first abnormal reading
+    after that.
+    """
+    if run.phase == OPEN or (run.phase == SUPPRESSED and silenced):
+        return WORSENED if grew else -1
+    ripe = ts - run.started_ms >= rules.open_after_ms and run.readings >= rules.open_readings
+    if run.phase != SUPPRESSED and not ripe:
+        return -1
+    run.phase = SUPPRESSED if silenced else OPEN
+    run.opened_ms = ts
+    return OPENED
+
+
 @nb.njit(cache=True, nogil=True, inline="always")
 def _add_turn(
     room: npt.NDArray[Any], used: int, run: Any, kind: int, ts: int, series: int, reading: int, version: int
@@ -159,6 +177,7 @@ def _fold(
     value: F64,
     local_offset_ms: I32,
     version: I32,
+    effects: U8,
     score: F64,
     expected: F64,
     lower: F64,
@@ -202,17 +221,14 @@ def _fold(
             grew = _take_abnormal(
                 run, t, value[i], local_offset_ms[i], score[i], expected[i], lower[i], upper[i], reason[i]
             )
-            if run.phase == OPEN:
-                if grew:
-                    used = _add_turn(room, used, run, WORSENED, t, s, i, version[i])
-            elif t - run.started_ms >= rules.open_after_ms and run.readings >= rules.open_readings:
-                run.phase = OPEN
-                run.opened_ms = t
-                used = _add_turn(room, used, run, OPENED, t, s, i, version[i])
+            silenced = len(effects) > 0 and effects[i] & NO_ALERT != 0
+            turn = _after_abnormal(run, rules, t, grew, silenced)
+            if turn >= 0:
+                used = _add_turn(room, used, run, turn, t, s, i, version[i])
         elif verdict[i] != _NOT_READY:
             run.calm += 1
             if t - run.last_abnormal_ms >= rules.close_after_ms and run.calm >= rules.close_readings:
-                if run.phase == OPEN:
+                if run.phase >= OPEN:
                     used = _add_turn(room, used, run, CLOSED, t, s, i, version[i])
                 run.phase = IDLE
                 item.running &= ~bit

@@ -21,6 +21,7 @@ from tocsin.control import (
     DumpReceived,
     FeedbackGiven,
     GapGivenUp,
+    MaintenanceSet,
     Quarantine,
     SettingsChanged,
     Tick,
@@ -158,13 +159,11 @@ def _decide(
             _touch(state, control.tenant, (control.device,))
             if controls.take_feedback(control, offset, state.tenant(control.tenant), applied):
                 _correct((control.device,), control.tenant, offset, state, history, output)
-        case DictionaryTaken():
-            state.dictionaries.take(control, offset)
-        case DumpDetectorFailed():
-            pass  # whoever logged it acts on it; nothing about readings hangs on it
-        case DumpReceived() | GapGivenUp():
-            if applied is None or not applied.has_device(offset, control.tenant, control.device):
-                _order_dumps(control, offset, state, output)
+        case MaintenanceSet():
+            _touch(state, control.tenant, control.devices)
+            controls.set_maintenance(control, offset, state.tenant(control.tenant), applied)
+        case DictionaryTaken() | DumpDetectorFailed() | DumpReceived() | GapGivenUp():
+            _decide_dumps(control, offset, state, applied, output)
         case Correct():
             _touch(state, control.tenant, control.devices)
             named = [
@@ -174,6 +173,21 @@ def _decide(
                 and not (applied is not None and applied.has_device(offset, control.tenant, name))
             ]
             _correct(named, control.tenant, offset, state, history, output)
+
+
+def _decide_dumps(
+    control: DictionaryTaken | DumpDetectorFailed | DumpDecision,
+    offset: int,
+    state: PartitionState,
+    applied: Applied | None,
+    output: Output,
+) -> None:
+    if isinstance(control, DictionaryTaken):
+        state.dictionaries.take(control, offset)
+    elif isinstance(control, DumpDetectorFailed):
+        pass  # whoever logged it acts on it; nothing about readings hangs on it
+    elif applied is None or not applied.has_device(offset, control.tenant, control.device):
+        _order_dumps(control, offset, state, output)
 
 
 def _correct(

@@ -26,6 +26,7 @@ from tocsin.processing.episodes import (
 )
 from tocsin.processing.feedback import rows_of
 from tocsin.processing.lateness import without_too_late
+from tocsin.processing.maintenance import Maintenance, packed
 from tocsin.processing.notices import CLOCK_RUN_MIN
 from tocsin.processing.ordering import Ordered, order
 from tocsin.processing.resolving import resolve
@@ -47,6 +48,7 @@ _FIELDS = (
     "score",
     "severity",
     "reason",
+    "suppressed",
 )
 
 
@@ -147,6 +149,7 @@ def _state_before(episode: Episode, evidence: Evidence) -> TenantState:
         raise CorruptError("the evidence was written by another version of the detector")
     said = rows_of(evidence.feedback, evidence.from_ms)
     slot.await_feedback(episode.application, episode.parameter, said)
+    state.maintenance.restore(0, packed(evidence.maintenance))
     return state
 
 
@@ -214,18 +217,29 @@ def _prove_notice(episode: Episode, evidence: Evidence, events: Events) -> Proof
     least = max(settings.silence_intervals * interval_ms, settings.silence_min_s * 1000)
     if episode.reason == "silent" and limit_ms != least:
         differences.append(f"limit: {least} ms was derived, {limit_ms} ms was published")
+    within = episode.end_ms is not None and episode.end_ms <= _alerts_again_ms(episode, evidence)
+    if bool(episode.suppressed) != within:
+        differences.append("maintenance: who was to be alerted is not what the windows say")
     counts = seen & ~wrong & _carries(episode, batch)
     if episode.reason == "missing":  # what comes in quarantine does not bring a parameter back
         counts &= ~in_spans(events.offsets, evidence.quarantines)
     ts = batch.ts[counts]
-    within = ts[(ts > evidence.from_ms) & (ts < (episode.end_ms or evidence.to_ms))]
-    if len(within):
-        differences.append(f"{len(within)} records lie within the gap")
+    gap = ts[(ts > evidence.from_ms) & (ts < (episode.end_ms or evidence.to_ms))]
+    if len(gap):
+        differences.append(f"{len(gap)} records lie within the gap")
     if episode.end_ms is not None and episode.end_ms not in ts:
         differences.append("no record ends the gap")
     if episode.reason == "silent" and evidence.from_ms not in ts:
         differences.append("no record begins the gap")
     return Proof(not differences, len(ts), tuple(differences))
+
+
+def _alerts_again_ms(episode: Episode, evidence: Evidence) -> int:
+    """Until when the windows in the evidence keep a silence silent; -1 if there are none at its start."""
+    windows = Maintenance()
+    windows.restore(0, packed(evidence.maintenance))
+    again_ms = windows.alerts_again_ms(0, episode.started_ms)
+    return again_ms if again_ms > episode.started_ms else -1
 
 
 def _shows_wrong_clock(episode: Episode, ts: I64, wrong: npt.NDArray[np.bool_]) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 from tocsin.control import (
     Control,
     Correct,
+    MaintenanceSet,
     Quarantine,
     Range,
     Settings,
@@ -81,9 +82,24 @@ def _contents() -> Iterator[EventBatch | Control]:
     yield Quarantine(tenant=_TENANT, devices=("a",), reason="rehearsal", released=True)
     yield SettingsChanged(tenant=_TENANT, effective_ms=_START_MS + 842 * _MINUTE_MS, settings=berlin)
     yield _live([_row(f"device {number}", 843, 20.0) for number in range(_DEVICES)])
+    yield _window(843, 900)
+    yield _live([_row("a", 844 + minute, 500.0) for minute in range(10)])
     yield Correct(tenant=_TENANT, devices=("a",))
     yield Tick(now_ms=_START_MS + 10_000 * _MINUTE_MS)
     yield _live([_row("a", 10_001 + 61 * hour, 20.0) for hour in range(30)])
+
+
+def _window(first: int, below: int) -> MaintenanceSet:
+    span = (_START_MS + first * _MINUTE_MS, _START_MS + below * _MINUTE_MS)
+    return MaintenanceSet(
+        tenant=_TENANT,
+        window="mw_rehearsal",
+        revision=1,
+        effective_ms=0,
+        devices=("a",),
+        spans=(span,),
+        no_alert=True,
+    )
 
 
 def _live(rows: Sequence[Row]) -> EventBatch:

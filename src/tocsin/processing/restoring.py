@@ -101,6 +101,8 @@ def _restore_tenant(part: Shard, tenant: TenantState, shard: int) -> None:
         tenant.retracted[int(devices[row])] = revisions
     for row, spans in part.quarantines.items():
         tenant.quarantines[int(devices[row])] = spans
+    for row, windows in part.maintenance.items():
+        tenant.maintenance.restore(int(devices[row]), windows)
 
 
 def _restore_devices(part: Shard, devices: I32, tenant: TenantState) -> None:

@@ -72,7 +72,8 @@ SERIES: Final = np.dtype(
     align=True,
 )
 
-IDLE, CANDIDATE, OPEN = 0, 1, 2
+IDLE, CANDIDATE, OPEN, SUPPRESSED = range(4)
+"""Of a run; suppressed: it would be open, were there no maintenance window."""
 
 POLICY: Final = np.dtype(
     [
@@ -114,6 +115,19 @@ FEEDBACK: Final = np.dtype(
     ],
     align=True,
 )
+
+MAINTENANCE: Final = np.dtype(
+    [
+        ("acts_ms", "i8"),  # from this stamp on
+        ("until_ms", "i8"),  # below this one
+        ("device", "i4"),
+        ("effects", "u1"),  # bits: NO_ALERT
+        ("window", "S27"),
+    ],
+    align=True,
+)
+
+NO_ALERT: Final = 1
 
 PARAMETER_KEY: Final = np.dtype([("low", "u8"), ("high", "u8")])
 

@@ -110,6 +110,7 @@ def _snapshot_tenant(tenant: TenantState, shards: I64) -> list[tuple[int, Shard]
     known = _by_shard(tenant.known, rows)
     retracted = _by_shard(tenant.retracted, rows)
     quarantines = _by_shard(tenant.quarantines, rows)
+    maintenance = _by_shard(tenant.maintenance.cut(devices), rows)
     return [
         (
             shard,
@@ -126,6 +127,7 @@ def _snapshot_tenant(tenant: TenantState, shards: I64) -> list[tuple[int, Shard]
                 known={row: _known_rows(items, series[its]) for row, items in known[part].items()},
                 retracted=retracted[part],
                 quarantines=quarantines[part],
+                maintenance=maintenance[part],
             ),
         )
         for part, (shard, own, its) in enumerate(

@@ -41,7 +41,7 @@ def _run(episode: Episode, state: TenantState, device: int, known: Known) -> Epi
     if slot is None or known.series < 0:
         return episode
     run = slot.policy.rows[known.series]
-    if run["phase"] != OPEN or run["started_ms"] != episode.started_ms:
+    if run["phase"] < OPEN or run["started_ms"] != episode.started_ms:
         return episode
     settings = state.timeline.settings[state.timeline.version_at(device, int(run["peak_ms"]))]
     reason = slot.detector.info.reasons[int(run["reason"])]

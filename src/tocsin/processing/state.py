@@ -22,6 +22,7 @@ from tocsin.processing.dictionaries import Dictionaries
 from tocsin.processing.dump_orders import DumpOrders
 from tocsin.processing.feedback import HOLDS, FeedbackRows
 from tocsin.processing.hashing import join, names_hash, split
+from tocsin.processing.maintenance import Maintenance
 from tocsin.processing.rows import DEVICE, IDLE, PARAMETER_KEY, POLICY, SERIES, start_devices
 from tocsin.processing.tables import PairIndex, Table, grow
 from tocsin.processing.timeline import Timeline
@@ -162,6 +163,7 @@ class TenantState:
         self.pairs = PairIndex()
         self.series = Table(SERIES)
         self.slots: dict[str, Slot] = {}
+        self.maintenance = Maintenance()
         self.setting_of: I32 = np.zeros((0, 0), np.int32)  # settings row by version and parameter
         self.known: dict[int, list[Known]] = {}
         self.retracted: dict[int, dict[str, int]] = {}  # last revisions of episodes by id, newest last

@@ -64,7 +64,7 @@ class ZoneTable:
         return int(self.offset[first + max(row, 0)])
 
 
-def _load(name: str) -> ZoneInfo:
+def load_zone(name: str) -> ZoneInfo:
     parts = name.split("/")
     if not all(part.replace("_", "").replace("-", "").replace("+", "").isalnum() for part in parts):
         raise InvalidInputError(f"{name!r} is not the name of a time zone", field="timezone")
@@ -80,7 +80,7 @@ def _load(name: str) -> ZoneInfo:
 @lru_cache(maxsize=1024)
 def _transitions(name: str) -> tuple[list[int], list[int]]:
     """Offsets by day, and where two days differ the second at which it changed, by bisection."""
-    zone = _load(name)
+    zone = load_zone(name)
     offset = _offset_s(zone, 0)
     from_ms, offsets = [-(1 << 62)], [offset * 1000]
     for day in range(1, _DAYS):

@@ -25,6 +25,7 @@ from tocsin.services.health import Health
 from tocsin.services.ingest import Ingest
 from tocsin.services.kept_dumps import KeptDumps
 from tocsin.services.lasting import Lasting
+from tocsin.services.maintenance import Maintenances
 from tocsin.services.mapping import DeviceMapping
 from tocsin.services.own_devices import OwnDevices
 from tocsin.services.own_keys import OwnKeys
@@ -67,6 +68,7 @@ class Services:
     technicians: Technicians
     dictionaries: Dictionaries
     feedback: Feedbacks
+    maintenance: Maintenances
     quarantines: Quarantines
     lasting: Lasting
     series: SeriesCharts

@@ -15,6 +15,7 @@ from tocsin.services.addresses import restored
 from tocsin.services.series import DAY_MS
 from tocsin.web.acting import handling_of, look_at
 from tocsin.web.chart import Drawing, draw
+from tocsin.web.maintenance import told
 from tocsin.web.rendering import page
 from tocsin.web.visitor import Visitor
 
@@ -74,6 +75,7 @@ def anomaly_page(
         parameter=parameter,
         address=_address(request),
         drawing=_anomaly_chart(visitor, found, parameter, episodes, until_ms),
+        maintained=[told(visitor, each) for each in services.maintenance.of_device(principal, found.device)],
         acting=services.series.acting(principal, found.device, [name for name in found.parameters if name]),
     )
 
@@ -119,6 +121,7 @@ def device(request: Request, visitor: Visitor) -> Response:
         past=past,
         past_more=older is not None,
         acting=services.series.acting(principal, known.device, known.parameters),
+        maintained=[told(visitor, each) for each in services.maintenance.of_device(principal, known.device)],
         charts=[
             (name, draw(services.series.chart(principal, known.device, name, points=_POINTS)))
             for name in parameters

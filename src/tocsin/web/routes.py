@@ -16,6 +16,7 @@ from tocsin.web.act_form import act_form
 from tocsin.web.assets import serve_asset
 from tocsin.web.feedback import feedback, feedback_form
 from tocsin.web.inbox import inbox, inbox_live, start
+from tocsin.web.maintenance import maintenance, maintenance_form
 from tocsin.web.signin import SignIn
 from tocsin.web.visitor import Handler, guarded
 
@@ -49,6 +50,8 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         shown("/technicians/{technician_id}/live", mapping.technician_live),
         shown("/locations", mapping.locations),
         shown("/locations/{location}", mapping.location),
+        Route("/maintenance", guarded(services, maintenance), methods=["GET"]),
+        Route("/maintenance", maintenance_form(services), methods=["POST"]),
         shown("/health", pages.health),
         shown("/account", account, unsettled=True),
         Route("/account/password", change_password(services), methods=["POST"]),

@@ -93,6 +93,10 @@ CASES: Final[dict[tuple[str, str], Case]] = {
     ("GET", "/v1/episodes/{episode_id}"): Named(),
     ("GET", "/v1/episodes/{episode_id}/revisions"): Named(),
     ("GET", "/v1/episodes/{episode_id}/proof"): Named(),
+    ("GET", "/v1/maintenance"): Listed(),
+    ("POST", "/v1/maintenance"): Apart("names the device in its body: see test_maintenance.py"),
+    ("GET", "/v1/maintenance/{window_id}"): Named(),
+    ("POST", "/v1/maintenance/{window_id}/end"): Named(_ANY),
     ("GET", "/v1/devices"): Listed(),
     ("GET", "/v1/devices/{device}"): Named(),
     ("GET", "/v1/devices/{device}/series"): Named(),
@@ -149,6 +153,8 @@ PAGES: Final[dict[tuple[str, str], Case]] = {
     ("GET", "/technicians/{technician_id}/live"): Named(),
     ("GET", "/locations"): Listed(),
     ("GET", "/locations/{location}"): Named(),
+    ("GET", "/maintenance"): Listed(),
+    ("POST", "/maintenance"): Apart("names window or device in its form: see test_maintenance_pages.py"),
     ("GET", "/health"): _OWN_SELF,
     ("GET", "/account"): _OWN_SELF,
     ("POST", "/account/password"): _OWN_SELF,
@@ -244,9 +250,11 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Objects]:
         found = world.inbox.anomaly(tenant, anomaly)
         assert found is not None
         ids[owner] = {"anomaly_id": anomaly, "told_id": told, "episode_id": found.episodes[0]}
+        ids[owner]["window_id"] = world.maintain(device, tenant)
         if tenant == OWN:
             world.responsible(TECHNICIANS[owner], device, location=f"hall of {device}")
-    ids[Owner.NOBODYS] = {"anomaly_id": "an_none", "told_id": "an_none", "episode_id": "none"}
+    nobodys = {"anomaly_id": "an_none", "told_id": "an_none", "episode_id": "none", "window_id": "mw_none"}
+    ids[Owner.NOBODYS] = nobodys
     now_ms = world.clock.now_ms()
     for owner in (Owner.FOREIGN, Owner.NOBODYS):
         world.directory_cache.forget_technician(TECHNICIANS[owner], now_ms, now_ms)
@@ -295,7 +303,9 @@ async def test_every_operation_and_page_has_a_case(objects: Objects) -> None:
 
 async def test_what_names_an_object_is_asked_for_others(objects: Objects) -> None:
     """Whoever reads or handles can't be told to look apart where an address names an object of a device."""
-    of_devices = re.compile(r"\{(anomaly_id|episode_id|device|technician_id|location|action_sequence)\}")
+    of_devices = re.compile(
+        r"\{(anomaly_id|episode_id|device|technician_id|location|action_sequence|window_id)\}"
+    )
     for operation, case in (CASES | PAGES).items():
         if of_devices.search(operation[1]) and NEEDS.get(operation) is not Permission.INGEST:
             assert isinstance(case, Named), operation

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.dump_kit import content_digest, good_archive
-from tests.http_kit import FOREIGN, NDJSON, OWN, PASSWORD, World, event, lines, told_template
+from tests.http_kit import FOREIGN, NDJSON, NOW_MS, OWN, PASSWORD, World, event, lines, told_template
 from tests.integration.http.test_dumps import logged
 from tests.integration.http.test_uploads import PIECE, TUS, announcement
 from tocsin.access.permissions import TABLE, Permission
@@ -55,6 +55,10 @@ NEEDS: Final = {
     ("GET", "/v1/devices/{device}"): Permission.READ,
     ("GET", "/v1/devices/{device}/series"): Permission.READ,
     ("GET", "/v1/devices/{device}/series/{parameter}"): Permission.READ,
+    ("GET", "/v1/maintenance"): Permission.READ,
+    ("POST", "/v1/maintenance"): Permission.HANDLE,
+    ("GET", "/v1/maintenance/{window_id}"): Permission.READ,
+    ("POST", "/v1/maintenance/{window_id}/end"): Permission.HANDLE,
     ("POST", "/v1/devices/{device}/quarantine"): Permission.OPERATE,
     ("DELETE", "/v1/devices/{device}/quarantine"): Permission.OPERATE,
     ("PUT", "/v1/devices/{device}/dumps/{sequence}"): Permission.INGEST,
@@ -112,6 +116,7 @@ DUMP: Final = good_archive()
 DICTIONARY: Final = dictionary_of([("fan <*> stopped", 3)]).to_json()
 GUIDS: Final = {Role.TECHNICIAN: TECHNICIAN}
 UPLOAD: Final = f"/v1/dumps/pump-7/9/{hashlib.sha256(DUMP).hexdigest()}"
+WHEN: Final = {"from": str(NOW_MS), "to": str(NOW_MS + 3_600_000)}
 HTTP_CODES: Final = {401: "unauthenticated", 403: "forbidden"}
 STREAM: Final = ("GET", "/v1/stream")  # never ends, so only its refusals are asked for here
 
@@ -163,6 +168,7 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Populated]:
             "person_id": maria,
             "own_key": world.own_key("maria", Scope.READ)[0],
             "session_id": "0123456789abcdef",
+            "window_id": world.maintain(DEVICE, why=MARKER),
         },
         browsers,
     )
@@ -207,6 +213,8 @@ async def ask(
         "/v1/logs": {"content": LOG_LINE, "headers": NDJSON},
         "/api/outliers_count": {"params": {"time_range": "4h"}},
         "/v1/query": {"json": {"sql": "SELECT * FROM readings"}},
+        "/v1/maintenance": {"json": {"device": DEVICE, "why": MARKER} | WHEN},
+        "/v1/maintenance/{window_id}/end": {"headers": {"If-Match": "*"}},
         "/v1/devices/{device}/quarantine": {"json": {"reason": MARKER}},
         "/v1/anomalies/{anomaly_id}/{action}": {"json": {"note": MARKER}},
         "/v1/anomalies/{anomaly_id}/feedback/preview": {"json": {"kind": "false_alarm"}},
@@ -394,7 +402,7 @@ async def test_nothing_leaks_to_another_tenant(
 def require_nothing_told(answer: httpx.Response, operation: tuple[str, str], role: Role) -> None:
     """As if there was nothing."""
     assert MARKER not in answer.text
-    named = "{" in operation[1]
+    named = "{" in operation[1] or operation == ("POST", "/v1/maintenance")  # names one in its body
     if NEEDS[operation] not in TABLE[role] or operation == ("POST", "/v1/tenants"):
         assert answer.status_code == 403
     elif named and operation[0] != "PUT":  # a dump of a device of its own, that has the same name

@@ -50,6 +50,8 @@ def _verdicts(output: Output) -> Counter[tuple[str, str]]:
 def _event(episode: Episode) -> str:
     if episode.retracted:
         return "retracted"
+    if episode.suppressed:
+        return "suppressed"
     if episode.revision:
         return "corrected"
     return "opened" if episode.end_ms is None else "closed"

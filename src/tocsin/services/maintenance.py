@@ -1,0 +1,300 @@
+"""Maintenance: what people say is being worked on, so that nobody is alerted by it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from tocsin.access.permissions import Permission, require
+from tocsin.access.principal import Principal
+from tocsin.clock import Clock
+from tocsin.control import MaintenanceSet, encode_control
+from tocsin.directory.abstract import Directory, Freshness
+from tocsin.errors import ConflictError, InvalidInputError, NotFoundError, TocsinError
+from tocsin.log.abstract import Append, Log, Part, RecordKind
+from tocsin.observability.logging import get_logger
+from tocsin.services.audit import AuditTrail
+from tocsin.services.devices import NO_DEVICE, Fleet
+from tocsin.services.maintenance_store import LAST, MaintenanceStore
+from tocsin.services.maintenance_window import (
+    DAY_MS,
+    Covers,
+    MaintenanceWindow,
+    State,
+    Wanted,
+    check,
+    spans,
+)
+from tocsin.services.sight import Sight
+from tocsin.sharding import partition_of, shard_of
+
+PAGE_MAX: Final = 200
+WINDOWS_MAX: Final = 1_000
+"""Of a tenant, those that are not over."""
+
+MEMBERS_MAX: Final = 10_000
+HORIZON_MS: Final = 14 * DAY_MS
+"""How far ahead spans of what repeats are logged; more are, when half of it has passed."""
+
+APPLICATION_LOOK_MS: Final = 3_600_000
+"""How often the devices of an application are gathered anew; those of a location are each minute."""
+
+_DEVICES_PER_RECORD: Final = 500
+_ROUND_MAX: Final = 200
+_NO_WINDOW: Final = "There is no such maintenance window."
+Spans = tuple[tuple[int, int], ...]
+_log = get_logger("maintenance")
+
+
+class Maintenances:
+    """Within the principal's tenant. A window is kept first and then logged; what a crash leaves between, the
+    next round logs. To log a window twice changes nothing.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        store: MaintenanceStore,
+        fleet: Fleet,
+        directories: Mapping[str, Directory],
+        audit: AuditTrail,
+        clock: Clock,
+        sight: Sight,
+    ) -> None:
+        self._store: Final = store
+        self._log: Final = log
+        self._fleet: Final = fleet
+        self._directories: Final = directories
+        self._audit: Final = audit
+        self._clock: Final = clock
+        self._sight: Final = sight
+
+    def begin(self, principal: Principal, wanted: Wanted, *, key: str = "") -> tuple[MaintenanceWindow, bool]:
+        """Make a window, durable and logged on return; with whether it had been made under this key before.
+
+        It acts on what its devices send from then on. NotFoundError for a device, location or application
+        that nobody knows or that is not seen.
+        """
+        self._require(principal, wanted.covers)
+        now_ms = self._clock.now_ms()
+        check(wanted, now_ms)
+        if wanted.covers is Covers.DEVICE:
+            self._sight.require(principal, wanted.name, NO_DEVICE)
+        actor = principal.person or principal.key_id
+        members = self._members(principal.tenant, wanted)
+        if not members:
+            raise NotFoundError(_nobody(wanted.covers))
+        if len(self._store.unsettled_of(principal.tenant, limit=WINDOWS_MAX)) >= WINDOWS_MAX:
+            raise ConflictError(f"There are {WINDOWS_MAX:,} windows that are not over: end some.")
+        made, repeated = self._store.add(
+            MaintenanceWindow(
+                id=f"mw_{secrets.token_hex(8)}",
+                tenant=principal.tenant,
+                wanted=wanted,
+                actor=actor,
+                key=key,
+                created_ms=now_ms,
+            )
+        )
+        made = self._refresh(made, members)
+        if not repeated:
+            self._audit.did(principal, "maintenance.begin", made.id)
+        return made, repeated
+
+    def end(self, principal: Principal, window_id: str, *, revision: int | None) -> MaintenanceWindow:
+        """Let a window hold no longer; durable and logged on return. Again changes nothing.
+
+        NotFoundError, PreconditionFailedError where it has changed, ConflictError where its time is over.
+        """
+        require(principal, Permission.HANDLE)
+        known = self.one(principal, window_id)
+        self._require(principal, known.wanted.covers)
+        actor = principal.person or principal.key_id
+        ended = self._store.end(
+            principal.tenant, window_id, revision=revision, at_ms=self._clock.now_ms(), actor=actor
+        )
+        ended = self._refresh(ended, ended.members)
+        self._audit.did(principal, "maintenance.end", ended.id)
+        return ended
+
+    def one(self, principal: Principal, window_id: str) -> MaintenanceWindow:
+        """One window; NotFoundError if there is none, or none of a device that is seen."""
+        require(principal, Permission.READ)
+        found = self._store.one(principal.tenant, window_id)
+        if not self._sees(principal, found):
+            raise NotFoundError(_NO_WINDOW)
+        return found
+
+    def page(
+        self, principal: Principal, *, before: int | None, limit: int
+    ) -> tuple[Sequence[MaintenanceWindow], int | None]:
+        """Windows, newest first, and the number to go on before, None at the end."""
+        require(principal, Permission.READ)
+        limit = min(limit, PAGE_MAX)
+        found: list[MaintenanceWindow] = []
+        for window in self._newest_first(principal.tenant, LAST if before is None else before):
+            if not self._sees(principal, window):
+                continue
+            if len(found) == limit:
+                return found, found[-1].number
+            found.append(window)
+        return found, None
+
+    def of_device(self, principal: Principal, device: str) -> Sequence[MaintenanceWindow]:
+        """The windows of a device that are not over, by when they were made."""
+        require(principal, Permission.READ)
+        self._sight.require(principal, device, NO_DEVICE)
+        now_ms = self._clock.now_ms()
+        found = self._store.unsettled_of(principal.tenant, limit=WINDOWS_MAX)
+        return [each for each in found if device in each.members and not is_over(each, now_ms)]
+
+    def state(self, window: MaintenanceWindow) -> State:
+        """Whether it holds now."""
+        now_ms = self._clock.now_ms()
+        if is_over(window, now_ms):
+            return State.OVER
+        return State.HOLDS if spans(window.wanted, now_ms, now_ms + 1) else State.WAITS
+
+    def refresh(self) -> None:
+        """Log what is due: more spans of what repeats, devices that came or went, what a crash left."""
+        after = 0
+        while found := self._store.unsettled(after=after, limit=_ROUND_MAX):
+            for window in found:
+                after = window.number
+                try:
+                    self._refresh(window, self._members_now(window))
+                except TocsinError as error:
+                    _log.warning("maintenance_not_logged", window=window.id, error=error.detail)
+
+    def _newest_first(self, tenant: str, before: int) -> Iterator[MaintenanceWindow]:
+        while found := self._store.page(tenant, before=before, limit=PAGE_MAX):
+            yield from found
+            before = found[-1].number
+
+    def _require(self, principal: Principal, covers: Covers) -> None:
+        """Who may act at a device may have it left alone; other windows reach devices of colleagues."""
+        require(principal, Permission.HANDLE if covers is Covers.DEVICE else Permission.OPERATE)
+
+    def _sees(self, principal: Principal, window: MaintenanceWindow) -> bool:
+        if not self._sight.limited(principal):
+            return True
+        own: Collection[str] = self._sight.devices(principal) or ()
+        return not set(own).isdisjoint(window.members)
+
+    def _members(self, tenant: str, wanted: Wanted) -> tuple[str, ...]:
+        """The devices of a window that have sent something, as known now."""
+        match wanted.covers:
+            case Covers.DEVICE:
+                names = [wanted.name]
+            case Covers.LOCATION:
+                names = self._at(tenant, wanted.name)
+            case Covers.APPLICATION:
+                names = self._running(tenant, wanted.name)
+        if len(names) > MEMBERS_MAX:
+            raise InvalidInputError(
+                f"A window covers at most {MEMBERS_MAX:,} devices.", field=wanted.covers.value
+            )
+        return tuple(sorted(name for name in names if self._is_known(tenant, name)))
+
+    def _members_now(self, window: MaintenanceWindow) -> tuple[str, ...]:
+        """Those of a window that goes on; where nobody can say, those it had."""
+        now_ms, covers = self._clock.now_ms(), window.wanted.covers
+        if is_over(window, now_ms) or (covers is Covers.DEVICE and window.members):
+            return window.members
+        if covers is Covers.APPLICATION and now_ms - window.looked_ms < APPLICATION_LOOK_MS:
+            return window.members
+        return self._members(window.tenant, window.wanted) or window.members
+
+    def _is_known(self, tenant: str, device: str) -> bool:
+        return self._fleet.device(tenant, device) is not None
+
+    def _at(self, tenant: str, location: str) -> list[str]:
+        directory = self._directories.get(tenant)
+        if directory is None:
+            return []
+        found = directory.devices_at(location, after="", limit=MEMBERS_MAX + 1)
+        return [] if found.freshness is Freshness.UNKNOWN else [each.device for each in found.devices]
+
+    def _running(self, tenant: str, application: str) -> list[str]:
+        names, after = list[str](), ""
+        while found := self._fleet.devices(tenant, after=after, limit=PAGE_MAX):
+            names += [each.device for each in found if each.application == application]
+            after = found[-1].device
+        return names
+
+    def _refresh(self, window: MaintenanceWindow, members: tuple[str, ...]) -> MaintenanceWindow:
+        """Log the window where the log has another one, and note that."""
+        now_ms = self._clock.now_ms()
+        until_ms = min(now_ms + HORIZON_MS, window.wanted.until_ms or LAST)
+        over = is_over(window, now_ms)
+        short = not over and window.logged_until_ms < min(until_ms, now_ms + HORIZON_MS // 2)
+        if window.logged != window.revision or short or members != window.members:
+            from_ms = now_ms if window.logged else window.wanted.from_ms
+            found = () if window.ended_ms is not None else spans(window.wanted, from_ms, now_ms + HORIZON_MS)
+            self._append(window, members, from_ms, found)
+            gone = tuple(name for name in window.members if name not in set(members))
+            self._append(window, gone, now_ms, ())
+        elif not over and now_ms - window.looked_ms < APPLICATION_LOOK_MS:
+            return window
+        noted = msgspec.structs.replace(
+            window, logged=window.revision, logged_until_ms=until_ms, looked_ms=now_ms, members=members
+        )
+        return self._store.logged(noted, settled=over)
+
+    def _append(
+        self,
+        window: MaintenanceWindow,
+        devices: Sequence[str],
+        from_ms: int,
+        found: Spans,
+    ) -> None:
+        """Log the window for these devices, some in each record of their partition; durable on return."""
+        by_partition: dict[int, list[str]] = {}
+        for name in devices:
+            partition = partition_of(shard_of(window.tenant, name), self._log.partitions)
+            by_partition.setdefault(partition, []).append(name)
+        parts = tuple(
+            Part(partition, RecordKind.CONTROL, 1, encode_control(self._record(window, some, from_ms, found)))
+            for partition, names in sorted(by_partition.items())
+            for some in _some(names)
+        )
+        if parts:
+            append = Append(tenant=window.tenant, arrival_ms=self._clock.now_ms(), parts=parts)
+            self._log.submit(append).result()
+
+    def _record(
+        self,
+        window: MaintenanceWindow,
+        devices: Sequence[str],
+        from_ms: int,
+        found: tuple[tuple[int, int], ...],
+    ) -> MaintenanceSet:
+        return MaintenanceSet(
+            tenant=window.tenant,
+            window=window.id,
+            revision=window.revision,
+            effective_ms=from_ms,
+            devices=tuple(devices),
+            spans=found,
+            no_alert=True,
+        )
+
+
+def is_over(window: MaintenanceWindow, now_ms: int) -> bool:
+    """Whether it will not hold any more."""
+    over_ms = window.over_ms()
+    return over_ms is not None and over_ms <= now_ms
+
+
+def _some(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(names), _DEVICES_PER_RECORD):
+        yield names[first : first + _DEVICES_PER_RECORD]
+
+
+def _nobody(covers: Covers) -> str:
+    if covers is Covers.DEVICE:
+        return NO_DEVICE
+    return f"No device that has sent something is known of this {covers.value}."

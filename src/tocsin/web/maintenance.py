@@ -1,0 +1,149 @@
+"""Maintenance: what is being worked on, and the forms that begin and end it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from tocsin.access.permissions import Permission, allows
+from tocsin.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidInputError,
+    NotFoundError,
+    PreconditionFailedError,
+)
+from tocsin.services.bundle import Services
+from tocsin.services.maintenance_window import (
+    DAYS,
+    Covers,
+    MaintenanceWindow,
+    State,
+    Wanted,
+    Weekly,
+    clock_of,
+    minute_of,
+    stamp_of,
+)
+from tocsin.services.sessions import csrf_matches
+from tocsin.web.acting import version_of
+from tocsin.web.forms import read_form
+from tocsin.web.rendering import page
+from tocsin.web.visitor import Visitor, guarded
+
+SHOWN_MAX: Final = 100
+_FIELDS_MAX: Final = 24
+_FORM_BYTES_MAX: Final = 64 << 10
+_HOUR_MS: Final = 3_600_000
+
+
+def maintenance(request: Request, visitor: Visitor) -> Response:
+    """What is in maintenance, and the form; `?device=` fills a name in."""
+    named = {each.value: request.query_params[each.value] for each in Covers if each in request.query_params}
+    covers, name = next(iter(named.items()), (Covers.DEVICE.value, ""))
+    return _page(visitor, {"covers": covers, "name": name})
+
+
+def maintenance_form(services: Services) -> Callable[[Request], Awaitable[Response]]:
+    """Begins a window or ends one and shows the page; with the reason, if it could not be done."""
+
+    async def answer(request: Request) -> Response:
+        form = await read_form(request, _FORM_BYTES_MAX, fields_max=_FIELDS_MAX)
+
+        def run(_: Request, visitor: Visitor) -> Response:
+            return _answered(form, visitor)
+
+        return await run_in_threadpool(guarded(services, run), request)
+
+    return answer
+
+
+def told(visitor: Visitor, window: MaintenanceWindow) -> dict[str, Any]:
+    """What pages say of a window."""
+    return {"window": window, "state": visitor.services.maintenance.state(window), "each": _each(window)}
+
+
+def _answered(form: Mapping[str, str], visitor: Visitor) -> Response:
+    if not csrf_matches(visitor.session, form.get("csrf")):
+        raise ForbiddenError("This form is not from one of these pages.")
+    try:
+        if form.get("do") == "end":
+            revision = version_of(form.get("version", ""))
+            visitor.services.maintenance.end(visitor.principal, form.get("window", ""), revision=revision)
+        else:
+            visitor.services.maintenance.begin(visitor.principal, _wanted(form), key=form.get("key", ""))
+    except (ConflictError, InvalidInputError, NotFoundError, PreconditionFailedError) as error:
+        return _page(visitor, form, mistake=error.detail, wrong=error.field or "", status=error.status)
+    return RedirectResponse("/maintenance", 303)
+
+
+def _wanted(form: Mapping[str, str]) -> Wanted:
+    zone = form.get("zone", "").strip() or "UTC"
+    days = tuple(number for number, day in enumerate(DAYS) if day in form)
+    weekly = None
+    if days:
+        weekly = Weekly(
+            days=days,
+            from_minute=minute_of(form.get("daily_from", ""), "daily_from"),
+            until_minute=minute_of(form.get("daily_to", ""), "daily_to"),
+            zone=zone,
+        )
+    try:
+        covers = Covers(form.get("covers", ""))
+    except ValueError:
+        raise InvalidInputError("Say what is worked on.", field="covers") from None
+    return Wanted(
+        covers=covers,
+        name=form.get("name", "").strip(),
+        from_ms=stamp_of(form.get("from", ""), zone, "from"),
+        until_ms=stamp_of(form["to"], zone, "to") if form.get("to") else None,
+        weekly=weekly,
+        why=form.get("why", "").strip().replace("\r\n", "\n"),
+    )
+
+
+def _page(
+    visitor: Visitor, said: Mapping[str, str], *, mistake: str = "", wrong: str = "", status: int = 200
+) -> Response:
+    services, principal = visitor.services, visitor.principal
+    found, older = services.maintenance.page(principal, before=None, limit=SHOWN_MAX)
+    windows = [told(visitor, each) for each in found]
+    now_ms = services.clock.now_ms()
+    usual = {"zone": "UTC", "from": _local(now_ms), "to": _local(now_ms + 2 * _HOUR_MS)}
+    usual |= {"daily_from": "22:00", "daily_to": "02:00", "why": "", "name": "", "covers": "device"}
+    may = allows(principal, Permission.HANDLE)
+    return page(
+        "maintenance.html",
+        status,
+        **visitor.frame("maintenance"),
+        windows=[each for each in windows if each["state"] is not State.OVER],
+        over=[each for each in windows if each["state"] is State.OVER],
+        more=older is not None,
+        days=DAYS,
+        said=usual | dict(said),
+        covers=[each.value for each in Covers] if allows(principal, Permission.OPERATE) else ["device"],
+        may=may,
+        mistake=mistake,
+        wrong=wrong,
+        key=secrets.token_urlsafe(12),
+    )
+
+
+def _local(ms: int) -> str:
+    moment = datetime.fromtimestamp(ms // 60_000 * 60, UTC).replace(tzinfo=None)
+    return moment.isoformat(timespec="minutes")
+
+
+def _each(window: MaintenanceWindow) -> str:
+    """When it repeats, in words; nothing for what holds once."""
+    weekly = window.wanted.weekly
+    if weekly is None:
+        return ""
+    days = ", ".join(DAYS[day].capitalize() for day in weekly.days)
+    return f"{days}, {clock_of(weekly.from_minute)} to {clock_of(weekly.until_minute)} {weekly.zone}"

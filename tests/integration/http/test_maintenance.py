@@ -1,0 +1,233 @@
+"""Maintenance windows, as people ask for them: kept, logged, ended, seen by whom they concern."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from tests.http_kit import NOW_MS, OWN, World
+from tests.integration.http.test_quarantine import decisions
+from tocsin.access.principal import Role
+from tocsin.control import MaintenanceSet
+from tocsin.errors import StorageUnavailableError
+from tocsin.services.maintenance import HORIZON_MS
+
+pytestmark = pytest.mark.anyio
+
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+TECHNICIAN: Final = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
+WHEN: Final = {"from": str(NOW_MS), "to": str(NOW_MS + HOUR_MS), "why": "new bearing"}
+NIGHT: Final[dict[str, Any]] = {
+    "days": ["monday"],
+    "from": "22:00",
+    "to": "02:00",
+    "timezone": "Europe/Berlin",
+}
+NIGHTS: Final[dict[str, Any]] = {"from": str(NOW_MS), "weekly": NIGHT}
+
+
+async def ask(
+    world: World, body: Mapping[str, Any], role: Role = Role.OPERATOR, key: str = ""
+) -> httpx.Response:
+    async with world.client(world.key(role), headers={"Idempotency-Key": key}) as client:
+        return await client.post("/v1/maintenance", json=dict(body))
+
+
+async def end(world: World, window_id: str, **headers: str) -> httpx.Response:
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        return await client.post(f"/v1/maintenance/{window_id}/end", headers=headers)
+
+
+def logged(world: World) -> list[MaintenanceSet]:
+    return [each for each in decisions(world) if isinstance(each, MaintenanceSet)]
+
+
+async def test_a_window_is_kept_logged_and_noted(world: World) -> None:
+    """What holds is in the log of the device's partition, who asked for it in the audit log."""
+    world.fleet.add(OWN, "pump-7")
+    made = await ask(world, {"device": "pump-7", **WHEN}, Role.TECHNICIAN)
+    assert (made.status_code, made.headers["etag"]) == (201, '"1"')
+    told = made.json()
+    assert (told["device"], told["location"], told["devices"], told["state"]) == ("pump-7", None, 1, "holds")
+    assert logged(world) == [
+        MaintenanceSet(
+            tenant=OWN,
+            window=told["id"],
+            revision=1,
+            effective_ms=NOW_MS,
+            devices=("pump-7",),
+            spans=((NOW_MS, NOW_MS + HOUR_MS),),
+            no_alert=True,
+        )
+    ]
+    async with world.client(world.key(Role.VIEWER)) as client:
+        assert (await client.get(f"/v1/maintenance/{told['id']}")).json() == told
+        assert (await client.get("/v1/maintenance")).json() == {"windows": [told], "next": None}
+    noted = [stored.entry.action for stored in world.audit_log.entries(OWN, before=None, limit=10)]
+    assert noted[0] == "maintenance.begin"
+
+
+async def test_the_same_key_makes_one_window(world: World) -> None:
+    """A phone that heard no answer asks again; with another wish it is told so."""
+    world.fleet.add(OWN, "pump-7")
+    first = await ask(world, {"device": "pump-7", **WHEN}, key="k")
+    again = await ask(world, {"device": "pump-7", **WHEN}, key="k")
+    other = await ask(world, {"device": "pump-7", **WHEN, "why": "oil"}, key="k")
+    assert again.json() == first.json()
+    assert again.headers["tocsin-repeated"] == "true"
+    assert (other.status_code, other.json()["field"]) == (409, "Idempotency-Key")
+    assert len(logged(world)) == 1
+
+
+async def test_a_window_is_ended_by_whoever_has_read_it(world: World) -> None:
+    """It needs the version; once ended it stays ended, whoever asks again."""
+    world.fleet.add(OWN, "pump-7")
+    window_id = (await ask(world, {"device": "pump-7", **WHEN})).json()["id"]
+    assert (await end(world, window_id)).status_code == 428
+    assert (await end(world, window_id, **{"If-Match": '"7"'})).status_code == 412
+    world.clock.sleep(60)
+    ended = await end(world, window_id, **{"If-Match": '"1"'})
+    again = await end(world, window_id, **{"If-Match": '"1"'})
+    assert (ended.status_code, ended.headers["etag"], ended.json()["state"]) == (200, '"2"', "over")
+    assert again.json() == ended.json()
+    last = logged(world)[-1]
+    assert (last.spans, last.effective_ms, last.revision) == ((), NOW_MS + 60_000, 2)
+
+
+async def test_what_is_over_can_not_be_ended(world: World) -> None:
+    """Its time is up: 409, and nothing is logged."""
+    world.fleet.add(OWN, "pump-7")
+    window_id = (await ask(world, {"device": "pump-7", **WHEN})).json()["id"]
+    world.clock.sleep(2 * 3600)
+    assert (await end(world, window_id, **{"If-Match": "*"})).status_code == 409
+    assert len(logged(world)) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"device": "pump-7", "location": "hall 3", **WHEN}, "device"),
+        (WHEN, "device"),
+        ({"device": "pump-7", "from": str(NOW_MS)}, "to"),
+        ({"device": "pump-7", "from": str(NOW_MS), "to": str(NOW_MS)}, "to"),
+        ({"device": "pump-7", "from": str(NOW_MS - HOUR_MS), "to": str(NOW_MS - 1)}, "to"),
+        ({"device": "pump-7", "from": str(NOW_MS - 31 * DAY_MS), "to": str(NOW_MS + 1)}, "from"),
+        ({"device": "pump-7", "from": str(NOW_MS), "to": str(NOW_MS + 367 * DAY_MS)}, "to"),
+        ({"device": "pump-7", "from": "soon", "to": "later"}, "from"),
+        ({"device": "pump-7", **NIGHTS, "weekly": NIGHT | {"days": ["mon"]}}, "weekly.days"),
+        ({"device": "pump-7", **NIGHTS, "weekly": NIGHT | {"to": "24:00"}}, "weekly.to"),
+        ({"device": "pump-7", **NIGHTS, "weekly": NIGHT | {"timezone": "Mars"}}, "timezone"),
+    ],
+)
+async def test_a_window_that_makes_no_sense_is_refused(
+    world: World, body: dict[str, Any], field: str
+) -> None:
+    """400, with the field; nothing is kept."""
+    world.fleet.add(OWN, "pump-7")
+    answer = await ask(world, body)
+    assert (answer.status_code, answer.json()["field"]) == (400, field)
+    assert logged(world) == []
+
+
+@pytest.mark.parametrize("body", [{"device": "pump-8"}, {"location": "hall 9"}, {"application": "none"}])
+async def test_what_nobody_knows_is_not_in_maintenance(world: World, body: dict[str, str]) -> None:
+    """A mistyped name is told instead of being logged."""
+    answer = await ask(world, body | WHEN)
+    assert answer.status_code == 404
+    assert logged(world) == []
+
+
+@pytest.mark.parametrize("covers", ["location", "application"])
+async def test_windows_of_many_devices_are_for_operators(world: World, covers: str) -> None:
+    """They reach devices of colleagues."""
+    answer = await ask(world, {covers: "pumps", **WHEN}, Role.TECHNICIAN)
+    assert answer.status_code == 403
+
+
+async def test_a_location_is_the_devices_that_stand_there_now(world: World) -> None:
+    """Who comes is in maintenance from the next round on, who goes is not any more."""
+    for name in ("pump-1", "pump-2", "pump-3"):
+        world.fleet.add(OWN, name)
+    world.responsible(TECHNICIAN, "pump-1", "pump-2", location="hall 3")
+    made = await ask(world, {"location": "hall 3", **WHEN})
+    assert made.json()["devices"] == 2
+    world.responsible(TECHNICIAN, "pump-2", location="hall 4")
+    world.responsible(TECHNICIAN, "pump-3", location="hall 3")
+    world.clock.sleep(60)
+    world.services.maintenance.refresh()
+    window = world.windows.one(OWN, made.json()["id"])
+    assert window.members == ("pump-1", "pump-3")
+    latest = {name: each.spans for each in logged(world) for name in each.devices}
+    assert [bool(latest[name]) for name in ("pump-1", "pump-2", "pump-3")] == [True, False, True]
+
+
+async def test_an_application_is_its_devices(world: World) -> None:
+    """As their newest records name it."""
+    world.fleet.add(OWN, "pump-1")
+    made = await ask(world, {"application": "pumps", **WHEN})
+    assert made.json()["devices"] == 1
+
+
+async def test_what_repeats_is_logged_some_weeks_ahead_and_then_further(world: World) -> None:
+    """Each night once, in UTC; another round logs more only when half of it has passed."""
+    world.fleet.add(OWN, "pump-7")
+    made = await ask(world, {"device": "pump-7", **NIGHTS})
+    assert made.json()["to_at"] is None
+    assert made.json()["weekly"] == NIGHTS["weekly"]
+    (first,) = logged(world)
+    assert [below - begin for begin, below in first.spans] == [4 * HOUR_MS] * 2
+    world.services.maintenance.refresh()
+    assert len(logged(world)) == 1
+    world.clock.sleep(8 * 86_400)
+    world.services.maintenance.refresh()
+    assert logged(world)[-1].spans[-1][0] > first.spans[-1][0]
+    assert logged(world)[-1].spans[-1][0] < NOW_MS + 8 * DAY_MS + HORIZON_MS
+
+
+async def test_what_the_log_refused_is_logged_by_the_next_round(world: World) -> None:
+    """The answer is an error; the window is kept, and so is what it says."""
+    world.fleet.add(OWN, "pump-7")
+    submit = world.log.submit
+
+    def refuse(*_: object) -> None:
+        raise StorageUnavailableError("the disk is away")
+
+    world.log.submit = refuse  # type: ignore[method-assign, assignment]
+    refused = await ask(world, {"device": "pump-7", **WHEN}, key="k")
+    world.log.submit = submit  # type: ignore[method-assign]
+    assert refused.status_code == 503
+    assert logged(world) == []
+    world.services.maintenance.refresh()
+    assert [each.devices for each in logged(world)] == [("pump-7",)]
+    again = await ask(world, {"device": "pump-7", **WHEN}, key="k")
+    assert again.headers["tocsin-repeated"] == "true"
+
+
+async def test_technicians_have_their_own_devices_in_maintenance(world: World) -> None:
+    """Another's device is one that does not exist, and so are its windows."""
+    for name in ("pump-1", "pump-2"):
+        world.fleet.add(OWN, name)
+    world.responsible(TECHNICIAN, "pump-1", location="hall 3")
+    world.person("maria", technician=TECHNICIAN)
+    others = (await ask(world, {"device": "pump-2", **WHEN})).json()["id"]
+    async with world.client(headers=world.sign_in("maria")) as client:
+        own = await client.post("/v1/maintenance", json={"device": "pump-1", **WHEN})
+        foreign = await client.post("/v1/maintenance", json={"device": "pump-2", **WHEN})
+        seen = await client.get("/v1/maintenance")
+        hidden = await client.get(f"/v1/maintenance/{others}")
+    assert (own.status_code, foreign.status_code, hidden.status_code) == (201, 404, 404)
+    assert [each["id"] for each in seen.json()["windows"]] == [own.json()["id"]]
+
+
+async def test_windows_that_are_not_over_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each tenant: the next one is refused until one is ended."""
+    monkeypatch.setattr("tocsin.services.maintenance.WINDOWS_MAX", 1)
+    world.fleet.add(OWN, "pump-7")
+    made = await ask(world, {"device": "pump-7", **WHEN})
+    assert (await ask(world, {"device": "pump-7", **WHEN})).status_code == 409
+    await end(world, made.json()["id"], **{"If-Match": "*"})
+    assert (await ask(world, {"device": "pump-7", **WHEN})).status_code == 201

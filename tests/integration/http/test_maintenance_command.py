@@ -1,0 +1,47 @@
+"""`tocsin maintenance` against a server."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.http_kit import NOW_MS, OWN, World
+from tests.integration.http.test_maintenance import logged
+from tests.integration.http.test_server import serving
+from tocsin.access.principal import Role
+from tocsin.cli.app import main
+
+HOUR_MS = 3_600_000
+
+
+def test_a_window_from_its_beginning_to_its_end(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Added, listed, ended; then listed only with those that are over."""
+    world.fleet.add(OWN, "pump-7")
+    with serving(world) as server:
+        at = ("--url", f"http://127.0.0.1:{server.port}", "--token", world.key(Role.TECHNICIAN))
+        when = ("--from", str(NOW_MS), "--to", str(NOW_MS + HOUR_MS))
+        assert main(["maintenance", "add", "--device", "pump-7", *when, "--why", "oil", "--json", *at]) == 0
+        made = json.loads(capsys.readouterr().out)
+        assert main(["maintenance", "list", *at]) == 0
+        assert "device pump-7" in (listed := capsys.readouterr().out)
+        assert listed.endswith("holds): oil\n1 window\n")
+        assert main(["maintenance", "end", made["id"], *at]) == 0
+        assert "over, ended " in capsys.readouterr().out
+        assert main(["maintenance", "list", *at]) == 0
+        assert capsys.readouterr().out == "0 windows\n"
+        assert main(["maintenance", "list", "--over", *at]) == 0
+        assert made["id"] in capsys.readouterr().out
+    assert [bool(each.spans) for each in logged(world)] == [True, False]
+
+
+def test_what_repeats_is_told_in_words(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Days, hours and their zone."""
+    world.fleet.add(OWN, "pump-7")
+    with serving(world) as server:
+        at = ("--url", f"http://127.0.0.1:{server.port}", "--token", world.key(Role.OPERATOR))
+        each = ("--day", "saturday", "--day", "sunday", "--hours", "22:00-02:00", "--timezone", "Europe/Rome")
+        assert main(["maintenance", "add", "--application", "pumps", "--from", str(NOW_MS), *each, *at]) == 0
+        assert "each saturday, sunday 22:00-02:00 Europe/Rome" in capsys.readouterr().out
+        wrong = ["maintenance", "add", "--device", "pump-7", "--from", str(NOW_MS), "--hours", "late", *at]
+        assert main(wrong) == 2

@@ -1,0 +1,107 @@
+"""Maintenance on pages: begun and ended by forms, shown where it holds."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import httpx
+import pytest
+
+from tests.http_kit import NOW_MS, OWN, World
+from tests.integration.http.test_maintenance import logged
+from tests.integration.http.test_pages import NASTY, signed_in
+from tocsin.access.principal import Role
+
+pytestmark = pytest.mark.anyio
+
+HOUR_MS: Final = 3_600_000
+
+
+async def fields(client: httpx.AsyncClient, form: str = "begin") -> dict[str, str]:
+    """The hidden fields of the form that does so."""
+    page = (await client.get("/maintenance")).text
+    forms = re.findall(r'<form method="post" action="/maintenance">(.*?)</form>', page, re.DOTALL)
+    found = [dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', each)) for each in forms]
+    return next(each for each in found if each["do"] == form)
+
+
+async def begin(client: httpx.AsyncClient, **said: str) -> httpx.Response:
+    local = {"from": "2026-11-22T10:00", "to": "2026-11-22T12:00", "zone": "UTC"}
+    wanted = {"covers": "device", "name": "pump-7", **local, "why": "oil " + NASTY}
+    return await client.post("/maintenance", data=await fields(client) | wanted | said)
+
+
+async def test_a_window_is_begun_shown_and_ended(world: World) -> None:
+    """The device's and the anomaly's page say that nobody is alerted, until it is ended."""
+    anomaly = world.find_anomaly("pump-7")
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        begun = await begin(client)
+        pages = [(await client.get(path)).text for path in ("/devices/pump-7", f"/anomalies/{anomaly}")]
+        ended = await client.post("/maintenance", data=await fields(client, "end"))
+        after = (await client.get("/devices/pump-7")).text
+    assert (begun.status_code, begun.headers["location"]) == (303, "/maintenance")
+    assert ended.status_code == 303
+    for text in pages:
+        assert "nobody is alerted" in text
+        assert "<script>alert" not in text
+    assert "nobody is alerted" not in after
+    assert 'href="/maintenance?device=pump-7"' in after
+    first, last = logged(world)
+    assert (first.devices, last.spans) == (("pump-7",), ())
+
+
+async def test_times_of_the_form_are_of_its_zone(world: World) -> None:
+    """Days of the week are those of the zone too."""
+    world.fleet.add(OWN, "pump-7")
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        said = {"zone": "Europe/Berlin", "sunday": "1", "daily_from": "11:30", "daily_to": "11:45"}
+        assert (await begin(client, **said)).status_code == 303
+        shown = (await client.get("/maintenance")).text
+    assert "each Sunday, 11:30 to 11:45 Europe/Berlin" in shown
+    assert logged(world)[0].effective_ms == 1_795_338_000_000
+    assert logged(world)[0].spans == ((1_795_343_400_000, 1_795_344_300_000),)
+
+
+@pytest.mark.parametrize(
+    ("said", "mistake"),
+    [
+        ({"name": "pump-8"}, "has not sent anything"),
+        ({"from": "soon"}, "Give date and time."),
+        ({"to": "2026-11-22T09:00"}, "The end lies behind the beginning."),
+        ({"to": ""}, "Say until when"),
+        ({"zone": "Mars"}, "there is no time zone"),
+        ({"covers": "planet"}, "Say what is worked on."),
+        ({"monday": "1", "daily_from": "late"}, "A time of day is such as 22:00."),
+    ],
+)
+async def test_what_can_not_be_done_is_said_in_the_form(
+    world: World, said: dict[str, str], mistake: str
+) -> None:
+    """What was filled in stays, and nothing is logged."""
+    world.fleet.add(OWN, "pump-7")
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        answer = await begin(client, **said)
+    assert answer.status_code in {400, 404}
+    assert mistake in answer.text
+    assert "oil &lt;" in answer.text
+    assert logged(world) == []
+
+
+async def test_a_form_from_elsewhere_does_nothing(world: World) -> None:
+    """It needs the token that only these pages have."""
+    world.fleet.add(OWN, "pump-7")
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        assert (await begin(client, csrf="x")).status_code == 403
+    assert logged(world) == []
+
+
+async def test_who_only_looks_has_no_form(world: World) -> None:
+    """A viewer sees what is in maintenance, and can't begin or end any."""
+    world.fleet.add(OWN, "pump-7")
+    world.maintain("pump-7")
+    async with signed_in(world, Role.VIEWER) as client:
+        page = (await client.get("/maintenance")).text
+    assert "pump-7" in page
+    assert 'action="/maintenance"' not in page
+    assert NOW_MS + HOUR_MS > NOW_MS

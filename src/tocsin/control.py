@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from tocsin.errors import CorruptError
-from tocsin.model import FeedbackActed
+from tocsin.model import FeedbackActed, MaintenanceActed
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,6 +184,7 @@ class DumpReceived(msgspec.Struct, frozen=True, kw_only=True, tag="dump"):
     `dictionary` is the SHA-256 of the dictionary of templates that it is judged by: the order of dumps says
     it when it sets the dump free, so it is empty in the log.
     `lines` names the log lines that it was cut from, None for a dump that a device has sent.
+    `windows` are the device's maintenance windows when it is set free; as `dictionary`, empty in the log.
     """
 
     tenant: str
@@ -202,6 +203,7 @@ class DumpReceived(msgspec.Struct, frozen=True, kw_only=True, tag="dump"):
     received_ms: int = 0
     dictionary: str = ""
     lines: LineSpan | None = None
+    windows: tuple[MaintenanceActed, ...] = ()
 
     @property
     def holds_lines(self) -> bool:

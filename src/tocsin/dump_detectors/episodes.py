@@ -111,7 +111,10 @@ def _begun(cause: Cause, findings: Sequence[Finding], judged: Judged) -> Episode
 
 
 def _grown(episode: Episode, findings: Sequence[Finding], judged: Judged) -> Episode:
-    """The episode with the findings of one more dump; its sentence is that of its strongest finding."""
+    """The episode with the findings of one more dump; its sentence is that of its strongest finding.
+
+    Nobody is told of it until a finding begins outside of all maintenance windows.
+    """
     dump = judged.dump
     strongest = max(findings, key=lambda finding: (finding.score, _RANK[finding.severity]))
     peaks = strongest.score > episode.score
@@ -120,6 +123,9 @@ def _grown(episode: Episode, findings: Sequence[Finding], judged: Judged) -> Epi
     evidence = _evidence(episode, findings, strongest if peaks else None, judged, last_ms)
     reason = strongest.reason if peaks or before is None else before.sentence
     dumps = 1 if before is None else before.count + 1
+    told = [finding for finding in findings if not _silencing(finding, dump)]
+    silent = not told and (before is None or bool(episode.suppressed))
+    opens = bool(told) and bool(episode.suppressed)
     return msgspec.structs.replace(
         episode,
         version=dump.version,
@@ -129,6 +135,8 @@ def _grown(episode: Episode, findings: Sequence[Finding], judged: Judged) -> Epi
         readings=episode.readings + len(findings),
         score=max(episode.score, strongest.score),
         explanation=_sentence(reason, episode.parameter, dumps, last_ms - episode.started_ms, dump),
+        suppressed=(episode.suppressed or _silencing(findings[0], dump)) if silent else "",
+        opened_ms=min(_begin_ms(finding, dump) for finding in told) if opens else episode.opened_ms,
         evidence=evidence,
     )
 
@@ -191,6 +199,13 @@ def _ended(episode: Episode, dump: DumpReceived) -> Episode:
 def _begin_ms(finding: Finding, dump: DumpReceived) -> int:
     """When it began; for a detector that does not know and says 0, the dump's own span or its arrival."""
     return finding.from_ms or dump.collected_from_ms or dump.collected_to_ms or dump.received_ms
+
+
+def _silencing(finding: Finding, dump: DumpReceived) -> str:
+    """The maintenance window in which it began; "" for none."""
+    begin_ms = _begin_ms(finding, dump)
+    holding = (each for each in dump.windows if each.no_alert and each.from_ms <= begin_ms < each.until_ms)
+    return next((each.window for each in holding), "")
 
 
 def _end_ms(finding: Finding, dump: DumpReceived) -> int:

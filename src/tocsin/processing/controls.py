@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from tocsin.control import FeedbackGiven, MaintenanceSet, Quarantine, SettingsChanged, Tick
-from tocsin.events import I64
+from tocsin.events import I64, Strings
 from tocsin.model import Episode
 from tocsin.processing import notices as noticing
+from tocsin.processing.dump_order import Moved
 from tocsin.processing.episodes import Source, drafts_of_notices, publish
 from tocsin.processing.feedback import bits_of
 from tocsin.processing.hours import hours_of
+from tocsin.processing.maintenance import acted
 from tocsin.processing.state import PartitionState, TenantState
 from tocsin.sharding import shard_of
 
@@ -92,13 +95,32 @@ def take_feedback(record: FeedbackGiven, offset: int, state: TenantState, applie
     return past
 
 
-def set_maintenance(record: MaintenanceSet, offset: int, state: TenantState, applied: Applied | None) -> None:
-    """Let a maintenance window hold for those of its devices that have sent something."""
-    numbers = (state.device_number(name) for name in record.devices)
+def set_maintenance(
+    record: MaintenanceSet, offset: int, state: PartitionState, applied: Applied | None
+) -> None:
+    """Let a maintenance window hold for those of its devices that have sent something.
+
+    One that has sent nothing but dumps becomes known by it.
+    """
+    tenant = state.tenant(record.tenant)
+    senders = [name for name in record.devices if state.dumps.find(record.tenant, name) is not None]
+    if senders:
+        tenant.add_devices(Strings.of(senders))
+    numbers = (tenant.device_number(name) for name in record.devices)
     known = np.array([number for number in numbers if number is not None], np.int64)
     if applied is not None:
-        known = known[~applied.has(offset, state)[known]]
-    state.maintenance.set(record, known, state.devices.rows["newest_ms"][known])
+        known = known[~applied.has(offset, tenant)[known]]
+    tenant.maintenance.set(record, known, tenant.devices.rows["newest_ms"][known])
+
+
+def name_windows(moved: Moved, state: TenantState) -> None:
+    """Write into the dumps that were set free which maintenance windows their device has."""
+    for freed in (moved.ready, moved.after_gap):
+        for place, dump in enumerate(freed):
+            device = state.device_number(dump.device)
+            windows = () if device is None else acted(state.maintenance.of(device))
+            if windows:
+                freed[place] = msgspec.structs.replace(dump, windows=windows)
 
 
 def _concerned(offset: int, state: TenantState, applied: Applied | None) -> I64:

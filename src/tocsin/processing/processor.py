@@ -161,7 +161,7 @@ def _decide(
                 _correct((control.device,), control.tenant, offset, state, history, output)
         case MaintenanceSet():
             _touch(state, control.tenant, control.devices)
-            controls.set_maintenance(control, offset, state.tenant(control.tenant), applied)
+            controls.set_maintenance(control, offset, state, applied)
         case DictionaryTaken() | DumpDetectorFailed() | DumpReceived() | GapGivenUp():
             _decide_dumps(control, offset, state, applied, output)
         case Correct():
@@ -218,6 +218,7 @@ def _order_dumps(control: DumpDecision, offset: int, state: PartitionState, outp
     state.dumps.name_dictionaries(
         moved, lambda application: state.dictionaries.in_force(control.tenant, application, offset)
     )
+    controls.name_windows(moved, state.tenant(control.tenant))
     counts = output.counts[control.tenant]
     counts["dumps_received"] += isinstance(control, DumpReceived)
     for place, number in moved.counts.items():

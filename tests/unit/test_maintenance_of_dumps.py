@@ -1,0 +1,98 @@
+"""Maintenance and dumps: what is found within a window is kept back, what goes on behind it is told."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from tests.kit import LogHistory, log_of
+from tocsin.control import Control, DumpOutcome, DumpReceived, MaintenanceSet
+from tocsin.dump_detectors.abstract import Finding
+from tocsin.dump_detectors.episodes import Judged, OpenEpisodes, fold
+from tocsin.model import Episode, MaintenanceActed, Severity
+from tocsin.processing.processor import process
+from tocsin.processing.state import PartitionState
+
+WINDOW = MaintenanceActed(window="mw_1", from_ms=2_000, until_ms=4_000, no_alert=True)
+
+
+def dump(sequence: int) -> DumpReceived:
+    """Of a second, from its number on."""
+    return DumpReceived(
+        tenant="t",
+        device="d",
+        sequence=sequence,
+        sha256=f"{sequence:064x}",
+        size_bytes=1,
+        outcome=DumpOutcome.ACCEPTED,
+        collected_from_ms=sequence * 1_000,
+        collected_to_ms=sequence * 1_000 + 999,
+    )
+
+
+def found_in(*sequences: int) -> list[Episode]:
+    """The states of the one episode of dumps with a finding each, in a row, one more without at the end."""
+    states: list[Episode] = []
+    going_on = OpenEpisodes()
+    for sequence in (*sequences, sequences[-1] + 1):
+        finding = Finding(
+            component="door",
+            code="fault",
+            severity=Severity.WARNING,
+            score=2.0,
+            key="",
+            from_ms=sequence * 1_000,
+            to_ms=sequence * 1_000 + 999,
+            reason="it is stuck",
+        )
+        findings = (finding,) if sequence in sequences else ()
+        own = Judged(
+            dump=replace(dump(sequence), windows=(WINDOW,)),
+            detector="counting",
+            version="1",
+            partition=0,
+            findings=findings,
+        )
+        folded = fold(going_on, own)
+        going_on = folded.open
+        states += folded.changed
+    return states
+
+
+def test_what_is_found_within_a_window_alone_alerts_nobody() -> None:
+    """It is kept, with the window's id, also when it is over."""
+    assert [each.suppressed for each in found_in(2, 3)] == ["mw_1"] * 3
+
+
+def test_what_is_found_again_behind_a_window_is_told() -> None:
+    """As the same episode, which opens there."""
+    first, *more = found_in(3, 4)
+    assert first.suppressed == "mw_1"
+    assert {(each.id, each.suppressed, each.opened_ms) for each in more} == {(first.id, "", 4_000)}
+    assert first.started_ms == more[-1].started_ms == 3_000
+
+
+def test_what_was_found_before_a_window_goes_on() -> None:
+    """Somebody has been told of it."""
+    assert {each.suppressed for each in found_in(1, 2, 3)} == {""}
+
+
+def freed(*contents: Control) -> list[DumpReceived]:
+    records = log_of(contents)
+    output = process(records, PartitionState(0), LogHistory(records))
+    return [each for moved in output.dumps for each in moved.ready]
+
+
+def test_a_dump_bears_the_windows_of_its_device_when_it_is_set_free() -> None:
+    """Whoever judges it again finds the same, whatever was said since; also of a device without readings."""
+    window = MaintenanceSet(
+        tenant="t",
+        window="mw_1",
+        revision=1,
+        effective_ms=0,
+        devices=("d", "e"),
+        spans=((2_000, 4_000),),
+        no_alert=True,
+    )
+    found = freed(dump(1), window, dump(2), dump(4))
+    assert [(each.sequence, each.windows) for each in found] == [(1, ()), (2, (WINDOW,))]
+    assert [each.windows for each in freed(window, dump(1))] == [()]  # it had sent nothing yet

@@ -176,6 +176,21 @@ def test_a_retraction_of_something_unknown_is_nothing(inbox: Inbox) -> None:
     assert inbox.position() == 1
 
 
+def test_what_maintenance_keeps_back_is_no_anomaly(inbox: Inbox) -> None:
+    """Until it opens behind the window: then it is one, under the same episode."""
+    kept = episode("e1", 0, suppressed="mw_1")
+    assert inbox.fold(rows(kept), NOW_MS) == []
+    assert listed(inbox) == []
+    inbox.fold(rows(episode("e1", 0), first=2), NOW_MS)
+    assert only(inbox).episodes == ("e1",)
+
+
+def test_what_turns_out_to_have_been_in_maintenance_is_withdrawn(inbox: Inbox) -> None:
+    """As what a correction has retracted: nobody has to see to it any more."""
+    inbox.fold(rows(episode("e1", 0), episode("e1", 0, suppressed="mw_1", revision=1)), NOW_MS)
+    assert only(inbox).condition is Condition.CLEARED
+
+
 def test_ids_do_not_depend_on_the_run(opener: Opener) -> None:
     """Two inboxes give the same episodes the same anomaly id; another tenant's differs."""
     first, second = opener("one"), opener("two")

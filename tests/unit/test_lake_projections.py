@@ -24,7 +24,7 @@ def lake(tmp_path: Path) -> Iterator[DeltaLake]:
     lake.close()
 
 
-def row(sequence: int, *, end_ms: int | None = None, tenant: str = "acme") -> OutboxRow:
+def row(sequence: int, *, end_ms: int | None = None, tenant: str = "acme", suppressed: str = "") -> OutboxRow:
     """An outbox row with a state of one episode."""
     episode = Episode(
         id="e1",
@@ -49,8 +49,18 @@ def row(sequence: int, *, end_ms: int | None = None, tenant: str = "acme") -> Ou
         score=1.25,
         explanation="too high",
         revision=sequence,
+        suppressed=suppressed,
     )
     return OutboxRow(sequence, episode)
+
+
+def test_what_maintenance_keeps_back_is_not_counted(lake: DeltaLake) -> None:
+    """Whoever leaves out what is retracted leaves it out too, and its sentence says why."""
+    append_episodes(lake.store, [row(1, suppressed="mw_1")])
+    sql = "SELECT retracted, explanation FROM episodes"
+    (found,) = query(sql, lake=lake, log=None, tenant="acme").to_pylist()
+    assert found["retracted"]
+    assert found["explanation"].startswith("kept back by maintenance mw_1: ")
 
 
 def test_episodes_are_stored_once_with_all_states(lake: DeltaLake) -> None:

@@ -53,8 +53,17 @@ def dead_letters_reached(store: LakeStore, tenant: str) -> int:
 
 
 def _episode(row: OutboxRow) -> Callable[[str], Any]:
+    """What maintenance keeps back is no episode to whoever counts: it is as retracted, and says why."""
+    episode = row.episode
+
     def field(name: str) -> Any:
-        return row.sequence if name == "sequence" else getattr(row.episode, _EPISODE_TIMES.get(name, name))
+        if name == "sequence":
+            return row.sequence
+        if episode.suppressed and name == "retracted":
+            return True
+        if episode.suppressed and name == "explanation":
+            return f"kept back by maintenance {episode.suppressed}: {episode.explanation}"
+        return getattr(episode, _EPISODE_TIMES.get(name, name))
 
     return field
 

@@ -295,15 +295,17 @@ def run(machines: Machines, kind: str, send: Send, mib_per_s: float) -> tuple[di
 
 
 def _send_all(server: Server, machines: Machines, send: Send, mib_per_s: float, watch: Watch) -> None:
-    """Every device in a thread of its own, minute after minute, each due by what was sent before."""
-    per_s, began_s = mib_per_s * 2**20 / DEVICES, time.monotonic()
+    """Every device in a thread of its own; minutes of all are due at one time, however much is in each."""
+    whole_bytes = sum(
+        machines.minute(n, k).size_bytes for n in range(DEVICES) for k in range(machines.minutes)
+    )
+    minute_s, began_s = whole_bytes / machines.minutes / (mib_per_s * 2**20), time.monotonic()
 
     def work(device: int) -> None:
-        sender, due = DumpSender(server), 0
+        sender = DumpSender(server)
         for number in range(machines.minutes):
-            due += machines.minute(device, number).size_bytes
             watch.taken[device] += send(sender, device, number)
-            time.sleep(max(0.0, began_s + due / per_s - time.monotonic()))
+            time.sleep(max(0.0, began_s + (number + 1) * minute_s - time.monotonic()))
 
     with ThreadPoolExecutor(DEVICES) as pool:
         list(pool.map(work, range(DEVICES)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.dump_detector_kit import install
@@ -121,6 +121,7 @@ def told(bench: Bench) -> tuple[object, ...]:
     again=st.integers(0, 14),
     blocks=st.sampled_from([(1,), (1, 3), (2, 4), (3,)]),
 )
+@example(texts=["info"] * 6, late=[5], again=3, blocks=(1,))
 def test_a_correction_from_a_snapshot_says_what_one_from_the_first_dump_does(
     tmp_path_factory: pytest.TempPathFactory,
     texts: list[str],

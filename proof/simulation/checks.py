@@ -9,6 +9,7 @@ from typing import Final
 
 from proof.simulation.clients import Senders
 from proof.simulation.comparing import Again, records_of
+from proof.simulation.directory_checks import DirectoryChecks
 from proof.simulation.dump_checks import OF_STEPS, DumpChecks
 from proof.simulation.feedback_checks import FeedbackChecks
 from proof.simulation.inbox_checks import InboxChecks
@@ -56,6 +57,7 @@ class Checks:
         self._dumps = DumpChecks(lives, uploaders)
         self._inbox = InboxChecks(lives, people)
         self._feedback = FeedbackChecks(lives, people)
+        self._directory = DirectoryChecks(lives)
         self._findings = lives.findings
         self._senders = senders
 
@@ -65,6 +67,10 @@ class Checks:
             self._findings.add("places held", f"{held} of uploads that have ended")
         self.seen.digests = _digests(node.running())
         self._feedback.remember(node.running())
+
+    def agrees(self, node: Node) -> bool:
+        """Whether the directory says what the third party says."""
+        return self._directory.agrees(node.running())
 
     def check(self, node: Node) -> None:
         """Whether every law holds."""
@@ -88,6 +94,7 @@ class Checks:
         self._episodes(application, again)
         self._anomalies(application)
         self._inbox.check(application)
+        self._directory.check(application)
         self.seen.actions = self._inbox.acted
         self.seen.limits_moved = self._feedback.check(application, everything, again.expected)
         self._conservation(application)

@@ -18,6 +18,7 @@ from proof.simulation.plan import (
     Plan,
     Quarantining,
 )
+from proof.simulation.third_party import directory_of
 
 SETTINGS: Final = 4
 _OTHER_RUN: Final = 0x5_1C5
@@ -59,12 +60,13 @@ def plan_of(seed: int) -> Plan:
     calm = rng.random() < 0.1  # now and then nothing goes wrong but the order of threads
     run = dump_run(seed, fleet.devices, span_s, calm=calm)
     logs = log_run(seed, span_s)
+    directory = directory_of(seed, span_s, fleet.devices)
     acts = (*acts_of(seed, span_s), *said_of(seed, span_s), *told_of(seed, span_s))
     return Plan(
         seed=seed,
         devices=fleet.devices,
         bodies=(*_bodies(rng, fleet), *logs.bodies),
-        crashes=() if calm else tuple(_crashes(rng, span_s)),
+        crashes=() if calm else tuple(_crashes(rng, span_s, jumps=directory is None)),
         disk=() if calm else tuple(_disk(rng, span_s)),
         asks=(*_asks(rng, span_s), *run.asks),
         quarantines=(*_quarantines(rng, fleet, span_s), *run.releases),
@@ -83,6 +85,7 @@ def plan_of(seed: int) -> Plan:
         log_devices=logs.devices,
         window_s=logs.window_s,
         quiet_s=logs.quiet_s,
+        directory=directory,
     )
 
 
@@ -103,7 +106,8 @@ def _bodies(rng: random.Random, fleet: Fleet) -> list[Body]:
     return bodies
 
 
-def _crashes(rng: random.Random, span_s: float) -> list[CrashPlan]:
+def _crashes(rng: random.Random, span_s: float, *, jumps: bool) -> list[CrashPlan]:
+    """Without `jumps` the machine's clock goes right: what a directory said is as old as it looks."""
     crashes = []
     for _ in range(rng.choice((0, 1, 2, 2, 3, 4))):
         by_count = rng.random() < 0.8
@@ -113,7 +117,7 @@ def _crashes(rng: random.Random, span_s: float) -> list[CrashPlan]:
                 operations=int(rng.expovariate(1 / rng.choice((30, 400)))) + 1 if by_count else None,
                 at_s=None if by_count else rng.uniform(0, span_s),
                 down_s=rng.choice((0.1, 5.0, 200.0)),
-                jump_ms=rng.choice((0, 0, 0, -3_600_000, -5_000, 7_000, 6 * 3_600_000)),
+                jump_ms=rng.choice((0, 0, 0, -3_600_000, -5_000, 7_000, 6 * 3_600_000)) * jumps,
                 settings=rng.randrange(SETTINGS),
             )
         )

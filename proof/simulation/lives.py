@@ -17,6 +17,7 @@ from proof.simulation.node import Node
 from proof.simulation.plan import START_MS, Network, Plan
 from proof.simulation.scheduler import Process, Scheduler, Task
 from proof.simulation.settings import config_of, pace_of, version_of
+from proof.simulation.third_party import ThirdParty
 from proof.simulation.trace import Trace
 from proof.simulation.workshop import Workshop
 from tocsin.model import Episode
@@ -50,6 +51,8 @@ class Lives:
         self.wire: Final = Wire(self.scheduler, self.rng, Network(), self.outside)
         self.workshop: Final = Workshop(self.scheduler, self.rng, plan.steps)
         self.maker: Final = SimulatedThreads(self.scheduler, self._living)
+        said = plan.directory
+        self.third_party: Final = None if said is None else ThirdParty(plan, said, self.scheduler)
         self.folded: Final[dict[int, Episode]] = {}
         self.arrivals: Final[dict[tuple[int, int], int]] = {}
         self.node: Node | None = None

@@ -120,6 +120,23 @@ class ActPlan(msgspec.Struct, frozen=True, kw_only=True):
     cut: int = 0
 
 
+class MovePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A device gets another technician, named by number."""
+
+    at_s: float
+    device: str
+    technician: int
+
+
+class DirectoryPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The third party: which `share` of its answers is bad, and when it is `down`, from and to in seconds."""
+
+    technicians: int
+    moves: tuple[MovePlan, ...] = ()
+    share: float = 0.0
+    down: tuple[tuple[float, float], ...] = ()
+
+
 class Network(msgspec.Struct, frozen=True, kw_only=True):
     """Chances of what becomes of a message, and how long one takes."""
 
@@ -158,4 +175,5 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     idle_s: float = 5.0
     tick_s: float = 60.0
     sync_s: float = 0.0
+    directory: DirectoryPlan | None = None
     ends_s: float = 3600.0

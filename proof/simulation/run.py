@@ -29,6 +29,7 @@ from proof.simulation.plan import Plan
 from proof.simulation.vfs import SimulatedConnection, SimulatedVFS
 from proof.simulation.world import World
 from tocsin import threads
+from tocsin.bootstrap import directories
 from tocsin.processing.rehearsal import rehearse
 from tocsin.storage.files import files_of
 
@@ -112,7 +113,17 @@ def _patches(lives: Lives, entropy: random.Random) -> list[Any]:
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(None, lambda: func(*args))
 
+    party = lives.third_party
+    others = (
+        []
+        if party is None
+        else [
+            patch.object(directories, "HttpDirectoryApi", party.api),
+            patch.object(directories, "Asking", party.asking),
+        ]
+    )
     return [
+        *others,
         patch.object(apsw, "Connection", SimulatedConnection),
         patch.object(os, "_exit", lambda status: lives.exit(f"status {status}")),
         patch.object(os, "urandom", entropy.randbytes),

@@ -7,6 +7,7 @@ from typing import Final
 
 from proof.simulation.plan import Plan
 from proof.simulation.tally import NAME
+from proof.simulation.third_party import directories_of
 from tocsin.config import Config
 from tocsin.config.sections import HttpConfig, IngestConfig, LogConfig, LogsConfig
 from tocsin.config.watch import (
@@ -59,6 +60,7 @@ def config_of(plan: Plan, root: Path, settings: int) -> Config:
         logs=LogsConfig(window_s=plan.window_s, quiet_s=plan.quiet_s),
         log=LogConfig(partitions=plan.partitions, segment_bytes=plan.segment_bytes),
         watch=watch,
+        directories=directories_of(plan),
     )
 
 

@@ -56,6 +56,8 @@ class World:
         self.senders.start()
         self.uploaders.start()
         self.people.start()
+        if lives.third_party is not None:
+            lives.scheduler.spawn("third-party", lives.outside, lives.third_party.move)
         for crash in self.plan.crashes:
             self._await_crash(crash)
         self._wait_until(self.plan.ends_s)
@@ -125,6 +127,8 @@ class World:
         lives = self.lives
         lives.disk.faults, lives.wire.chances, lives.workshop.calm = [], Network(), True
         lives.disk.cut.left, lives.disk.sync_s = None, 0.0
+        if lives.third_party is not None:
+            lives.third_party.calm()
         limit_s = lives.scheduler.now_s + PATIENCE_S
         while (lives.wire.echoes or not self.senders.finished()) and lives.scheduler.now_s < limit_s:
             self._wait_until(lives.scheduler.now_s + 10)
@@ -147,6 +151,7 @@ class World:
         self.uploaders.ask_all_again()
         self.people.ask_all_again()
         self._settle()
+        self._agree()
         self._look(self.checks.check)
 
     def _release(self) -> None:
@@ -158,6 +163,17 @@ class World:
     def _look(self, look: Callable[[Node], None]) -> None:
         if not self.lives.in_node("check", look):
             self.lives.findings.add("check", "it could not be looked at")
+
+    def _agree(self) -> None:
+        """Wait until the mapping is that of the third party; what is left of a difference is found then."""
+        limit_s = self.lives.scheduler.now_s + PATIENCE_S
+        agreed: list[bool] = []
+        while not agreed and self.lives.scheduler.now_s < limit_s:
+            self.lives.in_node(
+                "agree", lambda node: agreed.append(True) if self.checks.agrees(node) else None
+            )
+            if not agreed:
+                self._wait_until(self.lives.scheduler.now_s + 30)
 
     def _settle(self) -> None:
         """Wait until all is processed, folded and corrected."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+from unittest.mock import patch
+
 import pytest
 
 from proof.simulation.generating import plan_of
@@ -9,10 +12,13 @@ from proof.simulation.people_data import FEEDBACK, KINDS
 from proof.simulation.plan import Steps
 from proof.simulation.run import run_plan
 from proof.simulation.workshop import POISON
+from tocsin.directory.cache import DirectoryCache
+from tocsin.services.own_devices import OwnDevices
 
 CONFLICTS = 4
 """A seed in which two bodies come for one number."""
 DUMPS = 2
+DIRECTORY = 7
 ONCE_FAILED = (37, 46, 90, 155, 500_037)
 """46: feedback that had moved no limit moved one when it was asked again.
 Of dumps: 37 a folder of blobs that could not be made; 90 an upload left behind that could not be removed;
@@ -54,7 +60,17 @@ def test_people_say_and_do_everything_and_the_power_goes_meanwhile() -> None:
     assert 0.1 < sum(bool(act.cut) for act in acts) / len(acts) < 0.3
 
 
-@pytest.mark.parametrize("seed", [*range(4), *ONCE_FAILED])
+def test_third_parties_fail_and_change_their_mind() -> None:
+    """Early seeds have directories that are down, answer badly or well, and devices that move."""
+    plans = [plan for seed in range(100) if (plan := plan_of(seed)).directory is not None]
+    assert 10 < len(plans) < 50
+    said = [plan.directory for plan in plans if plan.directory is not None]
+    assert {each.share > 0 for each in said} == {True, False}
+    assert all(each.moves and each.down for each in said)
+    assert not any(crash.jump_ms for plan in plans for crash in plan.crashes)
+
+
+@pytest.mark.parametrize("seed", [*range(4), DIRECTORY, *ONCE_FAILED])
 def test_all_laws_hold(seed: int) -> None:
     """Nothing acknowledged is lost or doubled, digests, counts and episodes are those of the records."""
     outcome = run_plan(plan_of(seed))
@@ -67,3 +83,17 @@ def test_the_same_dumps_give_the_same_trace() -> None:
     first, second = run_plan(plan_of(DUMPS)), run_plan(plan_of(DUMPS))
     assert first.trace_hash == second.trace_hash
     assert (first.findings, first.seen.dumps > 0) == ([], True)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        patch.object(OwnDevices, "devices", lambda *_: None),
+        patch.object(DirectoryCache, "keep_list", lambda *_: None),
+    ],
+    ids=["technicians-see-all", "lists-are-not-kept"],
+)
+def test_a_harm_to_the_mapping_is_noticed(harm: Any) -> None:
+    """A device has moved, and its technician does not see it; or another one does."""
+    with harm:
+        assert "mapping differs" in run_plan(plan_of(DIRECTORY)).kinds

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from tocsin import threads
 from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
 from tocsin.clock import Clock
@@ -71,6 +72,7 @@ class Maintenances:
         self._audit: Final = audit
         self._clock: Final = clock
         self._sight: Final = sight
+        self._turn: Final = threads.lock()
 
     def begin(self, principal: Principal, wanted: Wanted, *, key: str = "") -> tuple[MaintenanceWindow, bool]:
         """Make a window, durable and logged on return; with whether it had been made under this key before.
@@ -226,7 +228,14 @@ class Maintenances:
         return names
 
     def _refresh(self, window: MaintenanceWindow, members: tuple[str, ...]) -> MaintenanceWindow:
-        """Log the window where the log has another one, and note that."""
+        """Log the window, as it is now, where the log has another one, and note that.
+
+        One at a time: what was read before somebody ended it is never logged behind its end.
+        """
+        with self._turn:
+            return self._refresh_alone(self._store.one(window.tenant, window.id), members)
+
+    def _refresh_alone(self, window: MaintenanceWindow, members: tuple[str, ...]) -> MaintenanceWindow:
         now_ms = self._clock.now_ms()
         until_ms = min(now_ms + HORIZON_MS, window.wanted.until_ms or LAST)
         over = is_over(window, now_ms)
@@ -239,6 +248,8 @@ class Maintenances:
             self._append(window, gone, now_ms, ())
         elif not over and now_ms - window.looked_ms < APPLICATION_LOOK_MS:
             return window
+        else:
+            until_ms = window.logged_until_ms
         noted = msgspec.structs.replace(
             window, logged=window.revision, logged_until_ms=until_ms, looked_ms=now_ms, members=members
         )

@@ -188,6 +188,35 @@ async def test_what_repeats_is_logged_some_weeks_ahead_and_then_further(world: W
     assert logged(world)[-1].spans[-1][0] < NOW_MS + 8 * DAY_MS + HORIZON_MS
 
 
+@pytest.mark.parametrize(
+    "when", [NIGHTS, {"from": str(NOW_MS + 20 * DAY_MS), "to": str(NOW_MS + 21 * DAY_MS)}]
+)
+async def test_rounds_that_log_nothing_do_not_keep_later_ones_from_it(
+    world: World, when: dict[str, Any]
+) -> None:
+    """What was looked at each hour for three weeks holds in the fourth, be it repeated or far ahead."""
+    world.fleet.add(OWN, "pump-7")
+    await ask(world, {"device": "pump-7", **when})
+    for _ in range(20 * 12):
+        world.clock.sleep(2 * 3600)
+        world.services.maintenance.refresh()
+    assert max(below for each in logged(world) for _, below in each.spans) > NOW_MS + 20 * DAY_MS
+
+
+async def test_a_round_that_had_read_a_window_before_its_end_logs_nothing_behind_that(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would hold on, with nobody to end it again."""
+    world.fleet.add(OWN, "pump-7")
+    window_id = (await ask(world, {"device": "pump-7", **NIGHTS})).json()["id"]
+    read = world.windows.unsettled(after=0, limit=10)
+    world.clock.sleep(8 * 86_400)
+    await end(world, window_id, **{"If-Match": "*"})
+    monkeypatch.setattr(world.windows, "unsettled", lambda *, after, limit: [] if after else read)
+    world.services.maintenance.refresh()
+    assert (logged(world)[-1].revision, logged(world)[-1].spans) == (2, ())
+
+
 async def test_what_the_log_refused_is_logged_by_the_next_round(world: World) -> None:
     """The answer is an error; the window is kept, and so is what it says."""
     world.fleet.add(OWN, "pump-7")

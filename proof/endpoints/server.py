@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from proof.endpoints.graph import Graph, graph_of
-from proof.endpoints.tour import HOT, POISONED, PRESS, PUMP, TAUGHT, Tour
+from proof.endpoints.tour import HOT, NEWCOMERS, POISONED, PRESS, PUMP, TAUGHT, Tour
 from tocsin.bootstrap import Application
 from tocsin.bootstrap.settings import pace_of
 from tocsin.clock import SystemClock
@@ -34,7 +34,7 @@ _YEAR_MS: Final = 366 * 86_400_000
 def third_party() -> Iterator[str]:
     """A simulated directory of the tour's devices; its address."""
     clock = SystemClock()
-    mapping = SimulatedMapping([PUMP, PRESS, POISONED, TAUGHT], 2, start_ms=clock.now_ms())
+    mapping = SimulatedMapping([PUMP, PRESS, POISONED, TAUGHT, *NEWCOMERS], 2, start_ms=clock.now_ms())
     with SimulatedDirectoryServer(SimulatedService(mapping, clock)) as server:
         yield server.url
 
@@ -87,7 +87,7 @@ def toured(data: Path, enough: Callable[[Graph], bool]) -> Graph:
             with touring(application, key) as tour:
                 tour.events(tour.event(PUMP, -70))
                 letter = tour.refused_line("pump-2")
-        with serving(config_of(data, devices_max=10, directory=directory), spans) as (application, exporter):
+        with serving(config_of(data, devices_max=100, directory=directory), spans) as (application, exporter):
             application.start()
             with touring(application, key) as tour:
                 tour.everything(letter)

@@ -10,6 +10,7 @@ import time
 import zipfile
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 import httpx
@@ -29,6 +30,9 @@ TECHNICIAN: Final = SimulatedMapping((), 2).technicians[0]
 _OF_TECHNICIAN: Final = f"/v1/technicians/{TECHNICIAN}"
 _LISTS: Final = ("devices", "changes")
 STREAMER: Final = "press-3"
+SITE: Final = "site-001"
+NEWCOMERS: Final = tuple(f"pump-{number}" for number in range(10, 70))
+"""Devices that stand at the site and send their first event in a round of the tour, one each."""
 
 
 class Tour:
@@ -45,6 +49,7 @@ class Tour:
         self._now_ms: Final = now_ms
         self._signed_in: Final = signed_in
         self._next_dump = 8
+        self._newcomers = iter(NEWCOMERS)
         self._streamed_back_ms = 2_400_000
 
     def close(self) -> None:
@@ -86,7 +91,7 @@ class Tour:
         made = self.ask("POST", "/v1/credentials", json=wanted).json()
         person = {"name": "tom", "display_name": "Tom", "roles": ["viewer"]}
         invited = self.ask("POST", "/v1/people", json=person).json()
-        window = self._begin_maintenance()
+        window = self._begin_maintenance(device=PUMP)
         return {
             "key_id": made["credential"]["key_id"],
             "person_id": invited["person"]["id"],
@@ -103,6 +108,7 @@ class Tour:
         self._read_anomalies()
         self._read_devices()
         self._read_mapping()
+        self._begin_maintenance(location=SITE)
         self._teach()
         self._keep_apart()
         self._read_dead_letters(letter)
@@ -118,7 +124,8 @@ class Tour:
         A round may be over before the call whose record it took up knows that it is durable; then no link
         shows it, and the call has to be made once more.
         """
-        self.events(self.event(PUMP, round(time.time() - self._now_ms / 1000)))
+        second = round(time.time() - self._now_ms / 1000)
+        self.events(*(self.event(device, second) for device in (PUMP, *islice(self._newcomers, 1))))
         self._dump(PRESS, self._new_dump(), "")
         self._upload_more()
         self._stream_on()
@@ -167,9 +174,10 @@ class Tour:
         body = archive(sequence, text)
         digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
         headers = {"Content-Digest": f"sha-256=:{digest}:", "Content-Type": "application/zip"}
+        minute = f"{10 + sequence // 60}:{sequence % 60:02}"
         times = {
-            "collected_from": f"2026-11-22T10:{sequence:02}:00Z",
-            "collected_to": f"2026-11-22T10:{sequence:02}:59Z",
+            "collected_from": f"2026-11-22T{minute}:00Z",
+            "collected_to": f"2026-11-22T{minute}:59Z",
         }
         self.ask("PUT", f"/v1/devices/{device}/dumps/{sequence}", content=body, headers=headers, params=times)
 
@@ -263,7 +271,7 @@ class Tour:
     def _read_mapping(self) -> None:
         """Whether the directory was asked already or not."""
         self.get("/v1/locations")
-        for path in ("/v1/locations/site-001/devices", *(f"{_OF_TECHNICIAN}/{each}" for each in _LISTS)):
+        for path in (f"/v1/locations/{SITE}/devices", *(f"{_OF_TECHNICIAN}/{each}" for each in _LISTS)):
             self.get(path)
         wait_until(lambda: self.get(f"{_OF_TECHNICIAN}/anomalies")["anomalies"])
         whose = {"technician": TECHNICIAN}
@@ -285,15 +293,15 @@ class Tour:
         self._maintain()
 
     def _maintain(self) -> None:
-        window = self._begin_maintenance()
+        window = self._begin_maintenance(device=PUMP)
         self.get("/v1/maintenance")
         self.get(f"/v1/maintenance/{window}")
         self.ask("POST", f"/v1/maintenance/{window}/end", headers={"If-Match": "*"})
 
-    def _begin_maintenance(self) -> str:
+    def _begin_maintenance(self, **covers: str) -> str:
         now_ms = time.time_ns() // 1_000_000
-        span = {"from": str(now_ms), "to": str(now_ms + 60_000)}
-        made = self.ask("POST", "/v1/maintenance", json={"device": PUMP, **span, "why": "is oiled"})
+        span = {"from": str(now_ms), "to": str(now_ms + 600_000)}
+        made = self.ask("POST", "/v1/maintenance", json={**covers, **span, "why": "is oiled"})
         return str(made.json()["id"])
 
     def _read_dead_letters(self, letter: int) -> None:

@@ -182,6 +182,22 @@ def test_a_stream_goes_on_behind_what_was_seen_last() -> None:
     assert [request.headers["Last-Event-ID"] for request in played.asked] == ["6", "8", "8", "8", "9"]
 
 
+def test_patience_begins_anew_where_a_stream_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever listened for an hour waits for the server as long as whoever has just begun."""
+    event = f"id: 7\nevent: anomaly\ndata: {json.dumps({'change': CHANGE, 'anomaly': ANOMALY})}\n\n"
+    following = event.replace("id: 7", "id: 8", 1)
+    played = Played(
+        httpx.Response(200, text=event), httpx.ConnectError("away"), httpx.Response(200, text=following)
+    )
+    now_s = 0.0
+    monkeypatch.setattr("tocsin_client.transport.time.monotonic", lambda: now_s)
+    events = played.client(patience_s=60.0).follow(6)
+    assert next(events)[0] == 7
+    now_s = 3600.0
+    assert next(events)[0] == 8
+    assert len(played.slept_s) == 2
+
+
 @pytest.mark.parametrize("name", ["pump-7", "a/b", "..", ".", "é ?#%", ""])
 def test_a_name_is_one_piece_of_the_path(name: str) -> None:
     """Whatever a device is called, the request is about that device."""

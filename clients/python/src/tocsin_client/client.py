@@ -57,20 +57,24 @@ class Tocsin(Operations):
         """
         waiting = self._waiting()
         while True:
+            begun, why, after_s = False, "the stream ended", 0.0
+            cause: Exception | None = None
             try:
                 with self._listening("/v1/stream", {"technician": technician}, str(after)) as response:
                     if response.status_code in _COME_BACK:
-                        why = f"the server answered {response.status_code}"
-                        waiting.pause(why, after_s=retry_after_s(response))
-                        continue
-                    if response.status_code != HTTPStatus.OK:
+                        why, after_s = f"the server answered {response.status_code}", retry_after_s(response)
+                    elif response.status_code != HTTPStatus.OK:
                         raise refusal_of(response)
-                    waiting = self._waiting()
-                    for sent in events_of(response.iter_lines()):
-                        after = int(sent.id or after)
-                        yield after, _told(sent)
+                    else:
+                        begun = True
+                        for sent in events_of(response.iter_lines()):
+                            after = int(sent.id or after)
+                            yield after, _told(sent)
             except httpx.TransportError as error:
-                waiting.pause(str(error) or type(error).__name__, error)
+                why, cause = str(error) or type(error).__name__, error
+            if begun:  # the patience is with what comes now, however long it was listened
+                waiting = self._waiting()
+            waiting.pause(why, cause, after_s=after_s)
 
     def _waiting(self) -> Waiting:
         return Waiting(self._patience_s, self._sleep, self._rng)

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 from msgspec.structs import replace
 
-from tests.kit import LogHistory, log_of
+from tests.kit import START_MS, LogHistory, events_of, log_of
 from tocsin.control import Control, DumpOutcome, DumpReceived, MaintenanceSet
 from tocsin.dump_detectors.abstract import Finding
 from tocsin.dump_detectors.episodes import Judged, OpenEpisodes, fold
+from tocsin.events import EventBatch
 from tocsin.model import Episode, MaintenanceActed, Severity
+from tocsin.processing.maintenance import acted
 from tocsin.processing.processor import process
+from tocsin.processing.restoring import Restoration
+from tocsin.processing.snapshots import occupied, snapshot_header, snapshot_shards
 from tocsin.processing.state import PartitionState
 
 WINDOW = MaintenanceActed(window="mw_1", from_ms=2_000, until_ms=4_000, no_alert=True)
+SET = MaintenanceSet(
+    tenant="t",
+    window="mw_1",
+    revision=1,
+    effective_ms=0,
+    devices=("d", "e"),
+    spans=((2_000, 4_000),),
+    no_alert=True,
+)
 
 
 def dump(sequence: int) -> DumpReceived:
@@ -84,15 +99,25 @@ def freed(*contents: Control) -> list[DumpReceived]:
 
 def test_a_dump_bears_the_windows_of_its_device_when_it_is_set_free() -> None:
     """Whoever judges it again finds the same, whatever was said since; also of a device without readings."""
-    window = MaintenanceSet(
-        tenant="t",
-        window="mw_1",
-        revision=1,
-        effective_ms=0,
-        devices=("d", "e"),
-        spans=((2_000, 4_000),),
-        no_alert=True,
-    )
-    found = freed(dump(1), window, dump(2), dump(4))
+    found = freed(dump(1), SET, dump(2), dump(4))
     assert [(each.sequence, each.windows) for each in found] == [(1, ()), (2, (WINDOW,))]
-    assert [each.windows for each in freed(window, dump(1))] == [()]  # it had sent nothing yet
+    assert [each.windows for each in freed(SET, dump(1))] == [()]  # it had sent nothing yet
+
+
+@pytest.mark.parametrize("others", [(), (events_of([("pump-0", START_MS, {"a": 20.0})]),)])
+def test_a_device_of_dumps_alone_comes_back_from_a_checkpoint_with_its_window(
+    others: tuple[EventBatch, ...],
+) -> None:
+    """Whatever others send: it is of no application, and not of theirs."""
+    records = log_of([*others, dump(1), SET])
+    state = PartitionState(0)
+    process(records, state, LogHistory(records))
+    restoration = Restoration(0)
+    restoration.add(snapshot_header(state, 0))
+    for chunk in snapshot_shards(state, np.flatnonzero(occupied(state)).astype(np.int64)):
+        restoration.add(chunk)
+    for tenant in (state.tenant("t"), restoration.finish()[0].tenant("t")):
+        device = tenant.device_number("d")
+        assert device is not None
+        assert tenant.streams[tenant.devices.rows["stream"][device]] == ("", "")
+        assert acted(tenant.maintenance.of(device)) == (WINDOW,)

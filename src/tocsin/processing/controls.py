@@ -100,12 +100,14 @@ def set_maintenance(
 ) -> None:
     """Let a maintenance window hold for those of its devices that have sent something.
 
-    One that has sent nothing but dumps becomes known by it.
+    One that has sent nothing but dumps becomes known by it, of no application yet.
     """
     tenant = state.tenant(record.tenant)
     senders = [name for name in record.devices if state.dumps.find(record.tenant, name) is not None]
-    if senders:
-        tenant.add_devices(Strings.of(senders))
+    fresh = [name for name in senders if tenant.device_number(name) is None]
+    if fresh:
+        added = tenant.add_devices(Strings.of(fresh))
+        tenant.devices.rows["stream"][added] = tenant.number_streams([("", "")])[0]
     numbers = (tenant.device_number(name) for name in record.devices)
     known = np.array([number for number in numbers if number is not None], np.int64)
     if applied is not None:

@@ -27,7 +27,8 @@ class Maintenance:
         for first, below in record.spans:
             if below > from_ms and record.no_alert:
                 kept.append((max(first, from_ms), below, record.window))
-        self.spans = sorted(kept, key=lambda span: span[0])[-KEPT_MAX:]
+        latest = sorted(kept, key=lambda span: span[1])[-KEPT_MAX:]
+        self.spans = sorted(latest, key=lambda span: span[0])
 
     def silences(self, ts: int) -> bool:
         """Whether nobody is alerted at a stamp."""

@@ -181,6 +181,20 @@ def test_windows_of_a_device_are_bounded() -> None:
     assert found[-1].window == f"mw_{KEPT_MAX + 4}"
 
 
+def test_a_window_that_holds_outlasts_others_that_are_said_again_and_again() -> None:
+    """As those of a location are, to all its devices, whenever one comes or goes."""
+    often = [
+        window(2000, 5000, name="mw_2", revision=n + 1, from_minute=2000 + n) for n in range(KEPT_MAX + 5)
+    ]
+    short = [window(3000 + 2 * n, 3001 + 2 * n, name=f"mw_{n + 3}") for n in range(KEPT_MAX)]
+    state, _ = ran(log(minutes(0, 30), window(1000, 9000), *often, *short))
+    found = {
+        each.window: (each.from_ms, each.until_ms) for each in acted(state.tenant("t").maintenance.of(0))
+    }
+    assert found["mw_1"] == (at(1000), at(9000))
+    assert found["mw_2"] == (at(2000), at(5000))
+
+
 def busy_log() -> list[Record]:
     """Runs before, in and across windows, silences, late readings and corrections."""
     late = events_of([("pump-0", at(2001) + 7, {"a": 55.0})])

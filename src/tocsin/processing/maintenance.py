@@ -15,7 +15,7 @@ from tocsin.model import MaintenanceActed
 from tocsin.processing.rows import MAINTENANCE, NO_ALERT
 
 KEPT_MAX: Final = 256
-"""Spans of a device; of what is older, corrections know nothing."""
+"""Spans of a device, those that end last; of what is over before, corrections know nothing."""
 
 FORGOTTEN: Final = "mw_forgotten"
 """In the place of a window that is not among those that are kept."""
@@ -63,7 +63,7 @@ class Maintenance:
         """Let the record's window hold for these devices, whose newest stamps are given."""
         found = [self.rows[~np.isin(self.rows["device"], devices)]]
         for device, newest in zip(devices.tolist(), newest_ms.tolist(), strict=True):
-            own = with_window(self.of(device), record, max(record.effective_ms, newest + 1))[-KEPT_MAX:]
+            own = _last(with_window(self.of(device), record, max(record.effective_ms, newest + 1)))
             own["device"] = device
             found.append(own)
         self._take(np.concatenate(found))
@@ -99,7 +99,10 @@ class Maintenance:
 
 
 def with_window(own: Rows, record: MaintenanceSet, from_ms: int) -> Rows:
-    """The rows of a device with a window that is as the record says from a stamp on."""
+    """The rows of a device with a window that is as the record says from a stamp on.
+
+    A span that goes on over that stamp stays one row, however often it is said again.
+    """
     same = own["window"] == record.window.encode()
     kept = own[~same | (own["acts_ms"] < from_ms)]
     cut = kept["window"] == record.window.encode()
@@ -109,8 +112,20 @@ def with_window(own: Rows, record: MaintenanceSet, from_ms: int) -> Rows:
     for row, (first, below) in zip(rows, spans, strict=True):
         row["acts_ms"], row["until_ms"], row["window"] = first, below, record.window.encode()
         row["effects"] = NO_ALERT * record.no_alert
+    for row in rows[:1]:
+        before = np.flatnonzero(
+            cut & (kept["until_ms"] == row["acts_ms"]) & (kept["effects"] == row["effects"])
+        )
+        if len(before):
+            row["acts_ms"] = kept["acts_ms"][before].min()
+            kept = np.delete(kept, before)
     found = np.concatenate([kept, rows])
     return found[np.argsort(found["acts_ms"], kind="stable")]
+
+
+def _last(own: Rows) -> Rows:
+    """As many as are kept: those that end last, in their order."""
+    return own[np.sort(np.argsort(own["until_ms"], kind="stable")[-KEPT_MAX:])]
 
 
 def acted(rows: Rows) -> tuple[MaintenanceActed, ...]:

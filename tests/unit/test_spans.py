@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -17,7 +18,7 @@ from tocsin.config.errors import ConfigError
 from tocsin.config.sections import ObservabilityConfig
 from tocsin.errors import InvalidInputError
 from tocsin.observability.flame_graph import flame_graph
-from tocsin.observability.span_file import span_exporter, span_files
+from tocsin.observability.span_file import SpanFile, span_exporter, span_files
 from tocsin.observability.spans import Trace, read_spans, taken_up, traces_of
 from tocsin.observability.tracing import SpanName, Tracing, current_context
 
@@ -129,6 +130,19 @@ def test_two_files_at_most(tmp_path: Path) -> None:
     for file in files:
         assert 0 < file.stat().st_size <= 2_000
         assert list(read_spans(file.read_text().splitlines()))
+
+
+def test_files_of_spans_are_for_their_owner_alone(tmp_path: Path) -> None:
+    """Where a request failed they have the error's text, which may name what a device sent."""
+    before = os.umask(0o022)
+    try:
+        file = SpanFile(tmp_path / "spans.ndjson", 100)
+        file.write("x" * 99 + "\n")
+        file.write("y" * 99 + "\n")
+        file.close()
+    finally:
+        os.umask(before)
+    assert [each.stat().st_mode & 0o777 for each in tmp_path.iterdir()] == [0o600, 0o600]
 
 
 def test_a_file_that_can_not_be_written_ends_the_start(tmp_path: Path) -> None:

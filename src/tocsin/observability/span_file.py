@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from io import TextIOBase
 from pathlib import Path
@@ -17,13 +18,15 @@ from tocsin.config.sections import ObservabilityConfig
 class SpanFile(TextIOBase):
     """Two files at most, of `bytes_max` each: the one before this has `.1` behind its name.
 
+    For their owner alone: a span of a request that failed has the error's text.
+
     Written by one thread, that of the exporter. OSError where it can't be opened.
     """
 
     def __init__(self, path: Path, bytes_max: int) -> None:
         self._path: Final = path
         self._bytes_max: Final = bytes_max
-        self._file: IO[bytes] = path.open("ab")
+        self._file: IO[bytes] = _opened(path)
 
     def write(self, text: str, /) -> int:
         """Append a line; begin anew before it where it no longer fits."""
@@ -31,7 +34,7 @@ class SpanFile(TextIOBase):
         if self._file.tell() and self._file.tell() + len(line) > self._bytes_max:
             self._file.close()
             self._path.replace(self._path.with_name(self._path.name + ".1"))
-            self._file = self._path.open("ab")
+            self._file = _opened(self._path)
         self._file.write(line)
         return len(text)
 
@@ -43,6 +46,10 @@ class SpanFile(TextIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
 class _Exporter(ConsoleSpanExporter):

@@ -11,30 +11,36 @@ from tocsin.errors import StorageUnavailableError
 from tocsin.observability.dependency import Dependency
 
 RETRY_AFTER_S: Final = 10
+_WRITES: Final = frozenset({"submit"})
 
 
 class Missing:
     """Made before the server starts. While a dependency is missing, its calls fail as on a broken disk."""
 
     def __init__(self, application: Application) -> None:
+        self._closed: Dependency | None = None
         self._gone: Dependency | None = None
         for dependency, targets in _targets(application).items():
             for target, names in targets.items():
                 for name in names:
-                    setattr(target, name, self._guarded(getattr(target, name), dependency))
+                    setattr(target, name, self._guarded(target, name, dependency))
 
     @contextmanager
-    def missing(self, dependency: Dependency) -> Iterator[None]:
-        """Within the block."""
-        self._gone = dependency
+    def missing(self, dependency: Dependency, settle: Callable[[], None]) -> Iterator[None]:
+        """Within the block. What writes to it fails first, then `settle` is called, then all fails."""
+        self._closed = dependency
         try:
+            settle()
+            self._gone = dependency
             yield
         finally:
-            self._gone = None
+            self._closed = self._gone = None
 
-    def _guarded(self, method: Callable[..., Any], dependency: Dependency) -> Callable[..., Any]:
+    def _guarded(self, target: Any, name: str, dependency: Dependency) -> Callable[..., Any]:
+        method: Callable[..., Any] = getattr(target, name)
+
         def call(*given: Any, **named: Any) -> Any:
-            if self._gone is dependency:
+            if self._gone is dependency or (self._closed is dependency and name in _WRITES):
                 raise StorageUnavailableError(f"{dependency} is missing", retry_after_s=RETRY_AFTER_S)
             return method(*given, **named)
 

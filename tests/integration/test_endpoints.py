@@ -118,10 +118,9 @@ def test_what_is_missing_is_answered_as_the_page_says(world: World, dependency: 
     """Every operation that needs it says so, with when to come again; jobs go on when it is back.
 
     A processor that has to read a log that is not there ends the process, as the test below shows: here it
-    has read all of it before.
+    has read all of it before, ticks of the clock too.
     """
-    wait_until(world.application.runtime.caught_up)
-    with world.missing.missing(dependency):
+    with world.missing.missing(dependency, lambda: wait_until(world.application.runtime.caught_up)):
         time.sleep(1.1)  # jobs meet it too, and credentials are looked up again
         for row in OPERATIONS:
             if dependency in row.needs:

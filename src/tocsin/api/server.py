@@ -113,12 +113,15 @@ class HttpServer:
 
         A machine that does much else may need long for it, the more so where `on_bound` does something.
 
-        InvalidInputError for an address that can't be listened on, such as one that another program has.
+        InvalidInputError for an address that can't be listened on, such as one that another program has; what
+        `on_bound` refuses is raised as it is.
         """
         _require_free(self.host, self.port)
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
         self._thread.start()
         if not self._accepts(timeout_s):
+            if isinstance(self.failure, TocsinError):
+                raise self.failure
             raise TocsinError(
                 f"{self.url} does not accept connections, {self._excuse(timeout_s)}"
             ) from self.failure
@@ -134,6 +137,9 @@ class HttpServer:
         """A server that ends by itself is a failure, and a loud one: nobody could send any more."""
         try:
             asyncio.run(self.serve())
+        except TocsinError as refusal:  # of `on_bound`, which says itself what is to be done
+            self.failure = refusal
+            self.on_failure()
         except BaseException as error:
             self.failure = error
             _log.exception("thread_failed", thread="http")

@@ -60,3 +60,22 @@ def test_no_admin_key_is_spent_on_a_port_that_is_taken(
     access = AccessStore(data / "access.db", SystemClock())
     assert access.authenticate(key).tenant == "default"
     access.close()
+
+
+def test_a_dump_detector_that_is_not_installed_is_told_in_one_line_at_the_first_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is asked for when the first key is made, in the server's thread: no traceback, and no key is spent."""
+    config = tmp_path / "tocsin.yaml"
+    config.write_text("watch:\n  dump_detectors:\n    lgs: {}\n")
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        code = main(["serve", "--data", str(tmp_path / "data"), "--port", "0", "--config", str(config)])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    told = capsys.readouterr()
+    assert code == 2
+    assert "tocsin: invalid_input: dump_detectors: lgs: there is no dump detector 'lgs'" in told.err
+    assert "Traceback" not in told.err + told.out
+    assert "Admin key" not in told.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -22,6 +23,7 @@ _SHOWN_CHARACTERS: Final = 20
 _COMMA: Final = r"^[+-]?[0-9]*,[0-9]+([eE][+-]?[0-9]+)?$"
 _POINT: Final = r"^[+-]?[0-9]*\.[0-9]+([eE][+-]?[0-9]+)?$"
 _GROUPED: Final = r"^[+-]?[1-9][0-9]{0,2}((,[0-9]{3})+|(\.[0-9]{3})+)$"
+_FOR_SPREADSHEETS: Final = re.compile(r"sep=.\r?\n", re.IGNORECASE)
 _NAMES: Final = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
@@ -43,6 +45,8 @@ def decode_lines(lines: bytes, name: str) -> str:
 
 def header(text: str, name: str, delimiter: str) -> tuple[str, ...]:
     """The names in the first line; InvalidInputError unless it names every column once."""
+    if not text.strip():
+        raise InvalidInputError(f"{name} is empty: the first line names the columns", field="file")
     try:
         names = next(csv.reader(io.StringIO(text), delimiter=delimiter), [])
     except csv.Error as error:
@@ -71,9 +75,17 @@ def line_of(text: str, row: int, delimiter: str) -> str:
 def find_delimiter(text: str, name: str) -> str:
     """What splits the header into names; of several, the one that cuts the rows into as many cells.
 
+    InvalidInputError where there is no telling, or where a line that only spreadsheets read comes first.
+
     >>> find_delimiter("Device;Temp, inside\\na;20\\n", "x.csv")
     ';'
     """
+    if _FOR_SPREADSHEETS.match(text):
+        raise InvalidInputError(
+            f"{name}: the first line, {text.splitlines()[0]!r}, is for spreadsheets alone: remove it, such as "
+            f"with tail -n +2 {name} > table.csv",
+            field="file",
+        )
     splitting = [each for each in DELIMITERS if len(_first_rows(text, each, 1)[0]) > 1]
     if len(splitting) > 1:
         splitting = [each for each in splitting if _is_regular(text, each)]

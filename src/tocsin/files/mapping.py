@@ -142,7 +142,7 @@ def choose_columns(mapping: Mapping, names: Sequence[str], numeric: Sequence[str
         _named(name, names, (), "parameters")
     taken = {device, time, arrival, *mapping.exclude}
     parameters = mapping.parameters or tuple(
-        name for name in numeric if name not in taken and name not in RESERVED_FIELDS
+        name for name in numeric if name and name not in taken and name not in RESERVED_FIELDS
     )
     if not parameters:
         raise InvalidInputError(

@@ -21,6 +21,7 @@ _SUFFIXES: Final = {
     ".ndjson": "ndjson",
     ".jsonl": "ndjson",
 }
+_SPREADSHEETS: Final = (".xlsx", ".xls", ".xlsm", ".ods")
 
 
 def open_events(
@@ -55,6 +56,10 @@ def open_events(
 def _kind_of(path: Path) -> str:
     suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
     kind = _SUFFIXES.get(suffixes[-1].lower()) if suffixes else None
+    if kind is None and suffixes and suffixes[-1].lower() in _SPREADSHEETS:
+        raise InvalidInputError(
+            f"{path.name} is a spreadsheet: save its sheet as CSV (UTF-8), and name that file", field="file"
+        )
     if kind is None:
         raise InvalidInputError(
             f"{path.name}: no telling what kind of file this is; say --format {'|'.join(FORMATS)}",

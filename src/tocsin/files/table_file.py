@@ -74,6 +74,8 @@ class TableFile(EventFile):
                 yield f"{visible(name)} (excluded)"
             elif name in self.columns.used:
                 continue
+            elif not name:
+                yield "the column without a name"
             elif name not in self._table.numeric:
                 yield f"{visible(name)} ({self._table.why_text(name)})"
             else:

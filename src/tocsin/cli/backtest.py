@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tocsin.cli.event_files import open_described
+from tocsin.cli.event_files import note_refused, open_described
 from tocsin.cli.options import (
     ArrivalColumn,
     ConfigFile,
@@ -108,6 +108,7 @@ def backtest(
             summary = _on_spark(master, source, options, inbox, _steps(advance))
         else:
             summary = _embedded(source, options, inbox, _steps(advance))
+    note_refused(source.report)
     result = _result(summary, out, seed)
     finish(result | {"warnings": source.warnings}, lines_of(result), json)
 

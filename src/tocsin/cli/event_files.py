@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from tocsin.cli.output import note, warn
+from tocsin.cli.output import counted, note, warn
 
 if TYPE_CHECKING:
-    from tocsin.files import EventFile, Mapping
+    from tocsin.files import EventFile, Mapping, Report
 
 
 def open_described(
@@ -32,3 +32,11 @@ def open_described(
     for text in events.warnings:
         warn(text)
     return events
+
+
+def note_refused(report: Report) -> None:
+    """Say where to look: the first rows that were refused for each reason, from 1, the header not counted."""
+    for code, rows in report.examples.items():
+        rest = report.refused[code] - len(rows)
+        others = f" and {counted(rest, 'other')}" if rest else ""
+        note(f"refused as {code}: row {', '.join(str(row + 1) for row in rows)}{others}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tocsin.cli.event_files import open_described
+from tocsin.cli.event_files import note_refused, open_described
 from tocsin.cli.options import (
     ArrivalColumn,
     CaFile,
@@ -97,6 +97,7 @@ def ingest(
         finally:
             if journal is not None:
                 journal.close()
+    note_refused(events.report)
     result = asdict(sent) | _counts(events.report) | {"seconds": round(time.perf_counter() - began, 3)}
     problem = bool(result["rejected"] or result["refused"])
     code = Exit.PROBLEM if problem else Exit.OK

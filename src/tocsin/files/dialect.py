@@ -82,8 +82,8 @@ def find_delimiter(text: str, name: str) -> str:
     """
     if _FOR_SPREADSHEETS.match(text):
         raise InvalidInputError(
-            f"{name}: the first line, {text.splitlines()[0]!r}, is for spreadsheets alone: remove it, such as "
-            f"with tail -n +2 {name} > table.csv",
+            f"{name}: the first line, {text.splitlines()[0]!r}, is for spreadsheets alone: remove it, such "
+            f"as with tail -n +2 {name} > table.csv",
             field="file",
         )
     splitting = [each for each in DELIMITERS if len(_first_rows(text, each, 1)[0]) > 1]

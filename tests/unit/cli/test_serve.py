@@ -65,7 +65,7 @@ def test_no_admin_key_is_spent_on_a_port_that_is_taken(
 def test_a_dump_detector_that_is_not_installed_is_told_in_one_line_at_the_first_start(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is asked for when the first key is made, in the server's thread: no traceback, and no key is spent."""
+    """It is asked for when the first key is made, in the server's thread: no traceback, no key spent."""
     config = tmp_path / "tocsin.yaml"
     config.write_text("watch:\n  dump_detectors:\n    lgs: {}\n")
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

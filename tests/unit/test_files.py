@@ -437,6 +437,18 @@ def test_the_default_parameters_are_the_numeric_columns_that_are_left(tmp_path: 
     assert file.describe() == f"device: device; time: ts; arrival: got; parameters: v; left out: {left_out}"
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_rows_of_the_same_device_and_time_are_warned_of_where_they_are_many(
+    tmp_path: Path, suffix: str
+) -> None:
+    """A date whose time of day stands in another column; single repeats are what files have."""
+    days = [f"2023-11-{day:02}" for day in range(1, 11)]
+    frame = pl.DataFrame({"device": ["a", "b"] * 50, "ts": days * 10, "v": [*range(100)]})
+    (warning,) = read(write(tmp_path / f"x{suffix}", frame))[0].warnings
+    assert warning.startswith("90 of the first 100 rows have 'device' and 'ts' of a row before")
+    assert read(write(tmp_path / f"y{suffix}", frame.head(60)))[0].warnings == []
+
+
 def test_a_column_without_a_name_is_left_out(tmp_path: Path) -> None:
     """Many programs write the number of the row so; a server refuses every event with a nameless field."""
     path = tmp_path / "x.csv"

@@ -17,6 +17,8 @@ from tocsin.files.time_look import look_at_times
 from tocsin.visible import visible
 
 _BLOCK_ROWS: Final = 65_536
+_MANY: Final = 0.1
+_SEVERAL: Final = 50
 
 
 class TableFile(EventFile):
@@ -33,6 +35,7 @@ class TableFile(EventFile):
         self.notes.extend(table.notes())
         self._converter = RowConverter(mapping, self.columns, table.numbers, device, self._units())
         self._warn_of_many_devices()
+        self._warn_of_same_times()
 
     def _units(self) -> dict[str, str]:
         """The unit of each column of times, none where time is counted."""
@@ -56,6 +59,22 @@ class TableFile(EventFile):
                 f"{again} of the first {len(first)} times in {visible(time)!r} are there already, though all "
                 f"rows are taken to be of one device, {visible(self.device)!r}: if they are of several, say "
                 "--device-column"
+            )
+
+    def _warn_of_same_times(self) -> None:
+        """Where many rows have device and time of a row before; times that are doubted already explain it."""
+        device, time = self.columns.device, self.columns.time
+        counted = self._mapping.step_seconds is not None
+        if device is None or time is None or counted or self.warnings:
+            return
+        names = ["device", "time"]
+        first = pa.table([self._table.sample(device), self._table.sample(time)], names).drop_null()
+        again = len(first) - len(first.group_by(names).aggregate([]))
+        if again > max(_MANY * len(first), _SEVERAL):
+            self.warnings.append(
+                f"{again} of the first {len(first)} rows have {visible(device)!r} and {visible(time)!r} of a "
+                "row before, and will be conflicts or repeats: if the time of day stands in another column, "
+                "or each row holds another parameter, put them together first"
             )
 
     def _first(self, name: str) -> pa.Array:

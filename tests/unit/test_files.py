@@ -437,44 +437,6 @@ def test_the_default_parameters_are_the_numeric_columns_that_are_left(tmp_path: 
     assert file.describe() == f"device: device; time: ts; arrival: got; parameters: v; left out: {left_out}"
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_rows_of_the_same_device_and_time_are_warned_of_where_they_are_many(
-    tmp_path: Path, suffix: str
-) -> None:
-    """A date whose time of day stands in another column; single repeats are what files have."""
-    days = [f"2023-11-{day:02}" for day in range(1, 11)]
-    frame = pl.DataFrame({"device": ["a", "b"] * 50, "ts": days * 10, "v": [*range(100)]})
-    (warning,) = read(write(tmp_path / f"x{suffix}", frame))[0].warnings
-    assert warning.startswith("90 of the first 100 rows have 'device' and 'ts' of a row before")
-    assert read(write(tmp_path / f"y{suffix}", frame.head(60)))[0].warnings == []
-
-
-def test_a_column_without_a_name_is_left_out(tmp_path: Path) -> None:
-    """Many programs write the number of the row so; a server refuses every event with a nameless field."""
-    path = tmp_path / "x.csv"
-    path.write_text(f",device,ts,v\n0,a,{NOON_MS},20.5\n1,a,{NOON_MS + 1},20.6\n")
-    file, rows, _ = read(path)
-    assert [row[2] for row in rows] == [{"v": 20.5}, {"v": 20.6}]
-    assert file.describe().endswith("parameters: v; left out: the column without a name")
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "told"),
-    [
-        ("x.xlsx", b"PK", "x.xlsx is a spreadsheet: save its sheet as CSV"),
-        ("x.csv", b"", "x.csv is empty"),
-        ("x.csv", b"sep=;\r\ndevice;ts;v\r\n", "the first line, 'sep=;', is for spreadsheets alone"),
-    ],
-)
-def test_what_a_spreadsheet_leaves_is_told_with_what_to_do(
-    name: str, content: bytes, told: str, tmp_path: Path
-) -> None:
-    """A sheet itself, a file without a line, and a first line that no table has."""
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(InvalidInputError, match=told):
-        read(tmp_path / name)
-
-
 def test_a_bad_cell_leaves_its_column_numeric(tmp_path: Path) -> None:
     """Its row is refused, wherever it stands; a column of words is left out, and is named with the reason."""
     path = tmp_path / "x.csv"

@@ -129,4 +129,6 @@ def ask(
 def _remedy(error: Exception) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return "name the certificate of whoever vouches for it with --ca-file"
-    return "start it, name another with --url, or use --data"
+    if "WRONG_VERSION_NUMBER" in str(error):
+        return "it speaks no TLS: write its address with http://"
+    return "start it, name another with --url, or use --data where the command has it"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,25 @@ def test_an_absent_server_ends_with_3(capsys: pytest.CaptureFixture[str]) -> Non
         code, _, err = run(capsys, *words, "--url", "http://127.0.0.1:9", "--token", "t")
         assert code == 3
         assert err.startswith("tocsin: unavailable: ")
+
+
+def test_a_server_without_tls_is_told_when_it_is_asked_with_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the library says of it, a wrong version number, leads nobody to the address."""
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+
+        def answer() -> None:
+            connection, _ = plain.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        url = f"https://127.0.0.1:{plain.getsockname()[1]}"
+        code, _, err = run(capsys, "anomalies", "--url", url, "--token", "tcs_a_b")
+        answering.join()
+    assert code == 3
+    assert err.endswith("it speaks no TLS: write its address with http://\n")
 
 
 @pytest.mark.parametrize("command", ["ingest", "simulate", "query", "digest", "explain"])

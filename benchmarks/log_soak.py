@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -164,7 +165,7 @@ def as_lines(machines: Machines) -> Send:
     def send(sender: DumpSender, device: int, number: int) -> int:
         minute = machines.minute(device, number)
         body = filled(minute.body, START_MS + number * MINUTE_MS)
-        headers = {"Content-Type": "application/x-ndjson"}
+        headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": f"{device} {number}"}
         while (answer := sender.http.post("/v1/logs", content=body, headers=headers)).status_code in {
             httpx.codes.TOO_MANY_REQUESTS,
             httpx.codes.SERVICE_UNAVAILABLE,
@@ -278,6 +279,7 @@ def run(machines: Machines, kind: str, send: Send, mib_per_s: float) -> tuple[di
             _send_all(server, machines, send, mib_per_s, watch)
             sent_s = time.monotonic() - began_s
             _wait(server, machines)
+            server.digest()  # what was judged last is in the inbox
             done_s = time.monotonic() - began_s
         sender = DumpSender(server)
         found = [sender.found(f"{kind}-{device}") for device in range(DEVICES)]
@@ -337,6 +339,9 @@ def main() -> int:
     dumps, by_dumps = run(machines, "dump", as_dumps(machines), given.mib_per_s)
     print(f"dumps: {dumps}", file=sys.stderr, flush=True)
     equal = by_lines == by_dumps
+    for one, other in zip(chain(*by_lines), chain(*by_dumps), strict=False):
+        if one != other:
+            print(f"differs:\n{json.dumps(one)}\n{json.dumps(other)}", file=sys.stderr)
     print(json.dumps({"findings_equal": equal, "lines": lines, "dumps": dumps}))
     return 0 if equal and lines["episodes"] else 1
 

@@ -16,7 +16,7 @@ demo: .venv/.kernels .venv/.examples ## install, simulate a fleet, detect; open 
 	@$(BIN)/tocsin demo $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
 
 test: .venv/.dev .venv/.kernels .venv/.examples ## run every test that needs no server and no browser (ARGS="-k name" chooses)
-	@$(BIN)/python -m pytest -m "not services" --numprocesses 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -m "not services" --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 install: .venv/.kernels ## make .venv with the `tocsin` command in it
 	@echo "installed: $(BIN)/tocsin"

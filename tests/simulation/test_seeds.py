@@ -12,7 +12,7 @@ from proof.simulation.people_data import FEEDBACK, KINDS
 from proof.simulation.plan import Steps
 from proof.simulation.run import run_plan
 from proof.simulation.workshop import POISON
-from tocsin.directory.cache import DirectoryCache
+from tocsin.directory.cache import DirectoryCache, Due
 from tocsin.services.own_devices import OwnDevices
 
 CONFLICTS = 4
@@ -85,11 +85,18 @@ def test_the_same_dumps_give_the_same_trace() -> None:
     assert (first.findings, first.seen.dumps > 0) == ([], True)
 
 
+def _drop_list(
+    cache: DirectoryCache, technician: str, _entries: object, asked_ms: int, due_ms: int, _again_ms: int
+) -> None:
+    """As if there had been no answer; the list is asked for again when it would have been."""
+    cache.put_off(Due(id=technician, due_ms=asked_ms, failures=0, list=True), due_ms)
+
+
 @pytest.mark.parametrize(
     "harm",
     [
         patch.object(OwnDevices, "devices", lambda *_: None),
-        patch.object(DirectoryCache, "keep_list", lambda *_: None),
+        patch.object(DirectoryCache, "keep_list", _drop_list),
     ],
     ids=["technicians-see-all", "lists-are-not-kept"],
 )

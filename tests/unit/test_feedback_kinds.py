@@ -229,6 +229,21 @@ def test_what_acts_on_the_past_reaches_back_thirty_days_and_ends_by_itself() -> 
     assert found.from_ms == at(9) + 1
 
 
+@pytest.mark.parametrize("kind", [FeedbackKind.CONFIRMED, FeedbackKind.EXPECTED])
+def test_what_ends_by_itself_leaves_what_comes_later_alone(kind: FeedbackKind) -> None:
+    """A fault from the thirtieth day on is learnt as if nothing had been said; one before it is not."""
+    before, end = 28 * DAY, 50 * DAY  # it acts from the twentieth day on
+    told = said(kind, 1, (20 * DAY, before - 1))
+    for begins, ends, same in ((end, end + 4 * DAY, True), (end - 4 * DAY, end, False)):
+        later = (
+            readings(before, begins),
+            readings(begins, ends, off=15.0),
+            readings(ends, end + 5 * DAY),
+        )
+        (usual, _), (state, _) = ran(log(WEEKS, *later)), ran(log(WEEKS, told, *later))
+        assert (learnt(state) == learnt(usual)) is same
+
+
 @pytest.mark.parametrize("kind", OTHERS)
 def test_what_is_said_of_limits_is_forgotten_before_anything_else(kind: FeedbackKind) -> None:
     """Many answers later a correction finds what was learnt under the first, and it can be taken back."""

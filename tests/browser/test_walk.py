@@ -143,7 +143,7 @@ def test_a_technician_finds_understands_and_resolves_while_the_directory_dies(
         world.directory.mapping.move("pump-8", world.anna, 0)
         world.directory.live()
         anna.goto(world.server.url + "/inbox")
-        until_shown(anna, lambda: anna.get_by_text("Nothing here.").is_visible())
+        until_shown(anna, lambda: anna.get_by_text("Nothing is unresolved at your devices.").is_visible())
         look(anna, "5-moved-away")
         sign_in(ben, world, "ben", world.let_in("ben", ["technician"], world.ben))
         until_shown(ben, ben.get_by_role("link", name="temperature").first.is_visible)
@@ -190,7 +190,7 @@ def work_without_the_directory(anna: Page, world: World) -> None:
     """Her list stays, says how old the directory's word is, and she acts as ever."""
     world.directory.die()
     anna.goto(world.server.url + "/inbox")
-    until_shown(anna, lambda: anna.get_by_text("could not be asked since").is_visible())
+    until_shown(anna, lambda: anna.get_by_text("not confirmed since").is_visible())
     expect(anna.locator(".card")).to_have_count(1)
     look(anna, "4-directory-down")
     anna.get_by_role("link", name="temperature").click()
@@ -207,4 +207,4 @@ def resolve(ben: Page) -> None:
     expect(ben.get_by_role("heading", name="Resolved")).to_be_visible()
     look(ben, "6-resolved")
     ben.get_by_role("link", name="Inbox").click()
-    expect(ben.get_by_text("Nothing here.")).to_be_visible()
+    expect(ben.get_by_text("Nothing is unresolved at your devices.")).to_be_visible()

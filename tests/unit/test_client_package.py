@@ -141,6 +141,17 @@ def test_a_refusal_is_told_with_its_code_and_not_asked_again() -> None:
         assert len(played.asked) == 1
 
 
+@pytest.mark.parametrize("text", ["<html>Sign in to the network</html>", "[]", '{"roles": 7}', ""])
+def test_a_page_of_somebody_else_is_an_error_of_the_client(text: str) -> None:
+    """A network that answers everything with its own page, and 200: for calls and for the stream."""
+    for ask in (Tocsin.read_me, lambda client: next(client.follow(6))):
+        played = Played(httpx.Response(200, text=text, headers={"Content-Type": "text/html"}))
+        with pytest.raises(RefusedError, match="none of Tocsin's") as raised:
+            ask(played.client())
+        assert (raised.value.code, raised.value.status) == ("not_tocsin", 200)
+        assert len(played.asked) == 1
+
+
 def test_who_is_too_late_hears_what_came_in_between() -> None:
     """With the version of now, to decide anew."""
     played = Played(refused(412, "precondition_failed", version=3, changes=[CHANGE]))
@@ -186,8 +197,11 @@ def test_patience_begins_anew_where_a_stream_is_cut(monkeypatch: pytest.MonkeyPa
     """Whoever listened for an hour waits for the server as long as whoever has just begun."""
     event = f"id: 7\nevent: anomaly\ndata: {json.dumps({'change': CHANGE, 'anomaly': ANOMALY})}\n\n"
     following = event.replace("id: 7", "id: 8", 1)
+    kinds = {"Content-Type": "text/event-stream; charset=utf-8"}
     played = Played(
-        httpx.Response(200, text=event), httpx.ConnectError("away"), httpx.Response(200, text=following)
+        httpx.Response(200, text=event, headers=kinds),
+        httpx.ConnectError("away"),
+        httpx.Response(200, text=following, headers=kinds),
     )
     now_s = 0.0
     monkeypatch.setattr("tocsin_client.transport.time.monotonic", lambda: now_s)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import shlex
 from datetime import date
 from datetime import time as dt_time
 from pathlib import Path
@@ -192,10 +193,18 @@ def test_a_column_of_devices_by_another_name_is_not_passed_over(
     """Or all devices would be mixed into one, of the file's name. What to say instead is told."""
     frame = pl.DataFrame({name: ["a", "b"], "ts": [NOON_MS, NOON_MS], "v": [1.0, 2.0]})
     path = write(tmp_path / f"x{suffix}", frame)
-    with pytest.raises(InvalidInputError, match=f"say --device-column {name}, or --exclude {name} if"):
+    said = shlex.quote(name)  # so that it can be copied into a shell
+    with pytest.raises(InvalidInputError, match=f"say --device-column {said}, or --exclude {said} if"):
         read(path)
     assert {row[0] for row in read(path, device_column=name)[1]} == {"a", "b"}
     assert {row[0] for row in read(path, exclude=(name,))[1]} == {"x"}
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".ndjson"])
+def test_a_number_of_devices_that_is_named_as_a_parameter_is_one(tmp_path: Path, suffix: str) -> None:
+    """A hub counts those that it has; who says so need not leave the count out."""
+    path = write(tmp_path / f"x{suffix}", pl.DataFrame({"ts": [NOON_MS], "devices": [7]}))
+    assert read(path, parameters=("devices",))[1] == [("x", NOON_MS, {"devices": 7.0}, "")]
 
 
 @pytest.mark.parametrize("name", ["device_temperature", "devious", "undevice_id"])

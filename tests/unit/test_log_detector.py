@@ -73,7 +73,7 @@ def test_a_line_that_comes_no_more_is_told_with_one_from_before() -> None:
 
     *_, told = found([*(dump(number, without) for number in BEHIND)])
     assert [each.code for each in told] == ["vanished_template"]
-    assert '"heartbeat <*>" came never in 1.0 h, where 4' in told[0].reason
+    assert '"heartbeat <*>" did not come in 1.0 h, where 4' in told[0].reason
     assert "heartbeat" in str(told[0].evidence["before"])
 
 
@@ -284,7 +284,7 @@ def test_hours_of_a_long_dump_are_judged_each() -> None:
     members = {"engine/engine.log": log(from_ms, rows), "door.log": log(from_ms, door)}
     (told,) = found([made_sample(number, members, from_ms, from_ms + 6 * HOUR_MS)])
     assert [(each.component, each.code) for each in told] == [("engine", "component_silent")]
-    assert " came never in 2.0 h, where 2" in told[0].reason
+    assert " did not come in 2.0 h, where 2" in told[0].reason
 
 
 def undated(number: int, bad: bytes = b"", place: int = 0) -> Sample:

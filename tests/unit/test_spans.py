@@ -90,7 +90,18 @@ def test_a_round_that_took_up_what_a_request_handed_on_is_found() -> None:
     assert taken_up(request, [request, round_]) == [round_]
 
 
-@pytest.mark.parametrize("bad", ["{", "[]", "null", '{"name": "x"}', line("a", 1, 2).replace(BEGAN, "then")])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "{",
+        "[]",
+        "null",
+        '{"name": "x"}',
+        line("a", 1, 2).replace(BEGAN, "then"),
+        line("a", 1, 2).replace("0x1", "\0"),
+        line("a", 1, 2)[:-9],
+    ],
+)
 def test_a_line_that_is_no_span_is_named(bad: str) -> None:
     """With its number."""
     with pytest.raises(InvalidInputError, match="line 2 is no span"):
@@ -130,6 +141,35 @@ def test_two_files_at_most(tmp_path: Path) -> None:
     for file in files:
         assert 0 < file.stat().st_size <= 2_000
         assert list(read_spans(file.read_text().splitlines()))
+
+
+def test_a_line_that_was_torn_spoils_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a full disk or a power cut leaves it: the next start begins a new line, and the reader counts it."""
+    path = tmp_path / "spans.ndjson"
+    whole = line("r", 0, 9)
+    path.write_bytes(f"{whole}\n{whole[:50]}\u00e9".encode()[:-1])
+    file = SpanFile(path, 1 << 20)
+    file.write(line("s", 0, 9, trace="0x2") + "\n")
+    assert path.read_bytes().count(b"\n") == 3, "a span is there as soon as it is written"
+    file.close()
+    assert main(["trace", str(path), "--json"]) == 0
+    told = capsys.readouterr()
+    assert {row["what"] for row in json.loads(told.out)["traces"]} == {"r", "s"}
+    assert "1 line, first 2" in told.err
+
+
+def test_a_file_that_can_not_be_renamed_goes_on(tmp_path: Path) -> None:
+    """The failure is the exporter's to tell; the next span is written when there is a way again."""
+    path = tmp_path / "spans.ndjson"
+    (tmp_path / "spans.ndjson.1").mkdir()
+    file = SpanFile(path, 10)
+    file.write("x" * 9 + "\n")
+    with pytest.raises(OSError, match=r"spans\.ndjson"):
+        file.write("y" * 9 + "\n")
+    (tmp_path / "spans.ndjson.1").rmdir()
+    file.write("y" * 9 + "\n")
+    file.close()
+    assert path.read_text() == "y" * 9 + "\n"
 
 
 def test_files_of_spans_are_for_their_owner_alone(tmp_path: Path) -> None:

@@ -44,12 +44,27 @@ def test_a_column_without_a_name_is_left_out(tmp_path: Path) -> None:
     assert file.describe().endswith("parameters: v; left out: the column without a name")
 
 
+@pytest.mark.parametrize("header", ["device;ts;v;state", "ts;v;state"])
+def test_blank_rows_are_no_mistake(tmp_path: Path, header: str) -> None:
+    """Spreadsheets leave them below the last row, and between parts; a row with any cell is one."""
+    cells = header.count(";")
+    path = tmp_path / "x.csv"
+    row = {3: f"a;{NOON_MS};20,5;on", 2: f"{NOON_MS};20,5;on"}[cells]
+    half = {3: "a;;21;", 2: ";21;"}[cells]
+    path.write_text("\n".join([header, row, ";" * cells, half, *[";" * cells] * 3]) + "\n")
+    file = open_events(path, Mapping())
+    assert sum(len(chunk.batch) for chunk in file.chunks(100)) == 1
+    assert file.report.outcome() == {"read": 6, "empty": 4, "time_invalid": 1}
+    assert file.report.examples == {"time_invalid": [2]}
+
+
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
         ("x.xlsx", b"PK", "x.xlsx is a spreadsheet: save its sheet as CSV"),
         ("x.csv", b"", "x.csv is empty"),
         ("x.csv", b"sep=;\r\ndevice;ts;v\r\n", "the first line, 'sep=;', is for spreadsheets alone"),
+        ("a b.csv", b"sep=;\r\ndevice;ts;v\r\n", r"tail -n \+2 'a b.csv' > table.csv"),
     ],
 )
 def test_what_a_spreadsheet_leaves_is_told_with_what_to_do(

@@ -52,8 +52,10 @@ def add(
     day: Annotated[
         list[str] | None, typer.Option(help="Each week on this day, such as sunday; may be repeated.")
     ] = None,
-    hours: Annotated[str, typer.Option(help="On these days, between two times.")] = "00:00-00:00",
-    timezone: Annotated[str, typer.Option(help="Of days and hours.")] = "UTC",
+    hours: Annotated[
+        str | None, typer.Option(help="On these days, between two times; all day by default.")
+    ] = None,
+    timezone: Annotated[str | None, typer.Option(help="Of days and hours; UTC by default.")] = None,
     why: Annotated[str, typer.Option(help="For people.")] = "",
     url: ServerUrl = "http://127.0.0.1:8765",
     token: Token = "",
@@ -66,14 +68,16 @@ def add(
     """
     from tocsin.client import Destination
 
-    begins, _, ends = hours.partition("-")
+    begins, _, ends = (hours or "00:00-00:00").partition("-")
     if not ends:
         fail("usage", "--hours are two times, such as 22:00-02:00", json, Exit.USAGE)
+    if not day and (hours is not None or timezone is not None):
+        fail("usage", "--hours and --timezone are of days: name these by --day", json, Exit.USAGE)
     named = {"device": device, "location": location, "application": application}
     wanted: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
     wanted |= {"from": from_, "to": to, "why": why}
     if day:
-        wanted["weekly"] = {"days": day, "from": begins, "to": ends, "timezone": timezone}
+        wanted["weekly"] = {"days": day, "from": begins, "to": ends, "timezone": timezone or "UTC"}
     server = Destination(url=url, token=token, ca_file=ca_file)
     made = ask(server, "POST", "/v1/maintenance", json=wanted)
     finish(made, [_line(made)], json)

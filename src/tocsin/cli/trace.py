@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tocsin.cli.output import Exit, JsonFlag, finish
+from tocsin.cli.output import Exit, JsonFlag, counted, finish, note
 
 if TYPE_CHECKING:
     from tocsin.observability.spans import Trace
@@ -76,11 +76,15 @@ def _read(file: Path) -> list[Any]:
     from tocsin.errors import InvalidInputError
     from tocsin.observability.spans import read_spans
 
+    torn: list[int] = []
     try:
-        with file.open(encoding="utf-8") as lines:
-            return list(read_spans(lines))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"{file}: can't be read", field="file") from error
+        with file.open(encoding="utf-8", errors="replace") as lines:
+            found = list(read_spans(lines, torn))
+    except OSError as error:
+        raise InvalidInputError(f"{file} can't be read: {error.strerror}", field="file") from error
+    if torn:
+        note(f"left out, for only their beginning was written: {counted(len(torn), 'line')}, first {torn[0]}")
+    return found
 
 
 def _show_all(traces: Sequence[Trace], json: bool) -> None:

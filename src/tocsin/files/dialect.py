@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Final
 
@@ -83,7 +84,7 @@ def find_delimiter(text: str, name: str) -> str:
     if _FOR_SPREADSHEETS.match(text):
         raise InvalidInputError(
             f"{name}: the first line, {text.splitlines()[0]!r}, is for spreadsheets alone: remove it, such "
-            f"as with tail -n +2 {name} > table.csv",
+            f"as with tail -n +2 {shlex.quote(name)} > table.csv",
             field="file",
         )
     splitting = [each for each in DELIMITERS if len(_first_rows(text, each, 1)[0]) > 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -161,11 +162,13 @@ def refuse_other_devices(names: Iterable[str], mapping: Mapping) -> None:
 
     Else the file would be read as that of one device, and the readings of all would be mixed.
     """
-    alike = [name for name in names if name not in mapping.exclude and _OF_DEVICES.fullmatch(name.strip())]
+    chosen = (mapping.time_column, mapping.arrival_column, *(mapping.parameters or ()), *mapping.exclude)
+    alike = [name for name in names if name not in chosen and _OF_DEVICES.fullmatch(name.strip())]
     if alike:
         raise InvalidInputError(
-            f"there is no 'device', but {' and '.join(map(repr, alike))}: say --device-column {alike[0]}, or "
-            f"--exclude {','.join(alike)} if the whole file is of one device",
+            f"there is no 'device', but {' and '.join(map(repr, alike))}: say --device-column "
+            f"{shlex.quote(alike[0])}, or --exclude {shlex.quote(','.join(alike))} if the whole file is "
+            "of one device",
             field="device_column",
         )
 

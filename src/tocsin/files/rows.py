@@ -32,6 +32,10 @@ class Refusals:
         """Refuse the rows with this code, unless they have one."""
         self._code[rows & (self._code == "")] = code
 
+    def pass_over(self, rows: Bools) -> None:
+        """Refuse none of these rows, for whatever reason."""
+        self._code[rows] = ""
+
     @property
     def kept(self) -> Bools:
         return np.asarray(self._code == "", np.bool_)
@@ -71,6 +75,7 @@ class RowConverter:
         ts = self._times(block, device, refusals)
         arrival = self._arrivals(block, ts, refusals)
         offsets, parameter, value, text, text_count = self._readings(block, refusals)
+        refusals.pass_over(_blank(block))
         batch = EventBatch(
             device=device,
             ts=ts,
@@ -171,6 +176,14 @@ class RowConverter:
         row, parameter = np.nonzero(present)
         text, text_count = _texts(texts, rows)
         return offsets, parameter.astype(np.int32), values[row, parameter] + 0.0, text, text_count
+
+
+def _blank(block: pa.RecordBatch) -> Bools:
+    """Rows without a single cell, as spreadsheets leave them below their last one."""
+    blank = np.ones(len(block), np.bool_)
+    for column in block.columns:
+        blank &= ~np.asarray(column.is_valid())
+    return blank
 
 
 def strings_from_arrow(column: pa.Array) -> Strings:

@@ -9,7 +9,7 @@ from tocsin.dump_detectors.abstract import EvidenceLine, Finding
 from tocsin.log_detector.counting import Counted
 from tocsin.log_detector.knowledge import Kind, Knowledge, Row
 from tocsin.log_detector.rates import Judged
-from tocsin.log_detector.wording import finding, name_of, quoted, times
+from tocsin.log_detector.wording import finding, name_of, often, quoted, times
 from tocsin.templates._header_kernel import ERROR, WARNING
 
 SINGLY_MAX: Final = 4
@@ -31,7 +31,7 @@ def new_templates(known: Knowledge, table: Counted, fresh: Sequence[tuple[float,
             count = sum(shape.total for shape in table.seen[row.uid])
             more = f", with {others} other new templates" if others > 0 else ""
             reason = (
-                f"{quoted(row.text)} came {_often(count)} in {_hours(table):.1f} h, and never in the "
+                f"{quoted(row.text)} came {often(count)} in {_hours(table):.1f} h, and never in the "
                 f"{row.born_h:.0f} h of logs before its first{more}"
             )
             facts = _facts(row, count, 0.0) | {"new_templates": len(rows), "seen": row.seen}
@@ -132,7 +132,3 @@ def _facts(row: Row, count: int, usual: float) -> dict[str, str | int | float | 
 
 def _hours(table: Counted) -> float:
     return float(table.hours.sum())
-
-
-def _often(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"

@@ -69,5 +69,10 @@ def name_of(row: Row) -> str:
 
 def times(count: float, usual: float, hours: float) -> str:
     """How often something came, and how often it should have."""
-    said = "never" if count == 0 else "once" if count == 1 else f"{count:.0f} times"
-    return f"came {said} in {hours:.1f} h, where {usual:.1f} are usual"
+    said = "did not come" if count == 0 else f"came {often(count)}"
+    return f"{said} in {hours:.1f} h, where {usual:.1f} are usual"
+
+
+def often(count: float) -> str:
+    """A number of times."""
+    return "once" if count == 1 else f"{count:.0f} times"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from io import TextIOBase
+from io import FileIO, TextIOBase
 from pathlib import Path
 from typing import IO, Final, cast
 
@@ -18,7 +18,8 @@ from tocsin.config.sections import ObservabilityConfig
 class SpanFile(TextIOBase):
     """Two files at most, of `bytes_max` each: the one before this has `.1` behind its name.
 
-    For their owner alone: a span of a request that failed has the error's text.
+    For their owner alone: a span of a request that failed has the error's text. A line is there as a whole
+    or not at all, unless the machine or its disk fails; what is written behind such a one begins a new line.
 
     Written by one thread, that of the exporter. OSError where it can't be opened.
     """
@@ -26,30 +27,31 @@ class SpanFile(TextIOBase):
     def __init__(self, path: Path, bytes_max: int) -> None:
         self._path: Final = path
         self._bytes_max: Final = bytes_max
-        self._file: IO[bytes] = _opened(path)
+        self._file = _opened(path)
 
     def write(self, text: str, /) -> int:
         """Append a line; begin anew before it where it no longer fits."""
         line = text.encode()
         if self._file.tell() and self._file.tell() + len(line) > self._bytes_max:
-            self._file.close()
             self._path.replace(self._path.with_name(self._path.name + ".1"))
+            self._file.close()
             self._file = _opened(self._path)
         self._file.write(line)
         return len(text)
 
     def flush(self) -> None:
-        """Let others read it."""
-        if not self._file.closed:
-            self._file.flush()
+        """What was written is there already."""
 
     def close(self) -> None:
         self._file.close()
         super().close()
 
 
-def _opened(path: Path) -> IO[bytes]:
-    return open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600))
+def _opened(path: Path) -> FileIO:
+    file = FileIO(path, "a+", opener=lambda name, flags: os.open(name, flags, 0o600))
+    if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
+        file.write(b"\n")
+    return file
 
 
 class _Exporter(ConsoleSpanExporter):

@@ -16,6 +16,7 @@ ROUTE: Final = "http.route"
 METHOD: Final = "http.request.method"
 STATUS: Final = "http.response.status_code"
 _TRACES_MAX: Final = 100_000
+_BEGINNING: Final = '{"name": '
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,14 +69,20 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
         return step.span.start_us - self.root.start_us
 
 
-def read_spans(lines: Iterable[str]) -> Iterator[Span]:
-    """InvalidInputError, with its number, at a line that is no span."""
+def read_spans(lines: Iterable[str], torn: list[int] | None = None) -> Iterator[Span]:
+    """InvalidInputError, with its number, at a line that is no span.
+
+    The number of a line of which only the beginning was written, as on a full disk, goes into `torn` instead.
+    """
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             yield _span(line)
         except (msgspec.MsgspecError, KeyError, TypeError, ValueError, AttributeError) as error:
+            if torn is not None and line.startswith(_BEGINNING) and isinstance(error, msgspec.DecodeError):
+                torn.append(number)
+                continue
             raise InvalidInputError(f"line {number} is no span of OpenTelemetry", field="file") from error
 
 
@@ -98,11 +105,12 @@ def taken_up(trace: Trace, traces: Iterable[Trace]) -> list[Trace]:
 
 def _span(line: str) -> Span:
     told = msgspec.json.decode(line)
+    parent = told["parent_id"]
     return Span(
         name=str(told["name"]),
         trace=str(told["context"]["trace_id"]),
         id=str(told["context"]["span_id"]),
-        parent=told["parent_id"],
+        parent=None if parent is None else str(parent),
         start_us=_us(told["start_time"]),
         end_us=_us(told["end_time"]),
         attributes=dict(told["attributes"] or {}),

@@ -16,7 +16,9 @@ from tocsin.services.lasting import Lasting
 from tocsin.services.sight import Sight
 
 PAGE_MAX: Final = 200
-NO_DEVICE: Final = "This device has not sent anything yet."
+NO_DEVICE: Final = "No device of this name has sent anything yet, or it is not one that you see."
+"""One answer for both: whoever asks must not learn from it what there is."""
+
 _ANOMALIES_MAX: Final = 50
 
 

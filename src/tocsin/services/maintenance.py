@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -35,6 +36,9 @@ from tocsin.sharding import partition_of, shard_of
 PAGE_MAX: Final = 200
 WINDOWS_MAX: Final = 1_000
 """Of a tenant, those that are not over."""
+
+OF_A_DEVICE_MAX: Final = 15
+"""What repeats each day has at most 17 spans in what is logged ahead, and a device has room for 256."""
 
 MEMBERS_MAX: Final = 10_000
 HORIZON_MS: Final = 14 * DAY_MS
@@ -78,19 +82,21 @@ class Maintenances:
         """Make a window, durable and logged on return; with whether it had been made under this key before.
 
         It acts on what its devices send from then on. NotFoundError for a device, location or application
-        that nobody knows or that is not seen.
+        that nobody knows or that is not seen. What was made before is answered whatever has become of it.
         """
         self._require(principal, wanted.covers)
         now_ms = self._clock.now_ms()
-        check(wanted, now_ms)
+        actor = principal.person or principal.key_id
+        before = self._store.of_key(principal.tenant, actor, key)
+        if before is None:
+            check(wanted, now_ms)
         if wanted.covers is Covers.DEVICE:
             self._sight.require(principal, wanted.name, NO_DEVICE)
-        actor = principal.person or principal.key_id
-        members = self._members(principal.tenant, wanted)
+        members = self._members(principal.tenant, wanted) or (() if before is None else before.members)
         if not members:
             raise NotFoundError(_nobody(wanted.covers))
-        if len(self._store.unsettled_of(principal.tenant, limit=WINDOWS_MAX)) >= WINDOWS_MAX:
-            raise ConflictError(f"There are {WINDOWS_MAX:,} windows that are not over: end some.")
+        if before is None:
+            self._require_room(principal.tenant, members)
         made, repeated = self._store.add(
             MaintenanceWindow(
                 id=f"mw_{secrets.token_hex(8)}",
@@ -170,6 +176,16 @@ class Maintenances:
                     self._refresh(window, self._members_now(window))
                 except TocsinError as error:
                     _log.warning("maintenance_not_logged", window=window.id, error=error.detail)
+
+    def _require_room(self, tenant: str, members: Collection[str]) -> None:
+        """ConflictError where the tenant, or one of these devices, has as many windows as are kept apart."""
+        lasting = self._store.unsettled_of(tenant, limit=WINDOWS_MAX)
+        if len(lasting) >= WINDOWS_MAX:
+            raise ConflictError(f"There are {WINDOWS_MAX:,} windows that are not over: end some.")
+        covered = Counter(name for window in lasting for name in window.members)
+        full = next((name for name in members if covered[name] >= OF_A_DEVICE_MAX), None)
+        if full is not None:
+            raise ConflictError(f"{full} has {OF_A_DEVICE_MAX} windows that are not over: end some.")
 
     def _newest_first(self, tenant: str, before: int) -> Iterator[MaintenanceWindow]:
         while found := self._store.page(tenant, before=before, limit=PAGE_MAX):

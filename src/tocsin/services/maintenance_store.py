@@ -94,6 +94,11 @@ class MaintenanceStore:
         with self._readers.lend() as reader:
             return self._required(reader, tenant, window_id)
 
+    def of_key(self, tenant: str, actor: str, key: str) -> MaintenanceWindow | None:
+        """The window that somebody made under a key; none under an empty one."""
+        found = self._all("of_key", tenant=tenant, actor=actor, key=key)
+        return found[0] if found else None
+
     def page(self, tenant: str, *, before: int, limit: int) -> Sequence[MaintenanceWindow]:
         """Windows with a lower number, newest first."""
         return self._all("page", tenant=tenant, before=before, limit=limit)

@@ -42,7 +42,7 @@ class Quarantines:
         require(principal, Permission.OPERATE)
         tenant = principal.tenant
         if self._fleet.device(tenant, device) is None and not self._fleet.sends_dumps(tenant, device):
-            raise NotFoundError("This device has not sent anything yet.")
+            raise NotFoundError("No device of this name has sent anything yet.")
         decision = Quarantine(tenant=tenant, devices=(device,), reason=reason, released=released)
         partition = partition_of(shard_of(tenant, device), self._log.partitions)
         part = Part(partition, RecordKind.CONTROL, 1, encode_control(decision))

@@ -30,6 +30,19 @@ VIEWS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 }
 """By the name in the address: the words for it, and the filters."""
 
+EMPTY: Final = {
+    MINE: "Nothing is assigned to you, and nothing is unresolved at a device of yours.",
+    "unresolved": "Nothing is unresolved.",
+    "unseen": "Everything that is unresolved was seen.",
+    "acknowledged": "Nothing is acknowledged.",
+    "snoozed": "Nothing is snoozed.",
+    "resolved": "Nothing was resolved yet.",
+    "all": "There was no anomaly yet.",
+}
+"""What a view says that has nothing to show."""
+
+_NOTHING_OF_YOURS: Final = "Nothing is unresolved at your devices."
+
 OF_ALL: Final = frozenset({"unresolved", "all"})
 """Views that have no meaning for whoever sees the own devices alone: what is unresolved there is hers."""
 
@@ -73,6 +86,7 @@ def _listed(request: Request, visitor: Visitor) -> dict[str, Any]:
         "as_of_ms": as_of_ms,
         "freshness": freshness,
         "device": device,
+        "empty": _NOTHING_OF_YOURS if limited and show == MINE else EMPTY[show],
         "views": words,
         "shown": visitor.services.colleagues.shown(visitor.principal, [each.assignee for each in found]),
         "anomalies": found,

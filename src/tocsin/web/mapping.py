@@ -77,4 +77,5 @@ def _listed(request: Request, visitor: Visitor) -> dict[str, Any]:
         "anomalies": found.anomalies,
         "older": None if found.before is None else f"?before={found.before}",
         "before": before,
+        "empty": "Nothing is unresolved at these devices.",
     }

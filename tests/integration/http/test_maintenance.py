@@ -13,7 +13,9 @@ from tests.integration.http.test_quarantine import decisions
 from tocsin.access.principal import Role
 from tocsin.control import MaintenanceSet
 from tocsin.errors import StorageUnavailableError
-from tocsin.services.maintenance import HORIZON_MS
+from tocsin.processing.maintenance import KEPT_MAX
+from tocsin.services.maintenance import HORIZON_MS, OF_A_DEVICE_MAX
+from tocsin.services.maintenance_window import DAYS
 
 pytestmark = pytest.mark.anyio
 
@@ -234,6 +236,36 @@ async def test_what_the_log_refused_is_logged_by_the_next_round(world: World) ->
     assert [each.devices for each in logged(world)] == [("pump-7",)]
     again = await ask(world, {"device": "pump-7", **WHEN}, key="k")
     assert again.headers["tocsin-repeated"] == "true"
+
+
+async def test_a_key_is_answered_as_before_when_the_window_is_over(world: World) -> None:
+    """A phone that was away for long hears what became of its window, not that it can't be made."""
+    world.fleet.add(OWN, "pump-7")
+    first = await ask(world, {"device": "pump-7", **WHEN}, key="k")
+    world.clock.sleep(40 * 86_400)
+    again = await ask(world, {"device": "pump-7", **WHEN}, key="k")
+    assert (again.status_code, again.json()["id"]) == (201, first.json()["id"])
+    assert again.headers["tocsin-repeated"] == "true"
+    assert again.json()["state"] == "over"
+
+
+async def test_a_device_has_room_for_every_span_of_its_windows(world: World) -> None:
+    """One more would push out spans that hold now; it is refused until one is ended."""
+    world.fleet.add(OWN, "pump-7")
+    days = {"days": list(DAYS), "from": "22:00", "to": "02:00"}
+    made = [
+        await ask(world, {"device": "pump-7", "from": str(NOW_MS - 29 * DAY_MS), "weekly": days})
+        for _ in range(OF_A_DEVICE_MAX)
+    ]
+    assert {each.status_code for each in made} == {201}
+    assert sum(len(each.spans) for each in logged(world)) >= OF_A_DEVICE_MAX * 14
+    ahead = [[span for span in each.spans if span[1] > NOW_MS] for each in logged(world)]
+    assert sum(map(len, ahead)) <= KEPT_MAX
+    refused = await ask(world, {"device": "pump-7", **WHEN})
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+    assert "pump-7" in refused.json()["detail"]
+    await end(world, made[0].json()["id"], **{"If-Match": "*"})
+    assert (await ask(world, {"device": "pump-7", **WHEN})).status_code == 201
 
 
 async def test_technicians_have_their_own_devices_in_maintenance(world: World) -> None:

@@ -45,3 +45,13 @@ def test_what_repeats_is_told_in_words(world: World, capsys: pytest.CaptureFixtu
         assert "each saturday, sunday 22:00-02:00 Europe/Rome" in capsys.readouterr().out
         wrong = ["maintenance", "add", "--device", "pump-7", "--from", str(NOW_MS), "--hours", "late", *at]
         assert main(wrong) == 2
+
+
+@pytest.mark.parametrize("of_days", [("--hours", "22:00-02:00"), ("--timezone", "Europe/Rome")])
+def test_hours_without_a_day_are_not_passed_over(
+    of_days: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the window would hold all the time from its beginning to its end."""
+    when = ("--from", str(NOW_MS), "--to", str(NOW_MS + 72 * HOUR_MS))
+    assert main(["maintenance", "add", "--device", "pump-7", *when, *of_days]) == 2
+    assert "--day" in capsys.readouterr().err

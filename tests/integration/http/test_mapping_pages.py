@@ -85,7 +85,7 @@ async def test_pages_say_that_the_mapping_is_old_and_that_it_is_unknown(world: W
     world.directory.round()
     async with signed_in(world) as client:
         for path in (f"/technicians/{ANNA}", "/locations/hall"):
-            assert "could not be asked since" in (await client.get(path)).text
+            assert "not confirmed since" in (await client.get(path)).text
         unknown = await client.get("/technicians/0e5b9c1a-4d2f-4c53-9d59-2d0f3f1f7a10")
         assert (unknown.status_code, "has not said yet" in unknown.text) == (200, True)
         assert (await client.get("/technicians/nobody")).status_code == 404

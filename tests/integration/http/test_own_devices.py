@@ -169,7 +169,7 @@ async def test_what_shows_in_a_device_s_data_is_for_who_sees_it(world: World) ->
     assert found is not None
     anna, devices = principal_of(found[0]), world.services.devices
     assert [each.device for each in devices.active_anomalies(anna, "a")] == ["a"]
-    with pytest.raises(NotFoundError, match="This device has not sent anything yet"):
+    with pytest.raises(NotFoundError, match="or it is not one that you see"):
         devices.active_anomalies(anna, "c")
 
 
@@ -379,14 +379,14 @@ async def test_names_of_others_are_no_objects(world: World) -> None:
 
 
 async def test_the_inbox_says_how_old_the_mapping_is_that_it_follows(world: World) -> None:
-    """Also that the directory could not be asked since; whoever sees everything needs no such word."""
+    """Also that it was not confirmed since; whoever sees everything needs no such word."""
     anna = world.sign_in("anna")
     assert "as the directory said" in (await asked(world, anna, "/inbox")).text
     world.clock.sleep(2 * 3600)
     for path in ("/inbox", "/inbox/live?show=mine"):
         page = (await asked(world, anna, path)).text
         assert "as the directory said" in page
-        assert "could not be asked since" in page
+        assert "not confirmed since" in page
         assert anomalies(world)["a"] in page
     viewer = {"Authorization": f"Bearer {world.key(Role.VIEWER)}"}
     assert "directory said" not in (await asked(world, viewer, "/inbox")).text

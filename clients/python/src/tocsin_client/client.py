@@ -12,9 +12,10 @@ import msgspec
 from tocsin_client.models import Anomaly, Change, Ownership
 from tocsin_client.operations import Operations
 from tocsin_client.stream import Happened, Sent, events_of
-from tocsin_client.transport import Waiting, refusal_of, retry_after_s
+from tocsin_client.transport import Waiting, foreign, refusal_of, retry_after_s
 
 _PAGE: Final = 200
+_EVENTS: Final = "text/event-stream"
 _COME_BACK: Final = frozenset({408, 429, 502, 503, 504})
 
 
@@ -65,6 +66,8 @@ class Tocsin(Operations):
                         why, after_s = f"the server answered {response.status_code}", retry_after_s(response)
                     elif response.status_code != HTTPStatus.OK:
                         raise refusal_of(response)
+                    elif not response.headers.get("Content-Type", "").startswith(_EVENTS):
+                        raise foreign(response)
                     else:
                         begun = True
                         for sent in events_of(response.iter_lines()):

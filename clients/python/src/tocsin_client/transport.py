@@ -147,9 +147,12 @@ def segment(name: str) -> str:
 
 def answer_of(kind: type[Answer], response: httpx.Response) -> Answer:
     """What a good answer says; RefusedError for any other."""
-    if response.is_success:
+    if not response.is_success:
+        raise refusal_of(response)
+    try:
         return msgspec.json.decode(response.content, type=kind)
-    raise refusal_of(response)
+    except msgspec.MsgspecError as error:
+        raise foreign(response) from error
 
 
 def refusal_of(response: httpx.Response) -> RefusedError:
@@ -164,6 +167,12 @@ def refusal_of(response: httpx.Response) -> RefusedError:
     changed = ChangedError(*told)
     changed.version, changed.changes = problem.version, problem.changes
     return changed
+
+
+def foreign(response: httpx.Response) -> RefusedError:
+    """The error for a good answer that is none of Tocsin's, such as the page of a network to sign in to."""
+    kind = response.headers.get("Content-Type", "no type")
+    return RefusedError(response.status_code, "not_tocsin", f"the answer is none of Tocsin's ({kind})")
 
 
 def retry_after_s(response: httpx.Response) -> float:

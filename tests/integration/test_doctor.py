@@ -122,6 +122,16 @@ def test_a_healthy_folder_has_no_problem(folder: Path, capfd: pytest.CaptureFixt
     assert "3 entries in an unbroken chain" in out
 
 
+def test_a_commit_store_that_was_deleted_is_named(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """An empty one in its place is whole; the server refuses to start with it, and sends people here."""
+    for path in folder.glob("commit.db*"):
+        path.unlink()
+    code, said, _ = doctor(folder, capfd)
+    assert code == 1
+    assert "commit.db knows of 0 records of partition" in said
+    assert "restore the folder from its backup" in said
+
+
 @pytest.mark.parametrize("how", ["flipped", "cut", "empty", "gone"])
 @pytest.mark.parametrize(
     "pattern",

@@ -17,6 +17,7 @@ from tocsin.commit.abstract import Chunk
 from tocsin.commit.checkpoints import EmbeddedCheckpointStore
 from tocsin.commit.embedded import EmbeddedCommitStore
 from tocsin.control import Settings
+from tocsin.errors import CorruptError
 from tocsin.events import EventBatch
 from tocsin.inbox.embedded import EmbeddedInbox
 from tocsin.ingest.known_devices import KnownDevices
@@ -166,6 +167,15 @@ def test_a_lost_checkpoint_is_rebuilt_from_the_lake(used: tuple[Path, Digest]) -
     for path in folder.glob("checkpoints.db*"):
         path.unlink()
     assert reopened(folder) == digest
+
+
+def test_a_lost_commit_store_is_told_as_what_it_is(used: tuple[Path, Digest]) -> None:
+    """Nothing is wrong with the log, which holds all that was acknowledged; nothing is started over it."""
+    folder, _ = used
+    for path in folder.glob("commit.db*"):
+        path.unlink()
+    with pytest.raises(CorruptError, match=r"commit\.db was deleted, or is an older copy"):
+        reopened(folder)
 
 
 def test_a_chunk_of_another_version_is_rebuilt(used: tuple[Path, Digest]) -> None:

@@ -83,7 +83,7 @@ def _checks(application: Application) -> list[Check]:
     lake = application.lake
     of_lake = [_check_lake(lake)] if isinstance(lake, DeltaLake) else []
     arrived = check_arrivals(application.log.newest_arrival_ms(), application.clock.now_ms())
-    return [*checks, _check_audit(application), _check_ends(stores), arrived, *of_lake]
+    return [*checks, _check_audit(application), _check_ends(stores), _check_ages(stores), arrived, *of_lake]
 
 
 def _check_audit(application: Application) -> Check:
@@ -141,6 +141,30 @@ def _check_ends(stores: Stores) -> Check:
     return (
         _damaged("end of log", problems) if problems else Check(name="end of log", ok=True, detail="complete")
     )
+
+
+def _check_ages(stores: Stores) -> Check:
+    """A commit store that was deleted, or is an old copy, looks whole by itself: states kept since tell."""
+    from tocsin.errors import CorruptError
+    from tocsin.processing.chunks import header_shard
+
+    committed = stores.commits.positions()
+    headers = {header_shard(partition): partition for partition in range(stores.log.partitions)}
+    try:
+        kept = {
+            headers[each.shard]: each.position for each in stores.checkpoints.read() if each.shard in headers
+        }
+    except CorruptError as error:
+        return _damaged("checkpoints", [error.detail])
+    problems = [
+        f"commit.db knows of {committed.get(partition, 0)} records of partition {partition}, checkpoints.db "
+        f"holds a state of {position}"
+        for partition, position in kept.items()
+        if position > committed.get(partition, 0)
+    ]
+    if problems:
+        return _damaged("ages", [*problems, "commit.db was deleted, or is an older copy"])
+    return Check(name="ages", ok=True, detail="no store is older than what was made of it")
 
 
 def _check_lake(lake: DeltaLake) -> Check:

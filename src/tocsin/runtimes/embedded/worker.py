@@ -144,10 +144,17 @@ def _freed(output: Output) -> Iterator[FreedDump]:
 
 def _check(state: PartitionState, lease: Lease) -> None:
     """The pair of the assertion made at every commit: recovery must arrive at the same sums."""
-    if state.position != lease.position:
+    if state.position > lease.position:
+        raise CorruptError(
+            f"partition {state.partition}: commit.db knows of {lease.position} records, but checkpoints.db "
+            f"holds a state of {state.position}: commit.db was deleted, or is an older copy; put back one "
+            "that is as new as the other files of the folder"
+        )
+    if state.position < lease.position:
         raise CorruptError(
             f"partition {state.partition}: the log ends at {state.position}, "
-            f"but {lease.position} was committed"
+            f"but {lease.position} was committed: records are missing that were acknowledged; put back a log "
+            "that is as new as the other files of the folder"
         )
     found, committed = state.totals(), lease.totals
     for name in ("raw", "scored", "final"):

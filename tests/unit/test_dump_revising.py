@@ -48,6 +48,15 @@ def test_what_is_derived_as_it_was_published_is_not_told_again() -> None:
     assert [episode.id for _, episode in revised.open.episodes] == [found.changed[0].id]
 
 
+def test_what_is_kept_on_the_way_has_the_ids_that_people_know() -> None:
+    """An episode that is derived under another id goes on under the old one, from a snapshot, too."""
+    found = folded(3.0, 2.0)
+    published = [msgspec.structs.replace(each, id="ep_told_before") for each in found.changed]
+    revised = revise(published, found.changed, found.open)
+    assert [episode.id for _, episode in revised.open.episodes] == ["ep_told_before"]
+    assert [episode.id for _, episode in revised.known(folded(3.0).open).episodes] == ["ep_told_before"]
+
+
 def test_an_episode_that_was_retracted_may_come_back() -> None:
     """As the revision after the one that retracted it: an earlier one would be seen by nobody."""
     found = folded(3.0)

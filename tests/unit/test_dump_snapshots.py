@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.commit.dump_steps import DumpPlace
-from tocsin.runtimes.embedded.dump_snapshots import BLOCKS, worth_keeping
+from tocsin.commit.dump_steps import DumpPlace, DumpStepStore
+from tocsin.runtimes.embedded.dump_snapshots import BLOCKS, Snapshots, worth_keeping
 
 
 @given(last=st.integers(1, 5_000), back=st.integers(1, 4_000))
 def test_a_late_dump_has_a_snapshot_before_it_that_is_not_much_farther_back(last: int, back: int) -> None:
     """Taken one by one, two of each size are left; a dump within a size finds one within two of it."""
     kept: set[DumpPlace] = set()
+    snapshots, before = Snapshots(cast("DumpStepStore", None), ("t", "d", "logs")), None
     for number in range(1, last + 1):
-        if number == 1 or number % BLOCKS[0] == 0:
-            kept = worth_keeping([*kept, (0, number)], BLOCKS)
+        place = (0, number)
+        assert snapshots.due(before, place) == (number == 1 or number % BLOCKS[0] == 0)
+        if snapshots.due(before, place):
+            kept = worth_keeping([*kept, place], BLOCKS)
+        before = place
     assert len(kept) <= 2 * len(BLOCKS)
     late = last + 1 - back
     size = next((size for size in BLOCKS if back <= size), None)

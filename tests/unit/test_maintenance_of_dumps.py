@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from msgspec.structs import replace
 
 from tests.kit import START_MS, LogHistory, events_of, log_of
-from tocsin.control import Control, DumpOutcome, DumpReceived, MaintenanceSet
+from tocsin.control import Control, DumpOutcome, DumpReceived, GapGivenUp, MaintenanceSet
 from tocsin.dump_detectors.abstract import Finding
 from tocsin.dump_detectors.episodes import Judged, OpenEpisodes, fold
 from tocsin.events import EventBatch
@@ -44,22 +46,29 @@ def dump(sequence: int) -> DumpReceived:
     )
 
 
-def found_in(*sequences: int) -> list[Episode]:
-    """The states of the one episode of dumps with a finding each, in a row, one more without at the end."""
+def finding(from_ms: int) -> Finding:
+    return Finding(
+        component="door",
+        code="fault",
+        severity=Severity.WARNING,
+        score=2.0,
+        key="",
+        from_ms=from_ms,
+        to_ms=from_ms // 1_000 * 1_000 + 999,
+        reason="it is stuck",
+    )
+
+
+def found_in(*sequences: int, also_ms: Sequence[int] = (0,)) -> list[Episode]:
+    """The states of the one episode of dumps with findings, in a row, one more without at the end.
+
+    `also_ms` says how long behind its dump's beginning each finding begins.
+    """
     states: list[Episode] = []
     going_on = OpenEpisodes()
     for sequence in (*sequences, sequences[-1] + 1):
-        finding = Finding(
-            component="door",
-            code="fault",
-            severity=Severity.WARNING,
-            score=2.0,
-            key="",
-            from_ms=sequence * 1_000,
-            to_ms=sequence * 1_000 + 999,
-            reason="it is stuck",
-        )
-        findings = (finding,) if sequence in sequences else ()
+        behind_ms = also_ms if sequence in sequences else ()
+        findings = tuple(finding(sequence * 1_000 + each) for each in behind_ms)
         own = Judged(
             dump=replace(dump(sequence), windows=(WINDOW,)),
             detector="counting",
@@ -86,6 +95,11 @@ def test_what_is_found_again_behind_a_window_is_told() -> None:
     assert first.started_ms == more[-1].started_ms == 3_000
 
 
+def test_it_opens_at_the_first_finding_behind_the_window() -> None:
+    """Of several in one dump, in whatever order the detector gives them."""
+    assert found_in(3, 4, also_ms=(700, 200, 900))[-1].opened_ms == 4_200
+
+
 def test_what_was_found_before_a_window_goes_on() -> None:
     """Somebody has been told of it."""
     assert {each.suppressed for each in found_in(1, 2, 3)} == {""}
@@ -102,6 +116,15 @@ def test_a_dump_bears_the_windows_of_its_device_when_it_is_set_free() -> None:
     found = freed(dump(1), SET, dump(2), dump(4))
     assert [(each.sequence, each.windows) for each in found] == [(1, ()), (2, (WINDOW,))]
     assert [each.windows for each in freed(SET, dump(1))] == [()]  # it had sent nothing yet
+
+
+def test_a_dump_that_came_after_its_gap_bears_them_too() -> None:
+    """Its correction keeps back what it would have kept back in its turn."""
+    gap = GapGivenUp(tenant="t", device="d", epoch=0, from_sequence=2, to_sequence=2, at_ms=9)
+    records = log_of([dump(1), dump(3), SET, gap, dump(2)])
+    output = process(records, PartitionState(0), LogHistory(records))
+    late = [each for moved in output.dumps for each in moved.after_gap]
+    assert [(each.sequence, each.windows) for each in late] == [(2, (WINDOW,))]
 
 
 @pytest.mark.parametrize("others", [(), (events_of([("pump-0", START_MS, {"a": 20.0})]),)])

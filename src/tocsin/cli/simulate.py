@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tocsin.cli.options import Token
-from tocsin.cli.output import JsonFlag, finish, lines_of, note, note_once, progress
+from tocsin.cli.output import JsonFlag, finish, lines_of, note, progress
 from tocsin.cli.simulate_directory import directory
 from tocsin.cli.simulate_dumps import dumps
 from tocsin.cli.simulate_logs import logs
+from tocsin.cli.simulated_sending import sent
 from tocsin.cli.span import DEFAULT_START, span_of
 from tocsin.cli.targets import require_file
 
 if TYPE_CHECKING:
+    from tocsin.events import EventBatch
     from tocsin.simulate.faults import Fault
     from tocsin.simulate.fleet import Fleet
-    from tocsin.simulate.simulator import Arrivals, Simulator
+    from tocsin.simulate.simulator import Simulator
 
 simulate_app = typer.Typer(rich_markup_mode=None)
 simulate_app.command()(dumps)
@@ -95,7 +97,7 @@ def simulate(
         if out is not None:
             result |= _to_file(simulator, end_ms, out, arrival, advance)
         else:
-            result |= _to_server(simulator, end_ms, str(url), token, connections, advance)
+            result |= sent(_batches(simulator, end_ms), str(url), token, connections, advance)
     result |= _write_labels(described, planned, out, labels)
     result["seconds"] = round(time.perf_counter() - began, 3)
     finish(result, lines_of(result), json)
@@ -158,24 +160,8 @@ def _to_file(simulator: Simulator, end_ms: int, out: Path, arrival: bool, advanc
     return {"events": events, "readings": events * len(names), "out": str(out)}
 
 
-def _to_server(
-    simulator: Simulator, end_ms: int, url: str, token: str, connections: int, advance: Any
-) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from tocsin.client import Destination, EventSender
-
-    sender = EventSender(
-        Destination(url=url, token=token),
-        connections=connections,
-        on_acknowledged=advance,
-        on_retry=note_once("{}; trying again, for up to ten minutes a request"),
-    )
-    return asdict(sender.send(_batches(simulator.chunks(end_ms, events=20_000)))) | {"url": url}
-
-
-def _batches(pieces: Iterator[Arrivals]) -> Iterator[Any]:
-    return (piece.batch for piece in pieces)
+def _batches(simulator: Simulator, end_ms: int) -> Iterator[EventBatch]:
+    return (piece.batch for piece in simulator.chunks(end_ms, events=20_000))
 
 
 def _write_labels(fleet: Fleet, faults: list[Fault], out: Path | None, labels: Path | None) -> dict[str, Any]:

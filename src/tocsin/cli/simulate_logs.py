@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tocsin.cli.options import Token
-from tocsin.cli.output import JsonFlag, finish, lines_of, note_once, progress
+from tocsin.cli.output import JsonFlag, finish, lines_of, progress
 from tocsin.cli.simulate_dumps import Faults, plan_of
+from tocsin.cli.simulated_sending import sent
 from tocsin.cli.span import DEFAULT_START, span_of
 from tocsin.cli.targets import require_file
 
@@ -79,26 +80,10 @@ def logs(
         if out is not None:
             result |= {"lines": write_stream(out, lines, advance), "out": str(out)}
         else:
-            result |= _sent(lines, str(url), token, connections, advance)
+            result |= sent(_batches(lines), str(url), token, connections, advance)
     result |= _labelled(fleet, planned, out, labels)
     result["seconds"] = round(time.perf_counter() - began, 3)
     finish(result, lines_of(result), json)
-
-
-def _sent(
-    lines: Iterable[StreamedLine], url: str, token: str, connections: int, advance: Any
-) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from tocsin.client import Destination, EventSender
-
-    sender = EventSender(
-        Destination(url=url, token=token),
-        connections=connections,
-        on_acknowledged=advance,
-        on_retry=note_once("{}; trying again, for up to ten minutes a request"),
-    )
-    return asdict(sender.send(_batches(iter(lines)))) | {"url": url}
 
 
 def _batches(lines: Iterator[StreamedLine]) -> Iterator[EventBatch]:

@@ -1,13 +1,13 @@
 """What a device whose dumps are no logs costs the others, with a real server and the detector `logs`.
 
-The same calm devices send the same dumps at a fixed pace in every phase of one run, under other names: with
-nobody beside them, before and after, then beside a device that sends random bytes, a million lines of
-different templates, or one line of 10 MiB, each as soon as the one before is judged. There are figures only
+The same calm devices send the same dumps at a fixed pace in every phase of one run, under other names: in
+turns with nobody beside them, and beside a device that sends random bytes, a million lines of different
+templates, or one line of 10 MiB, each as soon as the one before is judged. There are figures only
 if what is found at the calm devices is the same in all phases, to the last digit and line, and the noisy
 device has an episode that says what it sends.
 
-`noisy_finding_ratio_p50` and `_p99` are those of the worst of the three over those beside nobody: from a
-dump's first byte until its findings are committed.
+`noisy_finding_ratio_p50` and `_p99` are those of the worst of the three over those of the phases before and
+after it, beside nobody: from a dump's first byte until its findings are committed.
 """
 
 from __future__ import annotations
@@ -158,11 +158,11 @@ def phase(server: Server, name: str, dumps: list[MadeDump]) -> Phase:
     return Phase(list(took_s.values()), [sender.found(device) for device in devices])
 
 
-def phases(server: Server, dumps: list[MadeDump]) -> Iterator[tuple[str, Phase]]:
-    """Nobody, each noise, nobody; raises where findings differ or the noise is not told apart."""
-    first = phase(server, "before", dumps)
-    yield "before", first
-    for name, (make, code) in NOISES.items():
+def phases(server: Server, dumps: list[MadeDump]) -> Iterator[Phase]:
+    """Nobody before, between and after the noises; raises where findings differ, or one is not told apart."""
+    first = phase(server, "nobody-0", dumps)
+    yield first
+    for number, (name, (make, code)) in enumerate(NOISES.items(), 1):
         with Noisy(server, f"noisy-{name}", make()) as noisy:
             beside = phase(server, name, dumps)
         if beside.found != first.found:
@@ -170,39 +170,44 @@ def phases(server: Server, dumps: list[MadeDump]) -> Iterator[tuple[str, Phase]]
         if code not in noisy.codes():
             raise RuntimeError(f"the device with {name} has episodes {noisy.codes()}, not {code}")
         beside.noise = noisy.dumps
-        yield name, beside
-    last = phase(server, "after", dumps)
-    if last.found != first.found:
-        raise RuntimeError("the same dumps gave other findings later on")
-    yield "after", last
+        yield beside
+        again = phase(server, f"nobody-{number}", dumps)
+        if again.found != first.found:
+            raise RuntimeError("the same dumps gave other findings later on")
+        yield again
 
 
 def main() -> None:
     """Print the figures."""
     dumps = calm_dumps()
-    measured: dict[str, Phase] = {}
+    measured: list[Phase] = []
     with serving(SETTINGS) as server:
         phase(server, "warm", dumps[:12])
-        for name, each in phases(server, dumps):
-            measured[name] = each
+        for each in phases(server, dumps):
+            measured.append(each)
             told = f"p50 {each.ms(50):.0f} ms, p99 {each.ms(99):.0f} ms, {each.noise} noisy dumps"
-            print(f"{name}: {told}", file=sys.stderr, flush=True)
+            print(told, file=sys.stderr, flush=True)
         rss_mib = rss_bytes(server.pid) / 2**20
-    alone = Phase([*measured["before"].took_s, *measured["after"].took_s], [])
+    alone = Phase([spent_s for each in measured[::2] for spent_s in each.took_s], [])
     figures = {
         "noisy_calm_ms_p50": round(alone.ms(50), 1),
         "noisy_calm_ms_p99": round(alone.ms(99), 1),
-        "noisy_calm_episodes": sum(map(len, measured["before"].found)),
+        "noisy_calm_episodes": sum(map(len, measured[0].found)),
         "noisy_calm_dumps": len(dumps),
         "noisy_rss_mib": round(rss_mib, 1),
     }
-    for name in NOISES:
-        for percent in (50, 99):
-            figures[f"noisy_{name}_ms_p{percent}"] = round(measured[name].ms(percent), 1)
-        figures[f"noisy_{name}_dumps"] = measured[name].noise
-    for percent in (50, 99):
-        worst = max(measured[name].ms(percent) for name in NOISES)
-        figures[f"noisy_finding_ratio_p{percent}"] = round(worst / alone.ms(percent), 2)
+    ratios: dict[int, list[float]] = {50: [], 99: []}
+    for name, before, beside, after in zip(
+        NOISES, measured[::2], measured[1::2], measured[2::2], strict=False
+    ):
+        around = Phase([*before.took_s, *after.took_s], [])
+        for percent, found in ratios.items():
+            found.append(beside.ms(percent) / around.ms(percent))
+            figures[f"noisy_{name}_ms_p{percent}"] = round(beside.ms(percent), 1)
+            figures[f"noisy_{name}_ratio_p{percent}"] = round(found[-1], 2)
+        figures[f"noisy_{name}_dumps"] = beside.noise
+    for percent, found in ratios.items():
+        figures[f"noisy_finding_ratio_p{percent}"] = round(max(found), 2)
     print(json.dumps(figures))
 
 

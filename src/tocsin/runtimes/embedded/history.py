@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import numpy as np
 
@@ -16,6 +18,11 @@ from tocsin.sharding import partition_of, shard_of
 
 _Stretch = tuple[str, int, int, int]
 """Tenant, partition, and the offsets between which it lies."""
+_Decisions = list[tuple[int, DumpDecision]]
+
+DUMPS_KEPT_DEVICES: Final = 64
+DUMPS_KEPT_MAX: Final = 4_096
+"""Decisions of a device; of one with more, none are kept."""
 
 
 class DeviceHistory(History):
@@ -23,13 +30,15 @@ class DeviceHistory(History):
 
     The newest stretch of the log that is not yet in the lake is decoded once and kept, since corrections
     ask for many devices at one offset. Thread-safe; readers of different stretches take the place of each
-    other's.
+    other's. What was decided about dumps is kept for the devices asked about last: it never changes, and
+    devices ask for their dumps again and again, while each look into the lake takes tens of milliseconds.
     """
 
     def __init__(self, log: Log, lake: Lake) -> None:
         self._log = log
         self._lake = lake
         self._kept: tuple[_Stretch, list[Events]] = (("", 0, 0, 0), [])
+        self._dumps: OrderedDict[tuple[str, str], tuple[int, _Decisions]] = OrderedDict()
 
     def __call__(self, tenant: str, device: str, before_offset: int) -> Events:
         return self.between(tenant, device, before_offset, None, None)
@@ -75,9 +84,28 @@ class DeviceHistory(History):
     def dumps(self, tenant: str, device: str, before_offset: int) -> list[tuple[int, DumpDecision]]:
         """What was decided about a device's dumps below `before_offset`, with offsets, in order."""
         partition = partition_of(shard_of(tenant, device), self._log.partitions)
+        start, found = self._known_dumps(tenant, device, partition, before_offset)
+        found += self._dumps_logged(tenant, device, partition, start, before_offset)
+        if len(found) <= DUMPS_KEPT_MAX:
+            self._dumps[tenant, device] = before_offset, list(found)
+            while len(self._dumps) > DUMPS_KEPT_DEVICES:
+                self._dumps.popitem(last=False)
+        return found
+
+    def _known_dumps(
+        self, tenant: str, device: str, partition: int, before_offset: int
+    ) -> tuple[int, _Decisions]:
+        """Those below an offset from which on the log has all others."""
+        start, known = self._dumps.pop((tenant, device), (-1, []))
+        if self._log.begin(partition) <= start <= before_offset:
+            return start, known
         start = min(self._lake.positions().get(partition, 0), before_offset)
         records = self._lake.dump_records(tenant, device, partition=partition, before_offset=start)
-        found = list(_decisions(records, device))
+        return start, list(_decisions(records, device))
+
+    def _dumps_logged(
+        self, tenant: str, device: str, partition: int, start: int, before_offset: int
+    ) -> Iterator[tuple[int, DumpDecision]]:
         while start < before_offset and (records := self._log.read(partition, start)):
             own = [
                 record
@@ -86,9 +114,8 @@ class DeviceHistory(History):
                 and record.tenant == tenant
                 and start <= record.offset < before_offset
             ]
-            found += _decisions(own, device)
+            yield from _decisions(own, device)
             start = records[-1].next_offset
-        return found
 
     def _tail_events(self, tenant: str, partition: int, start: int, end: int) -> list[Events]:
         wanted = (tenant, partition, start, end)

@@ -212,7 +212,7 @@ def _say(draw: random.Random) -> Step:
     return write
 
 
-def _maintain(draw: random.Random) -> Step:
+def _maintain(draw: random.Random, no_alert: bool, no_learn: bool) -> Step:
     """A window around the device's time, in place of what it was before."""
     who, name, revision = draw.choice((WHO[0], *WHO)), draw.choice(("mw_1", "mw_2")), draw.randint(1, 9)
     ahead_ms = draw.choice((-90_000_000, -600_000, 0, 0, 300_000))
@@ -228,7 +228,8 @@ def _maintain(draw: random.Random) -> Step:
             effective_ms=now_ms + ahead_ms,
             devices=(who[1],),
             spans=tuple((now_ms + first - 60_000, now_ms + below) for first, below in pairs),
-            no_alert=True,
+            no_alert=no_alert,
+            no_learn=no_learn,
         )
         writer.decide(who[0], window)
 
@@ -261,19 +262,25 @@ def _step(draw: random.Random) -> Step:
     return steps[kind]
 
 
+_EFFECTS = ((True, False), (True, True), (False, True))
+"""What a window does: nobody is alerted, nothing is learnt."""
+
 _KINDS = {
     "run": 8, "again": 5, "wrong": 1, "pause": 2, "tick": 2, "change": 1, "quarantine": 1, "correct": 3
 }  # fmt: skip
 """What may happen, and how often."""
 
 
-def log_of_seed(seed: int, steps: int, *, said: bool = False, windows: bool = False) -> list[Record]:
+def log_of_seed(
+    seed: int, steps: int, *, said: bool = False, windows: bool = False, pauses: bool = False
+) -> list[Record]:
     """A log of one partition: stretches of events, redeliveries, clocks, pauses and control records.
 
-    With `said` there is feedback too, with `windows` maintenance; without them, the same seed gives the same
-    log as before there was any.
+    With `said` there is feedback too, with `windows` maintenance; `pauses` has nothing learnt in some of it.
+    Without them, the same seed gives the same log as before there was any.
     """
     draw, saying, working = random.Random(seed), random.Random(-seed - 1), random.Random(-seed - 2)
+    pausing = random.Random(-seed - 3)
     writer = Writer(draw.choice(STARTS_MS), draw.choice((1, 7, 100)))
     first = draw.choice(CHOICES)
     for tenant in ("t", "u"):
@@ -283,14 +290,15 @@ def log_of_seed(seed: int, steps: int, *, said: bool = False, windows: bool = Fa
         if said and saying.random() < 0.5:
             _say(saying)(writer)
         if windows and working.random() < 0.5:
-            _maintain(working)(writer)
+            effects = pausing.choice(_EFFECTS) if pauses else _EFFECTS[0]
+            _maintain(working, *effects)(writer)
     writer.flush()
     return writer.records
 
 
 def logs() -> st.SearchStrategy[list[Record]]:
     """Logs by seed; a failing one shrinks to few steps."""
-    flags = {"said": st.booleans(), "windows": st.booleans()}
+    flags = {"said": st.booleans(), "windows": st.booleans(), "pauses": st.booleans()}
     return st.builds(log_of_seed, st.integers(0, 2**32), st.integers(1, 40), **flags)
 
 

@@ -109,6 +109,7 @@ def _decision(partition: int, item: Decision) -> Iterator[Record]:
                 decision.devices,
                 decision.spans,
                 decision.no_alert,
+                decision.no_learn,
             )
         case control.DumpReceived():
             yield DumpCame(

@@ -203,7 +203,8 @@ class Device:
                     self._end_silence(event, self.newest_ms + int(limit_ms), taken)
             elif self.silent:
                 self._withdraw_silence(event, taken)
-            self.pace.learn(min(gap_ms, limit_ms) if self.pace.ready else gap_ms)
+            if self.maintenance.learns(event.ts) and self.maintenance.learns(self.newest_ms):
+                self.pace.learn(min(gap_ms, limit_ms) if self.pace.ready else gap_ms)
         self.newest_ms = event.ts
         self.silent, self.live = False, event.live
         self.stream = (event.application, event.version)
@@ -229,7 +230,8 @@ class Device:
             self.dirty = self.dirty or not series.order.too_late(event.ts)
         if status == "scored":
             self.dirty = self.dirty or event.ts < self.newest_ms
-            series.order.advance(event.ts, value, series.pace)
+            learns = self.maintenance.learns(event.ts) and self.maintenance.learns(series.order.last_ms)
+            series.order.advance(event.ts, value, series.pace, learns=learns)
             if series.missing_ms is not None and event.ts > series.missing_ms:
                 self._missing(series, event, series.missing_ms, event.ts, taken)
             elif series.missing_ms is not None:  # its own order has no such gap
@@ -268,7 +270,8 @@ class Device:
                     continue
                 kind, name = series.detectors[detector], series.key.parameter
                 said = self.feedback.get((series.key.application, name, detector), Feedback())
-                heard = Heard(said.factor(event.ts), partial(said.hold_s, event.ts, offset_ms))
+                learns = self.maintenance.learns(event.ts)
+                heard = Heard(said.factor(event.ts), partial(said.hold_s, event.ts, offset_ms), learns)
                 if said.begins_anew(series.judged_ms.get(detector, NEVER_MS), event.ts):
                     kind = series.detectors[detector] = kind.anew(heard.factor)
                 series.judged_ms[detector] = event.ts

@@ -125,10 +125,14 @@ def _kept(said: list[Said]) -> list[Said]:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What feedback says of one reading: how many times as high limits are, and the hold by the usual one."""
+    """What people say of one reading: how many times as high limits are, and the hold by the usual one.
+
+    It is not learnt where maintenance keeps it out.
+    """
 
     factor: float = 1.0
     hold_s: Callable[[float], float] = float
+    learns: bool = True
 
 
 def hour_of_week(ts: int, offset_ms: int) -> int:

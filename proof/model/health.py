@@ -67,6 +67,7 @@ class Health:
     noise: float = 0.0
     shift: float = 0.0
     shift_band: tuple[float, float] = (0.0, 0.0)
+    skipped: bool = False  # the run has readings that were not learnt
     watch: Watch = field(default_factory=Watch)
 
     def step(
@@ -77,19 +78,25 @@ class Health:
         rule["stuck_ms"] = rule["stuck_s"] * 1000
         rule |= {name: rule[name] * heard.factor for name in RAISED}
         x = min(max(value, -HUGE), HUGE)
-        if self.day is None:
-            self.first_ms = self.run_start_ms = ts
-            self.last = x
-        if self.day is None or ts >= self.day.end_ms:
-            if self.day is not None:
-                self._end_day(rule, self.day)
-            self.day = Day(ts - (ts + offset_ms) % DAY_MS + DAY_MS, x)
+        day = self.day
+        over = day is None or ts >= day.end_ms
+        if day is None or over or (self.skipped and heard.learns and not day.count):
+            if day is not None and day.count:
+                self._end_day(rule, day)
+            elif over:
+                self.shift = 0.0
+            if (day is None or not day.count) and self.fullest == 0.0:
+                self._begin(ts, x)
+            day = self.day = Day(ts - (ts + offset_ms) % DAY_MS + DAY_MS, x)
         if x != self.last:
-            self._end_run(ts, x)
+            self._end_run(ts, x, learns=heard.learns)
         score = self._judge(rule, rules.ranges.get(parameter, (None, None)), ts, value)
         self.watch.follow(rules, ts, score.verdict)
         self.run += 1
-        self.day.add(x)
+        if heard.learns:
+            day.add(x)
+        else:
+            self.skipped = True
         return score
 
     def anew(self, factor: float) -> Health:
@@ -97,11 +104,17 @@ class Health:
         del factor  # limits are read anew at each reading
         return Health(watch=self.watch)
 
-    def _end_run(self, ts: int, x: float) -> None:
-        self.longest = max(self.longest, float(self.run))
-        self.longest_ms = max(self.longest_ms, float(ts - self.run_start_ms))
-        self.changes += 1
-        self.run, self.run_start_ms, self.last = 0, ts, x
+    def _begin(self, ts: int, x: float) -> None:
+        """As with a series of which nothing is known."""
+        self.first_ms = self.run_start_ms = ts
+        self.last, self.run, self.skipped = x, 0, False
+
+    def _end_run(self, ts: int, x: float, *, learns: bool) -> None:
+        if learns and not self.skipped:
+            self.longest = max(self.longest, float(self.run))
+            self.longest_ms = max(self.longest_ms, float(ts - self.run_start_ms))
+            self.changes += 1
+        self.run, self.run_start_ms, self.last, self.skipped = 0, ts, x, False
 
     def _end_day(self, rule: dict[str, float], day: Day) -> None:
         self.longest *= 0.98

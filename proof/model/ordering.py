@@ -48,8 +48,8 @@ class SeriesOrder:
         """Whether a reading is too late for corrections."""
         return self.last_ms - ts > LATE_MAX_MS
 
-    def advance(self, ts: int, value: float, pace: Pace) -> None:
-        """Take a reading that is scored."""
-        if self.last_ms != NEVER_MS:
+    def advance(self, ts: int, value: float, pace: Pace, *, learns: bool) -> None:
+        """Take a reading that is scored; `learns`: the distance from the last one, too."""
+        if self.last_ms != NEVER_MS and learns:
             pace.learn(float(ts - self.last_ms))
         self.last_ms, self.last_value = ts, value

@@ -119,7 +119,7 @@ class FeedbackGiven:
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceSet:
-    """A maintenance window of devices, from a stamp on; `no_alert` is what it does."""
+    """A maintenance window of devices, from a stamp on; `no_alert` and `no_learn` are what it does."""
 
     partition: int
     offset: int
@@ -129,6 +129,7 @@ class MaintenanceSet:
     devices: tuple[str, ...]
     spans: tuple[tuple[int, int], ...]
     no_alert: bool
+    no_learn: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,7 @@ class Seasonal:
     usual_scale: float = 0.0
     hours: int = 0
     strayed: bool = False
+    skipped: bool = False  # nothing was learnt from the reading before
     factor: float = 1.0
 
     def step(
@@ -128,7 +129,12 @@ class Seasonal:
         rule["hold_s"] = heard.hold_s(rule["hold_s"])
         rule |= {"limit": rule["limit"] * factor, "stray_limit": rule["stray_limit"] * factor}
         x = min(max(value, -HUGE), HUGE)
-        if self.visit is None or ts >= self.visit.end_ms or offset_ms != self.visit.offset_ms:
+        back = self.skipped and heard.learns
+        if back:
+            self.smooth = self.peak = 0.0
+        visit = self.visit
+        over = visit is None or ts >= visit.end_ms or offset_ms != visit.offset_ms
+        if over or (back and visit is not None and not visit.count):
             self._enter_hour(rule, ts, x, offset_ms)
         centre, spread = self._expected()
         found = self._strangeness(x - centre, spread)
@@ -142,7 +148,12 @@ class Seasonal:
                 self.run = 0
             self.run += score.reason != STRAYED
         self.watch.follow(rules, ts, score.verdict)
-        self._learn(rule, ts, x, found, score)
+        self.smooth = found.smooth
+        if self.learnt >= 10:
+            self.peak = max(found.share, self.peak * 0.98)
+        self.skipped = not heard.learns
+        if heard.learns:
+            self._learn(rule, ts, x, found, score)
         return score
 
     def anew(self, factor: float) -> Seasonal:
@@ -168,13 +179,16 @@ class Seasonal:
         return max(0.01 * abs(self.mean), TINY)
 
     def _enter_hour(self, rule: dict[str, float], ts: int, x: float, offset_ms: int) -> None:
-        if self.visit is None:
+        counted = self.visit.count if self.visit is not None else 0
+        if self.pace == 0.0 and not counted:
             self.mean = self.last = x
-        elif self.visit.count:
+        if self.visit is not None and counted:
             self._leave_hour(rule, self.visit)
         self.strayed = False
         if self.centre is not None and self.learnt >= 100:
-            self._weigh_scale(rule, ts)
+            self._judge_scale(rule)
+            if counted or not self.skipped:
+                self._learn_scale(rule, ts)
         local_ms = ts + offset_ms
         hours = local_ms // HOUR_MS
         at = (hours % 24, (hours // 24 + 3) % 7)
@@ -207,10 +221,13 @@ class Seasonal:
         self.pace = max(float(visit.count), self.pace + (visit.count - self.pace) * 0.1)
         self.cells[visit.cell].learn(mean, within)
 
-    def _weigh_scale(self, rule: dict[str, float], ts: int) -> None:
-        """Compare the scale with what it usually is at the end of an hour, then learn it."""
+    def _judge_scale(self, rule: dict[str, float]) -> None:
+        """Compare the scale with what it usually is at the end of an hour."""
+        self.strayed = self.hours >= 48 and self.scale > rule["stray_limit"] * self._usual_distance()
+
+    def _learn_scale(self, rule: dict[str, float], ts: int) -> None:
+        """What the scale is at the end of this hour becomes a little more usual."""
         usual, distance = self._usual_distance(), self.scale
-        self.strayed = self.hours >= 48 and distance > rule["stray_limit"] * usual
         lasting = self.watch.on and ts - self.watch.since_ms >= _ms(rule["hold_s"])
         if self.hours >= 24 and not lasting:
             distance = min(distance, 2.0 * usual)
@@ -259,14 +276,12 @@ class Seasonal:
             self._learn_value(rule, x)
 
     def _learn_strangeness(self, found: Judgement, weight: float) -> None:
-        self.smooth = found.smooth
         most = 3.0 * found.spread
         gain = 1.0 / (self.learnt + 1) if self.learnt < 200 else 0.005
         self.smooth_spread += (min(abs(found.smooth), most) - self.smooth_spread) * gain
         gain = 1.0 / (self.learnt + 1) if self.learnt < 100 else 0.01
         self.scale += (min(abs(found.residual), most) - self.scale) * (weight * gain)
         if self.learnt >= 10:
-            self.peak = max(found.share, self.peak * 0.98)
             self.tail.learn(found.z, weight)
             self.smooth_tail.learn(found.smooth_z, weight)
 

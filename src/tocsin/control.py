@@ -258,13 +258,14 @@ class DumpDetectorFailed(msgspec.Struct, frozen=True, kw_only=True, tag="dump_de
     detail: str
 
 
-class MaintenanceSet(msgspec.Struct, frozen=True, kw_only=True, tag="maintenance"):
+class MaintenanceSet(msgspec.Struct, frozen=True, kw_only=True, tag="maintenance", omit_defaults=True):
     """A maintenance window of some devices: when it holds from a stamp on, in place of what was said before.
 
     On each device it changes nothing before `effective_ms`, nor up to the device's newest stamp. It holds in
     each of the `spans`, (first, one behind the last ms), ascending and apart; none: it holds no longer. With
-    `no_alert` no episode opens within it. `revision` is that of the window, for people: what comes last in
-    the log counts. Devices that have sent nothing yet are passed over.
+    `no_alert` no episode opens within it, with `no_learn` nothing is learnt from its readings. `revision` is
+    that of the window, for people: what comes last in the log counts. Devices that have sent nothing yet are
+    passed over.
     """
 
     tenant: str
@@ -274,6 +275,7 @@ class MaintenanceSet(msgspec.Struct, frozen=True, kw_only=True, tag="maintenance
     devices: tuple[str, ...]
     spans: tuple[tuple[int, int], ...]
     no_alert: bool
+    no_learn: bool = False
 
 
 DumpDecision = DumpReceived | GapGivenUp

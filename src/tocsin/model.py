@@ -112,13 +112,17 @@ class FeedbackActed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     hours: tuple[int, ...] = ()
 
 
-class MaintenanceActed(msgspec.Struct, frozen=True, kw_only=True):
-    """A maintenance window that holds for a device from `from_ms` to below `until_ms`."""
+class MaintenanceActed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A maintenance window that holds for a device from `from_ms` to below `until_ms`.
+
+    Within it nobody is alerted (`no_alert`), or nothing is learnt (`no_learn`), or both.
+    """
 
     window: str
     from_ms: int
     until_ms: int
     no_alert: bool
+    no_learn: bool = False  # left out where it is not so: evidence of before there was any keeps its seal
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,6 +59,7 @@ def test_what_is_said_of_the_logs_of_seeds(seed: int) -> None:
         assert compare(log_of_seed(seed, steps), []) == []
         assert compare(log_of_seed(seed, steps, said=True), [5, 20]) == []
         assert compare(log_of_seed(seed, steps, windows=True), [7]) == []
+        assert compare(log_of_seed(seed, steps, said=True, windows=True, pauses=True), [3, 9]) == []
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))

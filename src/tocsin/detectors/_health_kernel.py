@@ -7,7 +7,13 @@ from typing import Any, Final
 import numba as nb
 import numpy as np
 
-from tocsin.detectors._watch import WATCH_HOT_FIELDS, WATCH_SETTINGS_FIELDS, begin_watch, watch
+from tocsin.detectors._watch import (
+    PAUSE_SETTINGS_FIELDS,
+    WATCH_HOT_FIELDS,
+    WATCH_SETTINGS_FIELDS,
+    begin_watch,
+    watch,
+)
 from tocsin.detectors.abstract import BASE_HOT_FIELDS
 from tocsin.intrinsics import address_of, prefetch
 
@@ -37,12 +43,14 @@ HOT: Final = np.dtype(
         ("day_readings", np.int32),
         ("days", np.int32),
         *WATCH_HOT_FIELDS,
-        ("spare", np.uint8, 6),
+        ("unlearnt", np.uint8),  # the run of one value has readings from which nothing was learnt
+        ("spare", np.uint8, 5),
     ]
 )
 SETTINGS: Final = np.dtype(
     [
         *WATCH_SETTINGS_FIELDS,
+        *PAUSE_SETTINGS_FIELDS,
         ("lower", np.float64),
         ("upper", np.float64),
         ("span", np.float64),
@@ -90,7 +98,8 @@ def score_rows(
         row = hot[s]
         rule = settings[np.uint64(setting[i])]
         x = min(max(value[i], -MAGNITUDE_MAX), MAGNITUDE_MAX)
-        moved = t >= row.day_end_ms
+        returns = row.unlearnt != 0 and rule.pause == 0
+        moved = t >= row.day_end_ms or (returns and row.day_readings == 0)
         if moved:
             scratch[0] = hot[s]
             change_day(row, rule, t, offset[i], x)
@@ -108,7 +117,7 @@ def score_rows(
             begin_watch(row, t, np.int64(s), scratch[0], begun[started])
             started += 1
         watch(row, rule, t, verdict)
-        learn(row, t, x)
+        learn(row, rule, t, x)
     return len(ts), started
 
 
@@ -124,10 +133,14 @@ def change_day(row: Any, rule: Any, ts: int, offset: int, x: float) -> None:
     """Close the local day that has ended, if there was one, and begin the next."""
     if row.day_readings > 0:
         close_day(row, rule)
-    else:
+    elif ts >= row.day_end_ms:
+        row.shift = 0.0  # of a day from which nothing was learnt no mean is known
+    if row.day_readings == 0 and row.day_readings_most == 0.0:  # nothing is known at all
         row.first_ms = ts
         row.run_start_ms = ts
         row.last = x
+        row.run = 0
+        row.unlearnt = 0
     row.day_end_ms = ts - (ts + offset) % DAY_MS + DAY_MS
     row.day_readings = 0
     row.pivot = x
@@ -197,16 +210,24 @@ def band(row: Any, rule: Any, why: int) -> tuple[float, float]:
 
 
 @nb.njit(cache=True, nogil=True)
-def learn(row: Any, ts: int, x: float) -> None:
-    """Count the reading into its run and its day; another value ends the run."""
+def learn(row: Any, rule: Any, ts: int, x: float) -> None:
+    """Count the reading into its run and its day; another value ends the run.
+
+    A run that ends within a pause, or has readings from one, is not learnt.
+    """
     if x != row.last:
-        row.longest = max(row.longest, np.float64(row.run))
-        row.longest_ms = max(row.longest_ms, np.float64(ts - row.run_start_ms))
-        row.changes = min(row.changes + 1, COUNT_MAX)
+        if rule.pause == 0 and row.unlearnt == 0:
+            row.longest = max(row.longest, np.float64(row.run))
+            row.longest_ms = max(row.longest_ms, np.float64(ts - row.run_start_ms))
+            row.changes = min(row.changes + 1, COUNT_MAX)
         row.run = 0
         row.run_start_ms = ts
         row.last = x
+        row.unlearnt = 0
     row.run = min(row.run + 1, COUNT_MAX)
+    if rule.pause != 0:
+        row.unlearnt = 1
+        return
     row.day_readings += 1
     shifted = x - row.pivot
     row.sum += shifted

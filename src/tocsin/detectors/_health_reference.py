@@ -72,9 +72,13 @@ class HealthReference(ReferenceSeries):
         self.most = 0.0
         self.level = Level()
         self.last_abnormal_ms, self.calm, self.watched = 0, 0, False
+        self.unlearnt = False  # the run has readings from which nothing was learnt
 
     def move_limits(self, settings: Rows) -> None:
         self.rule = {name: settings[name][0].item() for name in settings.dtype.names or ()}
+
+    def pause_learning(self, settings: Rows) -> None:
+        self.rule["pause"] = settings["pause"][0].item()
 
     def relearn(self, settings: Rows) -> None:
         fresh = HealthReference(settings)
@@ -83,20 +87,30 @@ class HealthReference(ReferenceSeries):
 
     def step(self, ts: int, value: float, local_offset_ms: int) -> ReferenceScore:
         x = min(max(value, -HUGE), HUGE)
-        if self.day is None or ts >= self.day.end_ms:
-            if self.day is None:
-                self.first_ms = self.run_start_ms = ts
-                self.last = x
-            else:
-                self._close_day(self.day)
-            self.day = Day(ts - (ts + local_offset_ms) % DAY_MS + DAY_MS)
+        pause = bool(self.rule["pause"])
+        returns = self.unlearnt and not pause
+        if self.day is None or ts >= self.day.end_ms or (returns and not self.day.values):
+            self._begin_day(ts, x, local_offset_ms)
         if x != self.last:
-            self._end_run(ts, x)
+            self._end_run(ts, x, learns=not (pause or self.unlearnt))
         result = self._judge(ts, value)
         self._watch(ts, result.verdict)
         self.run += 1
-        self.day.values.append(x)
+        self.unlearnt = self.unlearnt or pause
+        if self.day is not None and not pause:
+            self.day.values.append(x)
         return result
+
+    def _begin_day(self, ts: int, x: float, local_offset_ms: int) -> None:
+        learnt = self.day is not None and bool(self.day.values)
+        if self.day is not None and learnt:
+            self._close_day(self.day)
+        elif self.day is not None and ts >= self.day.end_ms:
+            self.level.shift = 0.0
+        if not learnt and not self.most:
+            self.first_ms = self.run_start_ms = ts
+            self.last, self.run, self.unlearnt = x, 0, False
+        self.day = Day(ts - (ts + local_offset_ms) % DAY_MS + DAY_MS)
 
     def _close_day(self, day: Day) -> None:
         self.longest *= 0.98
@@ -108,11 +122,12 @@ class HealthReference(ReferenceSeries):
         if whole:
             self.level.close(*day.moments(), self.rule["shift_limit"], self.rule["shift_days"])
 
-    def _end_run(self, ts: int, x: float) -> None:
-        self.longest = max(self.longest, float(self.run))
-        self.longest_ms = max(self.longest_ms, float(ts - self.run_start_ms))
-        self.changes += 1
-        self.run, self.run_start_ms, self.last = 0, ts, x
+    def _end_run(self, ts: int, x: float, *, learns: bool) -> None:
+        if learns:
+            self.longest = max(self.longest, float(self.run))
+            self.longest_ms = max(self.longest_ms, float(ts - self.run_start_ms))
+            self.changes += 1
+        self.run, self.run_start_ms, self.last, self.unlearnt = 0, ts, x, False
 
     def _judge(self, ts: int, value: float) -> ReferenceScore:
         share, reason = self._share(ts, value)

@@ -10,7 +10,13 @@ from typing import Any, Final
 import numba as nb
 import numpy as np
 
-from tocsin.detectors._watch import WATCH_HOT_FIELDS, WATCH_SETTINGS_FIELDS, begin_watch, watch
+from tocsin.detectors._watch import (
+    PAUSE_SETTINGS_FIELDS,
+    WATCH_HOT_FIELDS,
+    WATCH_SETTINGS_FIELDS,
+    begin_watch,
+    watch,
+)
 from tocsin.detectors.abstract import BASE_HOT_FIELDS
 from tocsin.intrinsics import address_of, prefetch
 from tocsin.thresholds import EXCESS_START, KNEE_START, next_excess, next_knee, rarity, strangeness
@@ -46,7 +52,7 @@ HOT: Final = np.dtype(
         ("offset_ms", np.int32),
         ("source", np.uint8),
         *WATCH_HOT_FIELDS,
-        ("strayed", np.uint8),  # in this hour every reading is abnormal: those before it strayed too far
+        ("marks", np.uint8),  # bits: STRAYING, UNLEARNT
         # touched once an hour, or while something is abnormal
         *BASE_HOT_FIELDS,
         ("held_limit", np.float64),  # z that was abnormal when the run of abnormal readings began
@@ -68,6 +74,7 @@ CELL: Final = np.dtype([("mean", np.float64), ("deviation", np.float32), ("visit
 SETTINGS: Final = np.dtype(
     [
         *WATCH_SETTINGS_FIELDS,
+        *PAUSE_SETTINGS_FIELDS,
         ("hold_ms", np.int64),
         ("ready_readings", np.int64),
         ("warm_visits", np.int64),
@@ -86,6 +93,8 @@ AHEAD: Final = 12  # readings between asking for a row and using it
 
 SERIES, HOUR_OF_DAY, HOUR_OF_WEEK = 0, 1, 2
 RAW, SMOOTHED, STRAYED = 1, 2, 5
+STRAYING: Final = 1  # in this hour every reading is abnormal: those before it strayed too far
+UNLEARNT: Final = 2  # nothing was learnt from the newest reading
 YOUNG: Final = 2  # added while no cell is warm
 GAIN: Final = 2.0 / 11.0
 START_READINGS: Final = 10  # the average starts as the mean of so many
@@ -156,9 +165,13 @@ def score_rows(
         row = hot[s]
         rule = settings[np.uint64(setting[i])]
         x = min(max(value[i], -MAGNITUDE_MAX), MAGNITUDE_MAX)
-        moved = t >= row.hour_end_ms or offset[i] != row.offset_ms
-        if moved:
+        returned = returns(row, rule)
+        moved = t >= row.hour_end_ms or offset[i] != row.offset_ms or (returned and row.visit == 0)
+        if moved or returned:
             scratch[0] = hot[s]
+        if returned:
+            row.smooth = row.peak = 0.0
+        if moved:
             change_hour(row, cells[s], rule, t, offset[i], x, kept)
         centre, spread = expectation(row)
         residual = x - centre
@@ -172,11 +185,10 @@ def score_rows(
         else:
             scores[i] = expected[i] = lower[i] = upper[i] = np.nan
         reasons[i] = why
-        strange = 0 < why < STRAYED
-        verdicts[i] = verdict
+        strange, verdicts[i] = 0 < why < STRAYED, verdict
         if verdict == 1:
             if row.watched == 0:
-                if not moved:
+                if not (moved or returned):
                     scratch[0] = hot[s]
                 begin_watch(row, t, np.int64(s), scratch[0], begun[started])
                 started += 1
@@ -188,12 +200,45 @@ def score_rows(
             caught_since[caught] = row.before_ms
             caught_cells[caught] = kept
             caught += 1
+        taken = verdict != 1 or t - row.before_ms >= rule.hold_ms
+        learn(row, rule, x, residual, spread, z, smooth, smooth_z, share, strange, taken)
+    return len(ts), caught, started
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def returns(row: Any, rule: Any) -> bool:
+    """Whether a reading is learnt and the one before it was not."""
+    again: bool = row.marks & UNLEARNT != 0 and rule.pause == 0
+    return again
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def learn(
+    row: Any,
+    rule: Any,
+    x: float,
+    residual: float,
+    spread: float,
+    z: float,
+    smooth: float,
+    smooth_z: float,
+    share: float,
+    strange: bool,
+    taken: bool,
+) -> None:
+    """Keep what the next are judged by; outside of a pause learn, and where `taken` the value too."""
+    row.smooth = smooth
+    if row.seen >= START_READINGS:
+        row.peak = max(share, row.peak * PEAK_FADE)
+    if rule.pause != 0:
+        row.marks |= UNLEARNT
+    else:
+        row.marks &= STRAYING
         learn_quantum(row, x)
         weight = 1.0 / row.run if strange else 1.0
-        learn_strangeness(row, residual, spread, z, smooth, smooth_z, share, weight)
-        if verdict != 1 or t - row.before_ms >= rule.hold_ms:
+        learn_strangeness(row, residual, spread, z, smooth_z, weight)
+        if taken:
             learn_value(row, rule, x)
-    return len(ts), caught, started
 
 
 @nb.njit(cache=True, nogil=True)
@@ -216,7 +261,10 @@ def fetch_row(address: int) -> None:
 
 @nb.njit(cache=True, nogil=True)
 def change_hour(row: Any, cells: Any, rule: Any, ts: int, offset: int, x: float, kept: Any) -> None:
-    """Close the hour that has ended and look up the cells of the one that begins."""
+    """Close the hour that has ended and look up the cells of the one that begins.
+
+    Of an hour that ends with readings that are not learnt, and has no other, nothing is learnt.
+    """
     local = ts + offset
     hours = local // HOUR_MS
     cell = (hours % 24) * WEEKDAYS + (hours // 24 + 3) % WEEKDAYS  # 1970 began on a Thursday
@@ -225,11 +273,12 @@ def change_hour(row: Any, cells: Any, rule: Any, ts: int, offset: int, x: float,
         kept[j] = cells[first + j]
     if row.pace == 0.0 and row.visit == 0:
         row.series_mean = row.last = x
+    learns = row.visit > 0 or row.marks & UNLEARNT == 0
     if row.visit > 0:
         close_hour(row, cells[row.cell], rule)
-    row.strayed = 0
+    row.marks &= UNLEARNT
     if row.source != SERIES and row.seen >= SCALE_READINGS:
-        weigh_scale(row, rule, ts)
+        weigh_scale(row, rule, ts, learns)
     row.hour_end_ms = ts - local % HOUR_MS + HOUR_MS
     row.offset_ms = offset
     row.cell = cell
@@ -264,11 +313,13 @@ def close_hour(row: Any, cell: Any, rule: Any) -> None:
 
 
 @nb.njit(cache=True, nogil=True)
-def weigh_scale(row: Any, rule: Any, ts: int) -> None:
+def weigh_scale(row: Any, rule: Any, ts: int, learns: bool) -> None:
     """Judge the scale by what it usually is at the end of an hour, then let that learn from it."""
     usual = usual_distance(row)
     if row.hours >= USUAL_READY_HOURS and row.scale > rule.stray_limit * usual:
-        row.strayed = 1
+        row.marks |= STRAYING
+    if not learns:
+        return
     distance = row.scale
     held_out = row.watched == 0 or ts - row.before_ms < rule.hold_ms
     if row.hours >= USUAL_FREE_HOURS and held_out:
@@ -398,7 +449,7 @@ def judge(
     if sign or z > limit or smooth_z > smooth_limit:
         why = (SMOOTHED if by_average else RAW) + (YOUNG if row.source == SERIES else 0)
         return share + STALE_SHARE if sign else lasting_score(share), width, why
-    if row.strayed != 0:
+    if row.marks & STRAYING != 0:
         width = rule.stray_limit * usual_distance(row)
         return lasting_score(row.scale / width), width, STRAYED
     return min(share, 1.0), width, 0
@@ -428,22 +479,18 @@ def learn_strangeness(
     residual: float,
     spread: float,
     z: float,
-    smooth: float,
     smooth_z: float,
-    share: float,
     weight: float,
 ) -> None:
     """Let scales and tails learn how strange the reading was; the n-th of an abnormal run counts 1/n."""
-    row.smooth = smooth
     gain, scale_gain = SMOOTH_SPREAD_GAIN, SCALE_GAIN
     if row.seen < SMOOTH_SPREAD_READINGS:
         gain = 1.0 / (row.seen + 1)
         scale_gain = max(gain, SCALE_GAIN)
-    row.smooth_spread += (min(abs(smooth), SCALE_CLIP * spread) - row.smooth_spread) * gain
+    row.smooth_spread += (min(abs(row.smooth), SCALE_CLIP * spread) - row.smooth_spread) * gain
     row.scale += (min(abs(residual), SCALE_CLIP * spread) - row.scale) * (weight * scale_gain)
     if row.seen < START_READINGS:
         return
-    row.peak = max(share, row.peak * PEAK_FADE)
     if z > row.knee:
         row.excess = next_excess(z, row.knee, row.excess, weight)
     row.knee = next_knee(z, row.knee, weight)

@@ -59,7 +59,7 @@ class SeasonalReference(ReferenceSeries):
     def __init__(self, settings: Rows) -> None:
         rule = settings[0]
         self.watch_ms, self.watch_readings = int(rule["watch_ms"]), int(rule["watch_readings"])
-        self.hold_ms = int(rule["hold_ms"])
+        self.hold_ms, self.pause = int(rule["hold_ms"]), bool(rule["pause"])
         self.ready_readings = int(rule["ready_readings"])
         self.warm_visits = int(rule["warm_visits"])
         self.memory, self.memory_gain = int(rule["memory"]), float(rule["memory_gain"])
@@ -78,10 +78,19 @@ class SeasonalReference(ReferenceSeries):
         self.run, self.calm, self.watched = 0, 0, False
         self.held = (0.0, 0.0)
         self.usual_scale, self.hours, self.strayed = 0.0, 0, False
+        self.unlearnt = False  # nothing was learnt from the newest reading
 
     def step(self, ts: int, value: float, local_offset_ms: int) -> ReferenceScore:
         x = min(max(value, -HUGE), HUGE)
-        if self.hour is None or ts >= self.hour.end_ms or local_offset_ms != self.hour.offset_ms:
+        returns = self.unlearnt and not self.pause
+        if returns:
+            self.smooth = self.peak = 0.0
+        if (
+            self.hour is None
+            or ts >= self.hour.end_ms
+            or local_offset_ms != self.hour.offset_ms
+            or (returns and not self.hour.values)
+        ):
             self._change_hour(ts, x, local_offset_ms)
         centre, spread = self._expectation()
         residual = x - centre
@@ -97,9 +106,15 @@ class SeasonalReference(ReferenceSeries):
         if self.strayed and result.verdict == 0:
             result = self._stray(centre)
         self._watch(ts, result.verdict, strange)
+        self.smooth = smooth
+        if self.seen >= 10:
+            self.peak = max(share, self.peak * 0.98)
+        self.unlearnt = self.pause
+        if self.pause:
+            return result
         self._learn_quantum(x)
         weight = 1.0 / self.run if strange else 1.0
-        self._learn_strangeness(residual, spread, z, smooth, smooth_z, share, weight)
+        self._learn_strangeness(residual, spread, z, smooth, smooth_z, weight)
         if result.verdict != 1 or ts - self.run_start_ms >= self.hold_ms:
             self._learn_value(x)
         return result
@@ -112,6 +127,9 @@ class SeasonalReference(ReferenceSeries):
             efolds = self.limit + 3.5
             self.held = self.raw_tail.reach(efolds), self.smooth_tail.reach(efolds)
 
+    def pause_learning(self, settings: Rows) -> None:
+        self.pause = bool(settings[0]["pause"])
+
     def relearn(self, settings: Rows) -> None:
         fresh = SeasonalReference(settings)
         fresh.run_start_ms, fresh.last_abnormal_ms = self.run_start_ms, self.last_abnormal_ms
@@ -120,13 +138,14 @@ class SeasonalReference(ReferenceSeries):
         self.__dict__ = fresh.__dict__
 
     def _change_hour(self, ts: int, x: float, offset_ms: int) -> None:
-        if self.hour is None:
+        visited = self.hour is not None and bool(self.hour.values)
+        if not self.pace and not visited:
             self.mean = self.last = x
-        elif self.hour.values:
+        if self.hour is not None and visited:
             self._close_hour(self.hour)
         self.strayed = False
         if self.seen >= 100 and self.hour is not None and self.hour.centre is not None:
-            self._weigh_scale(ts)
+            self._weigh_scale(ts, learns=visited or not self.unlearnt)
         local_hours, into_ms = divmod(ts + offset_ms, 3_600_000)
         days, hour = divmod(local_hours, 24)
         key = hour, (days + 3) % 7
@@ -179,10 +198,12 @@ class SeasonalReference(ReferenceSeries):
         self.pace = max(count, self.pace + (count - self.pace) * 0.1)
         self.cells[hour.key].visit(mean, max(squares / count - offset * offset, 0.0))
 
-    def _weigh_scale(self, ts: int) -> None:
+    def _weigh_scale(self, ts: int, *, learns: bool) -> None:
         """Judge the scale by what it was at the ends of other hours, then learn it."""
         usual = self._usual_distance()
         self.strayed = self.hours >= 48 and self.scale > self.stray_limit * usual
+        if not learns:
+            return
         at_most = 2.0 * usual
         if self.hours < 24 or (self.watched and ts - self.run_start_ms >= self.hold_ms):
             at_most = math.inf
@@ -270,17 +291,14 @@ class SeasonalReference(ReferenceSeries):
         z: float,
         smooth: float,
         smooth_z: float,
-        share: float,
         weight: float,
     ) -> None:
-        self.smooth = smooth
         gain = 1.0 / (self.seen + 1) if self.seen < 200 else 0.005
         self.smooth_spread += (min(abs(smooth), 3.0 * spread) - self.smooth_spread) * gain
         gain = 1.0 / (self.seen + 1) if self.seen < 100 else 0.01
         self.scale += (min(abs(residual), 3.0 * spread) - self.scale) * (weight * gain)
         if self.seen < 10:
             return
-        self.peak = max(share, self.peak * 0.98)
         self.raw_tail.learn(z, weight)
         self.smooth_tail.learn(smooth_z, weight)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 WATCH_HOT_FIELDS: Final = [("normals", np.uint8), ("watched", np.uint8)]
 WATCH_SETTINGS_FIELDS: Final = [("watch_ms", np.int64), ("watch_readings", np.int64)]
+PAUSE_SETTINGS_FIELDS: Final = [("pause", np.int64)]  # other than 0: nothing is learnt
 
 
 @nb.njit(cache=True, nogil=True)

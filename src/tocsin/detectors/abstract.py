@@ -194,6 +194,7 @@ class SeriesDetector(ABC):
     firm_reasons: ClassVar[tuple[str, ...]] = ()  # what no feedback would have changed
     hold: ClassVar[str] = ""  # field of a settings row: for how many ms what is abnormal is not learnt
     relearns: ClassVar[bool] = False  # whether feedback may have it learn a series anew
+    pause: ClassVar[str] = ""  # field of a settings row: other than 0 where nothing is to be learnt
 
     @abstractmethod
     def settings_row(self, settings: Settings, parameter: str) -> Rows:
@@ -247,6 +248,16 @@ class SeriesDetector(ABC):
         rows = settings.copy()
         if self.hold:
             rows[self.hold] = np.clip(settings[self.hold], least_ms, most_ms)
+        return rows
+
+    def paused(self, settings: Rows) -> Rows:
+        """Settings rows under which readings are judged and nothing is learnt from them.
+
+        The same ones for a detector that names no `pause`: it learns from everything.
+        """
+        rows = settings.copy()
+        if self.pause:
+            rows[self.pause] = 1
         return rows
 
     def relearn(self, hot: Rows, cells: Rows, series: int) -> None:
@@ -314,6 +325,13 @@ class ReferenceSeries(ABC):
         TypeError from the reference of a detector that names no limits: nobody may move them.
         """
         raise TypeError(f"{type(self).__name__} has no limits to move: its detector names none")
+
+    def pause_learning(self, settings: Rows) -> None:
+        """Learn from here on as this settings row says, which differs in nothing but the detector's `pause`.
+
+        TypeError from the reference of a detector that names none.
+        """
+        raise TypeError(f"{type(self).__name__} always learns: its detector names no pause")
 
     def relearn(self, settings: Rows) -> None:
         """Forget what was learnt, but not that a run is under watch.

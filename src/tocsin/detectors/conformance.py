@@ -101,6 +101,7 @@ def check(detector: SeriesDetector, history: History) -> None:
     check_evidence(detector, history, scores)
     check_limits(detector, history)
     check_relearning(detector, history)
+    check_pausing(detector, history)
 
 
 def check_declaration(detector: SeriesDetector) -> None:
@@ -197,6 +198,34 @@ def check_relearning(detector: SeriesDetector, history: History) -> None:
             reference.relearn(longer)
         part = history.part(start, stop)
         _assert_equals(reference, part, score(detector, part, state, settings=longer))
+
+
+def check_pausing(detector: SeriesDetector, history: History) -> None:
+    """Pauses on the way, in the middle of runs too, are the same in both forms and leave cells alone."""
+    names = detector.settings_dtype.names or ()
+    assert detector.pause in (*names, ""), "pause names a field of a settings row"
+    if not detector.pause:
+        return
+    usual = settings_of(detector)
+    rules = (usual, detector.paused(usual))
+    state, reference = new_state(detector), detector.reference(usual)
+    parts = [len(history) * eighth // 8 for eighth in range(9)]
+    edges = sorted({*parts, len(history) // 2 + 1})
+    for number, (start, stop) in enumerate(pairwise(edges)):
+        rule, part = rules[number % 2], history.part(start, stop)
+        reference.pause_learning(rule)
+        _assert_equals(reference, part, score(detector, part, state, settings=rule))
+    _check_nothing_learnt(detector, history)
+
+
+def _check_nothing_learnt(detector: SeriesDetector, history: History) -> None:
+    """A series that has only ever been paused is judged as a new one behind that."""
+    half, paused = len(history) // 2, detector.paused(settings_of(detector))
+    state = new_state(detector)
+    score(detector, history.part(0, half), state, settings=paused)
+    detector.end_watch(state.hot)
+    behind = history.part(half, len(history))
+    _assert_same(score(detector, behind), [score(detector, behind, state)])
 
 
 def check_cutting(detector: SeriesDetector, history: History, scores: Scores) -> None:

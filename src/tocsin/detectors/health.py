@@ -79,6 +79,7 @@ class Health(SeriesDetector):
     limits: ClassVar[tuple[str, ...]] = ("stuck_ratio", "stuck_readings", "stuck_ms", "shift_limit")
     firm_reasons: ClassVar[tuple[str, ...]] = ("out_of_range",)
     relearns: ClassVar[bool] = True
+    pause: ClassVar[str] = "pause"
 
     def settings_row(self, settings: Settings, parameter: str) -> Rows:
         row, values = settings_row(self, settings)

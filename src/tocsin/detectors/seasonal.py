@@ -99,6 +99,7 @@ class Seasonal(SeriesDetector):
     limits: ClassVar[tuple[str, ...]] = ("limit", "stray_limit")
     hold: ClassVar[str] = "hold_ms"
     relearns: ClassVar[bool] = True
+    pause: ClassVar[str] = "pause"
 
     def settings_row(self, settings: Settings, parameter: str) -> Rows:
         del parameter  # the same for all

@@ -12,7 +12,7 @@ from tocsin.control import MaintenanceSet
 from tocsin.detectors.abstract import Readings, Rows
 from tocsin.events import I32, I64, U8
 from tocsin.model import MaintenanceActed
-from tocsin.processing.rows import MAINTENANCE, NO_ALERT
+from tocsin.processing.rows import MAINTENANCE, NO_ALERT, NO_LEARN
 
 KEPT_MAX: Final = 256
 """Spans of a device, those that end last; of what is over before, corrections know nothing."""
@@ -30,6 +30,7 @@ class Maintenance:
     def __init__(self) -> None:
         self._rows: Rows = np.zeros(0, MAINTENANCE)
         self._marked: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self._pausing: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
         self._fresh: list[Rows] = []
 
     @property
@@ -40,6 +41,11 @@ class Maintenance:
             self._fresh.clear()
             self._take(rows)
         return self._rows
+
+    @property
+    def pausing(self) -> npt.NDArray[np.bool_]:
+        """By device: whether one of its windows has nothing learnt; empty where none has."""
+        return self._pausing if len(self.rows) else self._pausing[:0]
 
     def of(self, device: int) -> Rows:
         """A copy of the rows of one device."""
@@ -94,8 +100,15 @@ class Maintenance:
 
     def _take(self, rows: Rows) -> None:
         self._rows = rows[np.lexsort((rows["acts_ms"], rows["device"]))]
-        self._marked = np.zeros(int(self._rows["device"][-1]) + 1 if len(rows) else 0, np.bool_)
-        self._marked[self._rows["device"]] = True
+        self._marked = _marks(self._rows["device"])
+        self._pausing = _marks(self._rows["device"][self._rows["effects"] & NO_LEARN != 0])
+
+
+def _marks(devices: I32) -> npt.NDArray[np.bool_]:
+    """True at the numbers of these devices, given in ascending order; no longer than that."""
+    found = np.zeros(int(devices[-1]) + 1 if len(devices) else 0, np.bool_)
+    found[devices] = True
+    return found
 
 
 def with_window(own: Rows, record: MaintenanceSet, from_ms: int) -> Rows:
@@ -111,7 +124,7 @@ def with_window(own: Rows, record: MaintenanceSet, from_ms: int) -> Rows:
     rows = np.zeros(len(spans), MAINTENANCE)
     for row, (first, below) in zip(rows, spans, strict=True):
         row["acts_ms"], row["until_ms"], row["window"] = first, below, record.window.encode()
-        row["effects"] = NO_ALERT * record.no_alert
+        row["effects"] = NO_ALERT * record.no_alert | NO_LEARN * record.no_learn
     for row in rows[:1]:
         before = np.flatnonzero(
             cut & (kept["until_ms"] == row["acts_ms"]) & (kept["effects"] == row["effects"])
@@ -136,6 +149,7 @@ def acted(rows: Rows) -> tuple[MaintenanceActed, ...]:
             from_ms=int(row["acts_ms"]),
             until_ms=int(row["until_ms"]),
             no_alert=bool(row["effects"] & NO_ALERT),
+            no_learn=bool(row["effects"] & NO_LEARN),
         )
         for row in rows
     )
@@ -146,7 +160,7 @@ def packed(said: tuple[MaintenanceActed, ...]) -> bytes:
     rows = np.zeros(len(said), MAINTENANCE)
     for row, each in zip(rows, said, strict=True):
         row["acts_ms"], row["until_ms"], row["window"] = each.from_ms, each.until_ms, each.window.encode()
-        row["effects"] = NO_ALERT * each.no_alert
+        row["effects"] = NO_ALERT * each.no_alert | NO_LEARN * each.no_learn
     return rows.tobytes()
 
 
@@ -160,6 +174,26 @@ def alerts_again_ms(rows: npt.NDArray[Any], device: int, ts: int) -> Any:
             found = rows[k].until_ms
         k += 1
     return found
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def learns_gap(
+    rows: npt.NDArray[Any], pausing: npt.NDArray[np.bool_], device: int, from_ms: int, to_ms: int
+) -> Any:
+    """Whether the distance of two stamps of a device is learnt: neither lies where nothing is."""
+    if device >= len(pausing) or not pausing[device]:
+        return True
+    return _learns(rows, device, from_ms) and _learns(rows, device, to_ms)
+
+
+@nb.njit(cache=True, nogil=True)
+def _learns(rows: npt.NDArray[Any], device: int, ts: int) -> Any:
+    k = np.searchsorted(rows["device"], device)
+    while k < len(rows) and rows[k].device == device and rows[k].acts_ms <= ts:
+        if rows[k].effects & NO_LEARN and ts < rows[k].until_ms:
+            return False
+        k += 1
+    return True
 
 
 @nb.njit(cache=True, nogil=True)

@@ -81,7 +81,7 @@ def passed_limit(row: Any, ts: int, rules: Any) -> float:
 
 
 @nb.njit(cache=True, nogil=True)
-def advance_device(row: Any, ts: int, passed_ms: float) -> None:
+def advance_device(row: Any, ts: int, passed_ms: float, learns: bool) -> None:
     """Take a newer stamp and learn the interval, of which no silence counts more than its limit."""
     if row.newest_ms == NEVER_MS:
         row.active_ms = ts
@@ -90,8 +90,9 @@ def advance_device(row: Any, ts: int, passed_ms: float) -> None:
         if passed_ms >= 0.0:
             row.active_ms = ts
             gap_ms = passed_ms
-        row.interval_ms = learn_interval(row.interval_ms, row.intervals, gap_ms)
-        row.intervals = min(row.intervals + 1, 1_000_000)
+        if learns:
+            row.interval_ms = learn_interval(row.interval_ms, row.intervals, gap_ms)
+            row.intervals = min(row.intervals + 1, 1_000_000)
     row.newest_ms = ts
     row.silent = 0
 

@@ -19,7 +19,7 @@ from tocsin.events import F64, I32, I64, U8, EventBatch
 from tocsin.model import Flag, Status
 from tocsin.processing.hashing import add_128, raw_row
 from tocsin.processing.lateness import LATE_MAX_MS
-from tocsin.processing.maintenance import NO_EFFECTS, alerts_again_ms
+from tocsin.processing.maintenance import NO_EFFECTS, alerts_again_ms, learns_gap
 from tocsin.processing.notices import (
     CHECK_EVERY_MS,
     NOTICE,
@@ -119,6 +119,7 @@ def order(batch: EventBatch, rows: Resolved, state: TenantState) -> Ordered:
             timeline.zones.from_ms,
             timeline.zones.offset,
             state.maintenance.rows,
+            state.maintenance.pausing,
             state.raw_total,
             status,
             *gathered.columns,
@@ -156,13 +157,21 @@ def _find_offset(row: Any, zone: int, ts: int, starts: I32, from_ms: I64, offset
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
-def _judge_reading(row: Any, item: Any, ts: int, value: float, tally: I64) -> int:
+def _judge_reading(
+    row: Any,
+    item: Any,
+    ts: int,
+    value: float,
+    maintenance: npt.NDArray[Any],
+    pausing: npt.NDArray[np.bool_],
+    tally: I64,
+) -> int:
     """Status of a reading by its series' newest stamp; advances the series when it is to be scored.
 
     Where the event takes part, but its device is further on, a correction puts its stamp in its place.
     """
     if ts > item.last_ms:
-        if item.last_ms != NEVER_MS:
+        if item.last_ms != NEVER_MS and learns_gap(maintenance, pausing, item.device, item.last_ms, ts):
             item.interval_ms = learn_interval(item.interval_ms, item.intervals, float(ts - item.last_ms))
             item.intervals = min(item.intervals + 1, 1_000_000)
         item.last_ms = ts
@@ -200,6 +209,8 @@ def _judge_event(
     rules: Any,
     before: Any,
     bare: bool,
+    maintenance: npt.NDArray[Any],
+    pausing: npt.NDArray[np.bool_],
     room: npt.NDArray[Any],
     used: int,
 ) -> tuple[int, int]:
@@ -221,7 +232,8 @@ def _judge_event(
                 used = end_silence(row, ts, device, event, version, passed_ms, room, used)
             elif row.silent:
                 used = withdraw_silence(row, ts, device, event, version, room, used)
-            advance_device(row, ts, passed_ms)
+            learns = learns_gap(maintenance, pausing, device, row.newest_ms, ts)
+            advance_device(row, ts, passed_ms, learns)
             row.live = flag & _LIVE
             row.stream = stream
         if row.quarantined or flag & _QUARANTINED_EVENT:
@@ -260,7 +272,8 @@ def _order(
     zone_starts: I32,
     zone_from_ms: I64,
     zone_offsets: I32,
-    maintenance: npt.NDArray[Any],
+    windows: npt.NDArray[Any],
+    pausing: npt.NDArray[np.bool_],
     raw_total: npt.NDArray[np.uint64],
     status: U8,
     out_series: I32,
@@ -282,16 +295,15 @@ def _order(
         if used + row.series_count + (last - first) + 4 > len(room):
             return i, used
         v = version_at(acts_ms, d, t)
-        rules = versions[v]
+        rules, before = versions[v], versions[version_at(acts_ms, d, row.newest_ms)]
         if zone[v, d] != row.zone or t < row.zone_from_ms or t >= row.zone_until_ms:
             _find_offset(row, zone[v, d], t, zone_starts, zone_from_ms, zone_offsets)
-        before = versions[version_at(acts_ms, d, row.newest_ms)]
         fixed, used = _judge_event(
-            row, t, flags[i], stream[i], d, i, v, rules, before, first == last, room, used
+            row, t, flags[i], stream[i], d, i, v, rules, before, first == last, windows, pausing, room, used
         )
         for j in range(first, last):
             s, item = reading_series[j], series[reading_series[j]]
-            found = fixed if fixed >= 0 else _judge_reading(row, item, t, value[j], tally)
+            found = fixed if fixed >= 0 else _judge_reading(row, item, t, value[j], windows, pausing, tally)
             status[j] = found
             if found == _SCORED:
                 if item.missing:
@@ -307,7 +319,7 @@ def _order(
                 item.raw_low, item.raw_high = add_128(item.raw_low, item.raw_high, low, high)
                 raw_total[0], raw_total[1] = add_128(raw_total[0], raw_total[1], low, high)
         tally[_SCORED] = k
-        if fixed < 0 and rules.device_checks and _is_due(row, t, d, maintenance):
+        if fixed < 0 and rules.device_checks and _is_due(row, t, d, windows):
             used = find_missing(row, t, d, i, v, rules, series, room, used)
             row.next_check_ms = t + CHECK_EVERY_MS
     return len(ts), used

@@ -99,6 +99,7 @@ def _window(first: int, below: int) -> MaintenanceSet:
         devices=("a",),
         spans=(span,),
         no_alert=True,
+        no_learn=True,
     )
 
 

@@ -121,13 +121,14 @@ MAINTENANCE: Final = np.dtype(
         ("acts_ms", "i8"),  # from this stamp on
         ("until_ms", "i8"),  # below this one
         ("device", "i4"),
-        ("effects", "u1"),  # bits: NO_ALERT
+        ("effects", "u1"),  # bits: NO_ALERT, NO_LEARN
         ("window", "S27"),
     ],
     align=True,
 )
 
 NO_ALERT: Final = 1
+NO_LEARN: Final = 2
 
 PARAMETER_KEY: Final = np.dtype([("low", "u8"), ("high", "u8")])
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tocsin.detectors.abstract import Readings, Scores
+from tocsin.detectors.abstract import Readings, Rows, Scores
 from tocsin.events import I32
 from tocsin.processing.ordering import Gathered
 from tocsin.processing.policies import fold, stop
+from tocsin.processing.rows import NO_LEARN
 from tocsin.processing.state import Slot, TenantState
 
 
@@ -52,29 +53,39 @@ def follow(gathered: Gathered, slot: Slot, state: TenantState) -> tuple[Verdicts
 
 
 def score(gathered: Gathered, slot: Slot) -> Scores:
-    """Score the readings in order with one detector, which learns from each after scoring it."""
+    """Score the readings in order with one detector, which learns from each after scoring it.
+
+    It does not learn from those that maintenance keeps out.
+    """
     readings, scores = gathered.readings, Scores.empty(len(gathered.readings))
     met = slot.feedback.meet(readings, len(slot.usual))
-    if met is None:
-        slot.detector.score(readings, slot.state, slot.settings, scores)
-        return scores
+    readings, settings = _paused(readings if met is None else met.readings, gathered, slot)
     start = 0
-    for row in met.rows:
-        _score(slice(start, int(row["reading"])), met.readings, slot, scores)
+    for row in () if met is None else met.rows:
+        _score(slice(start, int(row["reading"])), readings, slot, settings, scores)
         before, after = slot.settings[row["before"]], slot.settings[row["after"]]
         slot.detector.move_limits(slot.state.hot, int(row["series"]), before, after)
         if row["relearn"]:
             slot.detector.relearn(slot.state.hot, slot.state.cells, int(row["series"]))
         start = int(row["reading"])
-    _score(slice(start, len(readings)), met.readings, slot, scores)
+    _score(slice(start, len(readings)), readings, slot, settings, scores)
     return scores
 
 
-def _score(rows: slice, readings: Readings, slot: Slot, out: Scores) -> None:
+def _paused(readings: Readings, gathered: Gathered, slot: Slot) -> tuple[Readings, Rows]:
+    """The readings by rows of settings that pause those that are not to be learnt, and these rows."""
+    pauses = gathered.effects & NO_LEARN != 0
+    if not pauses.any():
+        return readings, slot.settings
+    setting = np.where(pauses, readings.setting + len(slot.settings), readings.setting)
+    return replace(readings, setting=setting.astype(np.int32)), slot.with_pauses
+
+
+def _score(rows: slice, readings: Readings, slot: Slot, settings: Rows, out: Scores) -> None:
     if rows.start < rows.stop:
         own = Readings(*(getattr(readings, column.name)[rows] for column in fields(Readings)))
         part = Scores(*(getattr(out, column.name)[rows] for column in fields(Scores)))
-        slot.detector.score(own, slot.state, slot.settings, part)
+        slot.detector.score(own, slot.state, settings, part)
 
 
 def _by_settings(gathered: Gathered, slot: Slot) -> Iterator[tuple[Gathered, bool]]:

@@ -62,6 +62,7 @@ class Slot:
         self.feedback = FeedbackRows()
         self.usual: Rows = np.zeros(0, kind.settings_dtype)
         self.settings: Rows = self.usual  # the usual rows, and those with raised limits where there are any
+        self._with_pauses: Rows | None = None
         self.enabled: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
         self.watched: dict[int, Rows] = {}  # hot rows from just before the runs that go on
         self.state = SeriesState(
@@ -104,6 +105,7 @@ class Slot:
         Held as HOLDS[h] says it is row i + (k + h · K) · len(usual).
         """
         self.usual = self.settings = usual
+        self._with_pauses = None
         if self.feedback.used:
             raised = [usual, *(self.detector.raised(usual, factor) for factor in LIMIT_FACTORS[1:])]
             every = (
@@ -112,6 +114,13 @@ class Slot:
                 for rows in raised
             )
             self.settings = np.concatenate(list(every))
+
+    @property
+    def with_pauses(self) -> Rows:
+        """All settings twice: row i + len(settings) judges as row i does, and nothing is learnt."""
+        if self._with_pauses is None:
+            self._with_pauses = np.concatenate([self.settings, self.detector.paused(self.settings)])
+        return self._with_pauses
 
     def copy_series(self, number: int, other: Slot, derived: int) -> None:
         """Take over the rows of one series from another state of the same detector."""

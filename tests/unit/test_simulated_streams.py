@@ -98,6 +98,41 @@ def test_it_writes_to_one_place(tmp_path: Path) -> None:
     assert main(["simulate", "logs", "--out", str(tmp_path / "x"), "--url", "http://127.0.0.1:1"]) == 2
 
 
+@pytest.mark.parametrize("command", ["", "logs", "dumps"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--days", "nan"),
+        ("--days", "1e300"),
+        ("--days", "-1"),
+        ("--start", "9999-12-31T00:00:00Z"),
+        ("--start", "0001-01-01T00:00:00Z"),
+        ("--faults-per-{}", "nan"),
+        ("--faults-per-{}", "-1"),
+        ("--fault-free-{}", "nan"),
+        ("--fault-free-{}", "-1"),
+    ],
+)
+def test_numbers_that_can_not_be_meant_are_told(
+    command: str, wrong: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the option, not as an error of the program; nothing is written."""
+    named = {"--faults-per-{}": ("month", "device"), "--fault-free-{}": ("days", "hours")}
+    option = wrong[0].format(named[wrong[0]][bool(command)] if wrong[0] in named else "")
+    words = [word for word in ("simulate", command) if word]
+    assert main([*words, "--out", str(tmp_path / "x"), option, wrong[1]]) == 2
+    assert f"--{option.strip('-')}" in (said := capsys.readouterr().err) or "years" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [[], ["logs"]])
+def test_labels_do_not_take_the_place_of_what_they_label(command: list[str], tmp_path: Path) -> None:
+    """A mistyped name costs nothing."""
+    place = str(tmp_path / "x.ndjson")
+    assert main(["simulate", *command, "--out", place, "--labels", place]) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_lines_say_what_is_needed_alone() -> None:
     """As `POST /v1/logs` names it."""
     line = next(streamed_lines(DumpFleet(devices=1), [], START_MS, START_MS + 12 * HOUR_MS))

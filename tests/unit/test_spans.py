@@ -217,4 +217,10 @@ def test_a_request_is_chosen_by_name_and_time(tmp_path: Path, capsys: pytest.Cap
     (row,) = json.loads(capsys.readouterr().out)["traces"]
     assert row == {"what": "GET /v1/x", "traces": 3, "median_us": 30, "slowest_us": 50}
     assert main(["trace", str(path), "GET /v1/y"]) == 2
+    before = path.read_bytes()
+    for option in ("--svg", "--spans"):
+        for place in (path, tmp_path, tmp_path / "none" / "x"):
+            assert main(["trace", str(path), "GET /v1/x", option, str(place)]) == 2
+            assert "internal" not in capsys.readouterr().err
+    assert path.read_bytes() == before
     assert main(["trace", str(tmp_path / "none")]) == 2

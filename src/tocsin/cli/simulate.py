@@ -15,8 +15,8 @@ from tocsin.cli.simulate_directory import directory
 from tocsin.cli.simulate_dumps import dumps
 from tocsin.cli.simulate_logs import logs
 from tocsin.cli.simulated_sending import sent
-from tocsin.cli.span import DEFAULT_START, span_of
-from tocsin.cli.targets import require_file
+from tocsin.cli.span import DEFAULT_START, behind, require_rate, span_of
+from tocsin.cli.targets import require_files
 
 if TYPE_CHECKING:
     from tocsin.events import EventBatch
@@ -83,14 +83,12 @@ def simulate(
         return
     if (out is None) == (url is None):
         raise typer.BadParameter("say either --out FILE or --url URL")
-    require_file(out)
-    require_file(labels, "labels")
+    require_files(out=out, labels=labels)
     began = time.perf_counter()
     described = _fleet(fleet, stations, interval_s, seed)
     start_ms, end_ms = span_of(start, days, ends_now=url is not None)
-    planned = _plan(
-        described, faults, start_ms + round(fault_free_days * 86_400_000), end_ms, faults_per_month
-    )
+    begin_ms = behind(start_ms, fault_free_days, 86_400_000, "fault-free-days")
+    planned = _plan(described, faults, begin_ms, end_ms, faults_per_month)
     result: dict[str, Any] = {"from_ms": start_ms, "to_ms": end_ms, "faults": len(planned)}
     with progress("simulating", _expected(described, end_ms - start_ms)) as advance:
         simulator = _simulator(described, planned, start_ms)
@@ -133,6 +131,7 @@ def _fleet(description: Path | None, stations: int, interval_s: float, seed: int
 def _plan(fleet: Fleet, faults: str, from_ms: int, to_ms: int, per_month: float) -> list[Fault]:
     from tocsin.simulate.faults import parse_kinds, plan_faults
 
+    require_rate(per_month, "faults-per-month")
     kinds = parse_kinds(faults)
     planned = plan_faults(fleet, kinds, from_ms, to_ms, per_station_month=per_month)
     missing = sorted({kind.value for kind in kinds} - {fault.kind.value for fault in planned})

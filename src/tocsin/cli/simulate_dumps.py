@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tocsin.cli.output import JsonFlag, finish, lines_of, note, progress
-from tocsin.cli.span import DEFAULT_START, span_of
+from tocsin.cli.span import DEFAULT_START, behind, require_rate, span_of
 from tocsin.cli.targets import require_folder
 
 if TYPE_CHECKING:
@@ -78,15 +78,12 @@ def dumps(
     too, by which `tocsin upload --delivery` sends. --simulated says what processing them needs instead, for
     fleets of any size.
     """
-    from tocsin.errors import InvalidInputError
     from tocsin.simulate.dumps.delivery import Disorder
     from tocsin.simulate.dumps.fleet import DumpFleet
     from tocsin.simulate.dumps.schedule import Schedule
 
     began = time.perf_counter()
     length = days if days is not None else hours / 24
-    if length <= 0:
-        raise InvalidInputError("--hours and --days must be more than 0", field="hours")
     if simulated != (out is None):
         raise typer.BadParameter("say either --out FOLDER or --simulated")
     fleet = DumpFleet(devices=devices, seed=seed, scale=scale, schedule=Schedule(spread_s=spread_s))
@@ -96,7 +93,8 @@ def dumps(
     else:
         require_folder(out)
         free_hours = length * 12 if fault_free_hours is None else fault_free_hours
-        planned = plan_of(fleet, faults, span[0] + round(free_hours * _HOUR_MS), span[1], faults_per_device)
+        begin_ms = behind(span[0], free_hours, _HOUR_MS, "fault-free-hours")
+        planned = plan_of(fleet, faults, begin_ms, span[1], faults_per_device)
         disorder = Disorder(reorder=reorder, repeat=repeat, cut=cut, lose=lose)
         result = _written(out, fleet, planned, span, lines, disorder)
         text = lines_of(result)
@@ -151,6 +149,7 @@ def plan_of(fleet: DumpFleet, faults: str, from_ms: int, to_ms: int, per_device:
     """The faults asked for; says on stderr for which kinds there is no room."""
     from tocsin.simulate.dumps.faults import parse_dump_kinds, plan_dump_faults
 
+    require_rate(per_device, "faults-per-device")
     kinds = parse_dump_kinds(faults)
     planned = plan_dump_faults(fleet, kinds, from_ms, to_ms, per_device=per_device)
     missing = sorted({kind.value for kind in kinds} - {fault.kind.value for fault in planned})

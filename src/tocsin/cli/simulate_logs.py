@@ -14,8 +14,8 @@ from tocsin.cli.options import Token
 from tocsin.cli.output import JsonFlag, finish, lines_of, progress
 from tocsin.cli.simulate_dumps import Faults, plan_of
 from tocsin.cli.simulated_sending import sent
-from tocsin.cli.span import DEFAULT_START, span_of
-from tocsin.cli.targets import require_file
+from tocsin.cli.span import DEFAULT_START, behind, span_of
+from tocsin.cli.targets import require_files
 
 if TYPE_CHECKING:
     from tocsin.events import EventBatch
@@ -66,14 +66,14 @@ def logs(
 
     if (out is None) == (url is None):
         raise typer.BadParameter("say either --out FILE or --url URL")
-    require_file(out)
-    require_file(labels, "labels")
+    require_files(out=out, labels=labels)
     began = time.perf_counter()
     length = days if days is not None else hours / 24
     from_ms, to_ms = span_of(start, length, ends_now=url is not None)
     fleet = DumpFleet(devices=devices, seed=seed, scale=scale)
     free_hours = length * 12 if fault_free_hours is None else fault_free_hours
-    planned = plan_of(fleet, faults, from_ms + round(free_hours * _HOUR_MS), to_ms, faults_per_device)
+    begin_ms = behind(from_ms, free_hours, _HOUR_MS, "fault-free-hours")
+    planned = plan_of(fleet, faults, begin_ms, to_ms, faults_per_device)
     result: dict[str, Any] = {"from_ms": from_ms, "to_ms": to_ms, "devices": devices, "faults": len(planned)}
     with progress("simulating", None) as advance:
         lines = streamed_lines(fleet, planned, from_ms, to_ms)

@@ -22,6 +22,15 @@ def require_file(path: Path | None, option: str = "out") -> None:
     _require_access(path.absolute().parent, os.W_OK | os.X_OK, option)
 
 
+def require_files(source: Path | None = None, **named: Path | None) -> None:
+    """`require_file` for each, by option; InvalidInputError, too, where one would overwrite another."""
+    taken = {} if source is None else {source.resolve(): "what is read"}
+    for option, path in named.items():
+        require_file(path, option)
+        if path is not None and (other := taken.setdefault(path.resolve(), f"--{option}")) != f"--{option}":
+            raise InvalidInputError(f"--{option} would overwrite {other}: name another file", field=option)
+
+
 def require_folder(path: Path, option: str = "out") -> None:
     """InvalidInputError unless files can be written into this folder, which need not be there yet."""
     _look_at(path, option)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tocsin.cli.output import Exit, JsonFlag, counted, finish, note
+from tocsin.cli.targets import require_files
 
 if TYPE_CHECKING:
     from tocsin.observability.spans import Trace
@@ -48,6 +49,7 @@ def trace(
     from tocsin.observability.flame_graph import flame_graph
     from tocsin.observability.spans import taken_up, traces_of
 
+    require_files(file, svg=svg, spans=spans)
     traces = traces_of(_read(file))
     if what is None and trace_id is None:
         if svg or spans:
@@ -65,9 +67,9 @@ def trace(
         Which.SLOWEST: by_time[-1],
     }[which]
     if svg:
-        svg.write_text(flame_graph(chosen))
+        svg.write_text(flame_graph(chosen), encoding="utf-8")
     if spans:
-        spans.write_text("".join(f"{step.span.line}\n" for step in chosen.steps))
+        spans.write_text("".join(f"{step.span.line}\n" for step in chosen.steps), encoding="utf-8")
     then = taken_up(chosen, traces)
     finish(_told(chosen, then), _lines(chosen, then), json, Exit.OK)
 

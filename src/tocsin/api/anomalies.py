@@ -108,31 +108,36 @@ class History(BaseModel):
     changes: list[ChangeView]
 
 
+def anomaly_fields(anomaly: Anomaly) -> dict[str, Any]:
+    """What people see of an anomaly, by the names of AnomalyView."""
+    return {
+        "id": anomaly.id,
+        "application": anomaly.application,
+        "device": anomaly.device,
+        "parameters": anomaly.parameters,
+        "detectors": anomaly.detectors,
+        "severity": anomaly.severity,
+        "condition": anomaly.condition,
+        "handling": anomaly.handling,
+        "started_at": iso(anomaly.started_ms),
+        "last_abnormal_at": iso(anomaly.last_abnormal_ms),
+        "cleared_at": iso_or_none(anomaly.cleared_ms),
+        "seen_at": iso_or_none(anomaly.seen_at_ms),
+        "snoozed_until": iso_or_none(anomaly.snoozed_until_ms),
+        "assignee": anomaly.assignee,
+        "merged_into": anomaly.merged_into,
+        "recurrences": anomaly.recurrences,
+        "explanation": anomaly.explanation,
+        "peak_score": finite(anomaly.peak_score),
+        "episodes": anomaly.episodes,
+        "version": anomaly.version,
+        "updated_sequence": anomaly.updated_sequence,
+    }
+
+
 def anomaly_view(anomaly: Anomaly) -> AnomalyView:
-    """What people see of an anomaly."""
-    return AnomalyView(
-        id=anomaly.id,
-        application=anomaly.application,
-        device=anomaly.device,
-        parameters=list(anomaly.parameters),
-        detectors=list(anomaly.detectors),
-        severity=anomaly.severity,
-        condition=anomaly.condition,
-        handling=anomaly.handling,
-        started_at=iso(anomaly.started_ms),
-        last_abnormal_at=iso(anomaly.last_abnormal_ms),
-        cleared_at=iso_or_none(anomaly.cleared_ms),
-        seen_at=iso_or_none(anomaly.seen_at_ms),
-        snoozed_until=iso_or_none(anomaly.snoozed_until_ms),
-        assignee=anomaly.assignee,
-        merged_into=anomaly.merged_into,
-        recurrences=anomaly.recurrences,
-        explanation=anomaly.explanation,
-        peak_score=finite(anomaly.peak_score),
-        episodes=list(anomaly.episodes),
-        version=anomaly.version,
-        updated_sequence=anomaly.updated_sequence,
-    )
+    """What people see of an anomaly, checked."""
+    return AnomalyView(**anomaly_fields(anomaly))
 
 
 def change_view(change: Change) -> ChangeView:

@@ -1,16 +1,18 @@
 """What every operation needs: the services, and who is asking.
 
-Both are coroutines though they wait for nothing: a plain function would cost a change of thread, far more
-than looking a credential up in memory.
+All are coroutines though they wait for nothing: a plain function would cost a change of thread, far more
+than looking a credential up in memory. Nor do they depend on each other by the framework's means, which
+costs more than the lookup for each: so the description of the API is told which operations need a credential.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.security import APIKeyCookie, HTTPBearer
 
 from tocsin.access.principal import Principal
 from tocsin.access.sessions import SignedIn
@@ -44,15 +46,15 @@ class Asker:
     signed_in: SignedIn | None = None
 
 
-async def _asker(
-    request: Request,
-    services: ServicesOf,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-    cookie: Annotated[str | None, Security(_cookie)],
-) -> Asker:
-    if bearer is not None:
+async def _asker(request: Request) -> Asker:
+    """Looked up once for a request, however many ask."""
+    known: Asker | None = getattr(request.state, "asker", None)
+    if known is not None:
+        return known
+    services: Services = request.app.state.services
+    if (bearer := await _bearer(request)) is not None:
         asker = Asker(services.entrance.by_token(bearer.credentials))
-    elif cookie is not None:
+    elif (cookie := await _cookie(request)) is not None:
         signed_in = services.sessions.find(cookie)
         if request.method not in _SAFE_METHODS and not csrf_matches(
             signed_in, request.headers.get(CSRF_HEADER)
@@ -64,6 +66,7 @@ async def _asker(
         raise UnauthenticatedError("Send `Authorization: Bearer <API key or device token>`.")
     request.state.principal = asker.principal
     services.entrance.take_share(asker.principal, content_length(request.scope))
+    request.state.asker = asker
     return asker
 
 
@@ -71,15 +74,25 @@ AskerOf = Annotated[Asker, Depends(_asker)]
 """Also somebody who has to choose a password first."""
 
 
-async def _principal(asker: AskerOf) -> Principal:
+async def principal_of(request: Request) -> Principal:
+    """Who asks, who must not have to choose a password first."""
+    asker = await _asker(request)
     require_settled(asker.principal)
     return asker.principal
 
 
-PrincipalOf = Annotated[Principal, Depends(_principal)]
+PrincipalOf = Annotated[Principal, Depends(principal_of)]
 
 
-async def principal_of(request: Request) -> Principal:
-    """As PrincipalOf, for a route that takes its parameters from the request itself."""
-    services = request.app.state.services
-    return await _principal(await _asker(request, services, await _bearer(request), await _cookie(request)))
+def asks_who(dependant: Dependant) -> bool:
+    """Whether an operation needs a credential, by what it depends on."""
+    return any(each.call in (_asker, principal_of) for each in dependant.dependencies)
+
+
+def security_schemes() -> dict[str, Any]:
+    """How to send a credential, for the description of the API; any one of them will do."""
+    schemes = (_bearer, _cookie)
+    return {
+        each.scheme_name: each.model.model_dump(mode="json", by_alias=True, exclude_none=True)
+        for each in schemes
+    }

@@ -6,8 +6,10 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
+from tocsin.api.dependencies import asks_who, security_schemes
 from tocsin.api.problems import PROBLEM_JSON
 from tocsin.errors import PROBLEM_BASE
 
@@ -103,9 +105,21 @@ def describe(app: FastAPI) -> dict[str, Any]:
         schemas[model.__name__] = definition
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
+    _require_credentials(document, app)
     for operations in document["paths"].values():
         for operation in operations.values():
             # the framework would answer 422; here every malformed request is a 400
             if operation["responses"].get("422", {}).get("description") != _MEANINGS[422]:
                 operation["responses"].pop("422", None)
     return document
+
+
+def _require_credentials(document: dict[str, Any], app: FastAPI) -> None:
+    """Say of each operation that asks who sends it that it wants a credential, of whichever kind."""
+    schemes = security_schemes()
+    document["components"]["securitySchemes"] = schemes
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.include_in_schema and asks_who(route.dependant):
+            for method in route.methods or ():
+                operation = document["paths"][route.path_format][method.lower()]
+                operation["security"] = [{name: []} for name in schemes]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Final
 
+import msgspec
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from tocsin.api.anomalies import ANOMALY_EXAMPLE, AnomalyView, Changes, Since, anomaly_view, change_view
+from tocsin.api.anomalies import ANOMALY_EXAMPLE, AnomalyView, Changes, Since, anomaly_fields, change_view
 from tocsin.api.cursor import decode_number, decode_text, encode_cursor
 from tocsin.api.dependencies import PrincipalOf, ServicesOf
 from tocsin.api.names import iso_or_none
@@ -90,17 +91,18 @@ def list_technician_anomalies(
     found = services.technicians.anomalies(
         principal, technician_id, unresolved=state is Wanted.UNRESOLVED, before=before, limit=limit
     )
-    shown = TechnicianAnomalyPage(
-        anomalies=[anomaly_view(anomaly) for anomaly in found.anomalies],
-        as_of=iso_or_none(found.as_of_ms),
-        mapping=found.freshness,
-        complete=found.complete,
-        next=None
-        if found.before is None
-        else encode_cursor(_ANOMALIES, found.before, tenant=principal.tenant),
-    )
-    # as it is: the framework would check and copy each anomaly once more
-    return Response(shown.model_dump_json(), media_type="application/json")
+    following = None
+    if found.before is not None:
+        following = encode_cursor(_ANOMALIES, found.before, tenant=principal.tenant)
+    shown = {
+        "anomalies": [anomaly_fields(anomaly) for anomaly in found.anomalies],
+        "as_of": iso_or_none(found.as_of_ms),
+        "mapping": found.freshness,
+        "complete": found.complete,
+        "next": following,
+    }
+    # as it is: models would check and copy each anomaly, which takes longer than to find it
+    return Response(msgspec.json.encode(shown), media_type="application/json")
 
 
 @router.get(

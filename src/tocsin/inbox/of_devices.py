@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 import apsw
+import msgspec
 
 from tocsin.inbox import folding
 from tocsin.inbox.abstract import Anomaly, AnomalyQuery
@@ -27,28 +28,39 @@ def filters_of(query: AnomalyQuery) -> dict[str, Any]:
 def newest_of(reader: apsw.Connection, devices: Collection[str], query: AnomalyQuery) -> list[Anomaly]:
     """Those that changed last before the cursor, newest change first, at most `query.limit`.
 
-    Of each device at most so many entries of an index are looked at where nothing else is asked for, and only
-    those newer than the ones found so far, so that a device with a long past costs no more than others.
+    What is unresolved is read by one statement, which looks at an entry of an index for each; there are few.
+    Otherwise each device has a statement: at most `query.limit` entries of an index are looked at where
+    nothing else is asked for, and only those newer than the ones found so far, so that a device with a long
+    past costs no more than others.
     """
-    statement = QUERIES[_statement(query)]
-    newest: list[tuple[int, int]] = []
     wanted = filters_of(query)
     wanted["before"] = wanted.pop("before_sequence")
-    with reader:  # one state of the inbox for all devices
-        for device in devices:
-            above = newest[0][0] if len(newest) == query.limit else _BEFORE_ALL
-            for found in reader.execute(statement, wanted | {"device": device, "above": above}):
-                if len(newest) < query.limit:
-                    heapq.heappush(newest, found)
-                else:
-                    heapq.heappushpop(newest, found)
-        rows = [reader.execute(QUERIES["anomaly_at"], {"row": row}).fetchone() for _, row in sorted(newest)]
-    return [hashed_anomaly_of(row) for row in reversed(rows)]
-
-
-def _statement(query: AnomalyQuery) -> str:
-    """What an index answers alone needs no look at the rows."""
     plain = AnomalyQuery(query.tenant, before_sequence=query.before_sequence, limit=query.limit)
-    if query == replace(plain, unresolved=True):
-        return "unresolved_of_device"
-    return "all_of_device" if query == plain else "some_of_device"
+    with reader:  # one state of the inbox for all devices
+        if query == replace(plain, unresolved=True):
+            newest = reader.execute(QUERIES["unresolved_of_devices"], wanted | {"devices": _json(devices)})
+            rows = [row for _, row in newest]
+        else:
+            statement = QUERIES["all_of_device" if query == plain else "some_of_device"]
+            rows = _device_by_device(reader, statement, devices, wanted)
+        found = reader.execute(QUERIES["anomalies_at"], {"rows": _json(rows)}).fetchall()
+    return [hashed_anomaly_of(row) for row in found]
+
+
+def _device_by_device(
+    reader: apsw.Connection, statement: str, devices: Collection[str], wanted: dict[str, Any]
+) -> list[int]:
+    """The rows of the newest of all devices, in any order."""
+    newest: list[tuple[int, int]] = []
+    for device in devices:
+        above = newest[0][0] if len(newest) == wanted["limit"] else _BEFORE_ALL
+        for entry in reader.execute(statement, wanted | {"device": device, "above": above}):
+            if len(newest) < wanted["limit"]:
+                heapq.heappush(newest, entry)
+            else:
+                heapq.heappushpop(newest, entry)
+    return [row for _, row in newest]
+
+
+def _json(values: Collection[Any]) -> str:
+    return msgspec.json.encode(list(values)).decode()

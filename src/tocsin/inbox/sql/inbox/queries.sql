@@ -110,11 +110,12 @@ WHERE tenant = :tenant AND device = :device AND updated_sequence < :before_seque
 -- with: filters
 ORDER BY updated_sequence DESC
 LIMIT :limit
--- name: unresolved_of_device
-SELECT updated_sequence, rowid FROM anomaly INDEXED BY anomaly_unresolved
-WHERE tenant = :tenant AND device = :device AND updated_sequence < :before AND updated_sequence > :above
-  AND handling <> 'resolved' AND merged_into IS NULL
-ORDER BY updated_sequence DESC LIMIT :limit
+-- name: unresolved_of_devices
+SELECT a.updated_sequence, a.rowid
+FROM json_each(:devices) AS d CROSS JOIN anomaly AS a INDEXED BY anomaly_unresolved
+WHERE a.tenant = :tenant AND a.device = d.value AND a.updated_sequence < :before
+  AND a.handling <> 'resolved' AND a.merged_into IS NULL
+ORDER BY a.updated_sequence DESC LIMIT :limit
 -- name: all_of_device
 SELECT updated_sequence, rowid FROM anomaly INDEXED BY anomaly_by_device
 WHERE tenant = :tenant AND device = :device AND updated_sequence < :before AND updated_sequence > :above
@@ -125,12 +126,13 @@ SELECT updated_sequence, rowid FROM anomaly INDEXED BY anomaly_by_device
 WHERE tenant = :tenant AND device = :device AND updated_sequence < :before AND updated_sequence > :above
 -- with: filters
 ORDER BY updated_sequence DESC LIMIT :limit
--- name: anomaly_at
-SELECT id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
+-- name: anomalies_at
+SELECT anomaly.id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
        last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
        peak_score, episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms,
        settled_severity, merged_into, hash
-FROM anomaly WHERE rowid = :row
+FROM json_each(:rows) AS wanted CROSS JOIN anomaly ON anomaly.rowid = wanted.value
+ORDER BY updated_sequence DESC
 -- name: history
 SELECT sequence, anomaly_id, tenant, at_ms, actor, kind, detail, action, hash FROM change
 WHERE anomaly_id = :id AND tenant = :tenant ORDER BY sequence

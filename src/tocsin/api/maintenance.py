@@ -1,4 +1,4 @@
-"""/v1/maintenance: what is being worked on, so that nobody is alerted by it."""
+"""/v1/maintenance: what is being worked on, so that nobody is alerted by it, or nothing is learnt."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ _WEEKLY: Final[dict[str, Any]] = {
     "from": "2026-11-22T00:00:00Z",
     "weekly": {"days": ["sunday"], "from": "22:00", "to": "02:00", "timezone": "Europe/Berlin"},
     "why": "cleaning",
+    "no_learn": True,
 }
 _WINDOW: Final[dict[str, Any]] = {
     "id": "mw_0193a7c2f4d1e8b0",
@@ -53,6 +54,8 @@ _WINDOW: Final[dict[str, Any]] = {
     "to_at": "2026-11-22T12:00:00.000Z",
     "weekly": None,
     "why": "new bearing",
+    "no_alert": True,
+    "no_learn": False,
     "devices": 1,
     "state": "holds",
     "made_at": "2026-11-22T09:58:00.000Z",
@@ -93,6 +96,8 @@ class WindowRequest(BaseModel):
     to: str | None = Field(None, max_length=64)
     weekly: WeeklyRequest | None = None
     why: str = Field("", max_length=WHY_CHARACTERS_MAX)
+    no_alert: bool = Field(True, description="Nobody is alerted within it.")
+    no_learn: bool = Field(False, description="Nothing is learnt from what is sent within it.")
 
 
 class WeeklyView(BaseModel):
@@ -120,6 +125,8 @@ class WindowView(BaseModel):
     to_at: str | None
     weekly: WeeklyView | None
     why: str
+    no_alert: bool
+    no_learn: bool
     devices: int
     state: State
     made_at: str
@@ -163,8 +170,9 @@ def begin_maintenance(
     idempotency_key: IdempotencyKey = "",
 ) -> Response:
     """Within the window nobody is alerted by its devices: what would have been an episode is kept, as
-    suppressed, and is told if it goes on behind the window's end. Readings are judged and learnt as ever. It
-    acts on what devices send from now on. Windows of a location or an application are for operators.
+    suppressed, and is told if it goes on behind the window's end. Readings are judged as ever. With
+    `no_learn` nothing is learnt from them, with `no_alert: false` people are alerted all the same. It acts on
+    what devices send from now on. Windows of a location or an application are for operators.
     """
     if len(idempotency_key) > KEY_CHARACTERS_MAX:
         raise InvalidInputError(f"At most {KEY_CHARACTERS_MAX} characters.", field="Idempotency-Key")
@@ -214,6 +222,8 @@ def window_view(window: MaintenanceWindow, *, state: State) -> WindowView:
         to_at=iso_or_none(wanted.until_ms),
         weekly=None if weekly is None else _weekly_view(weekly),
         why=wanted.why,
+        no_alert=wanted.no_alert,
+        no_learn=wanted.no_learn,
         devices=len(window.members),
         state=state,
         made_at=iso(window.created_ms),
@@ -238,6 +248,8 @@ def wanted_of(asked: WindowRequest) -> Wanted:
         until_ms=None if asked.to is None else parse_time(asked.to, "to"),
         weekly=None if asked.weekly is None else _weekly_of(asked.weekly),
         why=asked.why,
+        no_alert=asked.no_alert,
+        no_learn=asked.no_learn,
     )
 
 

@@ -57,6 +57,10 @@ def add(
     ] = None,
     timezone: Annotated[str | None, typer.Option(help="Of days and hours; UTC by default.")] = None,
     why: Annotated[str, typer.Option(help="For people.")] = "",
+    no_alert: Annotated[bool, typer.Option("--no-alert/--alert", help="Whether people are alerted.")] = True,
+    no_learn: Annotated[
+        bool, typer.Option("--no-learn/--learn", help="Whether detectors learn from what is sent.")
+    ] = False,
     url: ServerUrl = "http://127.0.0.1:8765",
     token: Token = "",
     ca_file: CaFile = None,
@@ -64,7 +68,8 @@ def add(
 ) -> None:
     """Have a device, a location or an application in maintenance, once or each week.
 
-    Within the window nobody is alerted. What goes on behind its end is told.
+    Within the window nobody is alerted. What goes on behind its end is told. With --no-learn nothing is
+    learnt from what is sent within it; with --alert that is all.
     """
     from tocsin.client import Destination
 
@@ -75,7 +80,7 @@ def add(
         fail("usage", "--hours and --timezone are of days: name these by --day", json, Exit.USAGE)
     named = {"device": device, "location": location, "application": application}
     wanted: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
-    wanted |= {"from": from_, "to": to, "why": why}
+    wanted |= {"from": from_, "to": to, "why": why, "no_alert": no_alert, "no_learn": no_learn}
     if day:
         wanted["weekly"] = {"days": day, "from": begins, "to": ends, "timezone": timezone or "UTC"}
     server = Destination(url=url, token=token, ca_file=ca_file)
@@ -112,4 +117,10 @@ def _line(found: dict[str, Any]) -> str:
         when += f", each {days} {weekly['from']}-{weekly['to']} {weekly['timezone']}"
     ended = f", ended {found['ended_at']}" if found["ended_at"] else ""
     why = f": {found['why']}" if found["why"] else ""
-    return visible(f"{found['id']} {covers} {found[covers]} ({when}; {found['state']}{ended}){why}")
+    effects = "".join(
+        [
+            "" if found["no_alert"] else "; people are alerted",
+            "; nothing is learnt" if found["no_learn"] else "",
+        ]
+    )
+    return visible(f"{found['id']} {covers} {found[covers]} ({when}; {found['state']}{ended}{effects}){why}")

@@ -1,4 +1,4 @@
-"""Maintenance: what people say is being worked on, so that nobody is alerted by it."""
+"""Maintenance: what people say is being worked on, so that nobody is alerted by it, or nothing learnt."""
 
 from __future__ import annotations
 
@@ -306,7 +306,8 @@ class Maintenances:
             effective_ms=from_ms,
             devices=tuple(devices),
             spans=found,
-            no_alert=True,
+            no_alert=window.wanted.no_alert,
+            no_learn=window.wanted.no_learn,
         )
 
 

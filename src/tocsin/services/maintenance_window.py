@@ -53,7 +53,10 @@ class Weekly(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be in maintenance, when, and why. Only what repeats may go on without an end."""
+    """What is to be in maintenance, when, and why. Only what repeats may go on without an end.
+
+    Within it nobody is alerted (`no_alert`), or nothing is learnt (`no_learn`), or both.
+    """
 
     covers: Covers
     name: str
@@ -61,6 +64,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     until_ms: int | None
     weekly: Weekly | None = None
     why: str = ""
+    no_alert: bool = True
+    no_learn: bool = False
 
 
 class MaintenanceWindow(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +134,8 @@ def check(wanted: Wanted, now_ms: int) -> None:
         raise InvalidInputError(f"Name the {wanted.covers.value}.", field=wanted.covers.value)
     if len(wanted.why) > WHY_CHARACTERS_MAX or "\0" in wanted.why:
         raise InvalidInputError(f"At most {WHY_CHARACTERS_MAX} characters of text.", field="why")
+    if not (wanted.no_alert or wanted.no_learn):
+        raise InvalidInputError("A window keeps back alarms, or learning, or both.", field="no_alert")
     if not now_ms - BACK_MS_MAX <= wanted.from_ms <= now_ms + LASTS_MS_MAX:
         raise InvalidInputError("A window begins at most 30 days back and a year ahead.", field="from")
     if wanted.until_ms is None:

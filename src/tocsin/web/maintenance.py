@@ -41,6 +41,18 @@ SHOWN_MAX: Final = 100
 _FIELDS_MAX: Final = 24
 _FORM_BYTES_MAX: Final = 64 << 10
 _HOUR_MS: Final = 3_600_000
+KEEPS: Final = {
+    "alarms": (True, False),
+    "both": (True, True),
+    "learning": (False, True),
+}
+"""What a window keeps back, as the form names it: whether alarms, and whether learning."""
+
+_TOLD: Final = {
+    "alarms": "nobody is alerted",
+    "both": "nobody is alerted, nothing is learnt",
+    "learning": "nothing is learnt",
+}
 
 
 def maintenance(request: Request, visitor: Visitor) -> Response:
@@ -66,7 +78,13 @@ def maintenance_form(services: Services) -> Callable[[Request], Awaitable[Respon
 
 def told(visitor: Visitor, window: MaintenanceWindow) -> dict[str, Any]:
     """What pages say of a window."""
-    return {"window": window, "state": visitor.services.maintenance.state(window), "each": _each(window)}
+    state, effects = visitor.services.maintenance.state(window), _TOLD[keeps(window.wanted)]
+    return {"window": window, "state": state, "each": _each(window), "effects": effects}
+
+
+def keeps(wanted: Wanted) -> str:
+    """The key of KEEPS that says what a window keeps back."""
+    return next(name for name, asked in KEEPS.items() if asked == (wanted.no_alert, wanted.no_learn))
 
 
 def _answered(form: Mapping[str, str], visitor: Visitor) -> Response:
@@ -98,6 +116,7 @@ def _wanted(form: Mapping[str, str]) -> Wanted:
         covers = Covers(form.get("covers", ""))
     except ValueError:
         raise InvalidInputError("Say what is worked on.", field="covers") from None
+    no_alert, no_learn = _kept_back(form)
     return Wanted(
         covers=covers,
         name=form.get("name", "").strip(),
@@ -105,7 +124,16 @@ def _wanted(form: Mapping[str, str]) -> Wanted:
         until_ms=stamp_of(form["to"], zone, "to") if form.get("to") else None,
         weekly=weekly,
         why=form.get("why", "").strip().replace("\r\n", "\n"),
+        no_alert=no_alert,
+        no_learn=no_learn,
     )
+
+
+def _kept_back(form: Mapping[str, str]) -> tuple[bool, bool]:
+    name = form.get("keeps", "alarms")
+    if name not in KEEPS:
+        raise InvalidInputError("Say what the window keeps back.", field="keeps")
+    return KEEPS[name]
 
 
 def _page(
@@ -117,6 +145,7 @@ def _page(
     now_ms = services.clock.now_ms()
     usual = {"zone": "UTC", "from": _local(now_ms), "to": _local(now_ms + 2 * _HOUR_MS)}
     usual |= {"daily_from": "22:00", "daily_to": "02:00", "why": "", "name": "", "covers": "device"}
+    usual["keeps"] = "alarms"
     may = allows(principal, Permission.HANDLE)
     return page(
         "maintenance.html",
@@ -126,6 +155,7 @@ def _page(
         over=[each for each in windows if each["state"] is State.OVER],
         more=older is not None,
         days=DAYS,
+        keeps=_TOLD,
         said=usual | dict(said),
         covers=[each.value for each in Covers] if allows(principal, Permission.OPERATE) else ["device"],
         may=may,

@@ -73,6 +73,24 @@ async def test_a_window_is_kept_logged_and_noted(world: World) -> None:
     assert noted[0] == "maintenance.begin"
 
 
+@pytest.mark.parametrize(
+    ("asked", "effects"),
+    [
+        ({"no_learn": True}, (True, True)),
+        ({"no_learn": True, "no_alert": False}, (False, True)),
+        ({"no_learn": False}, (True, False)),
+    ],
+)
+async def test_a_window_keeps_back_alarms_or_learning_or_both(
+    world: World, asked: dict[str, bool], effects: tuple[bool, bool]
+) -> None:
+    """What was asked for is answered, and logged for the device."""
+    world.fleet.add(OWN, "pump-7")
+    told = (await ask(world, {"device": "pump-7", **WHEN, **asked})).json()
+    assert (told["no_alert"], told["no_learn"]) == effects
+    assert [(each.no_alert, each.no_learn) for each in logged(world)] == [effects]
+
+
 async def test_the_same_key_makes_one_window(world: World) -> None:
     """A phone that heard no answer asks again; with another wish it is told so."""
     world.fleet.add(OWN, "pump-7")
@@ -120,6 +138,7 @@ async def test_what_is_over_can_not_be_ended(world: World) -> None:
         ({"device": "pump-7", "from": str(NOW_MS - 31 * DAY_MS), "to": str(NOW_MS + 1)}, "from"),
         ({"device": "pump-7", "from": str(NOW_MS), "to": str(NOW_MS + 367 * DAY_MS)}, "to"),
         ({"device": "pump-7", "from": "soon", "to": "later"}, "from"),
+        ({"device": "pump-7", **WHEN, "no_alert": False}, "no_alert"),
         ({"device": "pump-7", **NIGHTS, "weekly": NIGHT | {"days": ["mon"]}}, "weekly.days"),
         ({"device": "pump-7", **NIGHTS, "weekly": NIGHT | {"to": "24:00"}}, "weekly.to"),
         ({"device": "pump-7", **NIGHTS, "weekly": NIGHT | {"timezone": "Mars"}}, "timezone"),

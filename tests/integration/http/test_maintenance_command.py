@@ -35,6 +35,20 @@ def test_a_window_from_its_beginning_to_its_end(world: World, capsys: pytest.Cap
     assert [bool(each.spans) for each in logged(world)] == [True, False]
 
 
+def test_what_a_window_keeps_back_is_said(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Learning too, or learning alone."""
+    world.fleet.add(OWN, "pump-7")
+    with serving(world) as server:
+        at = ("--url", f"http://127.0.0.1:{server.port}", "--token", world.key(Role.OPERATOR))
+        asked = ["maintenance", "add", "--device", "pump-7", "--from", str(NOW_MS), *at]
+        asked += ["--to", str(NOW_MS + HOUR_MS), "--no-learn"]
+        assert main(asked) == 0
+        assert "holds; nothing is learnt)" in capsys.readouterr().out
+        assert main([*asked, "--alert"]) == 0
+        assert "holds; people are alerted; nothing is learnt)" in capsys.readouterr().out
+    assert [(each.no_alert, each.no_learn) for each in logged(world)] == [(True, True), (False, True)]
+
+
 def test_what_repeats_is_told_in_words(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """Days, hours and their zone."""
     world.fleet.add(OWN, "pump-7")

@@ -51,6 +51,23 @@ async def test_a_window_is_begun_shown_and_ended(world: World) -> None:
     assert (first.devices, last.spans) == (("pump-7",), ())
 
 
+async def test_pages_say_what_a_window_keeps_back(world: World) -> None:
+    """Alarms, learning, or both, as the form asked for it."""
+    world.fleet.add(OWN, "pump-7")
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        for keeps, told in (
+            ("both", "nobody is alerted, nothing is learnt"),
+            ("learning", "nothing is learnt"),
+        ):
+            assert (await begin(client, keeps=keeps)).status_code == 303
+            text = (await client.get("/devices/pump-7")).text
+            assert f": {told}." in text
+            await client.post("/maintenance", data=await fields(client, "end"))
+        assert (await begin(client, keeps="dust")).status_code == 400
+    begun = [each for each in logged(world) if each.spans]
+    assert [(each.no_alert, each.no_learn) for each in begun] == [(True, True), (False, True)]
+
+
 async def test_times_of_the_form_are_of_its_zone(world: World) -> None:
     """Days of the week are those of the zone too."""
     world.fleet.add(OWN, "pump-7")

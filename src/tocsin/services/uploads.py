@@ -108,7 +108,6 @@ class _Open:
     staged: StagedUpload
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     superseded: asyncio.Future[None] | None = None
-    wanted: int = 0  # requests that have it or wait for it: nobody closes it meanwhile
     forgotten: bool = False
 
     @asynccontextmanager
@@ -117,14 +116,10 @@ class _Open:
         if self.superseded is not None and not self.superseded.done():
             self.superseded.set_result(None)  # most often it is a connection that is dead already
         self.superseded = own = asyncio.get_running_loop().create_future()
-        self.wanted += 1
-        try:
-            async with self.lock:
-                if self.forgotten:
-                    raise _EndedError
-                yield own
-        finally:
-            self.wanted -= 1
+        async with self.lock:
+            if self.forgotten:
+                raise _EndedError
+            yield own
 
 
 class Uploads:
@@ -153,6 +148,9 @@ class Uploads:
         self._notes = {name: decode(note) for name, note in blobs.notes().items()}
         self._by_device = Counter(_owner(note) for note in self._notes.values())
         self._open: OrderedDict[str, _Open] = OrderedDict()
+        self._held: Counter[str] = Counter()  # by requests: nobody closes or sweeps them meanwhile
+        self._swept = ""
+        self._sweeping = threads.lock()
         self._lock = threads.lock()
         self._doors = WeakValueDictionary[str, asyncio.Lock]()
 
@@ -177,20 +175,22 @@ class Uploads:
         if (kept := await self._dumps.run(self._dumps.settled, principal.tenant, announced)) is not None:
             return _settled(kept)
         name = _name(principal.tenant, announced)
-        async with self._door(name):
-            upload = await self._begin(name, principal.tenant, announced, length)
-        if upload.note.length != length:
-            raise ConflictError(
-                f"This dump was announced with {upload.note.length} bytes.", field="Upload-Length"
-            )
-        if pieces is not None and upload.staged.size == 0:
-            return await self._append(upload, 0, pieces, None)
-        return await self._state(upload)
+        async with self._holding(name):
+            async with self._door(name):
+                upload = await self._begin(name, principal.tenant, announced, length)
+            if upload.note.length != length:
+                raise ConflictError(
+                    f"This dump was announced with {upload.note.length} bytes.", field="Upload-Length"
+                )
+            if pieces is not None and upload.staged.size == 0:
+                return await self._append(upload, 0, pieces, None)
+            return await self._state(upload)
 
     async def state(self, principal: Principal, announced: Announced) -> UploadState:
         """How far it has come; NotFoundError if there is no such upload."""
-        found = await self._find(principal, announced)
-        return found if isinstance(found, UploadState) else await self._state(found)
+        async with self._holding(_name(principal.tenant, announced)):
+            found = await self._find(principal, announced)
+            return found if isinstance(found, UploadState) else await self._state(found)
 
     async def append(
         self,
@@ -205,30 +205,70 @@ class Uploads:
         With the last byte the dump is decided about, as by `Dumps.receive`. OffsetError names the offset to
         go on at; DigestMismatchError means to begin anew.
         """
-        found = await self._find(principal, announced)
-        if isinstance(found, _Open):
-            return await self._append(found, offset, pieces, checksum)
-        return _nothing_at(offset, found)
+        async with self._holding(_name(principal.tenant, announced)):
+            found = await self._find(principal, announced)
+            if isinstance(found, _Open):
+                return await self._append(found, offset, pieces, checksum)
+            return _nothing_at(offset, found)
 
     async def terminate(self, principal: Principal, announced: Announced) -> None:
         """Forget an unfinished upload; NotFoundError if there is none."""
-        found = await self._find(principal, announced)
-        if isinstance(found, _Open):
-            try:
-                async with found.turn():
-                    await self._dumps.run(self._forget, found.name)
-                    return
-            except _EndedError:
-                await self._ended(found)
+        async with self._holding(_name(principal.tenant, announced)):
+            found = await self._find(principal, announced)
+            if isinstance(found, _Open):
+                try:
+                    async with found.turn():
+                        await self._dumps.run(self._forget, found.name)
+                        return
+                except _EndedError:
+                    await self._ended(found)
         raise ConflictError("The dump is complete, and kept.")
 
     def expire(self) -> None:
         """Forget uploads that were not finished in time and that no request has; blocks."""
         now_ms = self._clock.now_ms()
         for name, note in list(self._notes.items()):
-            upload = self._open.get(name)
-            if note.until_ms + _EXPIRY_MARGIN_MS <= now_ms and not (upload and upload.wanted):
+            if note.until_ms + _EXPIRY_MARGIN_MS <= now_ms:
+                self._sweep(name)
+
+    def _sweep(self, name: str) -> None:
+        """Forget it unless a request has it; one that comes meanwhile waits."""
+        with self._sweeping:
+            with self._lock:
+                if name in self._held:
+                    return
+                self._swept = name
+            try:
                 self._forget(name)
+            finally:
+                self._swept = ""
+
+    @asynccontextmanager
+    async def _holding(self, name: str) -> AsyncIterator[None]:
+        """Keep it from the sweep; where that is about to take it, first wait for the end of that."""
+        while not self._hold(name):
+            await self._dumps.run(self._wait_for_sweep)
+        try:
+            yield
+        finally:
+            self._release(name)
+
+    def _hold(self, name: str) -> bool:
+        with self._lock:
+            if name == self._swept:
+                return False
+            self._held[name] += 1
+            return True
+
+    def _release(self, name: str) -> None:
+        with self._lock:
+            self._held[name] -= 1
+            if not self._held[name]:
+                del self._held[name]
+
+    def _wait_for_sweep(self) -> None:
+        with self._sweeping:
+            pass
 
     def close(self) -> None:
         """Let go of all uploads; idempotent."""
@@ -319,7 +359,7 @@ class Uploads:
     def _let_go(self) -> None:
         """Close those that nobody has used for longest; taking one up again hashes what it has."""
         for name in list(self._open)[: max(0, len(self._open) - _OPEN_MAX)]:
-            if not self._open[name].wanted:
+            if name not in self._held:
                 self._open.pop(name).staged.close()
 
     def _forget(self, name: str) -> None:

@@ -23,6 +23,7 @@ from tocsin.access.principal import Role
 from tocsin.api.server import HttpServer
 from tocsin.client import Destination, DumpSender, find_dumps
 from tocsin.config.sections import HttpConfig
+from tocsin.services import uploads
 from tocsin.services.dumps import DumpReceipt
 from tocsin.services.uploads import Uploads
 
@@ -160,9 +161,10 @@ async def test_who_asks_while_the_last_piece_is_proved_hears_the_outcome(
     await asyncio.to_thread(held.wait)
     headers = announcement() if method == "POST" else TUS | PIECE | {"Upload-Offset": str(len(ARCHIVE))}
     url = "/v1/dumps" if method == "POST" else device.place
-    asking = asyncio.create_task(device.http.request(method, url, headers=headers))
     (upload,) = world.services.uploads._open.values()
-    while upload.wanted < 2:
+    first = upload.superseded
+    asking = asyncio.create_task(device.http.request(method, url, headers=headers))
+    while upload.superseded is first:
         await asyncio.sleep(0.001)
     go.set()
     asked, ended = await asking, await last
@@ -405,6 +407,70 @@ async def test_a_piece_that_began_in_time_may_end_later(world: World, device: De
     assert (answer.status_code, answer.headers["tocsin-outcome"]) == (204, "accepted")
     assert kept(world, SHA256) == ARCHIVE
     assert world.blobs.notes() == {}
+
+
+@pytest.mark.parametrize("opened", [False, True])
+async def test_the_sweep_passes_over_what_a_piece_goes_to(
+    world: World, device: Device, monkeypatch: pytest.MonkeyPatch, opened: bool
+) -> None:
+    """From when the request asks for it on, also while its bytes are read again."""
+    await device.announce()
+    await device.send(0, 50)
+    monkeypatch.setattr(uploads, "_EXPIRY_MARGIN_MS", -8 * 86_400_000)
+    if not opened:
+        world.services.uploads.close()
+    held, go = threading.Event(), threading.Event()
+    name = "_append" if opened else "_reopen"
+    really = getattr(world.services.uploads, name)
+
+    def sweeping(*given: Any) -> Any:
+        held.set()
+        if opened:
+            world.services.uploads.expire()
+        else:
+            go.wait()
+        return really(*given)
+
+    monkeypatch.setattr(world.services.uploads, name, sweeping)
+    sending = asyncio.create_task(device.send(50))
+    await asyncio.to_thread(held.wait)
+    await asyncio.to_thread(world.services.uploads.expire)
+    go.set()
+    answer = await sending
+    assert (answer.status_code, answer.headers["tocsin-outcome"]) == (204, "accepted")
+    await asyncio.to_thread(world.services.uploads.expire)
+    assert not world.services.uploads._held
+
+
+@pytest.mark.parametrize("asks", ["HEAD", "POST", "PATCH", "DELETE"])
+async def test_who_asks_while_an_upload_is_swept_hears_that_it_is_unknown(
+    world: World, device: Device, monkeypatch: pytest.MonkeyPatch, asks: str
+) -> None:
+    """And a new announcement begins anew: the sweep takes nothing of it away."""
+    await device.announce()
+    await device.send(0, 50)
+    monkeypatch.setattr(uploads, "_EXPIRY_MARGIN_MS", -8 * 86_400_000)
+    held, go = threading.Event(), threading.Event()
+    unstage = world.blobs.unstage
+
+    def holding(name: str) -> None:
+        held.set()
+        go.wait()
+        unstage(name)
+
+    monkeypatch.setattr(world.blobs, "unstage", holding)
+    sweep = asyncio.create_task(asyncio.to_thread(world.services.uploads.expire))
+    await asyncio.to_thread(held.wait)
+    url = "/v1/dumps" if asks == "POST" else device.place
+    headers = announcement() if asks == "POST" else TUS | PIECE | {"Upload-Offset": "50"}
+    asking = asyncio.create_task(device.http.request(asks, url, headers=headers))
+    done, _ = await asyncio.wait([asking], timeout=0.1)
+    go.set()
+    await sweep
+    assert ((await asking).status_code, len(done)) == (201 if asks == "POST" else 404, 0)
+    await device.announce()
+    assert (await device.send(0)).headers["tocsin-outcome"] == "accepted"
+    assert kept(world, SHA256) == ARCHIVE
 
 
 async def test_a_device_has_few_unfinished_uploads(device: Device) -> None:

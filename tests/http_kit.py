@@ -175,7 +175,7 @@ class KnownFleet:
         text = tenant.encode().hex()
         return Digest(
             digest_dumps="d",
-            dumps_waiting=0,
+            dumps_unjudged=0,
             digest_raw=text,
             digest_scored=text,
             digest_final=text,

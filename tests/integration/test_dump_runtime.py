@@ -124,6 +124,6 @@ def test_a_stopped_device_waits_for_its_release(tmp_path: Path) -> None:
         stopped = at.digest()
         at.log(Quarantine(tenant="t", devices=(DEVICE,), reason="", released=True))
         at.settle()
-        assert at.runtime.views.digest("t").dumps_waiting == 0
+        assert at.runtime.views.digest("t").dumps_unjudged == 0
         digest = at.digest()
     assert stopped != digest == calm_digest(tmp_path)

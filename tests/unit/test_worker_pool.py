@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.dump_detector_kit import install, task
+from tocsin.dump_detectors import patience
 from tocsin.dump_detectors.limits import StepLimits
 from tocsin.dump_detectors.pool import WorkerPool
 from tocsin.dump_detectors.steps import FailureKind, StepDone, StepFailed
@@ -107,6 +110,37 @@ def test_a_hang_is_ended(tmp_path: Path, do: str) -> None:
         assert failed.kind is FailureKind.HANG
         assert failed.may_go_away
         assert _done(pool.run(task(tmp_path)).result(60)).state == b"1 1"
+
+
+def test_a_busy_machine_stops_no_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the worker waits for a processor does not count: here it is said to wait nearly all the time."""
+    monkeypatch.setattr(patience, "waited_s", lambda _pid: 0.99 * time.monotonic())
+    with WorkerPool(1, StepLimits(wall_s=1.0)) as pool:
+        result = pool.run(task(tmp_path, config={"do": "time.sleep(2)", "at": 1})).result(60)
+        assert _done(result).wall_s > 1
+
+
+@pytest.mark.parametrize(
+    ("waited_s", "left_s"), [(0.0, -20.0), (30.0, 10.0), (300.0, 280.0), (9_000.0, 520.0)]
+)
+def test_patience_is_as_long_as_the_processor_was_waited_for(
+    monkeypatch: pytest.MonkeyPatch, waited_s: int, left_s: int
+) -> None:
+    """But not endless: ten times as long at most."""
+    now_s, told_s = [100.0], [5.0]
+    monkeypatch.setattr("tocsin.dump_detectors.patience.time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    monkeypatch.setattr(patience, "waited_s", lambda _pid: told_s[0])
+    waiting = patience.Patience(1, 60.0)
+    now_s[0], told_s[0] = 180.0, 5.0 + waited_s
+    assert waiting.left_s() == left_s
+
+
+def test_waiting_for_a_processor_is_told_where_the_system_knows() -> None:
+    """It never goes back, and is 0 for a process that there is not."""
+    before_s = patience.waited_s(os.getpid())
+    sum(range(100_000))
+    assert 0 <= before_s <= patience.waited_s(os.getpid())
+    assert patience.waited_s(1 << 30) == 0
 
 
 @pytest.mark.parametrize("method", ["setup", "start", "process", "save", "load"])

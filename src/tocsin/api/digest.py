@@ -24,7 +24,7 @@ class DigestView(BaseModel):
     digest_dumps: str
     counts: dict[str, int]
     pending: int
-    dumps_waiting: int
+    dumps_unjudged: int
     caught_up: bool
 
 
@@ -39,6 +39,6 @@ def read_digest(services: ServicesOf, principal: PrincipalOf) -> DigestView:
         digest_dumps=digest.digest_dumps,
         counts=dict(digest.counts),
         pending=digest.pending,
-        dumps_waiting=digest.dumps_waiting,
+        dumps_unjudged=digest.dumps_unjudged,
         caught_up=digest.caught_up,
     )

@@ -41,7 +41,7 @@ def digest(
     if pending:
         waiting = (
             f"{counted(result['pending'], 'correction')} pending, "
-            f"{counted(result['dumps_waiting'], 'dump')} waiting"
+            f"{counted(result['dumps_unjudged'], 'dump')} not yet judged"
         )
         note(f"not final: {waiting}, caught up: {result['caught_up']}")
     finish(result, lines_of(result), json, Exit.PROBLEM if pending else Exit.OK)

@@ -182,7 +182,8 @@ class DumpsConfig(Section):
     )
     step_s: Seconds = Field(
         default=60,
-        description="Seconds that a dump detector may take for a dump; then its step has failed.",
+        description="Seconds that a dump detector may take for a dump, without what it waits for a processor "
+        "(up to nine times as much); then its step has failed.",
     )
     step_memory_bytes: Annotated[int, Field(ge=64 * MIB, le=1024 * GIB)] = Field(
         default=1 * GIB,

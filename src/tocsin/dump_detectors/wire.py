@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import struct
-import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from tocsin.dump_detectors.limits import StepLimits
+from tocsin.dump_detectors.patience import Patience
 from tocsin.dump_detectors.steps import StepDone, StepFailed, Task
 
 _LENGTH: Final = struct.Struct(">I")
@@ -73,36 +74,42 @@ def reply_bytes_max(limits: StepLimits) -> int:
     return limits.state_bytes_max + 2 * limits.findings_bytes_max + (1 << 16)
 
 
-def send(channel: socket.socket, payload: bytes, deadline_s: float | None = None) -> None:
-    """Its length, then the bytes; TimeoutError once the monotonic clock has passed `deadline_s`."""
-    _bound(channel, deadline_s)
-    channel.sendall(_LENGTH.pack(len(payload)) + payload)
+def send(channel: socket.socket, payload: bytes, patience: Patience | None = None) -> None:
+    """Its length, then the bytes; TimeoutError once the patience has ended."""
+    left = memoryview(_LENGTH.pack(len(payload)) + payload)
+    while left:
+        _bound(channel, patience)
+        with suppress(TimeoutError):
+            left = left[channel.send(left) :]
 
 
-def receive(channel: socket.socket, bytes_max: int, deadline_s: float | None = None) -> bytes:
+def receive(channel: socket.socket, bytes_max: int, patience: Patience | None = None) -> bytes:
     """What `send` sent; EOFError when the other side has gone, ValueError beyond `bytes_max`."""
-    (length,) = _LENGTH.unpack(_exactly(channel, _LENGTH.size, deadline_s))
+    (length,) = _LENGTH.unpack(_exactly(channel, _LENGTH.size, patience))
     if length > bytes_max:
         raise ValueError(f"a frame of {length} bytes, more than {bytes_max}")
-    return _exactly(channel, length, deadline_s)
+    return _exactly(channel, length, patience)
 
 
-def _exactly(channel: socket.socket, count: int, deadline_s: float | None) -> bytes:
+def _exactly(channel: socket.socket, count: int, patience: Patience | None) -> bytes:
     taken = bytearray()
     while len(taken) < count:
-        _bound(channel, deadline_s)
-        piece = channel.recv(min(count - len(taken), _PIECE_BYTES))
+        _bound(channel, patience)
+        try:
+            piece = channel.recv(min(count - len(taken), _PIECE_BYTES))
+        except TimeoutError:  # it may have waited for a processor meanwhile
+            continue
         if not piece:
             raise EOFError
         taken += piece
     return bytes(taken)
 
 
-def _bound(channel: socket.socket, deadline_s: float | None) -> None:
-    if deadline_s is None:
+def _bound(channel: socket.socket, patience: Patience | None) -> None:
+    if patience is None:
         channel.settimeout(None)
         return
-    left_s = deadline_s - time.monotonic()
+    left_s = patience.left_s()
     if left_s <= 0:
         raise TimeoutError
     channel.settimeout(left_s)

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from tocsin.dump_detectors.limits import StepLimits
+from tocsin.dump_detectors.patience import Patience
 from tocsin.dump_detectors.steps import FailureKind, StepDone, StepFailed, Task
 from tocsin.dump_detectors.wire import Ready, decode_reply, encode, receive, reply_bytes_max, send
 
@@ -67,9 +68,9 @@ class Worker:
             return StepFailed(kind=FailureKind.REFUSED, detail=detail)
         try:
             self._wait_until_ready()
-            deadline_s = time.monotonic() + self._limits.wall_s
-            send(self._channel, payload, deadline_s)
-            reply = decode_reply(receive(self._channel, reply_bytes_max(self._limits), deadline_s))
+            patience = Patience(self.pid, self._limits.wall_s)
+            send(self._channel, payload, patience)
+            reply = decode_reply(receive(self._channel, reply_bytes_max(self._limits), patience))
             if isinstance(reply, Ready):
                 return self._broken("a second greeting", began_s)
         except TimeoutError:
@@ -96,8 +97,8 @@ class Worker:
 
     def _wait_until_ready(self) -> None:
         if self._ready is None:
-            deadline_s = time.monotonic() + self._limits.start_s
-            said = decode_reply(receive(self._channel, 1 << 16, deadline_s))
+            patience = Patience(self.pid, self._limits.start_s)
+            said = decode_reply(receive(self._channel, 1 << 16, patience))
             if not isinstance(said, Ready):
                 raise ValueError("something else than a greeting")
             self._ready = said

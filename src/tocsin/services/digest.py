@@ -14,7 +14,7 @@ class Digest(msgspec.Struct, frozen=True, kw_only=True):
     """Hex digests and the counts of the conservation law, as of everything committed.
 
     `digest_dumps` is over what dump detectors found, corrections included. `pending` counts corrections that
-    have not run yet: `final` is final only at 0. `dumps_waiting` have not been shown to all detectors yet.
+    have not run yet: `final` is final only at 0. `dumps_unjudged` have not been shown to all detectors yet.
     """
 
     digest_raw: str
@@ -23,7 +23,7 @@ class Digest(msgspec.Struct, frozen=True, kw_only=True):
     digest_dumps: str
     counts: dict[str, int]
     pending: int
-    dumps_waiting: int
+    dumps_unjudged: int
     caught_up: bool
 
 

@@ -173,7 +173,7 @@ class Views:
             digest_dumps=combine(self._dump_sums(tenant)),
             counts=dict(sorted(counts.items())),
             pending=pending,
-            dumps_waiting=waiting,
+            dumps_unjudged=waiting,
             caught_up=caught_up and not waiting,
         )
 

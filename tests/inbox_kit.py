@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
+from tests.commit_kit import EPISODE
 from tocsin.commit.abstract import OutboxRow
 from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Inbox
 from tocsin.inbox.folding import Windows
-from tocsin.model import Episode, Severity
+from tocsin.model import Episode
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -22,28 +23,23 @@ Opener = Callable[..., Inbox]
 
 def episode(name: str, start_min: int, end_min: int | None = None, **changed: Any) -> Episode:
     """An episode of pump-7's temperature from one minute to another, or lasting."""
-    base = Episode(
+    base = msgspec.structs.replace(
+        EPISODE,
         id=name,
         tenant="a",
         application="hvac",
         version="1",
-        device="pump-7",
-        parameter="temperature",
-        detector="seasonal",
-        reason="above",
-        severity=Severity.WARNING,
         started_ms=start_min * MINUTE_MS,
         opened_ms=(start_min + 5) * MINUTE_MS,
         end_ms=None if end_min is None else end_min * MINUTE_MS,
         last_abnormal_ms=(start_min + 5 if end_min is None else end_min) * MINUTE_MS,
         peak_ms=start_min * MINUTE_MS,
         readings=6,
-        value=93.2,
         expected=75.0,
         lower=70.0,
-        upper=81.1,
         score=2.0,
         explanation="temperature is high",
+        evidence=None,
     )
     return msgspec.structs.replace(base, **changed)
 

@@ -8,8 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tocsin.cli.output import JsonFlag, finish, lines_of, note, progress
-from tocsin.cli.span import DEFAULT_START, behind, require_rate, span_of
+from tocsin.cli.output import JsonFlag, finish, lines_of, progress
+from tocsin.cli.simulated_machines import (
+    Days,
+    FaultFreeHours,
+    Faults,
+    FaultsPerDevice,
+    Hours,
+    Machines,
+    Scale,
+    Seed,
+    plan_of,
+    working_span,
+)
+from tocsin.cli.span import DEFAULT_START
 from tocsin.cli.targets import require_folder
 
 if TYPE_CHECKING:
@@ -17,17 +29,6 @@ if TYPE_CHECKING:
     from tocsin.simulate.dumps.faults import DumpFault
     from tocsin.simulate.dumps.fleet import DumpFleet
 
-_HOUR_MS = 3_600_000
-
-
-Faults = Annotated[
-    str,
-    typer.Option(
-        help="Faults to inject, with commas, `all` or `none`: new_template, vanished_template, "
-        "rate_burst, startup_order, parameter_drift, component_silent, level_shift, restart_loop, "
-        "unlogged."
-    ),
-]
 Spread = Annotated[
     int,
     typer.Option(help="Each machine sends late by a time of its own, up to this."),
@@ -41,17 +42,14 @@ def dumps(
     out: Annotated[
         Path | None, typer.Option(help="Folder to write, empty or absent; `tocsin upload` sends it.")
     ] = None,
-    devices: Annotated[int, typer.Option(help="Number of machines.")] = 20,
-    hours: Annotated[float, typer.Option(help="Hours that they work.")] = 48.0,
-    days: Annotated[float | None, typer.Option(help="The same in days, instead of --hours.")] = None,
-    seed: Annotated[int, typer.Option(help="Decides every random number.")] = 1,
-    scale: Annotated[float, typer.Option(help="Times as many lines; at 1, 1,000 in half an hour.")] = 1.0,
+    devices: Machines = 20,
+    hours: Hours = 48.0,
+    days: Days = None,
+    seed: Seed = 1,
+    scale: Scale = 1.0,
     faults: Faults = "all",
-    faults_per_device: Annotated[float, typer.Option(help="Faults a machine, on average.")] = 0.5,
-    fault_free_hours: Annotated[
-        float | None,
-        typer.Option(help="Hours at the start without faults, to learn the normal. Default: half of them."),
-    ] = None,
+    faults_per_device: FaultsPerDevice = 0.5,
+    fault_free_hours: FaultFreeHours = None,
     start: Annotated[str, typer.Option(help="First moment (RFC 3339).")] = DEFAULT_START,
     lines: Annotated[
         Path | None,
@@ -83,18 +81,15 @@ def dumps(
     from tocsin.simulate.dumps.schedule import Schedule
 
     began = time.perf_counter()
-    length = days if days is not None else hours / 24
     if simulated != (out is None):
         raise typer.BadParameter("say either --out FOLDER or --simulated")
     fleet = DumpFleet(devices=devices, seed=seed, scale=scale, schedule=Schedule(spread_s=spread_s))
-    span = span_of(start, length, ends_now=False)
+    span = working_span(start, hours, days, ends_now=False)
     if out is None:
         result, text = _sized(fleet, span, assume, workers)
     else:
         require_folder(out)
-        free_hours = length * 12 if fault_free_hours is None else fault_free_hours
-        begin_ms = behind(span[0], free_hours, _HOUR_MS, "fault-free-hours")
-        planned = plan_of(fleet, faults, begin_ms, span[1], faults_per_device)
+        planned = plan_of(fleet, faults, span, faults_per_device, fault_free_hours)
         disorder = Disorder(reorder=reorder, repeat=repeat, cut=cut, lose=lose)
         result = _written(out, fleet, planned, span, lines, disorder)
         text = lines_of(result)
@@ -143,16 +138,3 @@ def _written(
         "faults": len(faults),
         "out": str(out),
     }
-
-
-def plan_of(fleet: DumpFleet, faults: str, from_ms: int, to_ms: int, per_device: float) -> list[DumpFault]:
-    """The faults asked for; says on stderr for which kinds there is no room."""
-    from tocsin.simulate.dumps.faults import parse_dump_kinds, plan_dump_faults
-
-    require_rate(per_device, "faults-per-device")
-    kinds = parse_dump_kinds(faults)
-    planned = plan_dump_faults(fleet, kinds, from_ms, to_ms, per_device=per_device)
-    missing = sorted({kind.value for kind in kinds} - {fault.kind.value for fault in planned})
-    if missing:
-        note(f"no room for {', '.join(missing)}: more --hours or --devices, or fewer --fault-free-hours")
-    return planned

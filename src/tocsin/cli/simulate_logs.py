@@ -12,9 +12,20 @@ import typer
 
 from tocsin.cli.options import Token
 from tocsin.cli.output import JsonFlag, finish, lines_of, progress
-from tocsin.cli.simulate_dumps import Faults, plan_of
+from tocsin.cli.simulated_machines import (
+    Days,
+    FaultFreeHours,
+    Faults,
+    FaultsPerDevice,
+    Hours,
+    Machines,
+    Scale,
+    Seed,
+    plan_of,
+    working_span,
+)
 from tocsin.cli.simulated_sending import sent
-from tocsin.cli.span import DEFAULT_START, behind, span_of
+from tocsin.cli.span import DEFAULT_START
 from tocsin.cli.targets import require_files
 
 if TYPE_CHECKING:
@@ -23,7 +34,6 @@ if TYPE_CHECKING:
     from tocsin.simulate.dumps.fleet import DumpFleet
     from tocsin.simulate.dumps.stream import StreamedLine
 
-_HOUR_MS = 3_600_000
 _BATCH_LINES = 20_000
 
 
@@ -34,17 +44,14 @@ def logs(
     url: Annotated[str | None, typer.Option(help="Server to send to, instead of a file.")] = None,
     token: Token = "",
     connections: Annotated[int, typer.Option(help="Parallel connections; a device stays on one.")] = 1,
-    devices: Annotated[int, typer.Option(help="Number of machines.")] = 20,
-    hours: Annotated[float, typer.Option(help="Hours that they work.")] = 48.0,
-    days: Annotated[float | None, typer.Option(help="The same in days, instead of --hours.")] = None,
-    seed: Annotated[int, typer.Option(help="Decides every random number.")] = 1,
-    scale: Annotated[float, typer.Option(help="Times as many lines; at 1, 1,000 in half an hour.")] = 1.0,
+    devices: Machines = 20,
+    hours: Hours = 48.0,
+    days: Days = None,
+    seed: Seed = 1,
+    scale: Scale = 1.0,
     faults: Faults = "all",
-    faults_per_device: Annotated[float, typer.Option(help="Faults a machine, on average.")] = 0.5,
-    fault_free_hours: Annotated[
-        float | None,
-        typer.Option(help="Hours at the start without faults, to learn the normal. Default: half of them."),
-    ] = None,
+    faults_per_device: FaultsPerDevice = 0.5,
+    fault_free_hours: FaultFreeHours = None,
     start: Annotated[
         str | None,
         typer.Option(
@@ -68,12 +75,9 @@ def logs(
         raise typer.BadParameter("say either --out FILE or --url URL")
     require_files(out=out, labels=labels)
     began = time.perf_counter()
-    length = days if days is not None else hours / 24
-    from_ms, to_ms = span_of(start, length, ends_now=url is not None)
+    span = from_ms, to_ms = working_span(start, hours, days, ends_now=url is not None)
     fleet = DumpFleet(devices=devices, seed=seed, scale=scale)
-    free_hours = length * 12 if fault_free_hours is None else fault_free_hours
-    begin_ms = behind(from_ms, free_hours, _HOUR_MS, "fault-free-hours")
-    planned = plan_of(fleet, faults, begin_ms, to_ms, faults_per_device)
+    planned = plan_of(fleet, faults, span, faults_per_device, fault_free_hours)
     result: dict[str, Any] = {"from_ms": from_ms, "to_ms": to_ms, "devices": devices, "faults": len(planned)}
     with progress("simulating", None) as advance:
         lines = streamed_lines(fleet, planned, from_ms, to_ms)

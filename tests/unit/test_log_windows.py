@@ -155,6 +155,24 @@ def test_a_full_window_ends_before_the_line_that_is_too_much() -> None:
     assert cut(crowded) == (1, 3, 101, 351)
 
 
+def test_the_window_behind_one_of_late_lines_begins_in_one_place() -> None:
+    """Whether the process went on, or began again where the last one ended, which is not the latest end."""
+    windows = LogWindows(RULES)
+    windows.take(ONE, facts(0, 2_500))
+    (_, first), *_ = windows.tick(9_000, 1)
+    windows.take(ONE, facts(2, 900))
+    then = facts(3, 2_700)
+    late = windows.take(ONE, then)
+    assert late is not None
+    assert (first.to_ms, late.to_ms) == (3_000, 1_000)
+    for reached_ms, from_ms in ((late.to_ms, 2_000), (first.to_ms, 2_700)):
+        again = LogWindows(RULES)
+        again.resume(ONE, reached_ms)
+        again.take(ONE, then)
+        assert (again._open == windows._open) == (reached_ms == late.to_ms)
+        assert again._open[ONE].from_ms == from_ms
+
+
 def test_a_line_at_the_end_of_a_window_begins_the_next() -> None:
     """Windows are half open: the first moment beyond belongs to what comes, one by one and together."""
     for time_ms, is_over in ((999, False), (1_000, True)):

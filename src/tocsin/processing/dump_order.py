@@ -71,7 +71,8 @@ class DumpOrder(msgspec.Struct, kw_only=True):
     `joined`: whether there was a dump before those that wait. `waiting` is sorted by epoch and number.
     `older` holds the numbers of epochs that are over. `dictionaries` says from which epoch and number on each
     dictionary acts, the newest of them. `cut_to_ms` is where the last window of the device's log lines has
-    ended, in time.
+    ended, in time. One of late lines takes it back, as it does in the windows that are open: with a maximum
+    the next window would begin elsewhere after a restart.
     """
 
     epoch: int | None = None

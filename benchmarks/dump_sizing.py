@@ -1,405 +1,227 @@
-"""Does `tocsin simulate dumps --simulated` tell the truth? Two small fleets, processed and simulated.
+"""Does `tocsin simulate dumps --simulated` tell the truth? Two small fleets, simulated and sent to a server.
 
-A day of a fleet is run in a minute or so: real archives, the real worker pool, a detector that counts lines.
-Makespan and lag of the run are compared with those of the simulation, which gets the same arrivals and what
-the steps were measured to cost: `python -m benchmarks.dump_sizing`, last line is JSON. Workers are handed out
-here by the rules that the simulation follows, with `--server` by a real server that is sent the dumps. A
-machine that does other work meanwhile is fast and slow by turns, which no distribution of costs tells: then
-`steps` still agrees, and `model` does so less.
+A day of a fleet passes in some minutes: real archives, uploaded to a real server with its worker processes.
+What a dump costs there is measured before and after it, with as many steps at once as the day has on average;
+from that alone, and from the number of devices, the command then tells lag, workers and storage. `python -m
+benchmarks.dump_sizing`, last line is JSON. The detector reads all of a dump and then waits as long as a slow
+one would work: so a machine with two processors can keep seven workers busy, and what else it does meanwhile
+changes a step less.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
-import hashlib
 import json
+import math
+import subprocess
 import tempfile
-import threading
-import time
-from collections import OrderedDict, deque
-from dataclasses import dataclass, replace
-from itertools import islice, pairwise
+from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from typing import Any
 
-import httpx
+import msgspec
 import numpy as np
 
-from benchmarks.serving import serving
+from benchmarks.dump_day import DAY_MS, PACED, START_MS, Paper, Parcel, Plant, Ran
 from benchmarks.throughput.dumps import installed
-from tocsin.dump_detectors.pool import WorkerPool
-from tocsin.dump_detectors.steps import DumpFacts, StepDone, StepFailed, Task
-from tocsin.dumps.archive import Archive
-from tocsin.dumps.source import BytesSource
-from tocsin.simulate.dumps.archive import Style, pack
+from tocsin.runtimes.embedded.dump_archives import LONG_BYTES
 from tocsin.simulate.dumps.fleet import DumpFleet
-from tocsin.simulate.dumps.machine import Machine
-from tocsin.simulate.dumps.sizing._kernel import simulate
 from tocsin.simulate.dumps.sizing.assumptions import Assumptions
-from tocsin.simulate.dumps.sizing.demand import Demand, demand
-from tocsin.simulate.dumps.sizing.rules import Rules
-from tocsin.testing import Server
+from tocsin.simulate.dumps.sizing.demand import demand, receiving_s
+from tocsin.testing import COMMAND
 
-START_MS = 1_767_571_200_000
-DAY_MS = 86_400_000
-LOAD = 0.7
-SERVER_LOAD = 0.4  # the server has to receive them too
-SAMPLES = 60
+SPEED = 360.0
+HOUR_S = 3600 / SPEED
+BUSY = 0.8
+FIXED_S = 0.2
+S_PER_MIB = 1.0
+TRIED_MIB = np.geomspace(0.012, 4.0, 20)
+WARM = 4
+SMALL_MIB = 0.1
 ASSUMED = Assumptions(
-    tenants=3, size_median_kib=60, size_min_kib=10, size_max_kib=2048, size_sigma=1.0, long_mib=1
-)
-COUNTING = """
-import json, os, time
-from tocsin.dump_detectors.abstract import DumpDetector
-
-class Counting(DumpDetector):
-    name = "counting"
-    version = "1"
-
-    def setup(self, config): self.log = config.get("log")
-    def start(self, device): self.device, self.counts = device.device, {}
-    def process(self, dump):
-        begun_s = time.time()
-        self.count(dump)
-        if self.log:
-            with open(self.log, "a") as log:
-                log.write(f"{self.device} {dump.sequence} {begun_s} {time.time()} {os.getpid()}\\n")
-        return ()
-    def count(self, dump):
-        for member in dump.members():
-            for line in member.lines():
-                shape = "".join("0" if letter.isdigit() else letter for letter in line.text[:80])
-                self.counts[shape] = self.counts.get(shape, 0) + 1
-        self.counts = dict(sorted(self.counts.items(), key=lambda each: (-each[1], each[0]))[:500])
-    def save(self): return json.dumps(self.counts).encode()
-    def load(self, state, version): self.counts = json.loads(state)
-"""
+    tenants=1, size_median_kib=100, size_min_kib=12, size_max_kib=16 * 1024, line_median_mbit=1e6,
+    line_sigma=0, speed=SPEED, step_fixed_s=FIXED_S, step_s_per_mib=S_PER_MIB,
+)  # fmt: skip
 
 
-@dataclass
-class Ran:
-    """A run: when each dump was done, seconds since the start, what its step took and its overhead."""
+def fitted(ran: Ran, ratio: float) -> Assumptions:
+    """What a dump costs: the costs that fit those sent apart best.
 
-    done_s: np.ndarray
-    wall_s: np.ndarray
-    overhead_s: np.ndarray
-
-
-def archives(wanted: Demand, folder: Path) -> list[Path]:
-    """An archive of about the wanted size for each dump, out of lines of a machine."""
-    dumps = islice(Machine(DumpFleet(devices=1, scale=20), 0).dumps(START_MS, START_MS + DAY_MS), 12)
-    text = b"".join(
-        piece
-        for dump in dumps
-        for member in Archive(BytesSource(dump.archive)).members
-        for piece in member.plain()
+    The first ones have the start of a worker or of code in them. The noise is that of times, not of dumps.
+    """
+    dealt = [dump for dump in ran.alone if dump.parcel.sequence > WARM]
+    starts = [dump for dump in ran.alone if dump.parcel.sequence == 1 and dump.parcel.device > "last"]
+    size_mib = np.array([dump.parcel.path.stat().st_size / (1 << 20) for dump in dealt])
+    run_s = np.array([dump.run_s for dump in dealt])
+    step_fixed_s, step_s_per_mib = line(size_mib, run_s)
+    noise = np.log(run_s / (step_fixed_s + step_s_per_mib * size_mib))
+    commit_s = sum(span.took_s for span in ran.rounds) / len(ran.alone)
+    around_s = np.array([dump.committed_s - dump.last_byte_s for dump in dealt]) - run_s - commit_s
+    ready_fixed_s, ready_s_per_mib = line(size_mib, around_s)
+    small_s = step_fixed_s + step_s_per_mib * SMALL_MIB
+    return msgspec.structs.replace(
+        ASSUMED,
+        step_fixed_s=step_fixed_s,
+        step_s_per_mib=step_s_per_mib,
+        step_sigma=float(np.sqrt(np.average(noise**2, weights=run_s))),
+        commit_s=commit_s,
+        ready_fixed_s=ready_fixed_s,
+        ready_s_per_mib=ready_s_per_mib,
+        worker_start_s=max(0.0, float(np.mean([dump.run_s for dump in starts])) - small_s),
+        long_mib=LONG_BYTES / (1 << 20) / ratio,
     )
-    ratio = len(text) / len(pack([("a", text)], Style.DEFLATE))
-    rng = np.random.default_rng(1)
-    paths = []
-    for number, size_mib in enumerate(wanted.size_mib.tolist()):
-        length = min(int(size_mib * ratio * (1 << 20)), len(text))
-        begin = int(rng.integers(len(text) - length + 1))
-        paths.append(folder / f"{number}.zip")
-        paths[-1].write_bytes(pack([("cell/cell.log", text[begin : begin + length])], Style.DEFLATE))
-    return paths
 
 
-class Crew:
-    """Workers as the simulation has them: the wanted one if free, else the one free for longest."""
-
-    def __init__(self, workers: int) -> None:
-        self.pools = [WorkerPool(1) for _ in range(workers)]
-        self.free: OrderedDict[int, None] = OrderedDict.fromkeys(range(workers))
-
-    def lend(self, wanted: int) -> int:
-        if wanted in self.free:
-            del self.free[wanted]
-            return wanted
-        return self.free.popitem(last=False)[0]
-
-    def close(self) -> None:
-        for pool in self.pools:
-            pool.close()
+def line(size_mib: np.ndarray, took_s: np.ndarray) -> tuple[float, float]:
+    """The constant and the slope, neither below 0, that fit best."""
+    design = np.column_stack([np.ones(len(took_s)), size_mib])
+    (constant, slope), *_ = np.linalg.lstsq(design, took_s, rcond=None)
+    if slope < 0:
+        return float(took_s.mean()), 0.0
+    return max(float(constant), 0.0), float(slope)
 
 
-class Plant:
-    """The rules of the simulation, with real workers. Times are seconds since the start."""
-
-    def __init__(self, wanted: Demand, paths: list[Path], rules: Rules) -> None:
-        self.wanted, self.paths, self.rules = wanted, paths, rules
-        self.crew = Crew(rules.workers_max)
-        self.over: SimpleQueue = SimpleQueue()
-        self.states: dict[int, StepDone] = {}
-        self.head: dict[int, int] = {}
-        self.following: dict[int, deque[int]] = {}
-        self.short = [deque() for _ in range(int(wanted.tenant.max()) + 1)]
-        self.long: deque[int] = deque()
-        self.tenant = self.longs = 0
-        count = len(wanted)
-        self.ran = Ran(np.zeros(count), np.zeros(count), np.zeros(count))
-
-    def run(self) -> Ran:
-        """Give each dump at its time; returns when all are done."""
-        for pool in self.crew.pools:  # so that none is started within the run
-            pool.run(self.task(0)).result()
-        began_s, arrival, left = time.perf_counter(), 0, len(self.wanted)
-        while left:
-            now_s = time.perf_counter() - began_s
-            while arrival < len(self.wanted) and self.wanted.arrived_s[arrival] <= now_s:
-                self.arrive(arrival)
-                arrival += 1
-            self.hand_out(began_s)
-            next_s = self.wanted.arrived_s[arrival] if arrival < len(self.wanted) else now_s + 60
-            try:
-                dump, worker, begun_s, result = self.over.get(timeout=max(0.0, next_s - now_s))
-            except Empty:
-                continue
-            left -= 1
-            self.finish(dump, worker, begun_s, time.perf_counter() - began_s, result)
-        self.crew.close()
-        return self.ran
-
-    def arrive(self, dump: int) -> None:
-        device = int(self.wanted.device[dump])
-        if device in self.head:
-            self.following.setdefault(device, deque()).append(dump)
-        else:
-            self.its_turn(device, dump)
-
-    def its_turn(self, device: int, dump: int) -> None:
-        self.head[device] = dump
-        self.short[self.wanted.tenant[device]].append(device)
-
-    def next(self) -> int | None:
-        for offset in range(len(self.short)):
-            tenant = (self.tenant + offset) % len(self.short)
-            if self.short[tenant]:
-                self.tenant = (tenant + 1) % len(self.short)
-                return self.short[tenant].popleft()
-        return None
-
-    def hand_out(self, began_s: float) -> None:
-        while self.crew.free:
-            if self.long and self.longs < self.rules.long_max:
-                device = self.long.popleft()
-                self.longs += 1
-            else:
-                device = self.next()
-                if device is None:
-                    return
-                if self.wanted.long[self.head[device]]:
-                    self.long.append(device)
-                    continue
-            dump, worker = self.head[device], self.crew.lend(device % self.rules.workers_max)
-            begun_s = time.perf_counter() - began_s
-            future = self.crew.pools[worker].run(self.task(dump))
-            future.add_done_callback(
-                lambda done, dump=dump, worker=worker, begun_s=begun_s: self.over.put(
-                    (dump, worker, begun_s, done.result())
-                )
-            )
-
-    def finish(
-        self, dump: int, worker: int, begun_s: float, now_s: float, result: StepDone | StepFailed
-    ) -> None:
-        if isinstance(result, StepFailed):
-            raise AssertionError(result.detail)
-        device = int(self.wanted.device[dump])
-        self.states[device] = result
-        self.longs -= bool(self.wanted.long[dump])
-        self.crew.free[worker] = None
-        self.ran.done_s[dump], self.ran.wall_s[dump] = now_s, result.wall_s
-        self.ran.overhead_s[dump] = now_s - begun_s - result.wall_s
-        del self.head[device]
-        if self.following.get(device):
-            self.its_turn(device, self.following[device].popleft())
-
-    def task(self, dump: int) -> Task:
-        device = int(self.wanted.device[dump])
-        before = self.states.get(device)
-        return Task(
-            tenant=str(self.wanted.tenant[device]), device=str(device), detector="counting",
-            archive=self.paths[dump], dump=DumpFacts(sequence=dump + 1, sha256=""),
-            state=None if before is None else before.state, state_version="1",
-        )  # fmt: skip
+def told(devices: int, workers: int | None, assumed: Assumptions) -> dict[str, Any]:
+    """What the command says."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "assume.yaml"
+        file.write_bytes(msgspec.yaml.encode(assumed))
+        words = ["simulate", "dumps", "--devices", str(devices), "--days", "1", "--simulated", "--json"]
+        words += ["--assume", str(file)] + ([] if workers is None else ["--workers", str(workers)])
+        out = subprocess.run([str(COMMAND), *words], check=True, capture_output=True, text=True).stdout
+    found: dict[str, Any] = json.loads(out.splitlines()[-1])
+    return found
 
 
 @dataclass(frozen=True)
-class Costs:
-    """Fixed seconds of a step, seconds a packed MiB, and the spread of its noise (log-normal)."""
+class Figures:
+    """What is compared. Hours are those of the fleet's clock, of `HOUR_S` each."""
 
-    fixed_s: float
-    per_mib_s: float
-    sigma: float
-
-    def of(self, size_mib: np.ndarray) -> np.ndarray:
-        return self.fixed_s + self.per_mib_s * size_mib.astype(np.float64)
-
-
-def fitted(size_mib: np.ndarray, ran: Ran) -> Costs:
-    """The costs that fit a run best; relative errors count alike."""
-    took_s = ran.wall_s + ran.overhead_s
-    design = np.column_stack([np.ones(len(took_s)), size_mib.astype(np.float64)]) / took_s[:, None]
-    (fixed_s, per_mib_s), *_ = np.linalg.lstsq(design, np.ones(len(took_s)), rcond=None)
-    costs = Costs(max(float(fixed_s), 0.0005), float(per_mib_s), 0.0)
-    noise = np.log(took_s / costs.of(size_mib))
-    middle = float(np.exp(np.median(noise)))  # so that the noise has the median 1
-    return Costs(costs.fixed_s * middle, costs.per_mib_s * middle, float(noise.std()))
+    dumps: float
+    lag_mean_s: float
+    lag_p50_s: float
+    lag_p99_s: float
+    lag_max_s: float
+    busy_worker_s: float
+    alive_worker_s: float
+    workers_needed: float
+    workers_most: float
+    workers_by_hour: float
+    stored_mib: float
 
 
-def tried(wanted: Demand, paths: list[Path], rules: Rules) -> Costs:
-    """Costs of some dumps, as many at once as there are workers: from them follows how long a day lasts."""
-    some = np.sort(np.random.default_rng(2).choice(len(wanted), min(SAMPLES, len(wanted)), replace=False))
-    sample = replace(
-        wanted, arrived_s=np.zeros(len(some)), device=wanted.device[some], size_mib=wanted.size_mib[some],
-        work_s=wanted.work_s[some], long=wanted.long[some],
-    )  # fmt: skip
-    return fitted(sample.size_mib, Plant(sample, [paths[number] for number in some], rules).run())
+def of_simulation(said: dict[str, Any]) -> Figures:
+    """Of what the command said."""
+    lag, hours = said["lag"], said["hours"]
+    return Figures(
+        dumps=said["dumps"],
+        lag_mean_s=lag["mean_s"],
+        lag_p50_s=lag["p50_s"],
+        lag_p99_s=lag["p99_s"],
+        lag_max_s=lag["max_s"],
+        busy_worker_s=said["busy_hours_a_day"] * 3600,
+        alive_worker_s=said["worker_hours_a_day"] * 3600,
+        workers_needed=math.ceil(max(hour["busy"] for hour in hours) / BUSY),
+        workers_most=max(hour["workers"] for hour in hours),
+        workers_by_hour=sum(hour["workers"] for hour in hours) / len(hours),
+        stored_mib=said["gib_a_day"] * 1024,
+    )
 
 
-def served(wanted: Demand, paths: list[Path], workers: int, folder: Path) -> tuple[Demand, list[Path], Ran]:
-    """The same by a server. A dump has arrived when it was answered; its step is over when `process` is.
+def of_run(ran: Ran, began_s: float) -> Figures:
+    """Of what the server did; `began_s` is when the fleet's day began."""
+    lag_s = np.array([dump.committed_s - dump.last_byte_s for dump in ran.dealt])
+    run_s = np.array([dump.run_s for dump in ran.dealt])
+    hour = np.array([int((dump.last_byte_s - began_s) / HOUR_S) for dump in ran.dealt]).clip(0, 23)
+    busy = np.bincount(hour, run_s, 24) / HOUR_S
+    most = np.zeros(24)
+    for at_s, workers in ran.workers:
+        number = min(int((at_s - began_s) / HOUR_S), 23)
+        most[number] = max(most[number], workers)
+    return Figures(
+        dumps=len(ran.dealt),
+        lag_mean_s=float(lag_s.mean()),
+        lag_p50_s=float(np.median(lag_s)),
+        lag_p99_s=float(np.percentile(lag_s, 99)),
+        lag_max_s=float(lag_s.max()),
+        busy_worker_s=float(run_s.sum()),
+        alive_worker_s=ran.alive_s,
+        workers_needed=math.ceil(busy.max() / BUSY),
+        workers_most=float(most.max()),
+        workers_by_hour=float(most.mean()),
+        stored_mib=ran.blob_bytes / (1 << 20),
+    )
 
-    What a step costs besides is the median pause of a worker between two steps of which the second waited.
-    The dumps come back in the order in which they arrived.
-    """
-    log = folder / "steps.log"
-    settings = {
-        "TOCSIN_WATCH__DUMP_DETECTORS": json.dumps({"counting": {"config": {"log": str(log)}}}),
-        "TOCSIN_DUMPS__WORKERS": str(workers),
-        "TOCSIN_DUMPS__WORKERS_MIN": str(workers),
-        "TOCSIN_DUMPS__UPLOADS_MAX": "256",
+
+def day(paper: Paper, devices: int, workers: int, at_once: int) -> tuple[Figures, Assumptions]:
+    """The fleet's day, for real, and what a dump cost then."""
+    wanted = demand(DumpFleet(devices=devices), ASSUMED, START_MS, START_MS + DAY_MS)
+    at_s = wanted.arrived_s - receiving_s(ASSUMED, wanted.size_mib)
+    tried = np.random.default_rng(2).permutation(TRIED_MIB).tolist()
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+
+        def parcel(device: str, sequence: int, size_mib: float, due_s: float = 0.0) -> Parcel:
+            path = place / f"{device}-{sequence}.zip"
+            path.write_bytes(paper.archive(size_mib))
+            return Parcel(device, sequence, path, due_s)
+
+        sizes = [SMALL_MIB] * WARM + tried
+        first, last = (
+            [
+                parcel(f"{when}-{n}", number, size)
+                for n in range(at_once)
+                for number, size in enumerate(sizes, 1)
+            ]
+            for when in ("first", "last")
+        )
+        sequences = dict.fromkeys(range(devices), 0)
+        parcels = []
+        for number, device in enumerate(wanted.device.tolist()):
+            sequences[device] += 1
+            due_s = float(at_s[number])
+            parcels.append(parcel(f"cell-{device}", sequences[device], float(wanted.size_mib[number]), due_s))
+        plant = Plant(place, workers, FIXED_S, S_PER_MIB / paper.ratio)
+        ran = plant.run(first, parcels, last)
+        return of_run(ran, plant.began_s), fitted(ran, paper.ratio)
+
+
+def compared(paper: Paper, devices: int) -> dict[str, Any]:
+    """One fleet: the command says how many workers, a server does its day, the command says the rest."""
+    roughly = told(devices, None, ASSUMED)
+    workers = roughly["workers_max"]
+    at_once = max(1, round(roughly["busy_hours_a_day"] * SPEED / 24))
+    real, assumed = day(paper, devices, workers, at_once)
+    simulated = of_simulation(told(devices, workers, assumed))
+    rows = {
+        name: {
+            "simulated": round(getattr(simulated, name), 3),
+            "real": round(getattr(real, name), 3),
+            "ratio": round(getattr(simulated, name) / getattr(real, name), 3),
+        }
+        for name in Figures.__annotations__
     }
-    sequence = np.zeros(len(wanted), np.int64)
-    for device in np.unique(wanted.device):
-        own = wanted.device == device
-        sequence[own] = np.arange(1, own.sum() + 1)
-    arrived_s, done_s, wall_s = (np.zeros(len(wanted)) for _ in range(3))
-    with serving(settings) as server:
-        began_s = time.time() + 1
-        threads = [
-            threading.Thread(target=send, args=(server, wanted, paths, sequence, device, began_s, arrived_s))
-            for device in np.unique(wanted.device)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        while not server.get("/v1/digest")["caught_up"]:
-            time.sleep(0.2)
-    rows = [line.split() for line in log.read_text().splitlines()]
-    place = {(int(wanted.device[dump]), int(sequence[dump])): dump for dump in range(len(wanted))}
-    by_worker: dict[str, list[tuple[float, float, int]]] = {}
-    for device, number, begun_s, over_s, worker in rows:
-        dump = place[int(device), int(number)]
-        done_s[dump], wall_s[dump] = float(over_s) - began_s, float(over_s) - float(begun_s)
-        by_worker.setdefault(worker, []).append((float(begun_s) - began_s, float(over_s) - began_s, dump))
-    pauses_s = [
-        later[0] - earlier[1]
-        for steps in by_worker.values()
-        for earlier, later in pairwise(sorted(steps))
-        if arrived_s[later[2]] < earlier[1] and not waited(later[2], wanted, done_s, earlier[1])
-    ]
-    overhead_s = np.full(len(wanted), float(np.median(pauses_s)))
-    order = np.argsort(arrived_s, kind="stable")
-    columns = {name: getattr(wanted, name)[order] for name in ("device", "size_mib", "work_s")}
-    columns["long"] = np.zeros(len(wanted), np.bool_)  # none has 64 MiB
-    ran = Ran(done_s[order], wall_s[order], overhead_s)
-    return replace(wanted, arrived_s=arrived_s[order], **columns), [paths[dump] for dump in order], ran
-
-
-def waited(dump: int, wanted: Demand, done_s: np.ndarray, at_s: float) -> bool:
-    """Whether an earlier dump of the device was not done by then."""
-    earlier = np.flatnonzero(wanted.device[:dump] == wanted.device[dump])
-    return bool(len(earlier)) and bool(done_s[earlier[-1]] > at_s)
-
-
-def send(
-    server: Server, wanted: Demand, paths: list[Path], sequence: np.ndarray, device: int, began_s: float,
-    arrived_s: np.ndarray,
-) -> None:  # fmt: skip
-    """One device's dumps, each at its time."""
-    with httpx.Client(timeout=300) as http:
-        for dump in np.flatnonzero(wanted.device == device):
-            time.sleep(max(0.0, began_s + wanted.arrived_s[dump] - time.time()))
-            body = paths[dump].read_bytes()
-            digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
-            headers = {"Authorization": f"Bearer {server.key}", "Content-Digest": f"sha-256=:{digest}:"}
-            url = f"{server.url}/v1/devices/{device}/dumps/{sequence[dump]}"
-            answer = http.put(url, content=body, headers=headers)
-            arrived_s[dump] = time.time() - began_s
-            if answer.status_code != httpx.codes.CREATED:
-                raise AssertionError(answer.text)
-
-
-def figures(name: str, done_s: np.ndarray, arrived_s: np.ndarray) -> dict[str, float]:
-    """What is compared."""
-    lag_s = done_s - arrived_s
-    p50, p99 = np.percentile(lag_s, (50, 99))
-    found = {"makespan_s": done_s.max(), "lag_mean_s": lag_s.mean(), "lag_p50_s": p50, "lag_p99_s": p99}
-    return {f"{name}_{key}": round(float(value), 4) for key, value in found.items()}
-
-
-def ratios(name: str, told: dict[str, float], real: dict[str, float]) -> dict[str, float]:
-    """Simulated over real, figure by figure."""
-    keys = [key.removeprefix("real_") for key in real]
-    return {f"{name}_over_real_{key}": round(told[f"{name}_{key}"] / real[f"real_{key}"], 3) for key in keys}
-
-
-def compare(devices: int, workers: int, folder: Path, by_server: bool) -> dict[str, float]:
-    """One fleet, processed, and simulated twice.
-
-    `steps`: with the time that each step took, so that only the rules are compared. `model`: with the costs
-    fitted to the run and random noise, as a sizing has them.
-    """
-    rules = Rules(workers_max=workers, worker_idle_s=1e9)
-    wanted = demand(DumpFleet(devices=devices, seed=devices), ASSUMED, START_MS, START_MS + DAY_MS)
-    paths = archives(wanted, folder)
-    sizes = np.array([path.stat().st_size for path in paths], np.float32) / (1 << 20)
-    wanted = replace(wanted, size_mib=sizes, long=sizes >= ASSUMED.long_mib)
-    load = SERVER_LOAD if by_server else LOAD
-    span_s = float(tried(wanted, paths, rules).of(sizes).sum()) / workers / load
-    wanted = replace(wanted, arrived_s=wanted.arrived_s * span_s / (DAY_MS / 1000))
-    if by_server:
-        wanted, paths, ran = served(wanted, paths, workers, folder)
-    else:
-        ran = Plant(wanted, paths, rules).run()
-    costs = fitted(wanted.size_mib, ran)
-    noise = np.exp(np.random.default_rng(3).standard_normal(len(wanted)) * costs.sigma)
-    works = {"steps": ran.wall_s + ran.overhead_s, "model": costs.of(wanted.size_mib) * noise}
-    real = figures("real", ran.done_s, wanted.arrived_s)
-    found = {
-        "devices": devices, "workers": workers, "dumps": len(wanted), "server": by_server,
-        "step_fixed_s": round(costs.fixed_s, 5), "step_s_per_mib": round(costs.per_mib_s, 4),
-        "step_sigma": round(costs.sigma, 3), "overhead_ms": round(float(np.median(ran.overhead_s)) * 1000, 2),
-        "load": round(float(works["steps"].sum()) / workers / span_s, 3),
-    } | real  # fmt: skip
-    for name, work_s in works.items():
-        told = simulate(replace(wanted, work_s=work_s), rules, 3600.0, 1)
-        found |= ratios(name, figures(name, told.done_s, wanted.arrived_s), real)
-    return found
+    costs = {name: round(value, 5) for name, value in msgspec.to_builtins(assumed).items()}
+    return {"devices": devices, "workers": workers, "figures": rows, "assumed": costs}
 
 
 def options() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fleets", default="12:1,40:2", help="devices:workers, with commas")
-    parser.add_argument("--server", action="store_true", help="by a real server")
+    parser.add_argument("--devices", default="20,60", help="sizes of fleets, with commas")
     return parser.parse_args()
 
 
 def main() -> None:
     """Print the figures."""
-    found, said = [], options()
-    with installed(COUNTING, "counting", "Counting"):
-        for fleet in said.fleets.split(","):
-            devices, workers = map(int, fleet.split(":"))
-            with tempfile.TemporaryDirectory() as folder:
-                found.append(compare(devices, workers, Path(folder), said.server))
-                print(json.dumps(found[-1]), flush=True)
-    print(json.dumps({"fleets": found}))
+    with installed(PACED, "paced", "Paced"):
+        paper, fleets = Paper(), []
+        for devices in map(int, options().devices.split(",")):
+            fleets.append(compared(paper, devices))
+            print(json.dumps(fleets[-1]), flush=True)
+    ratios = [row["ratio"] for fleet in fleets for row in fleet["figures"].values()]
+    off = max(abs(ratio - 1) for ratio in ratios)
+    print(json.dumps({"off_max": round(off, 3), "fleets": fleets}))
 
 
 if __name__ == "__main__":

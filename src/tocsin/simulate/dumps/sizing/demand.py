@@ -21,12 +21,14 @@ _MBIT_PER_MIB: Final = 8.388608
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """One row a dump, in the order in which they have arrived whole; times in seconds since the start.
+    """One row a dump, in the order in which they were kept; times in seconds since the start.
 
-    Within a device that is the order of its sequence, since a device sends one dump after the other.
+    Within a device that is the order of its sequence, since a device waits for the answer to one dump before
+    it sends the next.
     """
 
     arrived_s: F64
+    """When it is kept and has its place in the order."""
     device: I32
     size_mib: F32
     work_s: F64
@@ -79,10 +81,17 @@ def _of_zone(
     size_mib = np.clip(drawn * assumed.size_median_kib, assumed.size_min_kib, assumed.size_max_kib)
     size_mib = (size_mib / _KIB_PER_MIB).astype(np.float32)
     inside = (sent_s > 0) & (sent_s < (to_ms - from_ms) / 1000)
+    sent_s /= assumed.speed
     rate = assumed.line_median_mbit * np.exp(rng.standard_normal((len(devices), 1)) * assumed.line_sigma)
-    lasts_s = np.where(inside, size_mib * _MBIT_PER_MIB / rate, 0.0)
+    lasts_s = size_mib * _MBIT_PER_MIB / rate + receiving_s(assumed, size_mib)
+    lasts_s = np.where(inside, lasts_s, 0.0)
     arrived_s = one_after_another(sent_s, lasts_s)
     return arrived_s[inside], np.broadcast_to(devices[:, None], shape)[inside], size_mib[inside]
+
+
+def receiving_s(assumed: Assumptions, size_mib: F32) -> F64:
+    """How long a dump takes from its last byte until it is kept and has its place in the order."""
+    return assumed.ready_fixed_s + assumed.ready_s_per_mib * size_mib.astype(np.float64)
 
 
 def one_after_another(sent_s: F64, lasts_s: F64) -> F64:

@@ -34,7 +34,8 @@ from tocsin.model import Severity
 class Counting(DumpDetector):
     '''Says what each line that begins with `fault` says; everything seen so far is in every sentence.
 
-    One that begins with `new` is told as a new template. A line `raise`, `crash` or `hang`, with a path
+    One that begins with `new` is told as a new template. Behind a line `calm`, what it names is no fault until
+    a line `alarm` names it: a late dump takes findings back, and brings them again. A line `raise`, `crash` or `hang`, with a path
     behind it, does so while a file is there.
     '''
     name = "counting"
@@ -47,7 +48,7 @@ class Counting(DumpDetector):
             raise ValueError(f"unknown: {sorted(unknown)}")
 
     def start(self, device):
-        self.seen, self.dumps = "", 0
+        self.seen, self.dumps, self.calm = "", 0, []
 
     def process(self, dump):
         self.dumps += 1
@@ -55,7 +56,9 @@ class Counting(DumpDetector):
             for line in member.lines():
                 word, _, rest = line.text.strip().partition(" ")
                 self.seen = hashlib.sha256(f"{self.seen}{line.text}".encode()).hexdigest()
-                if word == "fault":
+                if word in ("calm", "alarm"):
+                    self.calm = sorted({*self.calm, rest} if word == "calm" else {*self.calm} - {rest})
+                elif word == "fault" and rest not in self.calm:
                     yield Finding(component=member.component, code="fault", severity=Severity.WARNING,
                         score=2.0, key=rest,
                         from_ms=dump.collected_from_ms or 0, to_ms=dump.collected_to_ms or 0,
@@ -71,10 +74,10 @@ class Counting(DumpDetector):
                     time.sleep(3600)
 
     def save(self):
-        return json.dumps([self.seen, self.dumps]).encode()
+        return json.dumps([self.seen, self.calm, self.dumps]).encode()
 
     def load(self, state, version):
-        self.seen, self.dumps = json.loads(state)
+        self.seen, self.calm, self.dumps = json.loads(state)
 
     def note(self):
         return "" if self.dumps > 3 else f"{self.dumps} of 4 dumps"

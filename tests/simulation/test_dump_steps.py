@@ -19,7 +19,8 @@ from tocsin.control import DumpDetectorRule
 from tocsin.dump_detectors.steps import FailureKind, StepFailed, Task
 from tocsin.runtimes.embedded.dump_snapshots import BLOCKS
 
-TEXTS = ("", "fault door", "fault belt", "fault door\nfault belt", "info")
+TEXTS = ("", "fault door", "fault belt", "fault door\nfault belt", "info", "calm door", "alarm door")
+TAKEN_BACK_AND_BROUGHT_AGAIN = ["info", "info", "calm door", "alarm door", "fault door", "info"]
 DEVICES = ("a", "b")
 
 
@@ -122,6 +123,7 @@ def told(bench: Bench) -> tuple[object, ...]:
     blocks=st.sampled_from([(1,), (1, 3), (2, 4), (3,)]),
 )
 @example(texts=["info"] * 6, late=[5], again=3, blocks=(1,))
+@example(texts=TAKEN_BACK_AND_BROUGHT_AGAIN, late=[3, 4], again=0, blocks=(1, 3))
 def test_a_correction_from_a_snapshot_says_what_one_from_the_first_dump_does(
     tmp_path_factory: pytest.TempPathFactory,
     texts: list[str],

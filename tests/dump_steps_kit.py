@@ -34,9 +34,9 @@ from tocsin.model import Severity
 class Counting(DumpDetector):
     '''Says what each line that begins with `fault` says; everything seen so far is in every sentence.
 
-    One that begins with `new` is told as a new template. Behind a line `calm`, what it names is no fault until
-    a line `alarm` names it: a late dump takes findings back, and brings them again. A line `raise`, `crash` or `hang`, with a path
-    behind it, does so while a file is there.
+    One that begins with `new` is told as a new template. Behind a line `calm`, what it names is no fault
+    until a line `alarm` names it: a late dump takes findings back, and brings them again. A line `raise`,
+    `crash` or `hang`, with a path behind it, does so while a file is there.
     '''
     name = "counting"
     version = "VERSION"

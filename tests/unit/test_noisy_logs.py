@@ -11,7 +11,8 @@ from tests.log_kit import HOUR_MS, LEARNT, START_MS, dump, found
 from tocsin.dump_detectors.abstract import Finding
 from tocsin.dump_detectors.conformance import Sample, made_sample, shown
 from tocsin.log_detector.detector import Logs
-from tocsin.log_detector.knowledge import ROWS_MAX
+from tocsin.log_detector.knowledge import ROWS_MAX, SHAPES_MAX
+from tocsin.templates._mine_kernel import LINE_BYTES_MAX
 
 
 def sample(number: int, members: dict[str, bytes], hours: int = 1) -> Sample:
@@ -62,6 +63,17 @@ def test_what_people_can_read_is_text(line: bytes) -> None:
     assert shown(Logs, [sample(1, {"door.log": line * 400})]) == [()]
 
 
+def test_a_line_without_an_end_that_is_no_text_is_told_once() -> None:
+    """That it is too long says nothing beyond that it is no line."""
+    member = bytes(random.Random(1).choices(range(1, 9), k=LINE_BYTES_MAX + 10))
+    assert codes(shown(Logs, [sample(1, {"core.bin": member})])[0]) == [("core", "no_log")]
+
+
+def test_of_few_bytes_nothing_is_said() -> None:
+    """A control byte among a handful is chance."""
+    assert shown(Logs, [sample(1, {"core.bin": b"\1\2\3 ok\n"})]) == [()]
+
+
 def test_a_table_that_is_full_of_what_is_in_use_is_told() -> None:
     """How much was forgotten that came within the last week; no sooner, and not once it fits."""
     per_dump = 150
@@ -82,12 +94,35 @@ def test_a_table_that_is_full_of_what_is_in_use_is_told() -> None:
     )
 
 
-def test_what_came_no_more_for_a_week_makes_room_without_a_word() -> None:
+@pytest.mark.parametrize(("hours", "told"), [(180, False), (160, True)])
+def test_what_came_no_more_for_a_week_makes_room_without_a_word(hours: int, told: bool) -> None:
     """A device that changes slowly has a full table for ever, and nothing is wrong with it."""
     old = [sample(n, {"a.log": exclaimed(range(150 * n, 150 * n + 150))}) for n in range(3)]
-    week = sample(3, {"a.log": exclaimed(range(2))}, hours=180)
+    week = sample(3, {"a.log": exclaimed(range(2))}, hours=hours)
     new = sample(190, {"a.log": exclaimed(range(450, 600))})
-    assert not any(each.code == "table_full" for told in shown(Logs, [*old, week, new]) for each in told)
+    found = [each.code for findings in shown(Logs, [*old, week, new]) for each in findings]
+    assert ("table_full" in found) is told
+
+
+def test_templates_of_components_that_find_no_room_are_told() -> None:
+    """A component that comes no more is forgotten as a whole, when there are too many of them."""
+    dumps = [{f"c{n}.log": b"INFO all is well\n" for n in range(30 * k, 30 * k + 30)} for k in range(3)]
+    told = shown(Logs, [sample(k, members) for k, members in enumerate(dumps)])
+    assert [each.evidence["forgotten"] for each in told[2] if each.code == "table_full"] == [26]
+    assert not told[0]
+    assert not told[1]
+
+
+def test_forms_of_lines_that_find_no_room_are_told() -> None:
+    """Many forms may be of few templates, whose rows have room."""
+
+    def lines(component: int) -> bytes:
+        words = ("".join("ghijklmnop"[int(digit)] for digit in f"{n:03}") for n in range(250))
+        return "".join(f"INFO c{'abcdefghij'[component]} took {word} away\n" for word in words).encode()
+
+    (told,) = shown(Logs, [sample(1, {f"{n}.log": lines(n) for n in range(10)})])
+    (full,) = [each for each in told if each.code == "table_full"]
+    assert (full.evidence["shapes"], full.evidence["forgotten"]) == (2_500 - SHAPES_MAX, 0)
 
 
 def test_more_new_templates_than_a_dump_may_bring_are_told() -> None:

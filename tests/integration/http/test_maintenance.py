@@ -187,10 +187,49 @@ async def test_a_location_is_the_devices_that_stand_there_now(world: World) -> N
 
 
 async def test_an_application_is_its_devices(world: World) -> None:
-    """As their newest records name it."""
+    """As their newest records name it; who comes later joins within an hour."""
     world.fleet.add(OWN, "pump-1")
-    made = await ask(world, {"application": "pumps", **WHEN})
+    made = await ask(world, {"application": "pumps", **WHEN, "to": str(NOW_MS + 3 * HOUR_MS)})
     assert made.json()["devices"] == 1
+    world.fleet.add(OWN, "pump-2")
+    for minutes, members in ((59, ("pump-1",)), (1, ("pump-1", "pump-2"))):
+        world.clock.sleep(minutes * 60)
+        world.services.maintenance.refresh()
+        assert world.windows.one(OWN, made.json()["id"]).members == members
+
+
+async def test_windows_are_listed_page_by_page_to_the_oldest(world: World) -> None:
+    """Each once, the newest first, whatever size a page has; also of those that somebody sees alone."""
+    for name in ("pump-1", "pump-2"):
+        world.fleet.add(OWN, name)
+    world.responsible(TECHNICIAN, "pump-1", location="hall 3")
+    world.person("maria", technician=TECHNICIAN)
+    names = ["pump-1", "pump-2", "pump-1", "pump-2", "pump-1"]
+    made = [(await ask(world, {"device": name, **WHEN})).json()["id"] for name in names]
+    async with world.client(world.key(Role.VIEWER)) as client:
+        assert await listed(client) == made[::-1]
+    async with world.client(headers=world.sign_in("maria")) as client:
+        assert await listed(client) == made[::-2]
+
+
+async def listed(client: httpx.AsyncClient) -> list[str]:
+    """The ids of all windows, by pages of two."""
+    found, query = list[str](), {"limit": "2"}
+    while True:
+        page = (await client.get("/v1/maintenance", params=query)).json()
+        assert len(page["windows"]) <= 2
+        found += [each["id"] for each in page["windows"]]
+        if page["next"] is None:
+            return found
+        query["cursor"] = page["next"]
+
+
+async def test_days_come_back_in_the_order_of_the_week(world: World) -> None:
+    """However they were written."""
+    world.fleet.add(OWN, "pump-7")
+    days = ["Sunday", "monday", "FRIDAY"]
+    made = await ask(world, {"device": "pump-7", **NIGHTS, "weekly": NIGHT | {"days": days}})
+    assert made.json()["weekly"]["days"] == ["monday", "friday", "sunday"]
 
 
 async def test_what_repeats_is_logged_some_weeks_ahead_and_then_further(world: World) -> None:

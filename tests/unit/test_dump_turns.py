@@ -250,6 +250,27 @@ def test_a_correction_keeps_the_configuration_that_it_judged_by(bench: Bench) ->
     assert {judged.config for judged in found} == {b'{"add":1}'}
 
 
+def test_a_correction_by_a_new_version_is_gone_on_from_by_the_next(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every dump that it showed again is judged by that version, also where it found the same as before."""
+    bench.free(*(bench.dump(number) for number in (1, 3, 5)))
+    bench.settle()
+    install_version(tmp_path, monkeypatch, "2")
+    bench.rules[DETECTOR] = DumpDetectorRule(version="2")
+    bench.begin()
+    bench.free(bench.dump(2), kind=DumpKind.AFTER_GAP)
+    bench.settle()
+    found = _all_judged(bench)
+    assert [(each.sequence, each.version, each.revision) for each in found] == [
+        (1, "2", 1), (2, "2", 0), (3, "2", 1), (5, "2", 1),
+    ]  # fmt: skip
+    del bench.shown[:]
+    bench.free(bench.dump(4), kind=DumpKind.AFTER_GAP)
+    bench.settle()
+    assert [number for _, number in bench.shown] == [2, 3, 4, 5]
+
+
 def _all_judged(bench: Bench) -> list[JudgedDump]:
     return bench.store.steps.judged("t", "press-3", DETECTOR, BEFORE_ALL)
 

@@ -262,7 +262,8 @@ class DumpWatch:
             derived |= {episode.id: episode for episode in folded.changed}
             findings = tuple(canonical(finding) for finding in found)
             known = before.get(place_of(dump))
-            if known is None or (known.findings, known.config) != (findings, self._config):
+            judged_by = rerun.version, self._config
+            if known is None or (known.findings, known.version, known.config) != (findings, *judged_by):
                 judged.append(self._as_judged(dump, rerun.version, findings, known))
                 taken_out = () if known is None else (-self._hash(known.place, known.findings),)
                 digest = added(digest, self._hash(place_of(dump), findings), *taken_out)

@@ -192,6 +192,34 @@ def test_a_server_that_takes_requests_and_answers_none_is_given_up_in_time() -> 
             EventSender(destination, backoff=backoff).send(batches(1))
 
 
+@pytest.mark.parametrize(
+    ("scheme", "answer", "remedy"),
+    [
+        ("https", b"HTTP/1.1 400 Bad Request\r\n\r\n", "write its address with http://"),
+        ("http", b"\x15\x03\x03\x00\x02\x02\x0a", "write its address with https://"),
+    ],
+)
+def test_an_address_that_can_never_answer_ends_the_sending_at_once(
+    scheme: str, answer: bytes, remedy: str
+) -> None:
+    """TLS asked of a server without, or the other way round: ten minutes of tries would not help."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def speak() -> None:
+            connection, _ = other.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(answer)
+
+        speaking = threading.Thread(target=speak)
+        speaking.start()
+        url = f"{scheme}://127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(UnavailableError, match=remedy) as told:
+            send(batches(1), url, "t", connections=1, backoff=QUICK)
+        speaking.join()
+    assert str(told.value).startswith(f"{url} can't be reached (")
+
+
 def test_every_try_that_will_be_repeated_is_told_with_its_reason(server: Server) -> None:
     """Somebody who waits learns why."""
     server.failures = [503, None]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tocsin.config import Config
 
 TENANT = "default"
+_START_IT = "start it, name another with --url, or use --data where the command has it"
 
 
 def config_of(config: Path | None, data: Path | None, **options: Any) -> Config:
@@ -102,7 +103,7 @@ def ask(
     """The server's answer as an object; a refusal is the error it names, absence UnavailableError."""
     import httpx
 
-    from tocsin.client import RefusedError, UnavailableError
+    from tocsin.client import RefusedError, UnavailableError, unreached
     from tocsin.errors import TocsinError
 
     trusted = server.tls_context()
@@ -113,7 +114,7 @@ def ask(
         response = httpx.request(method, address, headers=headers, timeout=120, verify=trusted, **request)
         answer: dict[str, Any] = response.json() if response.content else {}
     except httpx.TransportError as error:
-        raise UnavailableError(f"{server.url} can't be reached ({error}): {_remedy(error)}") from error
+        raise UnavailableError(f"{unreached(server.url, error)}: {_START_IT}") from error
     except ValueError as error:
         raise UnavailableError(f"{server.url} does not answer as Tocsin does") from error
     if response.is_success:
@@ -124,11 +125,3 @@ def ask(
     # the same error as if this process had found it, so that output and exit code are the same
     known = {kind.code: kind for kind in TocsinError.__subclasses__() if kind.__module__ == "tocsin.errors"}
     raise known.get(code, RefusedError)(detail, field=answer.get("field"))
-
-
-def _remedy(error: Exception) -> str:
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return "name the certificate of whoever vouches for it with --ca-file"
-    if "WRONG_VERSION_NUMBER" in str(error):
-        return "it speaks no TLS: write its address with http://"
-    return "start it, name another with --url, or use --data where the command has it"

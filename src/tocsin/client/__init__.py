@@ -8,6 +8,7 @@ from tocsin.client.dump_folder import DumpFile, find_dumps
 from tocsin.client.dump_journal import DumpJournal
 from tocsin.client.dump_sender import DumpSender
 from tocsin.client.journal import Journal
+from tocsin.client.retrying import unreached
 from tocsin.client.sender import EventSender, send
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "read_delivery",
     "send",
     "told_of",
+    "unreached",
 ]

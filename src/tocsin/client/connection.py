@@ -14,7 +14,7 @@ import httpx
 
 from tocsin.client.destination import Backoff, Destination, RefusedError
 from tocsin.client.journal import Journal
-from tocsin.client.retrying import TRY_AGAIN, Patience, object_of, refusal_of, retry_after_s
+from tocsin.client.retrying import TRY_AGAIN, Patience, object_of, refusal_of, retry_after_s, unreached
 from tocsin.clock import Clock
 from tocsin.events import EventBatch
 from tocsin.log_lines import are_log_lines, encode_sent
@@ -161,7 +161,7 @@ class Connection:
                 if response.status_code not in TRY_AGAIN:
                     return _answer(response)
             except httpx.TransportError as error:
-                wait_s, reason = 0.0, str(error) or type(error).__name__
+                wait_s, reason = 0.0, unreached(self._destination.url, error)
             pause_s = patience.pause_s(reason, wait_s)
             self.sent.retries += 1
             self._on_retry(reason)

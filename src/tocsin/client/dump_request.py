@@ -13,7 +13,7 @@ import httpx
 from tocsin.client.destination import RefusedError
 from tocsin.client.dump_facts import DumpFacts
 from tocsin.client.dump_folder import DumpFile
-from tocsin.client.retrying import TRY_AGAIN, refusal_of, retry_after_s
+from tocsin.client.retrying import TRY_AGAIN, refusal_of, retry_after_s, unreached
 
 PIECES_FROM_BYTES: Final = 8 << 20
 """Larger dumps go in pieces: that takes two requests, but what came before a cut is not sent again."""
@@ -52,13 +52,16 @@ class DumpRequest:
     altered: bool = False
 
     def send(self, http: httpx.Client) -> Answer:
-        """Try once; blocks. RefusedError for what would be refused again."""
+        """Try once; blocks.
+
+        RefusedError for what would be refused again, UnavailableError where the server never can be reached.
+        """
         try:
             return self._in_pieces(http) if self.size >= PIECES_FROM_BYTES else self._in_one(http)
         except httpx.LocalProtocolError:
             raise  # a mistake of ours, which no other try would mend
         except httpx.TransportError as error:
-            return Answer(reason=str(error) or type(error).__name__)
+            return Answer(reason=unreached(str(http.base_url).rstrip("/"), error))
 
     def _in_one(self, http: httpx.Client) -> Answer:
         digest = base64.b64encode(self.sha256).decode()

@@ -12,6 +12,31 @@ from tocsin.clock import Clock
 
 TRY_AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504, 507})
 _RETRY_AFTER_S_MAX: Final = 300.0
+_REMEDIES: Final = (
+    ("certificate has expired", "have its certificate renewed"),
+    ("certificate is not valid for", "name it as its certificate does"),
+    ("CERTIFICATE_VERIFY_FAILED", "name the certificate of whoever vouches for it with --ca-file"),
+    ("WRONG_VERSION_NUMBER", "it speaks no TLS: write its address with http://"),
+    ("illegal request line", "it does not answer in HTTP: if it speaks TLS, write its address with https://"),
+)
+
+
+def remedy_of(error: httpx.TransportError) -> str:
+    """What to do where no other try can succeed: a wrong address or certificate. Else empty."""
+    said = str(error)
+    return next((remedy for mark, remedy in _REMEDIES if mark in said), "")
+
+
+def unreached(url: str, error: httpx.TransportError) -> str:
+    """Which server could not be reached, and why; UnavailableError with the remedy if it never can be.
+
+    >>> unreached("http://127.0.0.1:9", httpx.ConnectError("[Errno 111] Connection refused"))
+    "http://127.0.0.1:9 can't be reached ([Errno 111] Connection refused)"
+    """
+    reason = f"{url} can't be reached ({str(error) or type(error).__name__})"
+    if remedy := remedy_of(error):
+        raise UnavailableError(f"{reason}: {remedy}") from error
+    return reason
 
 
 def retry_after_s(response: httpx.Response) -> float:
@@ -66,5 +91,6 @@ class Patience:
         pause_s = self._backoff.pause_s(self.tries, retry_after_s, self._rng)
         self._vain_s += self._clock.monotonic_s() - self._moved_s + pause_s
         if self._vain_s > self._backoff.give_up_s:
-            raise UnavailableError(f"gave up on {self._url} after {self.tries} tries: {reason}")
+            why = reason.removeprefix(self._url).lstrip()
+            raise UnavailableError(f"gave up on {self._url} after {self.tries} tries: {why}")
         return pause_s

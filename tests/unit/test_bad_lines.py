@@ -110,6 +110,41 @@ def test_cut_inside_a_character_is_a_cut_line() -> None:
     assert codes(parse('{"device":"ü'.encode()[:-1]))[0][1] == "truncated_line"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{'device':'pump-7','ts':1,'x':1}",
+        b'{"device":"pump-7","ts":1,"x":1,}',
+        b'{"device":"pump-7","ts":1,"x":1}}',
+        b'{"device":"pump-7","ts":1,"x":0,5}',
+        b'{"device":"pump\xff-7","ts":1}',
+        b"nonsense",
+    ],
+)
+def test_a_wrong_last_line_is_not_said_to_be_cut_off(line: bytes) -> None:
+    """Sending it again, whole, would not help: it is wrong before its end."""
+    assert codes(parse(line))[0][1] in {"invalid_json", "invalid_utf8"}
+    assert codes(parse(line)) == codes(parse(line + b"\n"))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"-1.25e+3",
+        b"true",
+        b"null",
+        b'"\\u00fc\\ud83d\\ude00\\n"',
+        '"ü€😀"'.encode(),
+        b'[1, {"a": [false]}]',
+    ],
+)
+def test_wherever_a_value_is_cut_off_the_rest_is_said_to_be_missing(value: bytes) -> None:
+    """Numbers, words, escapes and characters of several bytes, too."""
+    whole = b'{"device":"pump-7","ts":1,"x":' + value
+    for length in range(len(whole) - len(value), len(whole)):
+        assert codes(parse(whole[:length]))[0][1] == "truncated_line", whole[:length]
+
+
 def test_whole_last_line_needs_no_line_end() -> None:
     """A body may end without a line feed."""
     assert len(parse(GOOD).batch) == 1

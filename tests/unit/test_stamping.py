@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.kit import events_of
-from tocsin.ingest.stamping import clock_warnings, stamp
+from tocsin.ingest.stamping import clock_warnings, stamp, stamped_in_seconds, unit_warnings
 from tocsin.model import Flag
 
 NOW_MS = 1_700_000_000_000
@@ -46,3 +46,16 @@ def test_one_wrong_clock_touches_no_other_event_and_is_told() -> None:
     assert len(batch) == 2
     assert (warning.line, warning.code.value, warning.field) == (7, "clock_skew", "ts")
     assert "3600 s in the future" in warning.detail
+
+
+def test_a_stamp_in_seconds_is_told() -> None:
+    """The commonest mistake would else put every event into January 1970, where nobody looks for it."""
+    seconds = NOW_MS // 1000
+    events = events_of(
+        [("a", NOW_MS, {"x": 1.0}), ("b", seconds, {"x": 2.0}), ("c", 1, {}), ("d", -seconds, {})]
+    )
+    rows = stamped_in_seconds(events)
+    (warning,) = unit_warnings(events, events.stream + 7, rows)
+    assert rows.tolist() == [1]
+    assert (warning.line, warning.code.value, warning.field) == (7, "seconds_sent", "ts")
+    assert "is 1970-01-20 in milliseconds, but 2023-11-14 in seconds. Send milliseconds" in warning.detail

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
 import numba as nb
@@ -16,6 +17,8 @@ from tocsin.model import Flag
 
 LIVE_MS: Final = 600_000
 SKEW_MS: Final = 300_000
+_SECONDS_FROM: Final = 946_684_800  # 2000-01-01 in seconds; in milliseconds it is 11 January 1970
+_SECONDS_TO: Final = 4_102_444_800  # 2100-01-01
 _LIVE: Final = int(Flag.LIVE)
 _CLOCK_WRONG: Final = int(Flag.CLOCK_WRONG)
 
@@ -41,6 +44,25 @@ def clock_warnings(
     for row in rows.tolist():
         ahead_s = (int(batch.ts[row]) - arrival_ms) / 1000
         fault = LineFault(LineCode.CLOCK_SKEW, f"The time stamp is {ahead_s:.0f} s in the future", field)
+        warnings.append(fault.at(int(line[row]), event_line(batch, row)))
+    return warnings
+
+
+def stamped_in_seconds(batch: EventBatch) -> I64:
+    """The rows whose stamps lie in the first weeks of 1970, and as seconds would be of this century."""
+    return np.flatnonzero((batch.ts >= _SECONDS_FROM) & (batch.ts < _SECONDS_TO))
+
+
+def unit_warnings(batch: EventBatch, line: I32, rows: I64, field: str = "ts") -> list[LineError]:
+    """What to tell the sender about rows that are stamped in seconds; they are accepted all the same."""
+    warnings = []
+    for row in rows.tolist():
+        sent = int(batch.ts[row])
+        taken, meant = (datetime.fromtimestamp(s, UTC) for s in (sent / 1000, sent))
+        message = (
+            f"The time stamp {sent} is {taken:%Y-%m-%d} in milliseconds, but {meant:%Y-%m-%d} in seconds"
+        )
+        fault = LineFault(LineCode.SECONDS_SENT, message, field)
         warnings.append(fault.at(int(line[row]), event_line(batch, row)))
     return warnings
 

@@ -25,7 +25,7 @@ from tocsin.ingest.parsing.body import parse_body
 from tocsin.ingest.parsing.limits import ParseLimits
 from tocsin.ingest.parsing.line_error import LineError
 from tocsin.ingest.parsing.log_body import parse_log_body
-from tocsin.ingest.stamping import clock_warnings, stamp
+from tocsin.ingest.stamping import clock_warnings, stamp, stamped_in_seconds, unit_warnings
 from tocsin.log.abstract import Append, Appended, DeadLetter, Log, Part, RecordKind
 from tocsin.observability.meters import Meters
 from tocsin.observability.metrics import (
@@ -190,16 +190,13 @@ class Ingest:
             live_ms=config.live_within_s * 1000,
             skew_ms=config.clock_ahead_max_s * 1000,
         )
-        told = clock_warnings(
-            batch,
-            parsed.line,
-            wrong[:LINES_TOLD_MAX],
-            arrival_ms,
-            field="time" if delivery.logs else "ts",
-        )
+        field = "time" if delivery.logs else "ts"
+        told = clock_warnings(batch, parsed.line, wrong[:LINES_TOLD_MAX], arrival_ms, field)
+        seconds = stamped_in_seconds(batch)
+        told += unit_warnings(batch, parsed.line, seconds[: LINES_TOLD_MAX - len(told)], field)
         kept = parsed.errors[: config.dead_letters_per_body_max] if delivery.keep_rejected else ()
         left_out = len(parsed.errors) - len(kept) if delivery.keep_rejected else 0
-        receipt = receipt_of(len(batch), parsed.errors, told, len(wrong), left_out)
+        receipt = receipt_of(len(batch), parsed.errors, told, len(wrong) + len(seconds), left_out)
         if not len(batch) and not kept:
             return _Handed(receipt, parsed.errors)
         append = Append(
@@ -230,9 +227,14 @@ class Ingest:
         if delivery.one_line and parsed.received != 1:
             raise ConflictError(f"It would be sent as {parsed.received} lines, so it is not sent again.")
         senders = [principal] if delivery.on_behalf_of is None else [principal, delivery.on_behalf_of]
-        if not all(sender.may_speak_for(parsed.batch.device).all() for sender in senders):
-            # the whole body, since whoever sends for others is misconfigured or worse
-            raise ForbiddenError("This credential may not speak for a device in this body.", field="device")
+        for sender in senders:
+            allowed = sender.may_speak_for(parsed.batch.device)
+            if not allowed.all():  # the whole body, since whoever sends for others is misconfigured or worse
+                device = parsed.batch.device[int(allowed.argmin())]
+                raise ForbiddenError(
+                    f"This credential may not speak for {device!r}, so nothing of the body was taken.",
+                    field="device",
+                )
         admitted = self._catalogue.admit(principal.tenant, parsed, self._log.partitions)
         return as_lines_sent(admitted, parsed) if delivery.logs else admitted
 

@@ -141,6 +141,15 @@ async def test_far_future_is_accepted_with_a_warning(world: World) -> None:
     assert [(warning["line"], warning["code"]) for warning in told["warnings"]] == [(2, "clock_skew")]
 
 
+async def test_seconds_where_milliseconds_belong_are_accepted_with_a_warning(world: World) -> None:
+    """Else nobody learns why what was accepted shows up nowhere; the warnings are counted like others."""
+    body = lines(event(), *({"device": "pump-7", "ts": 1_763_800_000 + n, "x": 1} for n in range(150)))
+    told = (await send(world, body)).json()
+    assert told["accepted"] == 151
+    assert {(warning["code"], warning["field"]) for warning in told["warnings"]} == {("seconds_sent", "ts")}
+    assert (len(told["warnings"]), told["warnings_left_out"]) == (100, 50)
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
 async def test_compressed_bodies(world: World, encoding: str) -> None:
     """gzip and zstd bodies are read like plain ones."""
@@ -188,6 +197,7 @@ async def test_foreign_device_refuses_the_whole_body(world: World) -> None:
     token = world.gateway("pump-7")
     answer = await send(world, lines(event(), event("pump-8")), token)
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert "may not speak for 'pump-8'" in answer.json()["detail"]
     assert stored(world) == []
     assert world.log.dead_letters(OWN) == []
     world.audit_log.flush()

@@ -288,7 +288,7 @@ async def test_a_row_without_its_header_says_what_to_do(world: World) -> None:
             assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
             assert "put its header line above it, and send it as text/csv" in answer.json()["detail"]
         answer = await client.post("/v1/dead-letters/3/replay")
-        assert answer.json()["errors"][0]["code"] == "truncated_line"
+        assert answer.json()["errors"][0]["code"] == "invalid_json"
         assert (await client.get("/v1/dead-letters/1/body")).content == b"p,1,1,2"
 
 

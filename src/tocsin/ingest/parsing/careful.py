@@ -37,7 +37,7 @@ def parse_ndjson_carefully(body: bytes, limits: ParseLimits) -> ParsedBody:
 def read_line(number: int, line: bytes, limits: ParseLimits, *, cut: bool) -> Event | LineError:
     """The event of a line that is not blank, or why it is none.
 
-    `cut` says that no line end follows: a fault of its JSON then means that the rest is missing.
+    `cut` says that no line end follows: if its JSON is right as far as it goes, the rest is missing.
     """
     try:
         return _event_of_line(line, limits)
@@ -47,7 +47,7 @@ def read_line(number: int, line: bytes, limits: ParseLimits, *, cut: bool) -> Ev
 
 def as_cut(fault: LineFault, *, cut: bool) -> LineFault:
     """The fault as it is told of a last line, of which the rest may be missing."""
-    if cut and fault.code in {LineCode.INVALID_JSON, LineCode.INVALID_UTF8}:
+    if cut and fault.unfinished:
         return LineFault(LineCode.TRUNCATED_LINE, fault.message, fault.field)
     return fault
 
@@ -70,7 +70,8 @@ def fields_of_line(line: bytes, limits: ParseLimits) -> dict[str, JsonValue]:
         text = line.decode()
     except UnicodeDecodeError as error:
         message = f"Byte 0x{line[error.start]:02x} at position {error.start + 1} is not UTF-8"
-        raise LineFault(LineCode.INVALID_UTF8, message) from None
+        cut = error.end == len(line) and error.reason == "unexpected end of data"
+        raise LineFault(LineCode.INVALID_UTF8, message, unfinished=cut) from None
     fields = read_json(text, limits.depth)
     if not isinstance(fields, dict):
         raise LineFault(LineCode.NOT_AN_OBJECT, "The line is JSON, but not an object")

@@ -19,6 +19,13 @@ _ESCAPES: Final = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\
 _WORDS: Final[dict[str, bool | None]] = {"null": None, "true": True, "false": False}
 _NOT_FINITE: Final = ("NaN", "Infinity", "-Infinity")
 _INTEGER_DIGITS: Final = 17
+# what is left, where reading stops, of something that goes on behind the end of the text
+_END: Final = re.compile(r"")
+_OF_NUMBER: Final = re.compile(r"(\.|(\.[0-9]+)?[eE][+-]?)?")
+_OF_VALUE: Final = re.compile(
+    "|".join(re.escape(word[:n]) for word in ("-", *_WORDS, *_NOT_FINITE) for n in range(len(word) + 1))
+)
+_OF_HEX4: Final = re.compile(r"[0-9A-Fa-f]{0,3}")
 
 
 def read_json(text: str, depth_max: int) -> JsonValue:
@@ -58,10 +65,12 @@ class _Reader:
             self._fail("nothing more")
         return value
 
-    def _fail(self, expected: str) -> NoReturn:
+    def _fail(self, expected: str, begun: re.Pattern[str] = _END) -> NoReturn:
         found = self._text[self._at : self._at + 1]
         place = f"{found!r} at column {self._at + 1}" if found else "the end of the line"
-        raise LineFault(LineCode.INVALID_JSON, f"Expected {expected}, but found {place}", self._field)
+        message = f"Expected {expected}, but found {place}"
+        unfinished = begun.fullmatch(self._text, self._at) is not None
+        raise LineFault(LineCode.INVALID_JSON, message, self._field, unfinished=unfinished)
 
     def _skip_space(self) -> None:
         match = _SPACE.match(self._text, self._at)
@@ -100,7 +109,7 @@ class _Reader:
             if self._take("}"):
                 return result
             if not self._take(","):
-                self._fail('"," or "}"')
+                self._fail('"," or "}"', _OF_NUMBER)
 
     def _key(self, depth: int) -> str:
         if not self._take('"'):
@@ -121,7 +130,7 @@ class _Reader:
             if self._take("]"):
                 return result
             if not self._take(","):
-                self._fail('"," or "]"')
+                self._fail('"," or "]"', _OF_NUMBER)
 
     def _string(self) -> str:
         parts = []
@@ -150,19 +159,21 @@ class _Reader:
 
     def _unicode(self) -> str:
         unit = self._code_unit()
+        cut = unit < 0xDC00 and self._text[self._at :] in {"", "\\"}
         if 0xD800 <= unit < 0xDC00 and self._text.startswith("\\u", self._at):
             self._at += 2
             low = self._code_unit()
             if 0xDC00 <= low < 0xE000:
                 return chr(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00))
         if 0xD800 <= unit < 0xE000:
-            raise LineFault(LineCode.INVALID_UTF8, f"\\u{unit:04x} is half a surrogate pair", self._field)
+            message = f"\\u{unit:04x} is half a surrogate pair"
+            raise LineFault(LineCode.INVALID_UTF8, message, self._field, unfinished=cut)
         return chr(unit)
 
     def _code_unit(self) -> int:
         match = _HEX4.match(self._text, self._at)
         if match is None:
-            self._fail("four hexadecimal digits")
+            self._fail("four hexadecimal digits", _OF_HEX4)
         self._at = match.end()
         return int(match.group(), 16)
 
@@ -176,7 +187,7 @@ class _Reader:
                 raise LineFault(LineCode.NUMBER_NOT_FINITE, f"{word} is not a number", self._field)
         match = _NUMBER.match(self._text, self._at)
         if match is None:
-            self._fail("a value")
+            self._fail("a value", _OF_VALUE)
         self._at = match.end()
         integer, fraction, exponent = match.groups()
         return number(integer, fraction, exponent, self._field)

@@ -30,6 +30,7 @@ class LineCode(StrEnum):
     SCHEMA_MISMATCH = "schema_mismatch"
     CARDINALITY_LIMIT = "cardinality_limit"
     CLOCK_SKEW = "clock_skew"
+    SECONDS_SENT = "seconds_sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ LINE_CODES: Final[Mapping[LineCode, CodeInfo]] = MappingProxyType(
             "Quote cells that hold commas, quotes or line ends.",
         ),
         LineCode.TRUNCATED_LINE: CodeInfo(
-            "The last line ends before its JSON does; it was probably cut off on the way.",
+            "The last line ends before its JSON does; it was probably cut off on the way. What is wrong "
+            "before its end is `invalid_json`.",
             "Send this line again, whole; the lines before it need not be sent again.",
         ),
         LineCode.LINE_TOO_LONG: CodeInfo(
@@ -105,6 +107,12 @@ LINE_CODES: Final[Mapping[LineCode, CodeInfo]] = MappingProxyType(
         LineCode.CLOCK_SKEW: CodeInfo(
             "The event is stamped in the future. It was accepted and is kept raw, but not scored.",
             "Correct the device's clock.",
+            refused=False,
+        ),
+        LineCode.SECONDS_SENT: CodeInfo(
+            "The event is stamped in the first weeks of 1970. Taken as seconds, its stamp would be of this "
+            "century.",
+            "Send milliseconds since 1970, or RFC 3339.",
             refused=False,
         ),
     }

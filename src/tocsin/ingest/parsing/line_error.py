@@ -39,13 +39,19 @@ class LineError:
 
 
 class LineFault(Exception):  # noqa: N818 - a line at fault is an answer, not an error of this program
-    """Stops the reading of one line; becomes its LineError. `remedy` stands in for that of the code."""
+    """Stops the reading of one line; becomes its LineError. `remedy` stands in for that of the code.
 
-    def __init__(self, code: LineCode, message: str, field: str = "", remedy: str = "") -> None:
+    `unfinished` says that the line was right as far as it goes: more of it could have made it good.
+    """
+
+    def __init__(
+        self, code: LineCode, message: str, field: str = "", remedy: str = "", *, unfinished: bool = False
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.field = field
+        self.unfinished = unfinished
         self.remedy = remedy or LINE_CODES[code].remedy
 
     def at(self, line: int, body: bytes) -> LineError:

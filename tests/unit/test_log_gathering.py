@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event
@@ -11,14 +12,20 @@ from typing import Final
 from unittest.mock import patch
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tocsin.clock import ManualClock
 from tocsin.control import Control, DumpOutcome, DumpReceived, LineSpan, encode_control
+from tocsin.dumps.archive import Archive
+from tocsin.dumps.log_text import line_text
+from tocsin.dumps.source import BytesSource
 from tocsin.ingest.parsing.limits import ParseLimits
 from tocsin.ingest.parsing.log_lines import parse_log_lines
 from tocsin.log.abstract import Append, Part, RecordKind
 from tocsin.log.embedded import EmbeddedLog
+from tocsin.model import Flag
 from tocsin.payloads import encode_events
 from tocsin.processing.dump_orders import DumpOrders
 from tocsin.processing.log_windows import DeviceKey, WindowRules
@@ -27,6 +34,7 @@ from tocsin.runtimes.embedded.log_rounds import LogGathering
 from tocsin.runtimes.embedded.log_texts import LogTexts
 from tocsin.runtimes.embedded.log_work import LogWork
 from tocsin.services.cut_dumps import CutDump, Place
+from tocsin.templates.stamped import stamped
 
 START_MS: Final = 1_795_341_600_000
 WINDOW_MS: Final = 60_000
@@ -124,6 +132,94 @@ def test_each_window_is_kept_once_and_says_its_lines(tmp_path: Path) -> None:
     log.close()
     assert [cut.lines for _, cut in kept] == [LineSpan(first=0, below=6), LineSpan(first=6, below=12)]
     assert [cut.from_ms for _, cut in kept] == [START_MS, START_MS + WINDOW_MS]
+
+
+SAID = st.tuples(
+    st.sampled_from(["engine", "door"]),
+    st.sampled_from(["2026-11-22T10:00:01Z runs", "  at a line before", "stops", "x\ny", ""]),
+    st.sampled_from(["", "", "warn"]),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(said=st.lists(SAID, min_size=1, max_size=8), alone=st.lists(st.booleans(), min_size=8, max_size=8))
+def test_however_lines_come_the_dump_has_each_as_a_file_would(
+    tmp_path_factory: pytest.TempPathFactory, said: list[tuple[str, str, str]], alone: list[bool]
+) -> None:
+    """In one request or several: as it was written behind one with a time, else with its time and level."""
+    folder, kept = tmp_path_factory.mktemp("lines"), list[tuple[Place, CutDump]]()
+    log = EmbeddedLog(folder / "log", 1, ManualClock(START_MS))
+    lines = [
+        {"device": "press", "component": each, "time": START_MS + number, "text": text, "level": level}
+        for number, (each, text, level) in enumerate(said)
+    ]
+    waiting = list[dict[str, object]]()
+    for line, ends in zip(lines, alone, strict=False):
+        waiting.append(line)
+        if ends:
+            append_bodies(log, waiting)
+            waiting = []
+    append_bodies(log, [*waiting, {**lines[0], "time": START_MS + WINDOW_MS}])
+    with gathering(folder, log, kept) as found:
+        found.step()
+    log.close()
+    ((_, cut),) = kept
+    members = {
+        member.name.partition("/")[0]: b"".join(member.chunks())
+        for member in Archive(BytesSource(cut.archive)).members
+    }
+    assert members == as_files(said)
+
+
+def as_files(said: list[tuple[str, str, str]]) -> dict[str, bytes]:
+    """What each component's file would hold: the definition, line by line."""
+    files: dict[str, bytes] = {}
+    written = set[str]()
+    for number, (component, text, level) in enumerate(said):
+        if not level and (stamped([text.encode()])[0] or component in written):
+            written.add(component)
+            line = f"{text}\n".encode()
+        else:
+            line = line_text(START_MS + number, level, text)
+        files[component] = files.get(component, b"") + line
+    return files
+
+
+def append_bodies(log: EmbeddedLog, lines: Sequence[Mapping[str, object]], wrong: bool = False) -> None:
+    """Lines of one request, of a device whose clock is wrong if told so."""
+    if not lines:
+        return
+    body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    batch = parse_log_lines(body, ParseLimits()).batch
+    if wrong:
+        batch.flags[:] |= int(Flag.CLOCK_WRONG)
+    append(log, RecordKind.EVENTS, encode_events(batch), len(batch))
+
+
+def test_a_window_is_full_by_the_bytes_of_its_texts(tmp_path: Path) -> None:
+    """The ends of lines, which no device sends, do not count."""
+    kept: list[tuple[Place, CutDump]] = []
+    log = EmbeddedLog(tmp_path / "log", 1, ManualClock(START_MS))
+    append_lines_at(log, *range(7))
+    three_lines = WindowRules(length_ms=WINDOW_MS, bytes_max=3 * len("cycle 0"))
+    work = dataclasses.replace(work_of(tmp_path, kept), rules=three_lines)
+    with closing(Gathering(0, log, work, Processed())) as found:
+        found.step()
+    log.close()
+    assert [cut.lines for _, cut in kept] == [LineSpan(first=0, below=3), LineSpan(first=3, below=6)]
+
+
+def test_a_wrong_clock_opens_no_window_where_it_says_it_is(tmp_path: Path) -> None:
+    """Its lines are of when they came, whatever stamp they bear."""
+    kept: list[tuple[Place, CutDump]] = []
+    log = EmbeddedLog(tmp_path / "log", 1, ManualClock(START_MS))
+    line = {"device": "press", "component": "engine", "time": START_MS + 50 * WINDOW_MS, "text": "runs"}
+    append_bodies(log, [line, line], wrong=True)
+    append_lines(log, 1)
+    with gathering(tmp_path, log, kept) as found:
+        found.step()
+    log.close()
+    assert [(cut.from_ms, cut.lines) for _, cut in kept] == [(START_MS, LineSpan(first=0, below=8))]
 
 
 def test_after_a_restart_the_next_window_goes_behind_one_that_is_logged_but_not_processed(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.kit import START_MS, LogHistory, Row, events_of, fleet, log_of
 from tests.unit.test_processor import SEEDS, digests, late, split
-from tocsin.control import Tick
+from tocsin.control import MaintenanceSet, Tick
 from tocsin.log.abstract import Record
 from tocsin.model import Episode, Flag
 from tocsin.processing.processor import process
@@ -44,22 +46,37 @@ class Reader:
             assert [getattr(told, name) for name in names] == [getattr(episode, name) for name in names]
 
 
+WINDOW = MaintenanceSet(
+    tenant="t",
+    window="mw_1",
+    revision=1,
+    effective_ms=0,
+    devices=("pump-0",),
+    spans=((START_MS, START_MS + 86_400_000),),
+    no_alert=True,
+)
+ENDED = replace(WINDOW, spans=())
 _NOTICES = ("silent", "missing", "clock")
 
 
-def test_a_run_is_told_as_its_end_will_tell_it() -> None:
-    """Reading by reading the sentence grows with the run; only openings and worsenings were published."""
+@pytest.mark.parametrize("kept_back", [False, True])
+def test_a_run_is_told_as_its_end_will_tell_it(kept_back: bool) -> None:
+    """Reading by reading the sentence grows with the run; only openings and worsenings were published.
+
+    So it is with what maintenance keeps back.
+    """
     values = [20 + step % 7 * 0.1 + (30.0 if 200 <= step < 240 else 0.0) for step in range(300)]
-    records = log_of(
-        split([("pump-0", START_MS + n * 60_000, {"t": value}) for n, value in enumerate(values)], 1)
-    )
+    rows: list[Row] = [("pump-0", START_MS + n * 60_000, {"t": value}) for n, value in enumerate(values)]
+    first, *others = split(rows, 1)
+    records = log_of([first, *([WINDOW] if kept_back else [ENDED]), *others])
     reader = Reader()
-    reader.read(records[:230])
+    reader.read(records[:231])
     (lasting,) = [reader.newest[name] for name in lasting_ids(reader.state.tenants["t"], "pump-0")]
+    assert bool(lasting.suppressed) == kept_back
     assert lasting.explanation.endswith("abnormal for 5 minutes")
     assert reader.told[lasting.id].explanation.endswith("abnormal for 29 minutes")
     assert reader.told[lasting.id].evidence == lasting.evidence
-    reader.read(records[230:])
+    reader.read(records[231:])
     assert reader.newest[lasting.id].end_ms is not None
 
 

@@ -14,6 +14,7 @@ from proof.simulation.dump_checks import OF_STEPS, DumpChecks
 from proof.simulation.feedback_checks import FeedbackChecks
 from proof.simulation.inbox_checks import InboxChecks
 from proof.simulation.lives import Lives
+from proof.simulation.maintaining import Maintainers
 from proof.simulation.node import Node
 from proof.simulation.people import People
 from proof.simulation.plan import TENANT
@@ -46,18 +47,27 @@ class Seen:
     cut: int = 0
     actions: int = 0
     limits_moved: int = 0
+    windows: int = 0
 
 
 class Checks:
     """`remember` looks before the last power cut, `check` at everything after it."""
 
-    def __init__(self, lives: Lives, senders: Senders, uploaders: Uploaders, people: People) -> None:
+    def __init__(
+        self,
+        lives: Lives,
+        senders: Senders,
+        uploaders: Uploaders,
+        people: People,
+        maintainers: Maintainers,
+    ) -> None:
         self.seen = Seen()
         self._streams = StreamChecks(lives)
         self._dumps = DumpChecks(lives, uploaders)
         self._inbox = InboxChecks(lives, people)
         self._feedback = FeedbackChecks(lives, people)
         self._directory = DirectoryChecks(lives)
+        self._maintainers = maintainers
         self._findings = lives.findings
         self._senders = senders
 
@@ -97,6 +107,7 @@ class Checks:
         self._directory.check(application)
         self.seen.actions = self._inbox.acted
         self.seen.limits_moved = self._feedback.check(application, everything, again.expected)
+        self.seen.windows = self._maintainers.check(everything)
         self._conservation(application)
         self._stores(application)
 
@@ -167,7 +178,7 @@ class Checks:
                 self._findings.add("episode not derived again", f"{key}: {proof.differences} {states[-1]}")
 
     def _anomalies(self, application: Application) -> None:
-        """Every episode is in exactly one anomaly, and every anomaly is of episodes."""
+        """Every episode that is told is in exactly one anomaly, and every anomaly is of episodes."""
         anomalies = application.stores.inbox.anomalies(AnomalyQuery(TENANT, limit=_PAGE))
         folded = Counter(episode for anomaly in anomalies for episode in anomaly.episodes)
         self.seen.anomalies = len(anomalies)
@@ -177,13 +188,16 @@ class Checks:
         if set(folded) - listed:
             self._findings.add("anomaly of nothing", f"{set(folded) - listed}")
         if missing := listed - set(folded):
-            retracted = {
+            untold = {
                 key
                 for key in missing
-                if all(each.retracted for each in application.stores.commits.revisions(TENANT, key)[-1:])
+                if all(
+                    each.retracted or each.suppressed
+                    for each in application.stores.commits.revisions(TENANT, key)[-1:]
+                )
             }
-            if missing - retracted:
-                self._findings.add("not folded", f"{missing - retracted}")
+            if missing - untold:
+                self._findings.add("not folded", f"{missing - untold}")
 
     def _conservation(self, application: Application) -> None:
         counts: Counter[str] = Counter()

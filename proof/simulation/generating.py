@@ -8,6 +8,7 @@ from typing import Final
 from proof.simulation.data import Fleet
 from proof.simulation.dump_data import dump_run
 from proof.simulation.log_data import log_run
+from proof.simulation.maintaining import windows_of
 from proof.simulation.people_data import acts_of, said_of, told_of, with_cuts
 from proof.simulation.plan import (
     Ask,
@@ -71,6 +72,7 @@ def plan_of(seed: int) -> Plan:
         asks=(*_asks(rng, span_s), *run.asks),
         quarantines=(*_quarantines(rng, fleet, span_s), *run.releases),
         acts=acts if calm else with_cuts(seed, acts),
+        windows=windows_of(seed, fleet.devices, span_s),
         network=Network() if calm else _network(rng),
         partitions=rng.choice((1, 2, 2, 3)),
         segment_bytes=rng.choice((6_000, 20_000, 1_000_000)),

@@ -104,6 +104,18 @@ class Quarantining(msgspec.Struct, frozen=True, kw_only=True):
     released: bool = False
 
 
+class MaintainPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """At `at_s` a device is put in maintenance between two seconds of its records; ended at `ends_s`."""
+
+    at_s: float
+    device: str
+    from_s: float
+    to_s: float
+    ends_s: float | None = None
+    no_alert: bool = True
+    no_learn: bool = False
+
+
 class ActPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A person looks at the inbox, thinks for `read_s`, and acts on the `pick`-th anomaly, or on several.
 
@@ -162,6 +174,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     asks: tuple[Ask, ...] = ()
     quarantines: tuple[Quarantining, ...] = ()
     acts: tuple[ActPlan, ...] = ()
+    windows: tuple[MaintainPlan, ...] = ()
     network: Network = Network()
     dumps: tuple[DumpPlan, ...] = ()
     steps: Steps = Steps()

@@ -9,6 +9,7 @@ from typing import Final
 from proof.simulation.checks import Checks
 from proof.simulation.clients import Senders
 from proof.simulation.lives import HopelessError, Lives
+from proof.simulation.maintaining import Maintainers
 from proof.simulation.node import Node
 from proof.simulation.people import People
 from proof.simulation.plan import TENANT, CrashPlan, Network, Plan, Quarantining
@@ -29,7 +30,8 @@ class World:
         self.senders: Final = Senders(self.lives)
         self.uploaders: Final = Uploaders(self.lives, self.senders)
         self.people: Final = People(self.lives, self.senders)
-        self.checks: Final = Checks(self.lives, self.senders, self.uploaders, self.people)
+        self.maintainers: Final = Maintainers(self.lives, self.senders)
+        self.checks: Final = Checks(self.lives, self.senders, self.uploaders, self.people, self.maintainers)
         self._armed: CrashPlan | None = None
         self._down_s = 1.0
         self._operator = self.lives.scheduler.spawn("operator", self.lives.outside, self._operate)
@@ -56,6 +58,7 @@ class World:
         self.senders.start()
         self.uploaders.start()
         self.people.start()
+        self.maintainers.start()
         if lives.third_party is not None:
             lives.scheduler.spawn("third-party", lives.outside, lives.third_party.move)
         for crash in self.plan.crashes:

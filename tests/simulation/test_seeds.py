@@ -19,6 +19,7 @@ CONFLICTS = 4
 """A seed in which two bodies come for one number."""
 DUMPS = 2
 DIRECTORY = 7
+MAINTENANCE = 0
 ONCE_FAILED = (37, 46, 90, 155, 500_037)
 """46: feedback that had moved no limit moved one when it was asked again.
 Of dumps: 37 a folder of blobs that could not be made; 90 an upload left behind that could not be removed;
@@ -68,6 +69,28 @@ def test_third_parties_fail_and_change_their_mind() -> None:
     assert {each.share > 0 for each in said} == {True, False}
     assert all(each.moves and each.down for each in said)
     assert not any(crash.jump_ms for plan in plans for crash in plan.crashes)
+
+
+def test_windows_leave_the_rest_of_a_seed_as_it_is_and_keep_back_all_there_is() -> None:
+    """Alarms, learning, or both; some are ended before their time, some hold for what came before."""
+    plans = [plan_of(seed) for seed in range(100)]
+    windows = [window for plan in plans for window in plan.windows]
+    assert 15 < sum(bool(plan.windows) for plan in plans) < 45
+    assert {(each.no_alert, each.no_learn) for each in windows} == {
+        (True, False),
+        (True, True),
+        (False, True),
+    }
+    assert {each.ends_s is None for each in windows} == {True, False}
+    assert {each.from_s < each.at_s for each in windows} == {True, False}
+    assert not any(plan_of(seed).windows for seed in ONCE_FAILED)
+
+
+def test_windows_are_asked_for_and_the_same_seed_gives_the_same_trace() -> None:
+    """Some are kept and hold; what a device sends within them is what the model says."""
+    first, second = run_plan(plan_of(MAINTENANCE)), run_plan(plan_of(MAINTENANCE))
+    assert first.trace_hash == second.trace_hash
+    assert (first.findings, first.seen.windows > 0) == ([], True)
 
 
 @pytest.mark.parametrize("seed", [*range(4), DIRECTORY, *ONCE_FAILED])

@@ -332,14 +332,14 @@ class World:
         entries = [Entry(device, technician, location) for device in devices]
         self.directory_cache.keep_list(technician, entries, now_ms, now_ms + 900_000, now_ms + 900_000)
 
-    def maintain(self, device: str, tenant: str = OWN, *, why: str = "new bearing") -> str:
-        """Have a device in maintenance for an hour from now on; the window's id."""
+    def maintain(self, device: str, tenant: str = OWN, *, why: str = "new bearing", number: int = 1) -> str:
+        """Have a device in maintenance for an hour from now on; the window's id, another for each number."""
         now_ms = self.clock.now_ms()
         wanted = Wanted(
             covers=Covers.DEVICE, name=device, from_ms=now_ms, until_ms=now_ms + 3_600_000, why=why
         )
         made = MaintenanceWindow(
-            id=f"mw_{tenant}_{device}",
+            id=f"mw_{tenant}_{device}_{number}",
             tenant=tenant,
             wanted=wanted,
             actor="test",

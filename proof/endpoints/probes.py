@@ -34,6 +34,7 @@ _NAMES: Final = {
     "location": "site-001",
     "session_id": "s",
     "window_id": "w",
+    "ended_id": "w",
 }
 _QUERIES: Final = {"GET /api/outliers_count": "?time_range=1h"}
 _LOG_LINE: Final = f'{{"device":"{PUMP}","component":"engine","time":1795341600000,"text":"starts"}}'
@@ -45,10 +46,12 @@ def probe(
 ) -> httpx.Response:
     """The answer to a request for the operation, such as `GET /v1/devices/{device}`.
 
-    `known` are ids by their names in addresses: of a credential that may be ended, and of a person.
+    `known` are ids by their names in addresses: of a credential that may be ended, of a person, of a window,
+    and as `ended_id` of one that may be ended.
     """
     method, _, path = operation.partition(" ")
     names = _NAMES | dict(known) | ({"device": PRESS} if path.startswith(_OF_A_PRESS) else {})
+    names |= {"window_id": names["ended_id"]} if path.endswith("{window_id}/end") else {}
     url = path.format(**names) + _QUERIES.get(operation, "")
     with client.stream(method, url, **_given(operation)) as answer:
         if answer.headers.get("content-type", "").startswith("text/event-stream"):
@@ -63,8 +66,8 @@ def _given(operation: str) -> dict[str, Any]:
         return {"content": dictionary_of([(f"seen {time.time_ns()}", 1)]).to_json()}
     if operation == "POST /v1/people":
         return {"json": {"name": f"p{time.time_ns()}", "display_name": "P", "roles": ["viewer"]}}
-    if operation == "PATCH /v1/people/{person_id}":
-        return {"json": {"display_name": f"P {time.time_ns()}"}, "headers": {"If-Match": "*"}}
+    if operation in _TEXTS:
+        return {"json": {_TEXTS[operation]: f"P {time.time_ns()}"}, "headers": {"If-Match": "*"}}
     if operation == "POST /v1/maintenance":
         now_ms = time.time_ns() // 1_000_000
         return {"json": {"device": PUMP, "from": str(now_ms), "to": str(now_ms + 60_000)}}
@@ -79,6 +82,12 @@ def _metadata() -> str:
     told = {"device": PRESS, "sequence": "9", "sha256": _SHA256}
     return ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in told.items())
 
+
+_TEXTS: Final = {
+    "PATCH /v1/people/{person_id}": "display_name",
+    "PATCH /v1/maintenance/{window_id}": "why",
+}
+"""What of something is changed to another text each time, so that there is something to write."""
 
 _GIVEN: Final[dict[str, dict[str, Any]]] = {
     "POST /v1/anomalies/{anomaly_id}/feedback/preview": {"json": {"kind": "false_alarm"}},

@@ -91,11 +91,11 @@ class Tour:
         made = self.ask("POST", "/v1/credentials", json=wanted).json()
         person = {"name": "tom", "display_name": "Tom", "roles": ["viewer"]}
         invited = self.ask("POST", "/v1/people", json=person).json()
-        window = self._begin_maintenance(device=PUMP)
         return {
             "key_id": made["credential"]["key_id"],
             "person_id": invited["person"]["id"],
-            "window_id": window,
+            "window_id": self._begin_maintenance(device=PUMP),
+            "ended_id": self._begin_maintenance(device=PUMP),
         }
 
     def everything(self, letter: int) -> None:
@@ -301,6 +301,8 @@ class Tour:
         window = self._begin_maintenance(device=PUMP)
         self.get("/v1/maintenance")
         self.get(f"/v1/maintenance/{window}")
+        changes = {"why": "is oiled and run in", "no_learn": True}
+        self.ask("PATCH", f"/v1/maintenance/{window}", json=changes, headers={"If-Match": "*"})
         self.ask("POST", f"/v1/maintenance/{window}/end", headers={"If-Match": "*"})
 
     def _begin_maintenance(self, **covers: str) -> str:

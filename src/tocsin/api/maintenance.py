@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
+import msgspec
 from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +22,7 @@ from tocsin.services.maintenance_window import (
     DAYS,
     NAME_CHARACTERS_MAX,
     WHY_CHARACTERS_MAX,
+    Changes,
     Covers,
     MaintenanceWindow,
     State,
@@ -98,6 +100,19 @@ class WindowRequest(BaseModel):
     why: str = Field("", max_length=WHY_CHARACTERS_MAX)
     no_alert: bool = Field(True, description="Nobody is alerted within it.")
     no_learn: bool = Field(False, description="Nothing is learnt from what is sent within it.")
+
+
+class ChangeRequest(BaseModel):
+    """What is to be otherwise; what is left out stays. `to`: null has what repeats go on without an end."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"to": "2026-11-22T14:00:00Z", "no_learn": True}]}
+    )
+
+    to: str | None = Field(None, max_length=64)
+    why: str | None = Field(None, max_length=WHY_CHARACTERS_MAX)
+    no_alert: bool | None = None
+    no_learn: bool | None = None
 
 
 class WeeklyView(BaseModel):
@@ -190,6 +205,25 @@ def read_window(
     return _with_etag(response, services, services.maintenance.one(principal, window_id))
 
 
+@router.patch(
+    "/{window_id}", summary="Change maintenance", responses=answers(404, 408, 409, 412, 413, 428, 507)
+)
+def change_maintenance(
+    services: ServicesOf,
+    principal: PrincipalOf,
+    window_id: Name,
+    changes: ChangeRequest,
+    response: Response,
+    if_match: IfMatch = None,
+) -> WindowView:
+    """Another end, another reason, or something else that it keeps back, from now on: what devices have sent
+    stays as it was told. If-Match has to be there. One that is over can't be changed.
+    """
+    revision = _revision(if_match)
+    found = services.maintenance.change(principal, window_id, changes_of(changes), revision=revision)
+    return _with_etag(response, services, found)
+
+
 @router.post(
     "/{window_id}/end", summary="End maintenance", responses=answers(404, 408, 409, 412, 413, 428, 507)
 )
@@ -203,12 +237,16 @@ def end_maintenance(
     """From now on the window holds no longer; it stays in the list. If-Match has to be there. One that was
     ended before is answered as it is, so that a phone may ask again.
     """
+    revision = _revision(if_match)
+    return _with_etag(response, services, services.maintenance.end(principal, window_id, revision=revision))
+
+
+def _revision(if_match: str | None) -> int | None:
     if if_match is None:
         raise PreconditionRequiredError(
             "Send If-Match with the window's ETag, or * for whatever it is now.", field="If-Match"
         )
-    revision = version_in(if_match, "a window")
-    return _with_etag(response, services, services.maintenance.end(principal, window_id, revision=revision))
+    return version_in(if_match, "a window")
 
 
 def window_view(window: MaintenanceWindow, *, state: State) -> WindowView:
@@ -231,6 +269,19 @@ def window_view(window: MaintenanceWindow, *, state: State) -> WindowView:
         ended_at=iso_or_none(window.ended_ms),
         ended_by=window.ended_by or None,
         version=window.revision,
+    )
+
+
+def changes_of(asked: ChangeRequest) -> Changes:
+    """What a request wants otherwise; InvalidInputError where it can't be understood."""
+    until_ms: int | msgspec.UnsetType | None = msgspec.UNSET
+    if "to" in asked.model_fields_set:
+        until_ms = None if asked.to is None else parse_time(asked.to, "to")
+    return Changes(
+        until_ms=until_ms,
+        why=msgspec.UNSET if asked.why is None else asked.why,
+        no_alert=msgspec.UNSET if asked.no_alert is None else asked.no_alert,
+        no_learn=msgspec.UNSET if asked.no_learn is None else asked.no_learn,
     )
 
 

@@ -89,6 +89,34 @@ def add(
 
 
 @maintenance.command()
+def change(
+    window: Annotated[str, typer.Argument(help="Id of the window.")],
+    to: Annotated[str | None, typer.Option(help="Another end: RFC 3339, or milliseconds since 1970.")] = None,
+    why: Annotated[str | None, typer.Option(help="Another reason.")] = None,
+    no_alert: Annotated[
+        bool | None, typer.Option("--no-alert/--alert", help="Whether people are alerted from now on.")
+    ] = None,
+    no_learn: Annotated[
+        bool | None, typer.Option("--no-learn/--learn", help="Whether detectors learn from now on.")
+    ] = None,
+    url: ServerUrl = "http://127.0.0.1:8765",
+    token: Token = "",
+    ca_file: CaFile = None,
+    json: JsonFlag = False,
+) -> None:
+    """Have a maintenance window end at another time, keep back something else, or say why otherwise."""
+    from tocsin.client import Destination
+
+    given = {"to": to, "why": why, "no_alert": no_alert, "no_learn": no_learn}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if not changes:
+        fail("usage", "say what is to change: --to, --why, --no-alert or --no-learn", json, Exit.USAGE)
+    server = Destination(url=url, token=token, ca_file=ca_file)
+    changed = ask(server, "PATCH", f"/v1/maintenance/{quote(window, safe='')}", json=changes, if_match="*")
+    finish(changed, [_line(changed)], json)
+
+
+@maintenance.command()
 def end(
     window: Annotated[str, typer.Argument(help="Id of the window.")],
     url: ServerUrl = "http://127.0.0.1:8765",

@@ -23,6 +23,7 @@ from tocsin.services.devices import NO_DEVICE, Fleet
 from tocsin.services.maintenance_store import LAST, MaintenanceStore
 from tocsin.services.maintenance_window import (
     DAY_MS,
+    Changes,
     Covers,
     MaintenanceWindow,
     State,
@@ -127,6 +128,25 @@ class Maintenances:
         ended = self._refresh(ended, ended.members)
         self._audit.did(principal, "maintenance.end", ended.id)
         return ended
+
+    def change(
+        self, principal: Principal, window_id: str, changes: Changes, *, revision: int | None
+    ) -> MaintenanceWindow:
+        """Have a window end at another time, keep back something else, or say why otherwise.
+
+        Durable and logged on return. It acts on what its devices send from then on. Again changes nothing.
+
+        NotFoundError, PreconditionFailedError where it has changed, ConflictError where it is over.
+        """
+        require(principal, Permission.HANDLE)
+        known = self.one(principal, window_id)
+        self._require(principal, known.wanted.covers)
+        now_ms = self._clock.now_ms()
+        told = self._store.change(principal.tenant, window_id, changes, revision=revision, at_ms=now_ms)
+        told = self._refresh(told, told.members)
+        if told.revision != known.revision:
+            self._audit.did(principal, "maintenance.change", told.id)
+        return told
 
     def one(self, principal: Principal, window_id: str) -> MaintenanceWindow:
         """One window; NotFoundError if there is none, or none of a device that is seen."""

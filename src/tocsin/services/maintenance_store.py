@@ -10,7 +10,7 @@ import apsw
 import msgspec
 
 from tocsin.errors import ConflictError, NotFoundError, PreconditionFailedError
-from tocsin.services.maintenance_window import MaintenanceWindow
+from tocsin.services.maintenance_window import Changes, MaintenanceWindow, changed
 from tocsin.storage.database import Tuning
 from tocsin.storage.hashing import check_row
 from tocsin.storage.readers import Readers
@@ -44,7 +44,7 @@ class MaintenanceStore:
                 writer.execute(_QUERIES["add"], values)
                 return self._required(writer, window.tenant, window.id), False
         known = _read(row)
-        if known.wanted != window.wanted:
+        if (known.asked or known.wanted) != window.wanted:
             raise ConflictError(
                 "This Idempotency-Key came with another window before.", field="Idempotency-Key"
             )
@@ -61,11 +61,7 @@ class MaintenanceStore:
             known = self._required(writer, tenant, window_id)
             if known.ended_ms is not None:
                 return known
-            if revision is not None and revision != known.revision:
-                raise PreconditionFailedError(
-                    f"The window has changed since it was read: it has version {known.revision} now.",
-                    field="If-Match",
-                )
+            _require_revision(known, revision)
             over_ms = known.over_ms()
             if over_ms is not None and over_ms <= at_ms:
                 raise ConflictError("This window is over already.")
@@ -74,6 +70,28 @@ class MaintenanceStore:
             )
             self._put(writer, ended, settled=False)
         return ended
+
+    def change(
+        self, tenant: str, window_id: str, changes: Changes, *, revision: int | None, at_ms: int
+    ) -> MaintenanceWindow:
+        """Have a window otherwise; one that is so already is left as it is.
+
+        PreconditionFailedError if it has another revision, ConflictError if it was ended or its time is over.
+        """
+        with self._writer.transaction() as writer:
+            known = self._required(writer, tenant, window_id)
+            over_ms = known.over_ms()
+            if over_ms is not None and over_ms <= at_ms:
+                raise ConflictError("This window is over already: begin another one.")
+            wanted = changed(known.wanted, changes, at_ms)
+            if wanted == known.wanted:
+                return known
+            _require_revision(known, revision)
+            told = msgspec.structs.replace(
+                known, wanted=wanted, asked=known.asked or known.wanted, revision=known.revision + 1
+            )
+            self._put(writer, told, settled=False)
+        return told
 
     def logged(self, window: MaintenanceWindow, *, settled: bool) -> MaintenanceWindow:
         """Note what the log has of a window; what people changed meanwhile stays, and is then not settled."""
@@ -134,6 +152,14 @@ class MaintenanceStore:
     def _put(self, writer: apsw.Connection, window: MaintenanceWindow, *, settled: bool) -> None:
         values = {"id": window.id, "settled": int(settled), "body": _body(window)}
         writer.execute(_QUERIES["put"], values)
+
+
+def _require_revision(known: MaintenanceWindow, revision: int | None) -> None:
+    if revision is not None and revision != known.revision:
+        raise PreconditionFailedError(
+            f"The window has changed since it was read: it has version {known.revision} now.",
+            field="If-Match",
+        )
 
 
 def _body(window: MaintenanceWindow) -> str:

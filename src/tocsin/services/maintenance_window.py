@@ -68,9 +68,19 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     no_learn: bool = False
 
 
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be otherwise in a window; UNSET leaves a thing as it is."""
+
+    until_ms: int | msgspec.UnsetType | None = msgspec.UNSET
+    why: str | msgspec.UnsetType = msgspec.UNSET
+    no_alert: bool | msgspec.UnsetType = msgspec.UNSET
+    no_learn: bool | msgspec.UnsetType = msgspec.UNSET
+
+
 class MaintenanceWindow(msgspec.Struct, frozen=True, kw_only=True):
     """A window as it stands. `revision` is the ETag: it grows when somebody changes it.
 
+    `asked` is what was asked for first, None while nobody has changed it: by that its `key` knows it again.
     `logged` is the revision that the log has, 0 for none, with the spans up to `logged_until_ms` for these
     `members`. `number` orders windows by when they were made.
     """
@@ -89,6 +99,7 @@ class MaintenanceWindow(msgspec.Struct, frozen=True, kw_only=True):
     logged_until_ms: int = 0
     looked_ms: int = 0
     members: tuple[str, ...] = ()
+    asked: Wanted | None = None
 
     def over_ms(self) -> int | None:
         """When it ends or has ended for good; None while it repeats without an end."""
@@ -128,16 +139,37 @@ def stamp_of(text: str, zone: str, field: str) -> int:
         raise InvalidInputError("Give date and time.", field=field) from None
 
 
+def changed(wanted: Wanted, changes: Changes, now_ms: int) -> Wanted:
+    """What is wanted after the changes; InvalidInputError where that makes no sense, naming the field."""
+    given = {
+        name: value for name, value in msgspec.structs.asdict(changes).items() if value is not msgspec.UNSET
+    }
+    found = msgspec.structs.replace(wanted, **given)
+    _check_asked(found)
+    _check_end(found, now_ms)
+    return found
+
+
 def check(wanted: Wanted, now_ms: int) -> None:
     """InvalidInputError for a window that makes no sense, naming the field."""
     if not wanted.name.strip() or len(wanted.name) > NAME_CHARACTERS_MAX:
         raise InvalidInputError(f"Name the {wanted.covers.value}.", field=wanted.covers.value)
+    _check_asked(wanted)
+    if not now_ms - BACK_MS_MAX <= wanted.from_ms <= now_ms + LASTS_MS_MAX:
+        raise InvalidInputError("A window begins at most 30 days back and a year ahead.", field="from")
+    _check_end(wanted, now_ms)
+    if wanted.weekly is not None:
+        _check_weekly(wanted.weekly)
+
+
+def _check_asked(wanted: Wanted) -> None:
     if len(wanted.why) > WHY_CHARACTERS_MAX or "\0" in wanted.why:
         raise InvalidInputError(f"At most {WHY_CHARACTERS_MAX} characters of text.", field="why")
     if not (wanted.no_alert or wanted.no_learn):
         raise InvalidInputError("A window keeps back alarms, or learning, or both.", field="no_alert")
-    if not now_ms - BACK_MS_MAX <= wanted.from_ms <= now_ms + LASTS_MS_MAX:
-        raise InvalidInputError("A window begins at most 30 days back and a year ahead.", field="from")
+
+
+def _check_end(wanted: Wanted, now_ms: int) -> None:
     if wanted.until_ms is None:
         if wanted.weekly is None:
             raise InvalidInputError("Say until when; only what repeats goes on without an end.", field="to")
@@ -147,8 +179,6 @@ def check(wanted: Wanted, now_ms: int) -> None:
         raise InvalidInputError("This window is over already.", field="to")
     elif wanted.weekly is None and wanted.until_ms - wanted.from_ms > LASTS_MS_MAX:
         raise InvalidInputError("A window lasts at most a year.", field="to")
-    if wanted.weekly is not None:
-        _check_weekly(wanted.weekly)
 
 
 def _check_weekly(weekly: Weekly) -> None:

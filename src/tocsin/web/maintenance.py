@@ -22,6 +22,7 @@ from tocsin.errors import (
 from tocsin.services.bundle import Services
 from tocsin.services.maintenance_window import (
     DAYS,
+    Changes,
     Covers,
     MaintenanceWindow,
     State,
@@ -78,8 +79,16 @@ def maintenance_form(services: Services) -> Callable[[Request], Awaitable[Respon
 
 def told(visitor: Visitor, window: MaintenanceWindow) -> dict[str, Any]:
     """What pages say of a window."""
-    state, effects = visitor.services.maintenance.state(window), _TOLD[keeps(window.wanted)]
-    return {"window": window, "state": state, "each": _each(window), "effects": effects}
+    state, kept = visitor.services.maintenance.state(window), keeps(window.wanted)
+    until_ms = window.wanted.until_ms
+    return {
+        "window": window,
+        "state": state,
+        "each": _each(window),
+        "keeps": kept,
+        "effects": _TOLD[kept],
+        "to": "" if until_ms is None else _local(until_ms),
+    }
 
 
 def keeps(wanted: Wanted) -> str:
@@ -94,11 +103,29 @@ def _answered(form: Mapping[str, str], visitor: Visitor) -> Response:
         if form.get("do") == "end":
             revision = version_of(form.get("version", ""))
             visitor.services.maintenance.end(visitor.principal, form.get("window", ""), revision=revision)
+        elif form.get("do") == "change":
+            _change(form, visitor)
         else:
             visitor.services.maintenance.begin(visitor.principal, _wanted(form), key=form.get("key", ""))
     except (ConflictError, InvalidInputError, NotFoundError, PreconditionFailedError) as error:
         return _page(visitor, form, mistake=error.detail, wrong=error.field or "", status=error.status)
     return RedirectResponse("/maintenance", 303)
+
+
+def _change(form: Mapping[str, str], visitor: Visitor) -> None:
+    no_alert, no_learn = _kept_back(form)
+    changes = Changes(
+        until_ms=stamp_of(form["to"], "UTC", "to") if form.get("to") else None,
+        why=_reason(form),
+        no_alert=no_alert,
+        no_learn=no_learn,
+    )
+    window, revision = form.get("window", ""), version_of(form.get("version", ""))
+    visitor.services.maintenance.change(visitor.principal, window, changes, revision=revision)
+
+
+def _reason(form: Mapping[str, str]) -> str:
+    return form.get("why", "").strip().replace("\r\n", "\n")
 
 
 def _wanted(form: Mapping[str, str]) -> Wanted:
@@ -123,7 +150,7 @@ def _wanted(form: Mapping[str, str]) -> Wanted:
         from_ms=stamp_of(form.get("from", ""), zone, "from"),
         until_ms=stamp_of(form["to"], zone, "to") if form.get("to") else None,
         weekly=weekly,
-        why=form.get("why", "").strip().replace("\r\n", "\n"),
+        why=_reason(form),
         no_alert=no_alert,
         no_learn=no_learn,
     )
@@ -140,6 +167,7 @@ def _page(
     visitor: Visitor, said: Mapping[str, str], *, mistake: str = "", wrong: str = "", status: int = 200
 ) -> Response:
     services, principal = visitor.services, visitor.principal
+    said = said if said.get("do") != "change" else {}
     found, older = services.maintenance.page(principal, before=None, limit=SHOWN_MAX)
     windows = [told(visitor, each) for each in found]
     now_ms = services.clock.now_ms()

@@ -118,6 +118,79 @@ async def test_a_window_is_ended_by_whoever_has_read_it(world: World) -> None:
     assert (last.spans, last.effective_ms, last.revision) == ((), NOW_MS + 60_000, 2)
 
 
+async def change(
+    world: World, window_id: str, role: Role = Role.TECHNICIAN, match: str = "*", **changes: Any
+) -> httpx.Response:
+    async with world.client(world.key(role), headers={"If-Match": match} if match else {}) as client:
+        return await client.patch(f"/v1/maintenance/{window_id}", json=changes)
+
+
+async def test_a_window_is_changed_by_whoever_has_read_it(world: World) -> None:
+    """Its end, its reason and what it keeps back, from then on; the same again changes nothing."""
+    world.fleet.add(OWN, "pump-7")
+    window_id = (await ask(world, {"device": "pump-7", **WHEN})).json()["id"]
+    assert (await change(world, window_id, match="", why="oil")).status_code == 428
+    assert (await change(world, window_id, match='"7"', why="oil")).status_code == 412
+    world.clock.sleep(60)
+    later = str(NOW_MS + 2 * HOUR_MS)
+    wanted: dict[str, Any] = {"to": later, "why": "oil", "no_learn": True}
+    changed = await change(world, window_id, match='"1"', **wanted)
+    again = await change(world, window_id, match='"1"', **wanted)
+    assert (changed.status_code, changed.headers["etag"]) == (200, '"2"')
+    assert (changed.json()["why"], changed.json()["no_alert"], changed.json()["no_learn"]) == (
+        "oil",
+        True,
+        True,
+    )
+    assert again.json() == changed.json()
+    first, last = logged(world)
+    assert (first.no_learn, last.no_learn, last.revision) == (False, True, 2)
+    assert (last.spans, last.effective_ms) == (((NOW_MS, NOW_MS + 2 * HOUR_MS),), NOW_MS + 60_000)
+    noted = [stored.entry.action for stored in world.audit_log.entries(OWN, before=None, limit=10)]
+    assert noted[0] == "maintenance.change"
+
+
+async def test_the_key_of_a_changed_window_is_still_its_key(world: World) -> None:
+    """A phone that asks again gets the window as it is now."""
+    world.fleet.add(OWN, "pump-7")
+    first = await ask(world, {"device": "pump-7", **WHEN}, key="k")
+    changed = await change(world, first.json()["id"], why="oil")
+    again = await ask(world, {"device": "pump-7", **WHEN}, key="k")
+    assert (again.status_code, again.json()) == (201, changed.json())
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "field"),
+    [
+        ({"to": None}, 400, "to"),
+        ({"to": str(NOW_MS - 1)}, 400, "to"),
+        ({"no_alert": False}, 400, "no_alert"),
+        ({"why": "x" * 4001}, 400, "why"),
+        ({"device": "pump-8"}, 400, "device"),
+    ],
+)
+async def test_changes_that_make_no_sense_are_refused(
+    world: World, changes: dict[str, Any], status: int, field: str
+) -> None:
+    """With the field; the window stays as it was."""
+    world.fleet.add(OWN, "pump-7")
+    window_id = (await ask(world, {"device": "pump-7", **WHEN})).json()["id"]
+    answer = await change(world, window_id, **changes)
+    assert (answer.status_code, answer.json()["field"]) == (status, field)
+    assert len(logged(world)) == 1
+
+
+async def test_what_is_over_can_not_be_changed(world: World) -> None:
+    """409: begin another one. Nor are windows of many devices changed by technicians."""
+    world.fleet.add(OWN, "pump-7")
+    window_id = (await ask(world, {"device": "pump-7", **WHEN})).json()["id"]
+    many = (await ask(world, {"application": "pumps", **WHEN})).json()["id"]
+    assert (await change(world, many, why="oil")).status_code == 403
+    assert (await change(world, many, Role.OPERATOR, why="oil")).status_code == 200
+    world.clock.sleep(2 * 3600)
+    assert (await change(world, window_id, why="oil")).status_code == 409
+
+
 async def test_what_is_over_can_not_be_ended(world: World) -> None:
     """Its time is up: 409, and nothing is logged."""
     world.fleet.add(OWN, "pump-7")

@@ -49,6 +49,21 @@ def test_what_a_window_keeps_back_is_said(world: World, capsys: pytest.CaptureFi
     assert [(each.no_alert, each.no_learn) for each in logged(world)] == [(True, True), (False, True)]
 
 
+def test_a_window_is_changed(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only what is named; to name nothing is a mistake."""
+    world.fleet.add(OWN, "pump-7")
+    with serving(world) as server:
+        at = ("--url", f"http://127.0.0.1:{server.port}", "--token", world.key(Role.OPERATOR))
+        when = ("--from", str(NOW_MS), "--to", str(NOW_MS + HOUR_MS))
+        assert main(["maintenance", "add", "--device", "pump-7", *when, "--why", "oil", "--json", *at]) == 0
+        made = json.loads(capsys.readouterr().out)
+        assert main(["maintenance", "change", made["id"], "--no-learn", "--json", *at]) == 0
+        changed = json.loads(capsys.readouterr().out)
+        assert main(["maintenance", "change", made["id"], *at]) == 2
+        assert "say what is to change" in capsys.readouterr().err
+    assert changed == made | {"no_learn": True, "version": 2}
+
+
 def test_what_repeats_is_told_in_words(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """Days, hours and their zone."""
     world.fleet.add(OWN, "pump-7")

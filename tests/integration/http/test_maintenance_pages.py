@@ -68,6 +68,22 @@ async def test_pages_say_what_a_window_keeps_back(world: World) -> None:
     assert [(each.no_alert, each.no_learn) for each in begun] == [(True, True), (False, True)]
 
 
+async def test_a_window_is_changed_by_its_form(world: World) -> None:
+    """Its end in UTC, what it keeps back, and why; what makes no sense is said."""
+    world.fleet.add(OWN, "pump-7")
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        await begin(client)
+        wanted = {"to": "2026-11-22T13:00", "keeps": "both", "why": "new bearing"}
+        changed = await client.post("/maintenance", data=await fields(client, "change") | wanted)
+        shown = (await client.get("/maintenance")).text
+        stale = await client.post("/maintenance", data=await fields(client, "change") | wanted | {"to": ""})
+    assert changed.status_code == 303
+    assert "new bearing" in shown
+    assert 'value="2026-11-22T13:00"' in shown
+    assert (stale.status_code, "Say until when" in stale.text) == (400, True)
+    assert [each.no_learn for each in logged(world)] == [False, True]
+
+
 async def test_times_of_the_form_are_of_its_zone(world: World) -> None:
     """Days of the week are those of the zone too."""
     world.fleet.add(OWN, "pump-7")

@@ -96,6 +96,7 @@ CASES: Final[dict[tuple[str, str], Case]] = {
     ("GET", "/v1/maintenance"): Listed(),
     ("POST", "/v1/maintenance"): Apart("names the device in its body: see test_maintenance.py"),
     ("GET", "/v1/maintenance/{window_id}"): Named(),
+    ("PATCH", "/v1/maintenance/{window_id}"): Named(_ANY | {"json": {"why": "oil"}}),
     ("POST", "/v1/maintenance/{window_id}/end"): Named(_ANY),
     ("GET", "/v1/devices"): Listed(),
     ("GET", "/v1/devices/{device}"): Named(),

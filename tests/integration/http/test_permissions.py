@@ -58,6 +58,7 @@ NEEDS: Final = {
     ("GET", "/v1/maintenance"): Permission.READ,
     ("POST", "/v1/maintenance"): Permission.HANDLE,
     ("GET", "/v1/maintenance/{window_id}"): Permission.READ,
+    ("PATCH", "/v1/maintenance/{window_id}"): Permission.HANDLE,
     ("POST", "/v1/maintenance/{window_id}/end"): Permission.HANDLE,
     ("POST", "/v1/devices/{device}/quarantine"): Permission.OPERATE,
     ("DELETE", "/v1/devices/{device}/quarantine"): Permission.OPERATE,
@@ -169,6 +170,7 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Populated]:
             "own_key": world.own_key("maria", Scope.READ)[0],
             "session_id": "0123456789abcdef",
             "window_id": world.maintain(DEVICE, why=MARKER),
+            "ended_id": world.maintain(DEVICE, why=MARKER, number=2),
         },
         browsers,
     )
@@ -204,6 +206,7 @@ async def ask(
     path = template.replace("{device}/dumps", "pump-7/dumps")  # a device token speaks for it
     path = path.replace("{device}/quarantine", "pump-7/quarantine")  # refusals are in the asker's audit log
     path = path.replace("{anomaly_id}/expected", "{told_id}/expected")
+    path = path.replace("{window_id}/end", "{ended_id}/end")  # what is over can't be changed
     path = path.replace("/keys/{key_id}", f"/keys/{populated.ids['own_key']}")
     path = UPLOAD if path.startswith("/v1/dumps/") else path
     for name, value in populated.ids.items():
@@ -214,6 +217,7 @@ async def ask(
         "/api/outliers_count": {"params": {"time_range": "4h"}},
         "/v1/query": {"json": {"sql": "SELECT * FROM readings"}},
         "/v1/maintenance": {"json": {"device": DEVICE, "why": MARKER} | WHEN},
+        "/v1/maintenance/{window_id}": {"json": {"why": MARKER}, "headers": {"If-Match": "*"}},
         "/v1/maintenance/{window_id}/end": {"headers": {"If-Match": "*"}},
         "/v1/devices/{device}/quarantine": {"json": {"reason": MARKER}},
         "/v1/anomalies/{anomaly_id}/{action}": {"json": {"note": MARKER}},

@@ -220,7 +220,6 @@ class Plant:
                 judged = f"{parcel.device} {parcel.sequence} ".encode()
                 while judged not in self.log.read_bytes():
                     time.sleep(0.01)
-                time.sleep(0.1)
 
     def _at_their_times(self, server: Server, parcels: Sequence[Parcel]) -> None:
         judged = self._judged()

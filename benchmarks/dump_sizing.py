@@ -1,7 +1,7 @@
 """Does `tocsin simulate dumps --simulated` tell the truth? Two small fleets, simulated and sent to a server.
 
 A day of a fleet passes in some minutes: real archives, uploaded to a real server with its worker processes.
-What a dump costs there is measured before and after it, with as many steps at once as the day has on average;
+What a dump costs there is measured before and after it, with as many steps at once as one of the day sees;
 from that alone, and from the number of devices, the command then tells lag, workers and storage. `python -m
 benchmarks.dump_sizing`, last line is JSON. The detector reads all of a dump and then waits as long as a slow
 one would work: so a machine with two processors can keep seven workers busy, and what else it does meanwhile
@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import msgspec
@@ -35,7 +36,7 @@ HOUR_S = 3600 / SPEED
 BUSY = 0.8
 FIXED_S = 0.2
 S_PER_MIB = 1.0
-TRIED_MIB = np.geomspace(0.012, 4.0, 20)
+TRIED = 40
 WARM = 4
 SMALL_MIB = 0.1
 ASSUMED = Assumptions(
@@ -70,6 +71,19 @@ def fitted(ran: Ran, ratio: float) -> Assumptions:
         worker_start_s=max(0.0, float(np.mean([dump.run_s for dump in starts])) - small_s),
         long_mib=LONG_BYTES / (1 << 20) / ratio,
     )
+
+
+def typical_mib() -> list[float]:
+    """Sizes that are spread as those of the day are."""
+    normal = NormalDist(math.log(ASSUMED.size_median_kib), ASSUMED.size_sigma)
+    kib = (math.exp(normal.inv_cdf((number + 0.5) / TRIED)) for number in range(TRIED))
+    return [min(max(size, ASSUMED.size_min_kib), ASSUMED.size_max_kib) / 1024 for size in kib]
+
+
+def seen_at_once(said: dict[str, Any]) -> int:
+    """How many steps are at work on average when one begins, that one too: most begin in busy hours."""
+    busy = [hour["busy"] for hour in said["hours"]]
+    return 1 + round(sum(each**2 for each in busy) / sum(busy))
 
 
 def line(size_mib: np.ndarray, took_s: np.ndarray) -> tuple[float, float]:
@@ -157,7 +171,7 @@ def day(paper: Paper, devices: int, workers: int, at_once: int) -> tuple[Figures
     """The fleet's day, for real, and what a dump cost then."""
     wanted = demand(DumpFleet(devices=devices), ASSUMED, START_MS, START_MS + DAY_MS)
     at_s = wanted.arrived_s - receiving_s(ASSUMED, wanted.size_mib)
-    tried = np.random.default_rng(2).permutation(TRIED_MIB).tolist()
+    tried = np.random.default_rng(2).permutation(typical_mib()).tolist()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
 
@@ -190,8 +204,7 @@ def compared(paper: Paper, devices: int) -> dict[str, Any]:
     """One fleet: the command says how many workers, a server does its day, the command says the rest."""
     roughly = told(devices, None, ASSUMED)
     workers = roughly["workers_max"]
-    at_once = max(1, round(roughly["busy_hours_a_day"] * SPEED / 24))
-    real, assumed = day(paper, devices, workers, at_once)
+    real, assumed = day(paper, devices, workers, min(seen_at_once(roughly), workers))
     simulated = of_simulation(told(devices, workers, assumed))
     rows = {
         name: {

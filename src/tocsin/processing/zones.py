@@ -10,7 +10,6 @@ import importlib.resources
 from bisect import bisect_right
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from importlib.metadata import version
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -21,11 +20,6 @@ from tocsin.events import I32, I64
 
 _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAYS: Final = 365 * 131  # to the year 2101; later stamps keep the last offset
-
-
-def tzdata_version() -> str:
-    """Version of the zone data in use; part of the settings, so that a change is a control record."""
-    return version("tzdata")
 
 
 class ZoneTable:

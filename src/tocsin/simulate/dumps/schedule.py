@@ -54,10 +54,6 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         }
         return sorted(found)
 
-    def is_day(self, hour: int) -> bool:
-        """Whether a local hour belongs to the day."""
-        return self.day_from_h <= hour < self.day_to_h
-
     def _of_day(self, day: date, zone: str) -> list[int]:
         begin_s, end_s = self.day_from_h * 3600, self.day_to_h * 3600
         by_day = range(begin_s, end_s, self.day_every_s)

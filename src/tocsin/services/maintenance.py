@@ -52,6 +52,7 @@ _DEVICES_PER_RECORD: Final = 500
 _ROUND_MAX: Final = 200
 _NO_WINDOW: Final = "There is no such maintenance window."
 Spans = tuple[tuple[int, int], ...]
+_Named = tuple[str, Covers, str]
 _log = get_logger("maintenance")
 
 
@@ -188,12 +189,12 @@ class Maintenances:
 
     def refresh(self) -> None:
         """Log what is due: more spans of what repeats, devices that came or went, what a crash left."""
-        after = 0
+        after, members = 0, dict[_Named, tuple[str, ...]]()
         while found := self._store.unsettled(after=after, limit=_ROUND_MAX):
             for window in found:
                 after = window.number
                 try:
-                    self._refresh(window, self._members_now(window))
+                    self._refresh(window, self._members_now(window, members))
                 except TocsinError as error:
                     _log.warning("maintenance_not_logged", window=window.id, error=error.detail)
 
@@ -237,14 +238,22 @@ class Maintenances:
             )
         return tuple(sorted(name for name in names if self._is_known(tenant, name)))
 
-    def _members_now(self, window: MaintenanceWindow) -> tuple[str, ...]:
-        """Those of a window that goes on; where nobody can say, those it had."""
+    def _members_now(
+        self, window: MaintenanceWindow, known: dict[_Named, tuple[str, ...]]
+    ) -> tuple[str, ...]:
+        """Those of a window that goes on; where nobody can say, those it had.
+
+        `known` is what was found in this round: many windows of one hall cost one look at its devices.
+        """
         now_ms, covers = self._clock.now_ms(), window.wanted.covers
         if is_over(window, now_ms) or (covers is Covers.DEVICE and window.members):
             return window.members
         if covers is Covers.APPLICATION and now_ms - window.looked_ms < APPLICATION_LOOK_MS:
             return window.members
-        return self._members(window.tenant, window.wanted) or window.members
+        named = window.tenant, covers, window.wanted.name
+        if named not in known:
+            known[named] = self._members(window.tenant, window.wanted)
+        return known[named] or window.members
 
     def _is_known(self, tenant: str, device: str) -> bool:
         return self._fleet.device(tenant, device) is not None

@@ -14,6 +14,7 @@ from tocsin.access.principal import Role
 from tocsin.control import MaintenanceSet
 from tocsin.errors import StorageUnavailableError
 from tocsin.processing.maintenance import KEPT_MAX
+from tocsin.services.devices import Device
 from tocsin.services.maintenance import HORIZON_MS, OF_A_DEVICE_MAX
 from tocsin.services.maintenance_window import DAYS
 
@@ -257,6 +258,27 @@ async def test_a_location_is_the_devices_that_stand_there_now(world: World) -> N
     assert window.members == ("pump-1", "pump-3")
     latest = {name: each.spans for each in logged(world) for name in each.devices}
     assert [bool(latest[name]) for name in ("pump-1", "pump-2", "pump-3")] == [True, False, True]
+
+
+async def test_many_windows_of_one_location_cost_a_round_one_look_at_its_devices(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has a thousand of them made slows nobody else down."""
+    for name in ("pump-1", "pump-2"):
+        world.fleet.add(OWN, name)
+    world.responsible(TECHNICIAN, "pump-1", "pump-2", location="hall 3")
+    for _ in range(5):
+        await ask(world, {"location": "hall 3", **WHEN})
+    looks: list[str] = []
+    device = world.fleet.device
+
+    def look(tenant: str, name: str) -> Device | None:
+        looks.append(name)
+        return device(tenant, name)
+
+    monkeypatch.setattr(world.fleet, "device", look)
+    world.services.maintenance.refresh()
+    assert looks == ["pump-1", "pump-2"]
 
 
 async def test_an_application_is_its_devices(world: World) -> None:

@@ -84,6 +84,17 @@ async def test_a_window_is_changed_by_its_form(world: World) -> None:
     assert [each.no_learn for each in logged(world)] == [False, True]
 
 
+async def test_a_device_s_page_lists_what_is_not_over(world: World) -> None:
+    """From the moment of its end on, whether a round has noted that or not."""
+    world.fleet.add(OWN, "pump-7")
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        await begin(client)
+        for seconds, listed in ((7_199, True), (1, False)):
+            world.clock.sleep(seconds)
+            page = (await client.get("/devices/pump-7")).text
+            assert ('id="maintenance"' in page) is listed
+
+
 async def test_times_of_the_form_are_of_its_zone(world: World) -> None:
     """Days of the week are those of the zone too."""
     world.fleet.add(OWN, "pump-7")

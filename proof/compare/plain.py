@@ -123,6 +123,8 @@ def _decision(partition: int, item: Decision) -> Iterator[Record]:
                 decision.outcome.value,
                 decision.application,
                 decision.version,
+                decision.collected_to_ms,
+                decision.received_ms,
             )
         case control.GapGivenUp():
             yield GapGivenUp(
@@ -150,6 +152,8 @@ def settings(found: control.Settings) -> Settings:
         silence_intervals=found.silence_intervals,
         silence_min_s=found.silence_min_s,
         gap_wait_s=found.dumps.gap_wait_s,
+        logs_silence_times=found.dumps.silence_times,
+        logs_silence_min_s=found.dumps.silence_min_s,
         dump_detectors=bool(found.dump_detectors),
         **msgspec.structs.asdict(found.policy),
     )

@@ -11,6 +11,7 @@ docs/explanation, docs/adr and the glossary and shares no code with the product:
 | health.py | docs/explanation/health.md |
 | policy.py, episodes.py | docs/explanation/episodes.md |
 | digest.py | docs/explanation/digests.md |
+| log_silence.py | docs/explanation/episodes.md, docs/adr/0071-silence-of-logs-by-the-hour-of-the-day.md |
 | dumps.py | docs/adr/0039-the-order-of-dumps-follows-from-decisions.md |
 | tally.py | docs/adr/0041-steps-of-dumps-are-committed-one-by-one.md |
 | inbox.py | docs/adr/0010-one-anomaly-per-cause.md |

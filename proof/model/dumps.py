@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from proof.model.episodes import Episode, of_gap
+from proof.model.log_silence import LogSilence
 from proof.model.records import DumpCame, GapGivenUp
 
 Number = tuple[int, int]  # epoch, sequence
@@ -111,15 +112,18 @@ class DeviceDumps:
     came: dict[Number, DumpCame] = field(default_factory=dict)
     judged: set[Number] = field(default_factory=set)
     early: list[GapGivenUp] = field(default_factory=list)
+    silence: LogSilence = field(default_factory=LogSilence)
 
-    def receive(self, dump: DumpCame, *, watched: bool) -> None:
-        """One comes."""
+    def receive(self, dump: DumpCame, *, watched: bool) -> bool:
+        """One comes; whether it is neither repeated nor in conflict."""
+        apart = self.order.counts["duplicate"] + self.order.counts["conflict"]
         number = (dump.epoch, dump.sequence)
         if dump.outcome != "conflict":
             self.came.setdefault(number, dump)
         ready, late = len(self.order.ready), len(self.order.after_gap)
         self.order.receive(number, dump.outcome)
         self._show(self.order.ready[ready:], self.order.after_gap[late:], watched=watched)
+        return apart == self.order.counts["duplicate"] + self.order.counts["conflict"]
 
     def give_up(self, gap: GapGivenUp, *, wait_ms: int, watched: bool) -> list[Episode]:
         """A gap ends; the episode that says so, if anything is missing."""

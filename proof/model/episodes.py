@@ -161,6 +161,18 @@ def of_gap(gap: GapGivenUp, first: int, stream: tuple[str, str]) -> Episode:
     )
 
 
+def of_log_silence(
+    key: Key, stream: tuple[str, str], started_ms: int, end_ms: int | None, again_ms: int
+) -> Episode:
+    """Logs that stay away: as a silence, but for its name."""
+    return replace(
+        of_silence(key, stream, started_ms, end_ms, again_ms),
+        id=_identity(key, "dumps.logs_silent", started_ms),
+        detector="dumps",
+        reason="logs_silent",
+    )
+
+
 def retracted(episode: Episode, version: str) -> Episode:
     """The last revision of an episode that was not so; `version` is that of the software which shows it."""
     return replace(

@@ -52,6 +52,8 @@ class Settings:
     silence_intervals: float = 20.0
     silence_min_s: int = 900
     gap_wait_s: int = 25_200
+    logs_silence_times: float = 0.0
+    logs_silence_min_s: int = 3_600
     dump_detectors: bool = False
 
     def timezone_of(self, device: str) -> str:
@@ -134,7 +136,10 @@ class MaintenanceSet:
 
 @dataclass(frozen=True, slots=True)
 class DumpCame:
-    """A dump was taken in; `outcome` is accepted, conflict or quarantined."""
+    """A dump was taken in; `outcome` is accepted, conflict or quarantined.
+
+    It came at `received_ms` (0: nobody noted that) and says that it holds what was up to `upto_ms`.
+    """
 
     partition: int
     offset: int
@@ -146,6 +151,8 @@ class DumpCame:
     outcome: str
     application: str = ""
     version: str = ""
+    upto_ms: int | None = None
+    received_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

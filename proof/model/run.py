@@ -11,7 +11,7 @@ from proof.model.corrections import correct
 from proof.model.device import Device, Taken
 from proof.model.digest import Sums, combined
 from proof.model.dumps import DeviceDumps
-from proof.model.episodes import Episode
+from proof.model.episodes import Episode, of_log_silence
 from proof.model.feedback import Said
 from proof.model.inbox import Anomaly, Inbox
 from proof.model.records import (
@@ -234,6 +234,7 @@ class _Partition:
             for device in tenant.devices.values():
                 if not tenant.quarantined(device.name, record.offset):
                     self._result.episodes += device.tick(record.now_ms)
+        self._logs_stay_away(record.now_ms)
 
     def _quarantine(self, record: Quarantine) -> None:
         tenant = self._tenant(record.tenant)
@@ -253,16 +254,53 @@ class _Partition:
             self._correct_device(record.tenant, record.device)
 
     def _maintain(self, record: MaintenanceSet) -> None:
-        devices = self._tenant(record.tenant).devices
+        devices, dumps = self._tenant(record.tenant).devices, self._tenant(record.tenant).dumps
         for name in record.devices:
+            if name in dumps:
+                self._known(record.tenant, name)
             if name in devices:
                 devices[name].maintenance.hear(record, devices[name].newest_ms)
 
     def _dump(self, dump: DumpCame) -> None:
         tenant = self._tenant(dump.tenant)
         self._counts(dump.tenant)["dumps_received"] += 1
-        device = tenant.dumps.setdefault(dump.device, DeviceDumps())
-        device.receive(dump, watched=tenant.watches_dumps)
+        dumps = tenant.dumps.setdefault(dump.device, DeviceDumps())
+        if not dumps.receive(dump, watched=tenant.watches_dumps):
+            return
+        told, began_ms, ended_ms = dumps.silence.hear(dump, tenant.rules.versions[-1][1])
+        if told == "nothing":
+            return
+        device = self._known(dump.tenant, dump.device)
+        if told == "withdrawn":
+            self._result.episodes.append(device.ledger.withdraw(device.key, "logs_silent", dump.version))
+            return
+        again_ms = device.maintenance.again_ms(began_ms)
+        stream = (dump.application, dump.version)
+        episode = of_log_silence(device.key, stream, began_ms, ended_ms, again_ms)
+        self._result.episodes.append(device.tell(episode))
+
+    def _logs_stay_away(self, now_ms: int) -> None:
+        """What a tick shows of devices whose logs are due."""
+        for whose, tenant in sorted(self._tenants.items()):
+            for name, dumps in sorted(tenant.dumps.items()):
+                began_ms = dumps.silence.revealed(now_ms)
+                if began_ms is None:
+                    continue
+                device = self._known(whose, name)
+                again_ms = device.maintenance.again_ms(began_ms)
+                if now_ms <= again_ms:
+                    continue
+                dumps.silence.told = began_ms
+                stream = dumps.silence.heard[-1].stream
+                episode = of_log_silence(device.key, stream, began_ms, None, again_ms)
+                self._result.episodes.append(device.tell(episode))
+
+    def _known(self, tenant_name: str, name: str) -> Device:
+        """A device, which becomes known by its dumps if it was not."""
+        tenant = self._tenant(tenant_name)
+        if name not in tenant.devices:
+            tenant.devices[name] = Device(tenant_name, name, tenant.rules.copy())
+        return tenant.devices[name]
 
     def _gap(self, gap: GapGivenUp) -> None:
         tenant = self._tenant(gap.tenant)
@@ -270,9 +308,7 @@ class _Partition:
             return
         dumps = tenant.dumps[gap.device]
         told = dumps.give_up(gap, wait_ms=tenant.gap_wait_s * 1000, watched=tenant.watches_dumps)
-        if told and gap.device not in tenant.devices:
-            tenant.devices[gap.device] = Device(gap.tenant, gap.device, tenant.rules.copy())
-        self._result.episodes += [tenant.devices[gap.device].tell(episode) for episode in told]
+        self._result.episodes += [self._known(gap.tenant, gap.device).tell(episode) for episode in told]
 
     def _correct(self, record: Correct) -> None:
         for name in record.devices:
@@ -282,7 +318,7 @@ class _Partition:
         tenant = self._tenant(tenant_name)
         if name not in tenant.devices:
             return
-        live, events = tenant.devices[name], tenant.events[name]
+        live, events = tenant.devices[name], tenant.events.get(name, [])
         done = correct(live, events, lambda offset: tenant.quarantined(name, offset))
         tenant.devices[name] = done.device
         self._result.episodes += done.revisions

@@ -39,9 +39,15 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DumpRules(msgspec.Struct, frozen=True, kw_only=True):
-    """How dumps are ordered: how long a missing one is waited for."""
+    """How dumps are ordered: how long a missing one is waited for; and how long a device may send none.
+
+    That is `silence_times` the longest usual time at the hour of the day, and at least `silence_min_s`. 0: no
+    silence is told, as in records from before there was this rule.
+    """
 
     gap_wait_s: int = 25_200
+    silence_times: float = 0.0
+    silence_min_s: int = 3_600
 
 
 class DumpDetectorRule(msgspec.Struct, frozen=True, kw_only=True):

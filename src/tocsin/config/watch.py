@@ -105,6 +105,19 @@ class DumpRulesConfig(_Part):
         description="Seconds that a missing dump is waited for while later ones are there. Longer than the "
         "longest time between two dumps.",
     )
+    silence_times: float = Field(
+        default=2,
+        ge=0,
+        le=1_000,
+        description="How many times the longest usual time at that hour of the day a device's logs may stay "
+        "away, dumps or lines. 0: their silence is not told.",
+    )
+    silence_min_s: int = Field(
+        default=3_600,
+        ge=60,
+        le=2_592_000,
+        description="Seconds that logs of any device may stay away, however often they come.",
+    )
 
 
 class DumpDetectorConfig(_Part):

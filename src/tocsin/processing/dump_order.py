@@ -16,6 +16,7 @@ import msgspec
 
 from tocsin.control import DumpOutcome, DumpReceived, GapGivenUp
 from tocsin.processing.dump_numbers import Numbering
+from tocsin.processing.dump_pace import DumpPace
 
 WAITING_MAX: Final = 1_000
 DICTIONARIES_MAX: Final = 64
@@ -72,7 +73,7 @@ class DumpOrder(msgspec.Struct, kw_only=True):
     `older` holds the numbers of epochs that are over. `dictionaries` says from which epoch and number on each
     dictionary acts, the newest of them. `cut_to_ms` is where the last window of the device's log lines has
     ended, in time. One of late lines takes it back, as it does in the windows that are open: with a maximum
-    the next window would begin elsewhere after a restart.
+    the next window would begin elsewhere after a restart. `pace` is None where silences of logs are not told.
     """
 
     epoch: int | None = None
@@ -83,6 +84,7 @@ class DumpOrder(msgspec.Struct, kw_only=True):
     counts: dict[DumpPlace, int] = {}
     dictionaries: list[tuple[int, int, str]] = []
     cut_to_ms: int | None = None
+    pace: DumpPace | None = None
 
     def receive(self, dump: DumpReceived) -> Moved:
         """Take a dump in; at most as many become ready as waited behind it."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable, Iterator
 
 from tocsin.control import DumpReceived, GapGivenUp
 from tocsin.events import I64
 from tocsin.processing.dump_order import DumpOrder, Moved
+from tocsin.processing.dump_pace import DumpPace
 from tocsin.sharding import shard_of
 
 Orders = dict[str, dict[str, DumpOrder]]
@@ -20,6 +22,8 @@ class DumpOrders:
         self._shards: dict[int, Orders] = {}
         self._unstamped: set[tuple[int, str, str]] = set()
         self._waiting: set[tuple[int, str, str]] = set()
+        self._due: list[tuple[int, tuple[int, str, str]]] = []  # a heap, with one entry a device that counts
+        self._queued: dict[tuple[int, str, str], int] = {}
 
     @property
     def shards(self) -> Iterable[int]:
@@ -37,6 +41,7 @@ class DumpOrders:
         for tenant, devices in orders.items():
             for device, order in devices.items():
                 self._note(shard, tenant, device, order)
+                self.await_next(tenant, device)
 
     def find(self, tenant: str, device: str) -> DumpOrder | None:
         """Where a device stands, None if it sent no dump."""
@@ -123,6 +128,40 @@ class DumpOrders:
             self._shards[shard][tenant][device].tick(now_ms)
             self._unstamped.discard(item)
         return [shard for shard, _, _ in found]
+
+    def await_next(self, tenant: str, device: str) -> None:
+        """Have `silent` look at the device once its next dump is due; to be said after each change."""
+        key = (shard_of(tenant, device), tenant, device)
+        order = self.find(tenant, device)
+        due_ms = None if order is None or order.pace is None else order.pace.due_ms
+        queued_ms = self._queued.get(key)
+        if due_ms is not None and (queued_ms is None or due_ms < queued_ms):
+            self._queued[key] = due_ms
+            heapq.heappush(self._due, (due_ms, key))
+
+    def silent(self, now_ms: int, offset: int, below: I64 | None) -> list[tuple[str, str, DumpPace]]:
+        """Devices whose next dump was due before now, in the order of their names.
+
+        Costs something only for devices that may be. Shards are passed over as in `tick`. Whoever is given
+        one says `await_next` of it.
+        """
+        looked: list[tuple[int, str, str]] = []
+        while self._due and self._due[0][0] < now_ms:
+            queued_ms, key = heapq.heappop(self._due)
+            if self._queued.get(key) == queued_ms:
+                del self._queued[key]
+                looked.append(key)
+        found = []
+        for key in looked:
+            shard, tenant, device = key
+            pace = self._shards[shard][tenant][device].pace
+            due_ms = None if pace is None else pace.due_ms
+            known = below is not None and below[shard] > offset
+            if pace is not None and due_ms is not None and due_ms < now_ms and not known:
+                found.append((tenant, device, pace))
+            else:
+                self.await_next(tenant, device)
+        return sorted(found, key=lambda item: item[:2])
 
     def _note(self, shard: int, tenant: str, device: str, order: DumpOrder) -> None:
         """Remember whether the device waits, and whether a tick has to stamp what does."""

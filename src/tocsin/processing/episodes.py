@@ -145,6 +145,7 @@ def evidence_without_readings(
     *,
     partition: int,
     before_offset: int,
+    state: bytes = b"",
     state_version: int = 0,
     dumps: DumpEvidence | None = None,
 ) -> Evidence:
@@ -155,7 +156,7 @@ def evidence_without_readings(
         partition=partition,
         before_offset=before_offset,
         sorted_below=0,
-        state=b"",
+        state=state,
         state_version=state_version,
         cells=(),
         settings=(),
@@ -272,7 +273,7 @@ def _publish(episode: Episode, device: int, series: int, state: TenantState) -> 
     else:
         episode = named(episode, known, state, device)
     fresh = known_as(episode, series, row)
-    if fresh.reason == "clock":
+    if is_underived(fresh):
         fresh = replace(
             fresh, digest=(_rows_of(same) + (row if episode.end_ms is not None else 0)) & MASK_128
         )

@@ -34,6 +34,7 @@ from tocsin.processing.controls import Applied
 from tocsin.processing.corrections import Correction, correct
 from tocsin.processing.dump_gaps import publish_gap
 from tocsin.processing.dump_order import Moved
+from tocsin.processing.dump_silence import hear, reveal
 from tocsin.processing.judging import Judged, judge
 from tocsin.processing.ordering import Ordered
 from tocsin.processing.state import PartitionState, TenantState
@@ -145,6 +146,7 @@ def _decide(
             controls.change_settings(control, offset, state.tenant(control.tenant), applied)
         case Tick():
             found = controls.tick(control, offset, state, applied)
+            found += reveal(control, offset, state, applied)
             for episode in found:
                 _touch(state, episode.tenant, (episode.device,))
             output.episodes += found
@@ -211,6 +213,7 @@ def _order_dumps(control: DumpDecision, offset: int, state: PartitionState, outp
     watched = bool(state.settings_of(control.tenant).dump_detectors)
     if isinstance(control, DumpReceived):
         moved = state.dumps.receive(control)
+        output.episodes += hear(control, moved, offset, state)
     else:
         moved = state.dumps.give_up(control)
         output.episodes += publish_gap(control, moved, state.tenant(control.tenant), state.partition, offset)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tocsin.model import Episode
+from tocsin.processing import dump_silence
 from tocsin.processing.episodes import NOTICE_STATE, facts_of, told_of
 from tocsin.processing.rows import OPEN
 from tocsin.processing.state import Known, TenantState
@@ -31,6 +32,10 @@ def as_it_stands(episode: Episode, state: TenantState, now_ms: int) -> Episode:
     known = next((item for item in state.known.get(number, ()) if item.id == episode.id), None)
     if known is None or known.end_ms is not None:
         return episode
+    if episode.evidence is not None and episode.reason == dump_silence.REASON:
+        until_ms = max(now_ms, episode.started_ms)
+        sentence = dump_silence.silence_sentence(dump_silence.silence_of(episode.evidence), None, until_ms)
+        return msgspec.structs.replace(episode, last_abnormal_ms=until_ms, explanation=sentence)
     if episode.evidence is not None and episode.reason in ("silent", "missing"):
         return _notice(episode, state, number, episode.evidence.state, now_ms)
     return _run(episode, state, number, known)

@@ -20,6 +20,7 @@ from tocsin.control import LIMIT_FACTORS, DictionaryTaken, FeedbackGiven, decode
 from tocsin.errors import InvalidInputError, NotFoundError
 from tocsin.log.abstract import Log, RecordKind
 from tocsin.model import DumpEvidence, Episode, Evidence, SeriesKey
+from tocsin.processing import dump_silence
 from tocsin.processing.corrections import derive, scratch_of
 from tocsin.processing.dump_gaps import prove_gap
 from tocsin.processing.dump_order import DumpPlace
@@ -238,7 +239,8 @@ class Views:
             return episode, Proof(False, 0, ("the episode was retracted: nothing was abnormal",))
         if episode.detector == DUMP_DETECTOR and evidence.dumps is None:
             decisions = self._history.dumps(tenant, episode.device, evidence.before_offset)
-            return episode, prove_gap(episode, decisions)
+            silent = episode.reason == dump_silence.REASON
+            return episode, (dump_silence.prove_silence if silent else prove_gap)(episode, decisions)
         if evidence.dumps is not None:
             return episode, self._dumps_again(episode, evidence, evidence.dumps)
         from_ms, to_ms = span(episode, evidence)

@@ -12,7 +12,7 @@ from tests.http_kit import NOW_MS, episode_of, event, lines, reading_of
 from tocsin.access.store import AccessStore
 from tocsin.bootstrap import Application
 from tocsin.cli.app import main
-from tocsin.cli.opened import wait_until_caught_up
+from tocsin.cli.opened import config_of, wait_until_caught_up
 from tocsin.clock import ManualClock, SystemClock
 from tocsin.commit.abstract import OutboxRow
 from tocsin.config import load_config
@@ -120,6 +120,29 @@ def test_a_healthy_folder_has_no_problem(folder: Path, capfd: pytest.CaptureFixt
     for name in ("log", "commit", "checkpoints", "inbox", "abnormal", "access", "replays", "audit", "lake"):
         assert f"ok      {name}: " in out
     assert "3 entries in an unbroken chain" in out
+
+
+def test_stores_that_are_in_use_are_skipped_and_not_fine(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Beside a running server nothing stored is looked at, and no line says ok of it."""
+    application = Application(config_of(None, folder))
+    try:
+        code, out, _ = doctor(folder, capfd)
+    finally:
+        application.stop()
+    assert code == 0
+    assert "skipped stores: " in out
+    assert "is in use by another Tocsin: stop that one first" in out
+
+
+def test_a_folder_that_is_not_there_is_skipped_by_its_name(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who forgets --data, or is in another folder, must not take the answer for one about the data."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["doctor"]) == 0
+    assert "skipped stores: nothing is stored in tocsin-data yet" in capfd.readouterr().out
 
 
 def test_a_commit_store_that_was_deleted_is_named(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -122,14 +122,17 @@ def _show(server: Destination, names: list[str], json: bool) -> None:
 def _list(server: Destination, filters: dict[str, str], limit: int, json: bool) -> None:
     found: list[dict[str, Any]] = []
     parameters = {**filters, "limit": str(min(limit, 200))}
-    while len(found) < limit:
+    while True:
         page = ask(server, "GET", "/v1/anomalies", params=parameters)
         found += page["anomalies"]
-        if page["next"] is None:
+        if page["next"] is None or len(found) >= limit:
             break
         parameters["cursor"] = page["next"]
+    more = len(found) > limit or page["next"] is not None
     found = found[:limit]
-    finish({"anomalies": found}, [*map(_line, found), counted(len(found), "anomaly", "anomalies")], json)
+    count = counted(len(found), "anomaly", "anomalies")
+    end = f"{count}, and there are more: --limit shows them" if more else count
+    finish({"anomalies": found, "more": more}, [*map(_line, found), end], json)
 
 
 def _line(found: dict[str, Any]) -> str:
@@ -137,7 +140,9 @@ def _line(found: dict[str, Any]) -> str:
     who = f", assigned to {found['assignee']}" if found["assignee"] else ""
     until = f" until {found['snoozed_until']}" if found["snoozed_until"] else ""
     state = f"{found['severity']}, {found['condition']}, {found['handling']}{until}{unseen}{who}"
-    return f"{found['id']} {found['device']}: {found['explanation']} ({state}; version {found['version']})"
+    began = f"{found['started_at'][:16]}Z"
+    what = f"{found['device']}: {found['explanation']}"
+    return f"{found['id']} {began} {what} ({state}; version {found['version']})"
 
 
 def _entry(change: dict[str, Any]) -> str:

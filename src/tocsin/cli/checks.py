@@ -24,12 +24,13 @@ _RELEASE_S: Final = 1_767_225_600  # 2026-01-01: no machine that runs this is yo
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was looked at. `remedy` is empty where nothing is wrong."""
+    """One thing that was looked at, or was `skipped`. `remedy` is empty where nothing is wrong."""
 
     name: str
     ok: bool
     detail: str
     remedy: str = ""
+    skipped: bool = False
 
 
 def machine_checks(data: Path) -> list[Check]:

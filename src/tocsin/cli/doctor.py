@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tocsin.cli.opened import config_of, require_folder
 from tocsin.cli.options import ConfigFile, DataFolder
 from tocsin.cli.output import Exit, JsonFlag, finish
+
+if TYPE_CHECKING:
+    from tocsin.cli.checks import Check
 
 
 def doctor(config: ConfigFile = None, data: DataFolder = None, json: JsonFlag = False) -> None:
@@ -28,9 +32,15 @@ def doctor(config: ConfigFile = None, data: DataFolder = None, json: JsonFlag = 
         checks += stored_checks(loaded)
     bad = [check for check in checks if not check.ok]
     result = {"ok": not bad, "data": str(folder), "checks": msgspec.to_builtins(checks)}
-    lines = [f"{'ok     ' if check.ok else 'PROBLEM'} {check.name}: {check.detail}" for check in checks]
+    lines = [f"{_outcome(check):7} {check.name}: {check.detail}" for check in checks]
     lines += [f"        {check.name}: {check.remedy}" for check in bad]
     finish(result, lines, json, Exit.PROBLEM if bad else Exit.OK)
+
+
+def _outcome(check: Check) -> str:
+    if check.skipped:
+        return "skipped"
+    return "ok" if check.ok else "PROBLEM"
 
 
 def _holds_nothing(data: Path) -> bool:

@@ -40,11 +40,12 @@ def stored_checks(config: Config) -> list[Check]:
     from tocsin.storage.lock import FolderInUseError
 
     if not (config.data / "log").is_dir():
-        return [Check(name="stores", ok=True, detail="nothing is stored yet")]
+        detail = f"nothing is stored in {config.data} yet: name another folder with --data if there should be"
+        return [Check(name="stores", ok=True, skipped=True, detail=detail)]
     try:
         application = Application(config)
     except FolderInUseError as error:
-        return [Check(name="stores", ok=True, detail=f"not checked: {error.detail}")]
+        return [Check(name="stores", ok=True, skipped=True, detail=error.detail)]
     except StorageUnavailableError as error:
         remedy = "nothing was checked: mend this, then run it again"
         return [Check(name="stores", ok=False, detail=error.detail, remedy=remedy)]

@@ -12,10 +12,11 @@ import typer
 from tocsin import threads
 from tocsin.cli.opened import config_of
 from tocsin.cli.options import ConfigFile, DataFolder
-from tocsin.cli.output import Exit, JsonFlag, fail, finish, note
+from tocsin.cli.output import Exit, JsonFlag, fail, finish, note, warn
 
 if TYPE_CHECKING:
     from tocsin.bootstrap import Application
+    from tocsin.config.sections import HttpConfig
 
 
 def serve(
@@ -56,6 +57,24 @@ def serve(
     finish({"stopped": True, "data": str(loaded.data)}, ["stopped"], json, Exit.OK)
 
 
+def warn_without_tls(http: HttpConfig) -> None:
+    """Say it where others than this machine may connect and nothing is encrypted."""
+    if http.tls_cert is None and not _is_own(http.host):
+        warn(
+            "without TLS, passwords and tokens can be read on the way: set http.tls_cert and http.tls_key, "
+            "or let nothing but a proxy with TLS reach this address"
+        )
+
+
+def _is_own(host: str) -> bool:
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def allow_many_files() -> None:
     """Open as many files as the system lets this process: every connection is one, and they must not run out.
 
@@ -77,6 +96,7 @@ def _run(application: Application) -> None:
     application.start(on_bound=partial(show_admin_key, application))
     keep_collections_short(application.clock)
     note(f"Ready: {application.server.url}")
+    warn_without_tls(application.config.http)
     application.wait()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -41,7 +42,9 @@ def test_it_lists_shows_and_acts(world: World, run: Run) -> None:
     _, shown = run(ids[0])
     assert [change["kind"] for change in shown["anomalies"][0]["history"]] == ["opened", "resolved"]
     assert run("--undo", str(done["action"]))[0] == 0
-    assert len(run("--limit", "1")[1]["anomalies"]) == 1
+    for limit, more in ((1, True), (2, False), (3, False)):
+        _, listed = run("--limit", str(limit))
+        assert (len(listed["anomalies"]), listed["more"]) == (min(limit, 2), more)
 
 
 def test_who_is_too_late_hears_it_by_the_exit_code(world: World, run: Run) -> None:
@@ -84,3 +87,16 @@ def test_it_merges_and_splits(world: World, run: Run) -> None:
 def test_what_can_not_be_meant_is_a_usage_error(run: Run, words: tuple[str, ...]) -> None:
     """Exit code 2, and nothing is done."""
     assert run(*words)[0] == 2
+
+
+def test_the_list_says_when_each_began_and_whether_there_are_more(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line is read without the page beside it."""
+    ids = [world.find_anomaly(f"pump-{number}") for number in (1, 2)]
+    with serving(world) as server:
+        at = ["--url", f"http://127.0.0.1:{server.port}", "--token", world.key(Role.TECHNICIAN)]
+        assert main(["anomalies", "--limit", "1", *at]) == 0
+    line, end = capsys.readouterr().out.splitlines()
+    assert re.match(rf"{ids[1]} [0-9]{{4}}-[0-9-]{{5}}T[0-9]{{2}}:[0-9]{{2}}Z pump-2: ", line), line
+    assert end == "1 anomaly, and there are more: --limit shows them"

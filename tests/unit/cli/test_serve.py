@@ -15,8 +15,9 @@ from tocsin.access.store import AccessStore
 from tocsin.bootstrap import Application
 from tocsin.cli.app import main
 from tocsin.cli.opened import config_of, wait_until_caught_up
-from tocsin.cli.serve import allow_many_files, show_admin_key
+from tocsin.cli.serve import allow_many_files, show_admin_key, warn_without_tls
 from tocsin.clock import SystemClock
+from tocsin.config.sections import HttpConfig
 
 
 def test_serve_uses_all_files_it_may_open() -> None:
@@ -79,3 +80,22 @@ def test_a_dump_detector_that_is_not_installed_is_told_in_one_line_at_the_first_
     assert "tocsin: invalid_input: dump_detectors: lgs: there is no dump detector 'lgs'" in told.err
     assert "Traceback" not in told.err + told.out
     assert "Admin key" not in told.err
+
+
+@pytest.mark.parametrize(
+    ("host", "warned"),
+    [
+        ("127.0.0.1", False),
+        ("::1", False),
+        ("localhost", False),
+        ("0.0.0.0", True),  # noqa: S104 - not bound
+        ("192.0.2.7", True),
+        ("pumps.example.com", True),
+    ],
+)
+def test_who_listens_beyond_this_machine_without_tls_is_warned(
+    capsys: pytest.CaptureFixture[str], host: str, warned: bool
+) -> None:
+    """Nothing else would say it, and all of it works: that passwords are readable shows nowhere."""
+    warn_without_tls(HttpConfig(host=host))
+    assert ("set http.tls_cert and http.tls_key" in capsys.readouterr().err) == warned

@@ -372,6 +372,17 @@ async def test_a_round_that_had_read_a_window_before_its_end_logs_nothing_behind
     assert (logged(world)[-1].revision, logged(world)[-1].spans) == (2, ())
 
 
+async def test_what_was_ended_while_a_round_logged_it_is_logged_by_the_next_one(world: World) -> None:
+    """The round notes what it has logged, which is not the window as it is now."""
+    world.fleet.add(OWN, "pump-7")
+    window_id = (await ask(world, {"device": "pump-7", **WHEN})).json()["id"]
+    read = world.windows.one(OWN, window_id)
+    world.windows.end(OWN, window_id, revision=None, at_ms=NOW_MS, actor="maria")
+    world.windows.logged(read, settled=True)
+    world.services.maintenance.refresh()
+    assert (logged(world)[-1].revision, logged(world)[-1].spans) == (2, ())
+
+
 async def test_what_the_log_refused_is_logged_by_the_next_round(world: World) -> None:
     """The answer is an error; the window is kept, and so is what it says."""
     world.fleet.add(OWN, "pump-7")

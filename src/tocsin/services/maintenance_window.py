@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from tocsin.clock import FIRST_MS, LAST_MS
 from tocsin.errors import InvalidInputError
 from tocsin.processing.zones import load_zone
 
@@ -134,9 +135,12 @@ def stamp_of(text: str, zone: str, field: str) -> int:
         local = datetime.fromisoformat(text)
         if local.tzinfo is not None:
             raise InvalidInputError("Give the time without an offset, in the time zone.", field=field)
-        return int(local.replace(tzinfo=load_zone(zone)).timestamp() * 1000)
+        ms = int(local.replace(tzinfo=load_zone(zone)).timestamp() * 1000)
     except (ValueError, OverflowError):
         raise InvalidInputError("Give date and time.", field=field) from None
+    if not FIRST_MS <= ms <= LAST_MS:
+        raise InvalidInputError("This moment has no date in UTC.", field=field)
+    return ms
 
 
 def changed(wanted: Wanted, changes: Changes, now_ms: int) -> Wanted:

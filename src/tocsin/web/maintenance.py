@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -80,14 +81,13 @@ def maintenance_form(services: Services) -> Callable[[Request], Awaitable[Respon
 def told(visitor: Visitor, window: MaintenanceWindow) -> dict[str, Any]:
     """What pages say of a window."""
     state, kept = visitor.services.maintenance.state(window), keeps(window.wanted)
-    until_ms = window.wanted.until_ms
     return {
         "window": window,
         "state": state,
         "each": _each(window),
         "keeps": kept,
         "effects": _TOLD[kept],
-        "to": "" if until_ms is None else _local(until_ms),
+        "to": _to(window),
     }
 
 
@@ -113,15 +113,15 @@ def _answered(form: Mapping[str, str], visitor: Visitor) -> Response:
 
 
 def _change(form: Mapping[str, str], visitor: Visitor) -> None:
+    """A field knows minutes alone: an end that stands in it as it was shown stays as it is, to the ms."""
+    services, window, revision = visitor.services, form.get("window", ""), version_of(form.get("version", ""))
     no_alert, no_learn = _kept_back(form)
-    changes = Changes(
-        until_ms=stamp_of(form["to"], "UTC", "to") if form.get("to") else None,
-        why=_reason(form),
-        no_alert=no_alert,
-        no_learn=no_learn,
-    )
-    window, revision = form.get("window", ""), version_of(form.get("version", ""))
-    visitor.services.maintenance.change(visitor.principal, window, changes, revision=revision)
+    changes = Changes(why=_reason(form), no_alert=no_alert, no_learn=no_learn)
+    to = form.get("to", "")
+    if to != _to(services.maintenance.one(visitor.principal, window)):
+        until_ms = stamp_of(to, "UTC", "to") if to else None
+        changes = msgspec.structs.replace(changes, until_ms=until_ms)
+    services.maintenance.change(visitor.principal, window, changes, revision=revision)
 
 
 def _reason(form: Mapping[str, str]) -> str:
@@ -191,6 +191,11 @@ def _page(
         wrong=wrong,
         key=secrets.token_urlsafe(12),
     )
+
+
+def _to(window: MaintenanceWindow) -> str:
+    """Its end as the form has it."""
+    return "" if window.wanted.until_ms is None else _local(window.wanted.until_ms)
 
 
 def _local(ms: int) -> str:

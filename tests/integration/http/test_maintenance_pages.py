@@ -84,6 +84,39 @@ async def test_a_window_is_changed_by_its_form(world: World) -> None:
     assert [each.no_learn for each in logged(world)] == [False, True]
 
 
+@pytest.mark.parametrize(
+    ("to", "zone", "begun"),
+    [
+        ("9999-12-31T23:59", "America/New_York", False),
+        ("9999-12-31T23:59", "UTC", True),
+        ("9998-12-31T23:59", "America/New_York", True),
+    ],
+)
+async def test_the_end_of_the_calendar_breaks_no_page(world: World, to: str, zone: str, begun: bool) -> None:
+    """A moment that has no date in UTC is refused; the last ones that have one are shown to everybody."""
+    world.fleet.add(OWN, "pump-7")
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        answer = await begin(client, to=to, zone=zone, sunday="1", daily_from="11:30", daily_to="11:45")
+        assert answer.status_code == (303 if begun else 400)
+        assert (await client.get("/maintenance")).status_code == 200
+        assert (await client.get("/devices/pump-7")).status_code == 200
+
+
+async def test_an_end_that_was_not_touched_stays_to_the_millisecond(world: World) -> None:
+    """The form knows minutes alone; who changes the reason in the last minute does not end the window."""
+    world.fleet.add(OWN, "pump-7")
+    body = {"device": "pump-7", "from": str(NOW_MS), "to": str(NOW_MS + HOUR_MS + 30_500)}
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        window_id = (await client.post("/v1/maintenance", json=body)).json()["id"]
+    world.clock.sleep(3_610)
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        shown = {"to": "2026-11-22T11:00", "keeps": "alarms", "why": "new bearing"}
+        changed = await client.post("/maintenance", data=await fields(client, "change") | shown)
+    assert changed.status_code == 303
+    wanted = world.windows.one(OWN, window_id).wanted
+    assert (wanted.until_ms, wanted.why) == (NOW_MS + HOUR_MS + 30_500, "new bearing")
+
+
 async def test_a_device_s_page_lists_what_is_not_over(world: World) -> None:
     """From the moment of its end on, whether a round has noted that or not."""
     world.fleet.add(OWN, "pump-7")

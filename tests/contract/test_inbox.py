@@ -158,15 +158,22 @@ def test_a_retracted_episode_is_taken_out(inbox: Inbox) -> None:
 
 def test_an_anomaly_without_valid_episodes_is_withdrawn(inbox: Inbox) -> None:
     """When every episode was retracted, the anomaly is cleared, says why, and keeps its history."""
-    inbox.fold(rows(episode("e1", 0), episode("e1", 0, retracted=True, revision=1)), NOW_MS)
+    gone = episode("e1", 0, retracted=True, revision=1, explanation="late records showed nothing")
+    inbox.fold(rows(episode("e1", 0), gone), NOW_MS)
     anomaly = only(inbox)
     assert (anomaly.condition, anomaly.cleared_ms) == (Condition.CLEARED, 5 * MINUTE_MS)
-    assert anomaly.explanation.startswith("withdrawn, because corrected data show nothing abnormal")
-    assert anomaly.explanation.endswith("temperature is high")
+    assert anomaly.explanation == "withdrawn: late records showed nothing"
     assert anomaly.episodes == ("e1",)
     assert kinds(inbox, anomaly) == ["opened", "retracted"]
     inbox.fold(rows(episode("e2", 0, 30), first=3), NOW_MS)
     assert len(listed(inbox)) == 2
+
+
+def test_an_anomaly_that_maintenance_keeps_back_says_so(inbox: Inbox) -> None:
+    """No data have changed: a window that began before it was given afterwards."""
+    kept = episode("e1", 0, 5, revision=1, suppressed="mw_1")
+    inbox.fold(rows(episode("e1", 0), kept), NOW_MS)
+    assert only(inbox).explanation == "withdrawn: kept back by maintenance; temperature is high"
 
 
 def test_a_retraction_of_something_unknown_is_nothing(inbox: Inbox) -> None:

@@ -403,3 +403,16 @@ def test_hours_are_those_on_the_device_s_clock() -> None:
     back_ms = 1_698_537_600_000  # Sunday, 29 October 2023, 0:00 UTC
     assert hours_of([(back_ms, back_ms + 2 * 3_600_000 - 1)], timeline, 0) == {6 * 24 + 2}
     assert len(hours_of([(back_ms, back_ms + 8 * DAY_MS)], timeline, 0)) == 168
+
+
+def test_what_vanishes_by_feedback_says_so_and_not_that_records_came_late() -> None:
+    """Peaks that were expected from the first on are no faults from some week on: no record shows that."""
+    six = range(10, 14)
+    peaks = [readings(7 * week * DAY, (7 * week + 1) * DAY, off=15.0, of_day=six) for week in range(4, 8)]
+    calm = [readings((7 * week + 1) * DAY, 7 * (week + 1) * DAY) for week in range(4, 8)]
+    weeks = [part for pair in zip(peaks, calm, strict=True) for part in pair]
+    expected = said(FeedbackKind.EXPECTED, 1, (28 * DAY + 10, 28 * DAY + 14))
+    _, outputs = ran(log(WEEKS, *weeks, expected))
+    gone = [each for output in outputs for each in output.episodes if each.retracted]
+    assert gone
+    assert {each.explanation for each in gone} == {"with what people said of it nothing was abnormal"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
@@ -14,6 +14,9 @@ from tocsin.visible import visible
 
 if TYPE_CHECKING:
     from tocsin.client import Destination
+
+
+ROLES: Final = ("admin", "operator", "technician", "viewer")
 
 
 def people(
@@ -52,6 +55,10 @@ def people(
     change = {field: value for field, value in said.items() if value is not None}
     if enable or disable:
         change["disabled"] = disable
+    if unknown := [each for each in role or () if each not in ROLES]:
+        fail(
+            "usage", f"--role: there is no role {unknown[0]}: there are {', '.join(ROLES)}", json, Exit.USAGE
+        )
     if mistake := _mistake(name, change, add=add, invited=one_time_password, both=enable and disable):
         fail("usage", mistake, json, Exit.USAGE)
     if name is None:

@@ -103,7 +103,11 @@ def _as_known(episode: Episode, known: Episode | None) -> Episode:
 
 
 def _retracted(episode: Episode) -> Episode:
-    revision = episode.revision + 1
     return msgspec.structs.replace(
-        episode, end_ms=_end_ms(episode), retracted=True, revision=revision, evidence=None
+        episode,
+        end_ms=_end_ms(episode),
+        retracted=True,
+        revision=episode.revision + 1,
+        evidence=None,
+        explanation=f"its dumps were shown again and do not have it; it said: {episode.explanation}",
     )

@@ -79,11 +79,16 @@ class RowFolding:
             "last_abnormal_ms": episode.last_abnormal_ms,
             "ends_ms": folding.ends_ms(episode),
             "score": None if math.isnan(episode.score) else episode.score,
-            "explanation": episode.explanation,
+            "explanation": _said(episode),
             "retracted": int(_is_void(episode)),
             "folded_at": row.sequence,
         }
         self._writer.execute(QUERIES["put_episode"], values)
+
+
+def _said(episode: Episode) -> str:
+    """Its sentence; of one that maintenance keeps back it says so first."""
+    return f"kept back by maintenance; {episode.explanation}" if episode.suppressed else episode.explanation
 
 
 def _is_void(episode: Episode) -> bool:

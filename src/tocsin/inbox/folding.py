@@ -47,8 +47,8 @@ class Neighbour:
 class Summary:
     """What the episodes of an anomaly amount to: of the valid ones, or of all if every one was retracted.
 
-    `names` are the newest episodes' ids, newest first; `strongest` is (parameter, explanation);
-    `peak_score` is 0 where no detector gave a score.
+    `names` are the newest episodes' ids, newest first; `strongest` is (parameter, explanation), which of a
+    retracted one says why; `peak_score` is 0 where no detector gave a score.
     """
 
     episodes: int
@@ -172,7 +172,7 @@ def apply(anomaly: Anomaly, summary: Summary) -> Anomaly:
 def _explain(summary: Summary) -> str:
     parameter, sentence = summary.strongest
     if summary.retracted:
-        return f"withdrawn, because corrected data show nothing abnormal; it said: {sentence}"
+        return f"withdrawn: {sentence}"
     others = [name for name in summary.parameters if name != parameter]
     if not others:
         return sentence

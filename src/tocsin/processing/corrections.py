@@ -21,6 +21,7 @@ from tocsin.processing.hashing import join, raw_row, split
 from tocsin.processing.judging import Judged, judge
 from tocsin.processing.lateness import split_off
 from tocsin.processing.notices import silences
+from tocsin.processing.retractions import BY_RECORDS
 from tocsin.processing.revisions import revise
 from tocsin.processing.state import TenantState
 
@@ -72,12 +73,15 @@ class Correction:
     counts: Counter[str]
 
 
-def correct(events: Events, name: str, state: TenantState, partition: int, offset: int) -> Correction:
+def correct(
+    events: Events, name: str, state: TenantState, partition: int, offset: int, *, why: str = BY_RECORDS
+) -> Correction:
     """Derive a device again from `events` and swap in its new state.
 
     The events are all of the device below the control record at `offset`, in the order of the log.
 
-    Afterwards its digest `final` is that of the ordered records; `scored` stays what was first given.
+    `why` is said of episodes that vanish. Afterwards the device's digest `final` is that of the ordered
+    records; `scored` stays what was first given.
     Costs one pass over the device's whole history.
     """
     found = scratch_of(state, name)
@@ -92,7 +96,7 @@ def correct(events: Events, name: str, state: TenantState, partition: int, offse
     episodes += _still_silent(state, device, scratch, partition, offset)
     pairs = _pairs(scratch, state, device)
     _swap_digests(scratch, state, device, pairs, _raw_sums(kept_apart, state, device))
-    revised = revise(episodes, scratch, state, device, dict(pairs))
+    revised = revise(episodes, scratch, state, device, dict(pairs), why)
     _swap_rows(scratch, state, device, pairs)
     return Correction(state.tenant, name, offset, tuple(judged), revised, _counts(judged, revised))
 

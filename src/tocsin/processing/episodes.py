@@ -20,7 +20,7 @@ from tocsin.processing import policies
 from tocsin.processing.hashing import MASK_128, join, names_hash, split
 from tocsin.processing.notices import MISSING_WITHDRAWN, SILENCE_ENDED, SILENCE_STARTED, SILENCE_WITHDRAWN
 from tocsin.processing.ordering import Gathered
-from tocsin.processing.retractions import retracted
+from tocsin.processing.retractions import BY_RECORDS, retracted
 from tocsin.processing.rows import SUPPRESSED
 from tocsin.processing.state import Known, Slot, TenantState
 from tocsin.processing.wording import duration, notice_sentence
@@ -253,7 +253,7 @@ def _withdraw(draft: Withdrawal, state: TenantState) -> list[Episode]:
     device = draft.device
     gone = lasting(state, device, draft.reason, draft.series)
     state.known[device] = [item for item in state.known.get(device, []) if item not in gone]
-    return [forget(retracted(item, state, device, draft.version), state, device) for item in gone]
+    return [forget(retracted(item, state, device, draft.version, BY_RECORDS), state, device) for item in gone]
 
 
 def _publish(episode: Episode, device: int, series: int, state: TenantState) -> Episode:

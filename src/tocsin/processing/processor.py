@@ -37,6 +37,7 @@ from tocsin.processing.dump_order import Moved
 from tocsin.processing.dump_silence import hear, reveal
 from tocsin.processing.judging import Judged, judge
 from tocsin.processing.ordering import Ordered
+from tocsin.processing.retractions import BY_PEOPLE, BY_RECORDS
 from tocsin.processing.state import PartitionState, TenantState
 from tocsin.processing.timeline import FAR_MS
 from tocsin.sharding import shard_of
@@ -160,7 +161,7 @@ def _decide(
         case FeedbackGiven():
             _touch(state, control.tenant, (control.device,))
             if controls.take_feedback(control, offset, state.tenant(control.tenant), applied):
-                _correct((control.device,), control.tenant, offset, state, history, output)
+                _correct((control.device,), control.tenant, offset, state, history, output, why=BY_PEOPLE)
         case MaintenanceSet():
             _touch(state, control.tenant, control.devices)
             controls.set_maintenance(control, offset, state, applied)
@@ -199,10 +200,12 @@ def _correct(
     state: PartitionState,
     history: History,
     output: Output,
+    *,
+    why: str = BY_RECORDS,
 ) -> None:
-    """Derive these devices again from all that lies below `offset`."""
+    """Derive these devices again from all that lies below `offset`; `why` is said of what vanishes."""
     for name, events in history.of_devices(tenant, devices, offset):
-        correction = correct(events, name, state.tenant(tenant), state.partition, offset)
+        correction = correct(events, name, state.tenant(tenant), state.partition, offset, why=why)
         output.counts[tenant].update(correction.counts)
         output.corrections.append(correction)
         output.episodes += correction.episodes

@@ -1,12 +1,17 @@
-"""Retractions: what is said last of an episode that later records made vanish."""
+"""Retractions: what is said last of an episode that later records, or people, made vanish."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from tocsin.model import Episode, Severity
 from tocsin.processing.state import Known, TenantState
 
+BY_RECORDS: Final = "late records showed that nothing was abnormal"
+BY_PEOPLE: Final = "with what people said of it nothing was abnormal"
 
-def retracted(item: Known, state: TenantState, device: int, version: str) -> Episode:
+
+def retracted(item: Known, state: TenantState, device: int, version: str, why: str) -> Episode:
     """The last revision of an episode; `version` is that of the software that shows it."""
     name = state.names.name(device)
     parameter = state.series_key(item.series).parameter if item.series >= 0 else ""
@@ -31,7 +36,7 @@ def retracted(item: Known, state: TenantState, device: int, version: str) -> Epi
         lower=0.0,
         upper=0.0,
         score=0.0,
-        explanation="late records showed that nothing was abnormal",
+        explanation=why,
         revision=item.revision + 1,
         retracted=True,
     )

@@ -18,11 +18,12 @@ def revise(
     state: TenantState,
     device: int,
     numbers: dict[int, int],
+    why: str,
 ) -> list[Episode]:
     """Revisions to publish: a changed episode keeps the id of the one it overlaps.
 
-    The rest are new or, where nothing overlaps an old one, retracted. `numbers` maps series of the
-    scratch state to the live one. Updates what the live state knows.
+    The rest are new or, where nothing overlaps an old one, retracted, and `why` is said of them. `numbers`
+    maps series of the scratch state to the live one. Updates what the live state knows.
     """
     newest = {episode.id: episode for episode in derived}
     fresh = [replace(item, series=numbers.get(item.series, -1)) for item in scratch.known.get(0, [])]
@@ -48,7 +49,7 @@ def revise(
         found.append(episode)
     number = int(state.devices.rows[device]["stream"])
     version = state.streams[number][1] if state.streams else ""
-    found += [forget(retracted(item, state, device, version), state, device) for item in candidates]
+    found += [forget(retracted(item, state, device, version, why), state, device) for item in candidates]
     state.known[device] = kept
     return found
 

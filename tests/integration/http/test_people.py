@@ -150,3 +150,11 @@ def test_the_command_says_what_is_wrong(run: Run) -> None:
     ):
         assert run(*words)[0] == 2, words
     assert run("maria", "--disable")[0] == 1
+
+
+def test_a_role_that_there_is_not_is_named_with_those_that_there_are(run: Run) -> None:
+    """Before the server is asked."""
+    code, said = run("maria", "--role", "boss")
+    assert code == 2
+    assert "no role boss" in json.dumps(said)
+    assert "admin, operator, technician, viewer" in json.dumps(said)

@@ -10,6 +10,7 @@ from proof.model.digest import Key
 from proof.model.episodes import Episode
 from proof.model.feedback import Said
 from proof.model.inbox import Anomaly
+from proof.model.maintenance import Span
 from proof.model.people import Deed
 from proof.model.records import (
     Correct,
@@ -32,6 +33,7 @@ from tocsin.detectors.registry import detector
 from tocsin.inbox.abstract import Anomaly as ProductAnomaly
 from tocsin.inbox.action import ActionKind, Recorded
 from tocsin.log.abstract import Record as LogRecord
+from tocsin.processing import maintenance
 from tocsin.processing.batching import Decision, Events, batches
 from tocsin.processing.feedback import acted
 from tocsin.processing.judging import Judged
@@ -205,6 +207,17 @@ def said(state: PartitionState) -> Iterator[tuple[Heard, list[Said]]]:
                 if steps := [_said(each) for each in acted(slot.feedback.of(series))]:
                     key = tenant.series_key(series)
                     yield (tenant.tenant, key.device, key.application, key.parameter, name), steps
+
+
+def windows(state: PartitionState) -> Iterator[tuple[tuple[str, str], list[Span]]]:
+    """The spans of maintenance of each device of the partition that has any."""
+    for tenant in state.tenants.values():
+        for number in range(len(tenant.names)):
+            told = maintenance.acted(tenant.maintenance.of(number))
+            if spans := [
+                Span(each.from_ms, each.until_ms, each.window, each.no_alert, each.no_learn) for each in told
+            ]:
+                yield (tenant.tenant, tenant.names.name(number)), spans
 
 
 def _said(step: model.FeedbackActed) -> Said:

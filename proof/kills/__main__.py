@@ -23,6 +23,7 @@ def main() -> int:
         "--all", action="store_true", help="kill at every call of a run, however long it takes"
     )
     parser.add_argument("--first", type=int, default=1, help="with --all: begin at this call")
+    parser.add_argument("--last", type=int, default=0, help="at so many last calls of a run alone; 0: at any")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
     parser.add_argument("--plant", default="", help="take one protection away: 0 if that is noticed")
     parser.add_argument("--history", action="store_true", help="add a line to proof/history.ndjson")
@@ -36,6 +37,7 @@ def main() -> int:
             every=arguments.all,
             planted=arguments.plant,
             first=arguments.first,
+            last=arguments.last,
         )
     for words in figures.words:
         print(words, file=sys.stderr)

@@ -151,16 +151,20 @@ def campaign(
     every: bool = False,
     planted: str = "",
     first: int = 1,
+    last: int = 0,
     side_by_side: int = 4,
 ) -> Figures:
     """Until the time is up, or with `every` until each call from `first` on was a kill point.
+
+    With `last` first lives are killed at so many last calls alone: where all is settled, and people act.
 
     Lives mostly wait, so several runs go on at once, each in a process forked from this one.
     """
     until_s = time.monotonic() + (FOREVER_S if every else seconds)
     work = Campaign(scratch, seed, planted=planted)
     work.undisturbed()
-    calls = list(range(first, work.figures.run_calls + 1))
+    end = work.figures.run_calls + 1
+    calls = list(range(max(first, end - last) if last else first, end))
     random.Random(seed).shuffle(calls)
     shares = [calls[number::side_by_side] for number in range(side_by_side)]
     places = [scratch / f"figures-{number}" for number in range(side_by_side)]

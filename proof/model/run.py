@@ -14,6 +14,7 @@ from proof.model.dumps import DeviceDumps
 from proof.model.episodes import Episode, of_log_silence
 from proof.model.feedback import Said
 from proof.model.inbox import Anomaly, Inbox
+from proof.model.maintenance import Span
 from proof.model.records import (
     Correct,
     DumpCame,
@@ -59,6 +60,7 @@ class Expected:
     - `sums`: of `raw`, `scored` and `final`, by series; `totals`: over all of them; `digests`: combined.
     - `dumps`: by tenant and device, what became of its dumps.
     - `said`: what people said of a series that moved its limits, oldest first.
+    - `windows`: by tenant and device with readings, the spans of its maintenance.
     - `pending`: devices with late readings that no correction has taken in.
     """
 
@@ -71,6 +73,7 @@ class Expected:
     sums: dict[str, Sums] = field(default_factory=lambda: {"raw": Sums(), "scored": Sums(), "final": Sums()})
     dumps: dict[tuple[str, str], DeviceDumps] = field(default_factory=dict)
     said: dict[Heard, list[Said]] = field(default_factory=dict)
+    windows: dict[tuple[str, str], list[Span]] = field(default_factory=dict)
     pending: int = 0
 
     @property
@@ -167,6 +170,7 @@ class _Partition:
             self._finish_dumps(whose, tenant)
             for device in tenant.devices.values():
                 self._result.pending += device.dirty
+                self._result.windows[whose, device.name] = device.maintenance.spans
                 for series, feedback in device.feedback.items():
                     if acting := feedback.acting:
                         self._result.said[whose, device.name, *series] = acting

@@ -6,7 +6,7 @@ What a power cut leaves must be a beginning of this past, in each partition, and
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from proof.power.recording import DATA, PRODUCERS
 from proof.shim.event import Event, Kind
 from proof.subject.crates import crates, machine_of, sums_of
 from tocsin.commit.abstract import Totals
-from tocsin.control import FeedbackGiven, decode_control
+from tocsin.control import Control, FeedbackGiven, MaintenanceSet, decode_control
 from tocsin.inbox.embedded import EmbeddedInbox
 from tocsin.log.abstract import Record, RecordKind, StoredDeadLetter
 from tocsin.log.rows import Answer, answer_of, dead_letter_of, record_hash, record_of
@@ -40,6 +40,7 @@ class History:
     `dumps`: where the decision about a dump stands, by name and hash. `freed`: by place, what it set free.
     `sums`: by machine, what a model's findings in its first dumps add up to, by how many these are.
     `actions`: by number, the key of what people did; `feedback`: where the record of an action stands.
+    `windows`: where each revision of a maintenance window was first logged.
     """
 
     records: Mapping[Place, Record]
@@ -54,6 +55,7 @@ class History:
     sums: Mapping[str, list[str]] = field(default_factory=dict)
     actions: Mapping[int, str] = field(default_factory=dict)
     feedback: Mapping[int, Place] = field(default_factory=dict)
+    windows: Mapping[tuple[str, int], Place] = field(default_factory=dict)
 
     def parts_of(self, name: tuple[str, str]) -> list[Place]:
         """Partition and end of each record that the answer stands for.
@@ -117,6 +119,7 @@ def history_of(events: Sequence[Event], seed: int) -> History:
         sums={machine_of(producer): sums_of(crates(producer, seed)) for producer in PRODUCERS},
         actions=_acted(disk),
         feedback=_said(found.records),
+        windows=_windows(found.records),
     )
 
 
@@ -133,12 +136,26 @@ def _decided(records: Mapping[Place, Record]) -> dict[tuple[Name, str], Place]:
 def _said(records: Mapping[Place, Record]) -> dict[int, Place]:
     """Where each piece of feedback was first logged, by the number of its action."""
     found: dict[int, Place] = {}
-    for place in sorted(records):
-        record = records[place]
-        control = decode_control(record.payload) if record.kind is RecordKind.CONTROL else None
+    for place, control in _decisions(records):
         if isinstance(control, FeedbackGiven):
             found.setdefault(control.action, place)
     return found
+
+
+def _windows(records: Mapping[Place, Record]) -> dict[tuple[str, int], Place]:
+    """Where each revision of a window was first logged; here each is of one device, so of one partition."""
+    found: dict[tuple[str, int], Place] = {}
+    for place, control in _decisions(records):
+        if isinstance(control, MaintenanceSet):
+            found.setdefault((control.window, control.revision), place)
+    return found
+
+
+def _decisions(records: Mapping[Place, Record]) -> Iterator[tuple[Place, Control]]:
+    """Control records in the order of their places."""
+    for place in sorted(records):
+        if records[place].kind is RecordKind.CONTROL:
+            yield place, decode_control(records[place].payload)
 
 
 def _acted(disk: Disk) -> dict[int, str]:

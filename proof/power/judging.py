@@ -19,6 +19,7 @@ from proof.power.views import (
     LogView,
     PositionView,
     View,
+    WindowsView,
 )
 from proof.subject.promise import Promise
 from tocsin.access.store import DEFAULT_TENANT
@@ -50,6 +51,7 @@ class Views:
     checkpoints: CheckpointView
     inbox: InboxView
     findings: PositionView
+    windows: WindowsView
     access: AccessView
     audit: View
     catalogue: View
@@ -79,7 +81,40 @@ def judge(views: Views, promises: Sequence[Promise], history: History) -> list[F
     _judge_positions(judgement, views)
     _judge_dumps(judgement, views)
     _judge_actions(judgement, views.inbox)
+    judgement.found += judge_windows(history, views.log, views.windows, promises)
     return judgement.found
+
+
+def judge_windows(
+    history: History, log: LogView, windows: WindowsView, promises: Sequence[Promise]
+) -> list[Finding]:
+    """Maintenance is kept first, then logged, then noted as logged, then told; what is over is over."""
+    judgement = _Judgement(history)
+    for (name, revision), (partition, offset) in history.windows.items():
+        if offset < log.ends[partition]:
+            kept = windows.revisions.get(name, 0)
+            words = f"windows: the log has {name}, {revision}, there is {kept}"
+            judgement.expect(kept >= revision, Harm.LOST, words)
+    for name, revision in windows.logged.items():
+        known = not revision or _is_logged(history, log, name, revision)
+        judgement.expect(known, Harm.LOST, f"windows: {name}, {revision} is noted as logged and is not")
+    for promise in promises:
+        if promise.kind == "window":
+            name, revision = promise.name, int(promise.sequence)
+            kept = windows.revisions.get(name, 0)
+            judgement.expect(kept >= revision, Harm.LOST, f"windows: {promise} was told, there is {kept}")
+            known = _is_logged(history, log, name, revision)
+            judgement.expect(known, Harm.LOST, f"log: {promise} was told and is gone")
+    return judgement.found
+
+
+def _is_logged(history: History, log: LogView, window: str, revision: int) -> bool:
+    """This revision, or one in its place: of what was ended before it was logged, the end alone is."""
+    return any(
+        log.ends[partition] > offset
+        for (name, found), (partition, offset) in history.windows.items()
+        if name == window and found >= revision
+    )
 
 
 def _judge_log(judgement: _Judgement, log: LogView) -> None:
@@ -106,7 +141,7 @@ def _judge_promises(judgement: _Judgement, views: Views, promises: Sequence[Prom
             _judge_dump(judgement, views, promise)
         elif promise.kind in {"action", "feedback"}:
             _judge_action(judgement, views, promise)
-        else:
+        elif promise.kind in {"credential", "revoked"}:
             wanted = promise.kind == "revoked"
             found = views.access.revoked.get(promise.name)
             holds = found is not None and (found or not wanted)

@@ -33,6 +33,7 @@ from tocsin.log.embedded import EmbeddedLog
 from tocsin.log.rows import Answer, record_hash
 from tocsin.processing.chunks import partition_of_chunk
 from tocsin.scores.embedded import EmbeddedAbnormalReadings
+from tocsin.services.maintenance_store import LAST, MaintenanceStore
 from tocsin.services.replays import Replays
 
 CLOCK: Final = ManualClock(1_790_000_000_000)
@@ -94,6 +95,14 @@ class InboxView(PositionView):
     """How far it has folded; the key of each action, by its number."""
 
     actions: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class WindowsView(View):
+    """Of each maintenance window its revision, and the one that is noted as logged."""
+
+    revisions: dict[str, int] = field(default_factory=dict)
+    logged: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -186,6 +195,20 @@ def inbox_view(data: Path) -> InboxView:
         return InboxView([*_verified(inbox), *gaps], position=inbox.position(), actions=done)
     finally:
         inbox.close()
+
+
+def windows_view(data: Path) -> WindowsView:
+    """What people asked for, and what of it is noted as logged."""
+    store = MaintenanceStore(data / "maintenance.db")
+    try:
+        found = store.page(DEFAULT_TENANT, before=LAST, limit=100_000)
+        return WindowsView(
+            store.verify(),
+            revisions={each.id: each.revision for each in found},
+            logged={each.id: each.logged for each in found},
+        )
+    finally:
+        store.close()
 
 
 def findings_view(data: Path) -> PositionView:

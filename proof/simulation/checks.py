@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,7 +15,8 @@ from proof.simulation.dump_checks import OF_STEPS, DumpChecks
 from proof.simulation.feedback_checks import FeedbackChecks
 from proof.simulation.inbox_checks import InboxChecks
 from proof.simulation.lives import Lives
-from proof.simulation.maintaining import Maintainers
+from proof.simulation.maintainers import Maintainers
+from proof.simulation.maintenance_checks import MaintenanceChecks
 from proof.simulation.node import Node
 from proof.simulation.people import People
 from proof.simulation.plan import TENANT
@@ -66,8 +68,8 @@ class Checks:
         self._dumps = DumpChecks(lives, uploaders)
         self._inbox = InboxChecks(lives, people)
         self._feedback = FeedbackChecks(lives, people)
+        self._maintenance = MaintenanceChecks(lives, maintainers)
         self._directory = DirectoryChecks(lives)
-        self._maintainers = maintainers
         self._findings = lives.findings
         self._senders = senders
 
@@ -77,6 +79,7 @@ class Checks:
             self._findings.add("places held", f"{held} of uploads that have ended")
         self.seen.digests = _digests(node.running())
         self._feedback.remember(node.running())
+        self._maintenance.remember(node.running())
 
     def agrees(self, node: Node) -> bool:
         """Whether the directory says what the third party says."""
@@ -107,7 +110,7 @@ class Checks:
         self._directory.check(application)
         self.seen.actions = self._inbox.acted
         self.seen.limits_moved = self._feedback.check(application, everything, again.expected)
-        self.seen.windows = self._maintainers.check(everything)
+        self.seen.windows = self._maintenance.check(application, everything, again.expected)
         self._conservation(application)
         self._stores(application)
 
@@ -188,16 +191,10 @@ class Checks:
         if set(folded) - listed:
             self._findings.add("anomaly of nothing", f"{set(folded) - listed}")
         if missing := listed - set(folded):
-            untold = {
-                key
-                for key in missing
-                if all(
-                    each.retracted or each.suppressed
-                    for each in application.stores.commits.revisions(TENANT, key)[-1:]
-                )
-            }
-            if missing - untold:
-                self._findings.add("not folded", f"{missing - untold}")
+            commits = application.stores.commits
+            silent = {key for key in missing if _alerts_nobody(commits.revisions(TENANT, key)[-1:])}
+            if missing - silent:
+                self._findings.add("not folded", f"{missing - silent}")
 
     def _conservation(self, application: Application) -> None:
         counts: Counter[str] = Counter()
@@ -219,6 +216,11 @@ class Checks:
             if isinstance(store, Verifiable):
                 for problem in store.verify():
                     self._findings.add("damaged", problem)
+
+
+def _alerts_nobody(last: Sequence[Episode]) -> bool:
+    """Whether an episode was taken back, or is kept back by maintenance, as it stands."""
+    return all(each.retracted or each.suppressed for each in last)
 
 
 def _digests(application: Application) -> dict[str, str]:

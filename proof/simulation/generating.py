@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from typing import Final
 
+import msgspec
+
 from proof.simulation.data import Fleet
 from proof.simulation.dump_data import dump_run
 from proof.simulation.log_data import log_run
-from proof.simulation.maintaining import windows_of
 from proof.simulation.people_data import acts_of, said_of, told_of, with_cuts
 from proof.simulation.plan import (
     Ask,
@@ -20,6 +21,7 @@ from proof.simulation.plan import (
     Quarantining,
 )
 from proof.simulation.third_party import directory_of
+from proof.simulation.windows_data import windows_of
 
 SETTINGS: Final = 4
 _OTHER_RUN: Final = 0x5_1C5
@@ -62,6 +64,7 @@ def plan_of(seed: int) -> Plan:
     run = dump_run(seed, fleet.devices, span_s, calm=calm)
     logs = log_run(seed, span_s)
     directory = directory_of(seed, span_s, fleet.devices)
+    windows = windows_of(seed, span_s, (*fleet.devices * 3, *logs.devices))
     acts = (*acts_of(seed, span_s), *said_of(seed, span_s), *told_of(seed, span_s))
     return Plan(
         seed=seed,
@@ -72,7 +75,7 @@ def plan_of(seed: int) -> Plan:
         asks=(*_asks(rng, span_s), *run.asks),
         quarantines=(*_quarantines(rng, fleet, span_s), *run.releases),
         acts=acts if calm else with_cuts(seed, acts),
-        windows=windows_of(seed, fleet.devices, span_s),
+        windows=tuple(msgspec.structs.replace(each, cut=0) for each in windows) if calm else windows,
         network=Network() if calm else _network(rng),
         partitions=rng.choice((1, 2, 2, 3)),
         segment_bytes=rng.choice((6_000, 20_000, 1_000_000)),

@@ -104,18 +104,6 @@ class Quarantining(msgspec.Struct, frozen=True, kw_only=True):
     released: bool = False
 
 
-class MaintainPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """At `at_s` a device is put in maintenance between two seconds of its records; ended at `ends_s`."""
-
-    at_s: float
-    device: str
-    from_s: float
-    to_s: float
-    ends_s: float | None = None
-    no_alert: bool = True
-    no_learn: bool = False
-
-
 class ActPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A person looks at the inbox, thinks for `read_s`, and acts on the `pick`-th anomaly, or on several.
 
@@ -129,6 +117,31 @@ class ActPlan(msgspec.Struct, frozen=True, kw_only=True):
     pick: int
     read_s: float = 0.0
     snooze_s: int = 60
+    cut: int = 0
+
+
+class WindowPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A person has a device in maintenance, from `from_s` later on, or earlier, for `lasts_s`; or for good.
+
+    With `days` it is on these days of the week alone, between two minutes of the day in a zone. Or (`ends`)
+    the person ends the `pick`-th window that has no end yet. `again` asks for the same once more, later.
+    `cut` as of an ActPlan.
+    """
+
+    at_s: float
+    person: int
+    device: str = ""
+    from_s: float = 0.0
+    lasts_s: float | None = None
+    days: tuple[int, ...] = ()
+    from_minute: int = 0
+    until_minute: int = 0
+    zone: str = "UTC"
+    no_alert: bool = True
+    no_learn: bool = False
+    ends: bool = False
+    pick: int = 0
+    again: bool = False
     cut: int = 0
 
 
@@ -174,7 +187,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     asks: tuple[Ask, ...] = ()
     quarantines: tuple[Quarantining, ...] = ()
     acts: tuple[ActPlan, ...] = ()
-    windows: tuple[MaintainPlan, ...] = ()
+    windows: tuple[WindowPlan, ...] = ()
     network: Network = Network()
     dumps: tuple[DumpPlan, ...] = ()
     steps: Steps = Steps()

@@ -9,7 +9,7 @@ from typing import Final
 from proof.simulation.checks import Checks
 from proof.simulation.clients import Senders
 from proof.simulation.lives import HopelessError, Lives
-from proof.simulation.maintaining import Maintainers
+from proof.simulation.maintainers import Maintainers
 from proof.simulation.node import Node
 from proof.simulation.people import People
 from proof.simulation.plan import TENANT, CrashPlan, Network, Plan, Quarantining
@@ -19,6 +19,8 @@ from tocsin.access.credential import CredentialKind, NewCredential
 from tocsin.access.principal import Role
 
 PATIENCE_S: Final = 4000.0
+ROUND_S: Final = 130.0
+"""Within which windows that a crash has left are logged."""
 
 
 class World:
@@ -141,6 +143,8 @@ class World:
             lives.findings.add("uploaders", f"dumps not served: {self.uploaders.unserved()}")
         if self.people.unserved():
             lives.findings.add("people", f"actions not answered: {self.people.unserved()}")
+        if self.maintainers.unserved():
+            lives.findings.add("people", f"windows not answered: {self.maintainers.unserved()}")
         if self.plan.log_devices:
             self._wait_until(lives.scheduler.now_s + _windows_s(self.plan))
         self._settle()
@@ -153,6 +157,9 @@ class World:
         self.senders.ask_all_again()
         self.uploaders.ask_all_again()
         self.people.ask_all_again()
+        self.maintainers.ask_all_again()
+        if self.plan.windows:
+            self._wait_until(lives.scheduler.now_s + ROUND_S)
         self._settle()
         self._agree()
         self._look(self.checks.check)

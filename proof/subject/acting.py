@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from proof.subject.answers import Answers, BrokenPromiseError
 from tocsin.access.principal import Principal
@@ -18,6 +18,8 @@ from tocsin.inbox.abstract import AnomalyQuery
 from tocsin.inbox.action import ActionKind, Recorded, Target
 from tocsin.log.abstract import RecordKind
 from tocsin.services.actions import Asked
+
+Done = TypeVar("Done")
 
 PATIENCE_S: Final = 60.0
 _KINDS: Final = ("acknowledge", "comment", "resolve", "reopen")
@@ -82,15 +84,21 @@ def _logged(application: Application) -> Iterator[int]:
 
 def _until_done(application: Application, person: Principal, deed: Deed) -> Recorded | None:
     """What was recorded; None where feedback could change nothing."""
+    try:
+        return until_done(application, deed.key, lambda: _done(application, person, deed))
+    except InvalidInputError:
+        return None
+
+
+def until_done(application: Application, what: str, work: Callable[[], Done]) -> Done:
+    """What a piece of work gives, tried until it is not refused for now; BrokenPromiseError after long."""
     deadline_s = time.monotonic() + PATIENCE_S
     while True:
         try:
-            return _done(application, person, deed)
-        except InvalidInputError:
-            return None
+            return work()
         except _TRY_AGAIN as error:
             if application.runtime.failure is not None or time.monotonic() > deadline_s:
-                raise BrokenPromiseError(f"{deed.key}: {error}") from error
+                raise BrokenPromiseError(f"{what}: {error}") from error
             time.sleep(0.02)
 
 

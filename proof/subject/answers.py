@@ -61,10 +61,12 @@ class Answers:
 
 def _told(answer: str) -> tuple[object, ...]:
     """Lines received, refused, and taken now or before (a repeat tells the latter as repeated); or of a dump
-    what became of it; or the number of an action, and to what it was done."""
+    what became of it; or the number of an action, and to what it was done; or a window, and when it ended."""
     said = json.loads(answer)
     if "outcome" in said:
         return said["outcome"], said["size_bytes"]
     if "action" in said:
         return said["action"], said["done"]
+    if "window" in said:
+        return said["window"], said["ended_ms"]
     return said["received"], said["rejected"], said["accepted"] + said["repeated"]

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from proof.subject.queueing import queueing
+
 _LATE_S: Final = 0.3
 
 
@@ -28,35 +30,15 @@ def _dump_unnamed() -> None:
 
 def _dump_answered_before_logged() -> None:
     """A sender hears that its dump is in the log while it is only queued."""
-    from tocsin.log.abstract import Append, Log
+    from tocsin.log.abstract import Log
     from tocsin.services.dumps import Dumps
-
-    class Queueing:
-        def __init__(self, log: Log) -> None:
-            self._log = log
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._log, name)
-
-        def submit(self, append: Append) -> _NotRepeated:
-            self._log.submit(append)
-            return _NotRepeated()
 
     begin = Dumps.__init__
 
     def begin_hastily(self: Dumps, *, log: Log, **rest: Any) -> None:
-        begin(self, log=Queueing(log), **rest)  # type: ignore[arg-type]
+        begin(self, log=queueing(log), **rest)
 
     Dumps.__init__ = begin_hastily  # type: ignore[method-assign]
-
-
-class _NotRepeated:
-    """An answer of a log that did not wait for its disk."""
-
-    repeated = False
-
-    def result(self) -> _NotRepeated:
-        return self
 
 
 def _dump_judged_before_synced() -> None:

@@ -18,6 +18,7 @@ from proof.subject.answers import Answers, BrokenPromiseError
 from proof.subject.crates import Crate
 from proof.subject.delivering import check_kept, deliver
 from proof.subject.haste import SETTINGS
+from proof.subject.maintaining import maintain
 from proof.subject.traffic import Body
 from tocsin.access.device_scope import DeviceScope
 from tocsin.access.principal import Principal, Role
@@ -58,7 +59,8 @@ def live(
 ) -> Digest:
     """Recover, take in everything that has no answer yet, wait until all is settled, stop in order.
 
-    Where `machines` send dumps, somebody acts on the anomalies that there are then.
+    Where `machines` send dumps, somebody acts on the anomalies that there are then, and has devices in
+    maintenance.
     With `end` the process ends with that code instead, at once, as a kill would end it.
     """
     application = Application(config, pace=replace(pace_of(config), idle_s=0.05))
@@ -82,6 +84,7 @@ def live(
         if machines:
             check_kept(application, machines)
             act_on_all(application, SENDER, answers)
+            maintain(application, SENDER, answers)
         if end is not None:
             os._exit(end)
         return digest

@@ -8,6 +8,7 @@ from typing import Any, Final
 import apsw
 
 from proof.subject.dump_plants import DUMP_PLANTS
+from proof.subject.people_plants import PEOPLE_PLANTS
 
 
 def _no_full_sync() -> None:
@@ -87,6 +88,7 @@ PLANTS: Final[dict[str, Callable[[], None]]] = {
     "acknowledge_before_commit": _acknowledge_before_commit,
     "trim_before_lake": _trim_before_lake,
     **DUMP_PLANTS,
+    **PEOPLE_PLANTS,
 }
 
 

@@ -16,9 +16,10 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
 
     Of a dump, device (`name`), sequence and hash (`answer`): that it is kept, or `status` bytes of it.
     Of an action, its `sequence` and key (`answer`): that it was done; of feedback: that it is logged.
+    Of a maintenance window (`name`): that this revision (`sequence`) of it is kept and logged.
     """
 
-    kind: Literal["body", "key", "credential", "revoked", "dump", "piece", "action", "feedback"]
+    kind: Literal["body", "key", "credential", "revoked", "dump", "piece", "action", "feedback", "window"]
     producer: str = ""
     sequence: str = ""
     status: int = 200

@@ -55,6 +55,15 @@ def test_kills_notice_an_answer_before_the_commit() -> None:
     assert figures["kill_failures"] > 0
 
 
+@pytest.mark.parametrize("plant", ["feedback_answered_before_logged", "window_answered_before_logged"])
+def test_kills_notice_what_people_were_told_too_early(plant: str) -> None:
+    """Killed while people act, at the end of a run, what was answered and not logged is missed."""
+    words = ("--seconds", "300", "--last", "400", "--seed", "7", "--plant", plant)
+    code, figures, complaints = run("proof.kills", *words)
+    assert code == 0, complaints
+    assert figures["kill_failures"] > 0
+
+
 def test_flipped_bits_are_harmless_or_named() -> None:
     """In whatever file: nothing else is read or judged without somebody saying so."""
     code, figures, words = run("proof.corruption", "--seconds", "90", "--seed", "7")

@@ -19,7 +19,8 @@ CONFLICTS = 4
 """A seed in which two bodies come for one number."""
 DUMPS = 2
 DIRECTORY = 7
-MAINTENANCE = 0
+WINDOWS = 9
+"""One in which maintenance keeps back what would have been told."""
 ONCE_FAILED = (37, 46, 90, 155, 500_037)
 """46: feedback that had moved no limit moved one when it was asked again.
 Of dumps: 37 a folder of blobs that could not be made; 90 an upload left behind that could not be removed;
@@ -61,6 +62,30 @@ def test_people_say_and_do_everything_and_the_power_goes_meanwhile() -> None:
     assert 0.1 < sum(bool(act.cut) for act in acts) / len(acts) < 0.3
 
 
+def test_devices_are_in_maintenance_and_the_power_goes_meanwhile() -> None:
+    """Early seeds have windows of all kinds that are given, asked for again and ended, and cuts in each."""
+    windows = [each for seed in range(100) for each in plan_of(seed).windows]
+    kinds = {(bool(each.days), each.lasts_s is None, each.ends) for each in windows}
+    assert kinds == {
+        (False, False, False),
+        (True, False, False),
+        (True, True, False),
+        (False, True, True),
+    }
+    assert {(each.ends, bool(each.cut)) for each in windows} == {
+        (ends, cut) for ends in (False, True) for cut in (False, True)
+    }
+    assert any(each.again for each in windows)
+    assert {each.from_s > 0 for each in windows} == {True, False}
+    assert {(each.no_alert, each.no_learn) for each in windows if not each.ends} == {
+        (True, False),
+        (True, True),
+        (False, True),
+    }
+    assert not any(plan_of(seed).windows for seed in ONCE_FAILED)
+    assert 20 < sum(bool(plan_of(seed).windows) for seed in range(100)) < 60
+
+
 def test_third_parties_fail_and_change_their_mind() -> None:
     """Early seeds have directories that are down, answer badly or well, and devices that move."""
     plans = [plan for seed in range(100) if (plan := plan_of(seed)).directory is not None]
@@ -71,24 +96,9 @@ def test_third_parties_fail_and_change_their_mind() -> None:
     assert not any(crash.jump_ms for plan in plans for crash in plan.crashes)
 
 
-def test_windows_leave_the_rest_of_a_seed_as_it_is_and_keep_back_all_there_is() -> None:
-    """Alarms, learning, or both; some are ended before their time, some hold for what came before."""
-    plans = [plan_of(seed) for seed in range(100)]
-    windows = [window for plan in plans for window in plan.windows]
-    assert 15 < sum(bool(plan.windows) for plan in plans) < 45
-    assert {(each.no_alert, each.no_learn) for each in windows} == {
-        (True, False),
-        (True, True),
-        (False, True),
-    }
-    assert {each.ends_s is None for each in windows} == {True, False}
-    assert {each.from_s < each.at_s for each in windows} == {True, False}
-    assert not any(plan_of(seed).windows for seed in ONCE_FAILED)
-
-
 def test_windows_are_asked_for_and_the_same_seed_gives_the_same_trace() -> None:
     """Some are kept and hold; what a device sends within them is what the model says."""
-    first, second = run_plan(plan_of(MAINTENANCE)), run_plan(plan_of(MAINTENANCE))
+    first, second = run_plan(plan_of(WINDOWS)), run_plan(plan_of(WINDOWS))
     assert first.trace_hash == second.trace_hash
     assert (first.findings, first.seen.windows > 0) == ([], True)
 

@@ -14,6 +14,7 @@ from tocsin.access.principal import Role
 from tocsin.control import MaintenanceSet
 from tocsin.errors import StorageUnavailableError
 from tocsin.processing.maintenance import KEPT_MAX
+from tocsin.services.actions import NAME_CHARACTERS_MAX as KEY_CHARACTERS_MAX
 from tocsin.services.devices import Device
 from tocsin.services.maintenance import HORIZON_MS, OF_A_DEVICE_MAX
 from tocsin.services.maintenance_window import DAYS
@@ -400,6 +401,15 @@ async def test_what_the_log_refused_is_logged_by_the_next_round(world: World) ->
     assert [each.devices for each in logged(world)] == [("pump-7",)]
     again = await ask(world, {"device": "pump-7", **WHEN}, key="k")
     assert again.headers["tocsin-repeated"] == "true"
+
+
+async def test_a_key_has_a_length(world: World) -> None:
+    """As those of actions: it is kept, and whoever sends a book of one is told."""
+    world.fleet.add(OWN, "pump-7")
+    kept = await ask(world, {"device": "pump-7", **WHEN}, key="k" * KEY_CHARACTERS_MAX)
+    refused = await ask(world, {"device": "pump-7", **WHEN}, key="k" * (KEY_CHARACTERS_MAX + 1))
+    assert (kept.status_code, refused.status_code) == (201, 400)
+    assert refused.json()["field"] == "Idempotency-Key"
 
 
 async def test_a_key_is_answered_as_before_when_the_window_is_over(world: World) -> None:

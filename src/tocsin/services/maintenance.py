@@ -152,8 +152,8 @@ class Maintenances:
     def one(self, principal: Principal, window_id: str) -> MaintenanceWindow:
         """One window; NotFoundError if there is none, or none of a device that is seen."""
         require(principal, Permission.READ)
-        found = self._store.one(principal.tenant, window_id)
-        if not self._sees(principal, found):
+        found = _as_seen(self._store.one(principal.tenant, window_id), self._sight.devices(principal))
+        if found is None:
             raise NotFoundError(_NO_WINDOW)
         return found
 
@@ -162,14 +162,15 @@ class Maintenances:
     ) -> tuple[Sequence[MaintenanceWindow], int | None]:
         """Windows, newest first, and the number to go on before, None at the end."""
         require(principal, Permission.READ)
-        limit = min(limit, PAGE_MAX)
+        limit, own = min(limit, PAGE_MAX), self._sight.devices(principal)
         found: list[MaintenanceWindow] = []
         for window in self._newest_first(principal.tenant, LAST if before is None else before):
-            if not self._sees(principal, window):
+            seen = _as_seen(window, own)
+            if seen is None:
                 continue
             if len(found) == limit:
                 return found, found[-1].number
-            found.append(window)
+            found.append(seen)
         return found, None
 
     def of_device(self, principal: Principal, device: str) -> Sequence[MaintenanceWindow]:
@@ -177,8 +178,10 @@ class Maintenances:
         require(principal, Permission.READ)
         self._sight.require(principal, device, NO_DEVICE)
         now_ms = self._clock.now_ms()
-        found = self._store.unsettled_of(principal.tenant, limit=WINDOWS_MAX)
-        return [each for each in found if device in each.members and not is_over(each, now_ms)]
+        own = self._sight.devices(principal)
+        windows = self._store.unsettled_of(principal.tenant, limit=WINDOWS_MAX)
+        lasting = (each for each in windows if device in each.members and not is_over(each, now_ms))
+        return [seen for each in lasting if (seen := _as_seen(each, own)) is not None]
 
     def state(self, window: MaintenanceWindow) -> State:
         """Whether it holds now."""
@@ -216,12 +219,6 @@ class Maintenances:
     def _require(self, principal: Principal, covers: Covers) -> None:
         """Who may act at a device may have it left alone; other windows reach devices of colleagues."""
         require(principal, Permission.HANDLE if covers is Covers.DEVICE else Permission.OPERATE)
-
-    def _sees(self, principal: Principal, window: MaintenanceWindow) -> bool:
-        if not self._sight.limited(principal):
-            return True
-        own: Collection[str] = self._sight.devices(principal) or ()
-        return not set(own).isdisjoint(window.members)
 
     def _members(self, tenant: str, wanted: Wanted) -> tuple[str, ...]:
         """The devices of a window that have sent something, as known now."""
@@ -338,6 +335,14 @@ class Maintenances:
             no_alert=window.wanted.no_alert,
             no_learn=window.wanted.no_learn,
         )
+
+
+def _as_seen(window: MaintenanceWindow, own: Collection[str] | None) -> MaintenanceWindow | None:
+    """The window of those of its devices that are seen, None standing for all; None where it has none."""
+    if own is None:
+        return window
+    members = tuple(name for name in window.members if name in own)
+    return msgspec.structs.replace(window, members=members) if members else None
 
 
 def is_over(window: MaintenanceWindow, now_ms: int) -> bool:

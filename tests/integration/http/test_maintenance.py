@@ -458,6 +458,24 @@ async def test_technicians_have_their_own_devices_in_maintenance(world: World) -
     assert [each["id"] for each in seen.json()["windows"]] == [own.json()["id"]]
 
 
+async def test_of_a_location_technicians_see_how_many_of_their_own_devices_are_covered(world: World) -> None:
+    """How many others stand there is not theirs to know: in the list, by itself, and on pages."""
+    for name in ("pump-1", "pump-2", "pump-3"):
+        world.fleet.add(OWN, name)
+    world.responsible(TECHNICIAN, "pump-1", location="hall 3")
+    world.responsible(TECHNICIAN.replace("6f", "7f"), "pump-2", "pump-3", location="hall 3")
+    world.person("maria", technician=TECHNICIAN)
+    made = (await ask(world, {"location": "hall 3", **WHEN})).json()
+    assert made["devices"] == 3
+    async with world.client(headers=world.sign_in("maria")) as client:
+        (listed,) = (await client.get("/v1/maintenance")).json()["windows"]
+        one = (await client.get(f"/v1/maintenance/{made['id']}")).json()
+        pages = [(await client.get(path)).text for path in ("/maintenance", "/devices/pump-1")]
+    assert (listed["devices"], one["devices"]) == (1, 1)
+    for page in pages:
+        assert "hall 3, 1 device<" in page
+
+
 async def test_windows_that_are_not_over_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of each tenant: the next one is refused until one is ended."""
     monkeypatch.setattr("tocsin.services.maintenance.WINDOWS_MAX", 1)

@@ -313,13 +313,18 @@ class World:
         new = NewCredential(tenant=tenant, kind=CredentialKind.GATEWAY, name="gateway", devices=devices)
         return self.access.create(new, created_by="test")[1]
 
-    def find_anomaly(self, device: str, tenant: str = OWN, **changed: Any) -> str:
-        """Commit an episode of a device, fold it, and make it known everywhere; the anomaly's id."""
+    def commit_episode(self, device: str, tenant: str = OWN, **changed: Any) -> int:
+        """Commit an episode of a device; the position it has led to."""
         episode = episode_of(device, tenant, **changed)
         position = self.commits.positions()[0] + 1
         self.commits.commit(
             [Commit(0, self.lease.epoch, position - 1, position, Totals(), episodes=[episode])]
         )
+        return position
+
+    def find_anomaly(self, device: str, tenant: str = OWN, **changed: Any) -> str:
+        """Commit an episode of a device, fold it, and make it known everywhere; the anomaly's id."""
+        position = self.commit_episode(device, tenant, **changed)
         rows = self.commits.outbox(self.inbox.position())
         folded = self.inbox.fold(rows, self.clock.now_ms())
         self.fleet.add(tenant, device)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from tocsin.api.cursor import decode_text, encode_cursor
@@ -44,6 +44,16 @@ _EXAMPLE: dict[str, Any] = {
     "suppressed": None,
     "evidence": None,
 }
+
+
+_WINDOW_CHARACTERS_MAX: Final = 64
+Suppressed = Annotated[
+    bool | None, Query(description="Whether maintenance keeps it back, so that nobody was alerted.")
+]
+Window = Annotated[
+    str | None,
+    Query(max_length=_WINDOW_CHARACTERS_MAX, description="Id of the maintenance window that keeps it back."),
+]
 
 
 class EpisodeView(BaseModel):
@@ -137,16 +147,22 @@ def list_episodes(
     device: str | None = None,
     from_: From = None,
     to: To = None,
+    suppressed: Suppressed = None,
+    window: Window = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> EpisodePage:
-    """Newest revisions that overlap the span, by id."""
+    """Newest revisions that overlap the span, by id. With `suppressed` or `window` a page may be short, and
+    even empty, where there is a `next`: each looks at 5,000 episodes at most.
+    """
     query = EpisodeQuery(
         device=device,
         from_ms=time_or_none(from_, "from"),
         to_ms=time_or_none(to, "to"),
         after_id="" if cursor is None else decode_text("episodes", cursor, tenant=principal.tenant),
         limit=limit,
+        suppressed=suppressed,
+        window=window,
     )
     found, after = services.episodes.page(principal, query)
     following = None if after is None else encode_cursor("episodes", after, tenant=principal.tenant)

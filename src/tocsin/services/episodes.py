@@ -14,18 +14,31 @@ from tocsin.model import Episode
 from tocsin.services.sight import Sight
 
 PAGE_MAX: Final = 200
+LOOKED_AT_MAX: Final = 5_000
+"""Episodes of which a page chooses; it is short where few of them are wanted, and says where to go on."""
+
 NO_EPISODE: Final = "There is no such episode."
 
 
 @dataclass(frozen=True, slots=True)
 class EpisodeQuery:
-    """Filters of a list; None = any. Ordered by id; `after_id` is the cursor."""
+    """Filters of a list; None = any. Ordered by id; `after_id` is the cursor.
+
+    `suppressed`: whether maintenance keeps it back; `window`: which maintenance window does.
+    """
 
     device: str | None = None
     from_ms: int | None = None
     to_ms: int | None = None
     after_id: str = ""
     limit: int = 50
+    suppressed: bool | None = None
+    window: str | None = None
+
+    def wants(self, episode: Episode) -> bool:
+        """Whether it is one of those that maintenance keeps back, or not, as wanted."""
+        by_window = self.window is None or episode.suppressed == self.window
+        return by_window and (self.suppressed is None or bool(episode.suppressed) == self.suppressed)
 
 
 class Episodes:
@@ -36,22 +49,30 @@ class Episodes:
         self._sight = sight
 
     def page(self, principal: Principal, query: EpisodeQuery) -> tuple[Sequence[Episode], str | None]:
-        """Newest revisions by id, without evidence, and the id to go on after, None at the end."""
+        """Newest revisions by id, without evidence, and the id to go on after, None at the end.
+
+        Of LOOKED_AT_MAX at most, so a page with filters by maintenance may be short and not the last.
+        """
         require(principal, Permission.READ)
         limit = min(query.limit, PAGE_MAX)
         devices = self._sight.devices(principal)
         if devices is not None and query.device is not None and query.device not in devices:
             return [], None
-        found = self._commits.episodes(
+        chooses = query.window is not None or query.suppressed is not None
+        looked_at = LOOKED_AT_MAX if chooses else limit
+        some = self._commits.episodes(
             principal.tenant,
             device=query.device,
             devices=devices,
             from_ms=query.from_ms,
             to_ms=query.to_ms,
             after_id=query.after_id,
-            limit=limit + 1,
+            limit=looked_at + 1,
         )
-        return (found, None) if len(found) <= limit else (found[:limit], found[limit - 1].id)
+        found = [episode for episode in some[:looked_at] if query.wants(episode)]
+        if len(found) > limit:
+            return found[:limit], found[limit - 1].id
+        return found, some[looked_at - 1].id if len(some) > looked_at else None
 
     def one(self, principal: Principal, episode_id: str) -> Episode:
         """The newest revision with its evidence; NotFoundError if there is none."""

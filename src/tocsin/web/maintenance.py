@@ -21,6 +21,7 @@ from tocsin.errors import (
     PreconditionFailedError,
 )
 from tocsin.services.bundle import Services
+from tocsin.services.episodes import EpisodeQuery
 from tocsin.services.maintenance_window import (
     DAYS,
     Changes,
@@ -58,10 +59,11 @@ _TOLD: Final = {
 
 
 def maintenance(request: Request, visitor: Visitor) -> Response:
-    """What is in maintenance, and the form; `?device=` fills a name in."""
+    """What is in maintenance, and the form; `?device=` fills a name in, `?window=` has what it kept back."""
     named = {each.value: request.query_params[each.value] for each in Covers if each in request.query_params}
     covers, name = next(iter(named.items()), (Covers.DEVICE.value, ""))
-    return _page(visitor, {"covers": covers, "name": name})
+    kept = _kept_by(visitor, request.query_params["window"]) if "window" in request.query_params else None
+    return _page(visitor, {"covers": covers, "name": name}, kept=kept)
 
 
 def maintenance_form(services: Services) -> Callable[[Request], Awaitable[Response]]:
@@ -89,6 +91,22 @@ def told(visitor: Visitor, window: MaintenanceWindow) -> dict[str, Any]:
         "effects": _TOLD[kept],
         "to": _to(window),
     }
+
+
+def _kept_by(visitor: Visitor, window_id: str) -> dict[str, Any]:
+    """What a window has kept back, as far as a page shows it."""
+    services, principal = visitor.services, visitor.principal
+    window = services.maintenance.one(principal, window_id)
+    query = EpisodeQuery(
+        device=window.wanted.name if window.wanted.covers is Covers.DEVICE else None,
+        from_ms=window.wanted.from_ms,
+        to_ms=window.over_ms(),
+        limit=SHOWN_MAX,
+        window=window.id,
+    )
+    found, following = services.episodes.page(principal, query)
+    episodes = sorted(found, key=lambda each: each.started_ms, reverse=True)
+    return told(visitor, window) | {"episodes": episodes, "more": following is not None}
 
 
 def keeps(wanted: Wanted) -> str:
@@ -164,7 +182,13 @@ def _kept_back(form: Mapping[str, str]) -> tuple[bool, bool]:
 
 
 def _page(
-    visitor: Visitor, said: Mapping[str, str], *, mistake: str = "", wrong: str = "", status: int = 200
+    visitor: Visitor,
+    said: Mapping[str, str],
+    *,
+    kept: Mapping[str, Any] | None = None,
+    mistake: str = "",
+    wrong: str = "",
+    status: int = 200,
 ) -> Response:
     services, principal = visitor.services, visitor.principal
     said = said if said.get("do") != "change" else {}
@@ -184,6 +208,7 @@ def _page(
         more=older is not None,
         days=DAYS,
         keeps=_TOLD,
+        kept=kept,
         said=usual | dict(said),
         covers=[each.value for each in Covers] if allows(principal, Permission.OPERATE) else ["device"],
         may=may,

@@ -128,6 +128,27 @@ async def test_a_device_s_page_lists_what_is_not_over(world: World) -> None:
             assert ('id="maintenance"' in page) is listed
 
 
+async def test_a_page_shows_what_a_window_kept_back(world: World) -> None:
+    """With its sentences, linked from the window; another window's episodes are not there."""
+    world.fleet.add(OWN, "pump-7")
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        await begin(client)
+        window = logged(world)[0].window
+        empty = (await client.get(f"/maintenance?window={window}")).text
+        world.commit_episode("pump-7", suppressed=window, explanation="too hot " + NASTY)
+        world.commit_episode("pump-7", started_ms=NOW_MS, suppressed="mw_other", explanation="too cold")
+        linked = (await client.get("/maintenance")).text
+        shown = (await client.get(f"/maintenance?window={window}")).text
+        unknown = await client.get("/maintenance?window=mw_none")
+    assert f'href="/maintenance?window={window}"' in linked
+    assert "Kept back by this window" in empty
+    assert "too hot" in shown
+    assert "too hot" not in empty + linked
+    assert "too cold" not in shown
+    assert "<script>alert" not in shown
+    assert unknown.status_code == 404
+
+
 async def test_times_of_the_form_are_of_its_zone(world: World) -> None:
     """Days of the week are those of the zone too."""
     world.fleet.add(OWN, "pump-7")

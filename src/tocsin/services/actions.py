@@ -217,7 +217,7 @@ class Actions:
         for name in anomalies:
             anomaly = self._inbox.anomaly(person.tenant, name)
             if anomaly is not None and not self._may_see(principal_of(person), anomaly.device):
-                detail = f"{person.display_name} sees the own devices alone: {anomaly.device} is another's."
+                detail = f"{person.display_name} would never see it: {anomaly.device} is not theirs."
                 raise NotResponsibleError(detail, field="assignee")
 
     def _may_see(self, principal: Principal, device: str) -> bool:

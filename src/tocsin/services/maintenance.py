@@ -178,7 +178,8 @@ class Maintenances:
         require(principal, Permission.READ)
         self._sight.require(principal, device, NO_DEVICE)
         now_ms = self._clock.now_ms()
-        own = self._sight.devices(principal)
+        listed = self._sight.devices(principal)
+        own = None if listed is None else {*listed, device}  # which a list may not have yet
         windows = self._store.unsettled_of(principal.tenant, limit=WINDOWS_MAX)
         lasting = (each for each in windows if device in each.members and not is_over(each, now_ms))
         return [seen for each in lasting if (seen := _as_seen(each, own)) is not None]

@@ -202,7 +202,7 @@ async def test_work_is_given_to_who_sees_it(world: World) -> None:
     wanted: dict[str, Any] = {"json": {"assignee": "Anna"}, "headers": any_version}
     other = await sent(world, admin, f"/v1/anomalies/{ids['c']}/assign", **wanted)
     assert (other.status_code, other.json()["code"]) == (409, "not_responsible")
-    assert "c is another's" in other.json()["detail"]
+    assert "c is not theirs" in other.json()["detail"]
     many = {"action": "assign", "assignee": "anna", "anomalies": [{"id": ids["a"]}, {"id": ids["c"]}]}
     assert (await sent(world, admin, "/v1/anomalies/actions", json=many)).status_code == 409
     assert (await sent(world, anna, f"/v1/anomalies/{ids['c']}/assign", **wanted)).status_code == 404

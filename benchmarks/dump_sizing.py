@@ -109,7 +109,10 @@ def told(devices: int, workers: int | None, assumed: Assumptions) -> dict[str, A
 
 @dataclass(frozen=True)
 class Figures:
-    """What is compared. Hours are those of the fleet's clock, of `HOUR_S` each."""
+    """What is compared. Hours are those of the fleet's clock, of `HOUR_S` each.
+
+    `busiest_hour` is how many workers were busy in it on average; so many are needed that they are 80 % busy.
+    """
 
     dumps: float
     lag_mean_s: float
@@ -118,6 +121,7 @@ class Figures:
     lag_max_s: float
     busy_worker_s: float
     alive_worker_s: float
+    busiest_hour: float
     workers_needed: float
     workers_most: float
     workers_by_hour: float
@@ -135,6 +139,7 @@ def of_simulation(said: dict[str, Any]) -> Figures:
         lag_max_s=lag["max_s"],
         busy_worker_s=said["busy_hours_a_day"] * 3600,
         alive_worker_s=said["worker_hours_a_day"] * 3600,
+        busiest_hour=max(hour["busy"] for hour in hours),
         workers_needed=math.ceil(max(hour["busy"] for hour in hours) / BUSY),
         workers_most=max(hour["workers"] for hour in hours),
         workers_by_hour=sum(hour["workers"] for hour in hours) / len(hours),
@@ -160,6 +165,7 @@ def of_run(ran: Ran, began_s: float) -> Figures:
         lag_max_s=float(lag_s.max()),
         busy_worker_s=float(run_s.sum()),
         alive_worker_s=ran.alive_s,
+        busiest_hour=float(busy.max()),
         workers_needed=math.ceil(busy.max() / BUSY),
         workers_most=float(most.max()),
         workers_by_hour=float(most.mean()),

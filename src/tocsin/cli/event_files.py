@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
 
 from tocsin.cli.output import counted, note, warn
+from tocsin.visible import visible
 
 if TYPE_CHECKING:
     from tocsin.files import EventFile, Mapping, Report
+
+
+_SHOWN_CHARACTERS: Final = 40
 
 
 def open_described(
@@ -39,4 +43,8 @@ def note_refused(report: Report) -> None:
     for code, rows in report.examples.items():
         rest = report.refused[code] - len(rows)
         others = f" and {counted(rest, 'other')}" if rest else ""
-        note(f"refused as {code}: row {', '.join(str(row + 1) for row in rows)}{others}")
+        told = f"refused as {code}: row {', '.join(str(row + 1) for row in rows)}{others}"
+        if code in report.cells:
+            cell, column = report.cells[code]
+            told += f", such as {visible(cell[:_SHOWN_CHARACTERS])!r} in {visible(column)!r}"
+        note(told)

@@ -37,7 +37,8 @@ class Chunk:
 class Report:
     """What became of the rows so far: rows = events + empty (no value at all) + refused.
 
-    `refused` counts by code; `examples` holds the row numbers (from 0) of the first ones of each code.
+    `refused` counts by code; `examples` holds the row numbers (from 0) of the first ones of each code, and
+    `cells`, where one was refused for a cell, what is in it and its column.
     """
 
     rows: int = 0
@@ -46,6 +47,7 @@ class Report:
     empty: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[int]] = field(default_factory=dict)
+    cells: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def outcome(self) -> dict[str, int]:
         """Rows read, those without a value, and those refused by code."""

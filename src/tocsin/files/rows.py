@@ -23,14 +23,21 @@ _JSON: Final = msgspec.json.Encoder()
 
 
 class Refusals:
-    """Which rows of one block are refused and why: the first reason found stands."""
+    """Which rows of one block are refused and why: the first reason found stands.
+
+    `cells` has, for some codes, a cell that was refused with it: what is in it, and its column.
+    """
 
     def __init__(self, rows: int) -> None:
         self._code: npt.NDArray[np.object_] = np.full(rows, "", object)
+        self.cells: dict[str, tuple[str, str]] = {}
 
-    def refuse(self, rows: Bools, code: str) -> None:
-        """Refuse the rows with this code, unless they have one."""
-        self._code[rows & (self._code == "")] = code
+    def refuse(self, rows: Bools, code: str, cells: pa.Array | None = None, name: str = "") -> None:
+        """Refuse the rows with this code, unless they have one. `cells` is the column that it is for."""
+        chosen = rows & (self._code == "")
+        self._code[chosen] = code
+        if cells is not None and code not in self.cells and chosen.any():
+            self.cells[code] = (str(cells[int(chosen.argmax())].as_py()), name)
 
     def pass_over(self, rows: Bools) -> None:
         """Refuse none of these rows, for whatever reason."""
@@ -109,7 +116,8 @@ class RowConverter:
         else:
             name = str(self._columns.time)
             ts, valid = self._milliseconds(block, name)
-        refusals.refuse(~valid, "time_invalid")
+        cells = None if self._columns.time is None else block.column(self._columns.time)
+        refusals.refuse(~valid, "time_invalid", cells, str(self._columns.time))
         return ts
 
     def _steps(self, block: pa.RecordBatch, device: Strings) -> tuple[I64, Bools]:
@@ -168,7 +176,7 @@ class RowConverter:
             if self._numbers[name] is None:
                 texts[name] = block.column(name).to_pylist()
             else:
-                values[:, index] = _to_float(block.column(name), refusals)
+                values[:, index] = _to_float(block.column(name), name, refusals)
         refusals.refuse(np.isinf(values).any(axis=1), "number_not_finite")
         present = np.isfinite(values)
         offsets = np.zeros(rows + 1, np.int32)
@@ -204,16 +212,16 @@ def _as_text(column: pa.Array) -> pa.Array:
     return column.cast(pa.string())
 
 
-def _to_float(column: pa.Array, refusals: Refusals) -> F64:
+def _to_float(column: pa.Array, name: str, refusals: Refusals) -> F64:
     """float64 with NaN where there is no value; integers that float64 can't hold exactly are refused."""
     numbers, junk = parse_numbers(column, pa.float64())
-    refusals.refuse(junk, "not_a_number")
+    refusals.refuse(junk, "not_a_number", column, name)
     values = np.asarray(pc.cast(numbers, pa.float64(), safe=False).fill_null(np.nan))
     if not pa.types.is_floating(column.type):
         large = np.flatnonzero(np.abs(values) >= MAX_EXACT_INTEGER)
         beyond = np.zeros(len(values), np.bool_)
         beyond[large] = [_beyond_exact(column[row].as_py()) for row in large.tolist()]
-        refusals.refuse(beyond, "number_out_of_range")
+        refusals.refuse(beyond, "number_out_of_range", column, name)
     return values
 
 

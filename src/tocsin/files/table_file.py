@@ -108,6 +108,8 @@ class TableFile(EventFile):
             piece = Chunk(batch, arrival_ms, first + np.arange(len(batch), dtype=np.int64))
             for code, refused in refusals.by_code().items():
                 self.report.refuse(code, (first + refused).tolist())
+                if code in refusals.cells:
+                    self.report.cells.setdefault(code, refusals.cells[code])
             self.report.rows += len(batch)
             kept = np.flatnonzero(refusals.kept)
             kept = kept[self._count(batch.take(kept))]

@@ -242,14 +242,14 @@ def test_print_config_shows_what_is_in_force(capsys: pytest.CaptureFixture[str],
 
 
 def test_refused_rows_are_told_with_their_numbers(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """The first five of each reason; row 1 is the one below the header."""
+    """The first five of each reason, and a cell to look for; row 1 is the one below the header."""
     cells = ["1.5", "#DIV/0!", *(["1.6"] * 8), *(["#REF!"] * 5), *(["1.7"] * 9)]
     rows = "".join(f"a,{1_700_049_600_000 + i},{cell}\n" for i, cell in enumerate(cells))
     (tmp_path / "s.csv").write_text(f"device,ts,t\n{rows}b,never,1.5\n")
     code, _, err = run(capsys, "backtest", tmp_path / "s.csv", "--out", tmp_path / "out")
     assert code == 0
-    assert "refused as not_a_number: row 2, 11, 12, 13, 14 and 1 other\n" in err
-    assert "refused as time_invalid: row 25\n" in err
+    assert "refused as not_a_number: row 2, 11, 12, 13, 14 and 1 other, such as '#DIV/0!' in 't'\n" in err
+    assert "refused as time_invalid: row 25, such as 'never' in 'ts'\n" in err
 
 
 def test_times_that_can_hardly_be_meant_are_warned_of_to_people_and_machines(

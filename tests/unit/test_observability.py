@@ -224,6 +224,39 @@ def test_metrics_and_traces_reach_a_collector() -> None:
     assert set(_Collecting.received) == {("/v1/metrics", "x"), ("/v1/traces", "x")}
 
 
+def test_a_collector_sends_nothing_elsewhere() -> None:
+    """Whoever answers with another address gets no secret header, nor what is behind that address a body."""
+    asked: list[str] = []
+
+    class Elsewhere(_Collecting):
+        def do_POST(self) -> None:
+            asked.append(f"{self.path} {self.headers.get('api-key')}")
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+
+    class Redirecting(Elsewhere):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(308)
+            self.send_header("Location", f"http://127.0.0.1:{there.server_port}/inside")
+            self.end_headers()
+
+    with HTTPServer(("127.0.0.1", 0), Elsewhere) as there, HTTPServer(("127.0.0.1", 0), Redirecting) as here:
+        for server in (there, here):
+            Thread(target=server.serve_forever, daemon=True).start()
+        collector = Collector(f"http://127.0.0.1:{here.server_port}", {"api-key": "hunter2"})
+        meters, tracing = Meters(collector), Tracing(collector)
+        meters.add(metrics.HTTP_BODY_BYTES, 1)
+        with tracing.job("ticks"):
+            pass
+        meters.close()
+        tracing.close()
+        there.shutdown()
+        here.shutdown()
+    assert asked == []
+
+
 def test_collector_follows_the_configuration(tmp_path: Path) -> None:
     """No endpoint, no collector; with one, its secret headers stay out of repr."""
     assert collector_of(load_config().observability) is None

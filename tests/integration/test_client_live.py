@@ -127,3 +127,40 @@ def act(tocsin: Tocsin, anomaly: str, version: int) -> None:
         "resolved",
         "undone",
     }
+
+
+@pytest.mark.long
+def test_an_application_has_a_device_in_maintenance(tmp_path: Path) -> None:
+    """Begun, changed by its version, ended; who is too late hears so, and a retry makes no second one."""
+    service = SimulatedService(SimulatedMapping([DEVICE], 1), SystemClock())
+    with (
+        SimulatedDirectoryServer(service) as directory,
+        running(tmp_path / "data", free_port(), directory.url) as application,
+    ):
+        key = (tmp_path / "key").read_text()
+        heat(application, key)
+        with Tocsin(application.server.url, key) as tocsin:
+            wait_until(lambda: tocsin.list_devices().devices)
+            maintain(tocsin)
+
+
+def maintain(tocsin: Tocsin) -> None:
+    now_ms, once = SystemClock().now_ms(), new_key()
+    made, again = (
+        tocsin.begin_maintenance(
+            device=DEVICE,
+            from_=str(now_ms),
+            to=str(now_ms + 3_600_000),
+            no_learn=True,
+            idempotency_key=once,
+        )
+        for _ in range(2)
+    )
+    assert again.id == made.id
+    changed = tocsin.change_maintenance(made.id, why="oil", if_match=made.version)
+    assert (changed.why, changed.no_alert, changed.no_learn) == ("oil", True, True)
+    with pytest.raises(ChangedError):
+        tocsin.end_maintenance(made.id, if_match=made.version)
+    assert tocsin.end_maintenance(made.id, if_match=changed.version).state == "over"
+    assert [each.id for each in tocsin.list_windows().windows] == [made.id]
+    assert tocsin.read_window(made.id).ended_at is not None

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from scripts.generate_client import files
-from tocsin_client import ChangedError, RefusedError, Tocsin, UnavailableError
+from tocsin_client import ChangedError, RefusedError, Tocsin, UnavailableError, WeeklyRequest
 from tocsin_client.stream import Sent, events_of
 from tocsin_client.transport import segment
 
@@ -29,6 +29,13 @@ ANOMALY: dict[str, Any] = {
 DONE = {
     "action": 3, "kind": "resolve", "at": "2026-11-22T10:10:00.000Z", "actor": "maria",
     "done": [{"id": "an_1", "version": 3}], "left": [],
+}  # fmt: skip
+WINDOW: dict[str, Any] = {
+    "id": "mw_1", "device": "pump-7", "location": None, "application": None,
+    "from_at": "2026-11-22T10:00:00.000Z", "to_at": None, "why": "", "no_alert": True, "no_learn": True,
+    "weekly": {"days": ["sunday"], "from": "22:00", "to": "02:00", "timezone": "UTC"}, "devices": 1,
+    "state": "holds", "made_at": "2026-11-22T09:58:00.000Z", "made_by": "maria", "ended_at": None,
+    "ended_by": None, "version": 1,
 }  # fmt: skip
 Reply = httpx.Response | Exception
 
@@ -117,6 +124,35 @@ def test_each_action_has_a_key_of_its_own_unless_it_is_given() -> None:
     keys = [request.headers["Idempotency-Key"] for request in played.asked]
     assert len(set(keys)) == 3
     assert keys[2] == "kept"
+
+
+def test_a_window_is_begun_changed_and_ended() -> None:
+    """Words of the language are fields all the same; what is left out of a change is not sent, null is."""
+    played = Played(httpx.Response(201, json=WINDOW), *(httpx.Response(200, json=WINDOW) for _ in range(3)))
+    client = played.client()
+    weekly = WeeklyRequest(days=("sunday",), from_="22:00", to="02:00")
+    made = client.begin_maintenance(
+        device="pump-7", from_="2026-11-22T10:00:00Z", weekly=weekly, no_learn=True, idempotency_key="k"
+    )
+    assert made.weekly is not None
+    assert (made.weekly.from_, made.no_learn) == ("22:00", True)
+    client.change_maintenance(made.id, why="oil", if_match=made.version)
+    client.change_maintenance(made.id, to=None, if_match=made.version)
+    client.end_maintenance(made.id, if_match=made.version)
+    begun, *changed, ended = played.asked
+    assert json.loads(begun.content) == {
+        "device": "pump-7",
+        "from": "2026-11-22T10:00:00Z",
+        "weekly": {"days": ["sunday"], "from": "22:00", "to": "02:00"},
+        "no_learn": True,
+    }
+    assert begun.headers["Idempotency-Key"] == "k"
+    assert [(each.method, json.loads(each.content)) for each in changed] == [
+        ("PATCH", {"why": "oil"}),
+        ("PATCH", {"to": None}),
+    ]
+    assert (ended.method, ended.url.path, ended.content) == ("POST", "/v1/maintenance/mw_1/end", b"")
+    assert {each.headers["If-Match"] for each in (*changed, ended)} == {'"1"'}
 
 
 def test_retry_after_is_obeyed_and_patience_ends() -> None:

@@ -2,6 +2,7 @@
 
 from tocsin_client.client import Tocsin
 from tocsin_client.errors import ChangedError, RefusedError, TocsinError, UnavailableError
+from tocsin_client.models import WeeklyRequest
 from tocsin_client.stream import Happened
 from tocsin_client.transport import new_key
 
@@ -12,5 +13,6 @@ __all__ = [
     "Tocsin",
     "TocsinError",
     "UnavailableError",
+    "WeeklyRequest",
     "new_key",
 ]

@@ -405,3 +405,84 @@ class UndoRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 Wanted: TypeAlias = str
 """One of unresolved, all; a later server may have further ones."""
 WantedAsked: TypeAlias = Literal["unresolved", "all"]
+
+
+class Weekly(msgspec.Struct, frozen=True, kw_only=True):
+    """As it was asked for."""
+
+    days: tuple[str, ...]
+    from_: str = msgspec.field(name="from")
+    to: str
+    timezone: str
+
+
+class WeeklyRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Between two times of day on these days; a `to` at or before `from` is on the day after."""
+
+    days: tuple[str, ...]
+    from_: str = msgspec.field(name="from")
+    to: str
+    timezone: str = "UTC"
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """A maintenance window; `version` is the ETag.
+
+    `devices` is how many it covers now, `state` whether it holds at this moment.
+    """
+
+    id: str
+    device: str | None
+    location: str | None
+    application: str | None
+    from_at: str
+    to_at: str | None
+    weekly: Weekly | None
+    why: str
+    no_alert: bool
+    no_learn: bool
+    devices: int
+    state: WindowState
+    made_at: str
+    made_by: str
+    ended_at: str | None
+    ended_by: str | None
+    version: int
+
+
+class WindowChangeRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is to be otherwise; what is left out stays. `to`: null has what repeats go on without an end."""
+
+    to: str | msgspec.UnsetType | None = msgspec.UNSET
+    why: str | msgspec.UnsetType | None = msgspec.UNSET
+    no_alert: bool | msgspec.UnsetType | None = msgspec.UNSET
+    no_learn: bool | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class WindowPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page, the newest first, with those that are over; `next` is the cursor of the next one."""
+
+    windows: tuple[Window, ...]
+    next: str | None
+
+
+class WindowRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One of `device`, `location` and `application`; from when to when; and why, for people.
+
+    `to` may be left out of what repeats: it then goes on until somebody ends it.
+    """
+
+    device: str | None = None
+    location: str | None = None
+    application: str | None = None
+    from_: str = msgspec.field(name="from")
+    to: str | None = None
+    weekly: WeeklyRequest | None = None
+    why: str = ""
+    no_alert: bool = True
+    no_learn: bool = False
+
+
+WindowState: TypeAlias = str
+"""One of waits, holds, over; a later server may have further ones."""
+WindowStateAsked: TypeAlias = Literal["waits", "holds", "over"]

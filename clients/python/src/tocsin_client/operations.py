@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import msgspec
+
 from tocsin_client.models import (
     Action,
     ActionRequest,
@@ -31,6 +33,11 @@ from tocsin_client.models import (
     TechnicianAnomalyPage,
     UndoRequest,
     WantedAsked,
+    WeeklyRequest,
+    Window,
+    WindowChangeRequest,
+    WindowPage,
+    WindowRequest,
 )
 from tocsin_client.transport import Transport, segment
 
@@ -332,3 +339,85 @@ class Operations(Transport):
             f"/v1/devices/{segment(str(device))}/series/{segment(str(parameter))}",
             {"from": from_, "to": to, "points": points},
         )
+
+    def list_windows(self, *, cursor: str | None = None, limit: int = 50) -> WindowPage:
+        """List maintenance windows.
+
+        Those of devices that you see, the newest first.
+        """
+        return self._get(WindowPage, "/v1/maintenance", {"cursor": cursor, "limit": limit})
+
+    def begin_maintenance(
+        self,
+        *,
+        from_: str,
+        device: str | None = None,
+        location: str | None = None,
+        application: str | None = None,
+        to: str | None = None,
+        weekly: WeeklyRequest | None = None,
+        why: str = "",
+        no_alert: bool = True,
+        no_learn: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Window:
+        """Begin maintenance.
+
+        Within the window nobody is alerted by its devices: what would have been an episode is kept, as
+        suppressed, and is told if it goes on behind the window's end. Readings are judged as ever. With
+        `no_learn` nothing is learnt from them, with `no_alert: false` people are alerted all the same. It
+        acts on what devices send from now on. Windows of a location or an application are for operators.
+        """
+        return self._post(
+            Window,
+            "/v1/maintenance",
+            WindowRequest(
+                device=device,
+                location=location,
+                application=application,
+                from_=from_,
+                to=to,
+                weekly=weekly,
+                why=why,
+                no_alert=no_alert,
+                no_learn=no_learn,
+            ),
+            idempotency_key=idempotency_key,
+        )
+
+    def read_window(self, window_id: str) -> Window:
+        """Read a maintenance window.
+
+        One window, with the ETag that its end names.
+        """
+        return self._get(Window, f"/v1/maintenance/{segment(str(window_id))}")
+
+    def change_maintenance(
+        self,
+        window_id: str,
+        *,
+        to: str | msgspec.UnsetType | None = msgspec.UNSET,
+        why: str | msgspec.UnsetType | None = msgspec.UNSET,
+        no_alert: bool | msgspec.UnsetType | None = msgspec.UNSET,
+        no_learn: bool | msgspec.UnsetType | None = msgspec.UNSET,
+        if_match: int | None = None,
+    ) -> Window:
+        """Change maintenance.
+
+        Another end, another reason, or something else that it keeps back, from now on: what devices have
+        sent stays as it was told. If-Match has to be there. One that is over can't be changed.
+        """
+        return self._patch(
+            Window,
+            f"/v1/maintenance/{segment(str(window_id))}",
+            WindowChangeRequest(to=to, why=why, no_alert=no_alert, no_learn=no_learn),
+            if_match=if_match,
+        )
+
+    def end_maintenance(self, window_id: str, *, if_match: int | None = None) -> Window:
+        """End maintenance.
+
+        From now on the window holds no longer; it stays in the list. If-Match has to be there. One that
+        was ended before is answered as it is, so that a phone may ask again.
+        """
+        return self._post(Window, f"/v1/maintenance/{segment(str(window_id))}/end", None, if_match=if_match)

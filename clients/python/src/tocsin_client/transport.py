@@ -75,18 +75,34 @@ class Transport:
         self,
         kind: type[Answer],
         path: str,
-        body: msgspec.Struct,
+        body: msgspec.Struct | None,
         *,
         if_match: int | None = None,
         idempotency_key: str | None = None,
     ) -> Answer:
-        headers = {
-            "Content-Type": "application/json",
-            "Idempotency-Key": idempotency_key or new_key(),
-        }
+        headers = {"Idempotency-Key": idempotency_key or new_key()}
+        return self._sent(kind, "POST", path, body, if_match, headers)
+
+    def _patch(
+        self, kind: type[Answer], path: str, body: msgspec.Struct, *, if_match: int | None = None
+    ) -> Answer:
+        return self._sent(kind, "PATCH", path, body, if_match, {})
+
+    def _sent(
+        self,
+        kind: type[Answer],
+        method: str,
+        path: str,
+        body: msgspec.Struct | None,
+        if_match: int | None,
+        headers: dict[str, str],
+    ) -> Answer:
         if if_match is not None:
             headers["If-Match"] = f'"{if_match}"'
-        return self._asked(kind, "POST", path, content=msgspec.json.encode(body), headers=headers)
+        if body is None:
+            return self._asked(kind, method, path, headers=headers)
+        headers["Content-Type"] = "application/json"
+        return self._asked(kind, method, path, content=msgspec.json.encode(body), headers=headers)
 
     @contextmanager
     def _listening(self, path: str, query: Mapping[str, Any], last_id: str) -> Iterator[httpx.Response]:

@@ -11,11 +11,24 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Final
 
 from kernel_cache import SOURCES, begin_anew
 
 from tocsin.processing.rehearsal import rehearse
 from tocsin.testing import COMMAND, Server
+
+SETTINGS: Final = {
+    "TOCSIN_PROCESSING__CORRECTION_INTERVAL_S": "1",
+    "TOCSIN_WATCH__DUMP_DETECTORS": '{"logs": {}}',
+}
+A_WORKING_HOUR: Final = ("--devices", "1", "--hours", "1", "--start", "2026-01-05T08:00:00Z")
+LINES: Final = (
+    '{"device":"a","component":"door","time":"2026-01-05T08:00:00Z","level":"INFO","text":"closed"}\n'
+    '{"device":"a","component":"door","time":"2026-01-05T08:00:01Z","text":"opened","floor":2}\n'
+)
+"""One as most are, and one with a field that only the careful reader takes."""
+WAIT_S: Final = 600.0
 
 
 def step(number: int, what: str) -> None:
@@ -28,6 +41,15 @@ def run(*arguments: str | Path) -> None:
     done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"tocsin {arguments[0]} failed:\n{done.stdout}{done.stderr}")
+
+
+def wait_for_judged_lines(server: Server) -> None:
+    """Until lines that were sent one by one have been cut into a dump, and a detector was shown it."""
+    end_s = time.monotonic() + WAIT_S
+    while not server.digest()["counts"].get("dumps_ready"):
+        if time.monotonic() > end_s:
+            sys.exit(f"no log lines were judged after {WAIT_S:.0f} s")
+        time.sleep(0.2)
 
 
 def main() -> None:
@@ -44,15 +66,19 @@ def main() -> None:
         step(2, "detection")
         rehearse()
         run("backtest", file, "--out", folder / "out")
-        step(3, "ingest, log, lake")
-        with Server(folder / "data", {"TOCSIN_PROCESSING__CORRECTION_INTERVAL_S": "1"}) as server:
-            server.run("ingest", file, "--connections", "2")
-            server.digest()
-        step(4, "templates of logs")
+        step(3, "templates of logs")
         run("templates", file, "--dictionary")
-        step(5, "findings in logs")
+        step(4, "findings in logs")
         run("simulate", "dumps", "--devices", "1", "--hours", "12", "--out", folder / "dumps")
         run("detector", "run", "logs", folder / "dumps", "--out", folder / "findings.ndjson")
+        step(5, "ingest, log, lake")
+        with Server(folder / "data", SETTINGS) as server:
+            server.run("ingest", file, "--connections", "2")
+            server.run("simulate", "logs", "--url", server.url, *A_WORKING_HOUR)
+            lines = folder / "lines.ndjson"
+            lines.write_text(LINES)
+            server.run("ingest", lines, "--logs")
+            wait_for_judged_lines(server)
     print(f"  compiled in {time.monotonic() - started_s:.0f} s")
 
 

@@ -39,7 +39,8 @@ def test_what_make_has_compiled_is_kept(sources: Path, monkeypatch: pytest.Monke
 
     @contextmanager
     def server(*_: object) -> Iterator[Any]:
-        yield type("Nothing", (), {"run": lambda *_: None, "digest": lambda *_: None})
+        counts = {"counts": {"dumps_ready": 1}}
+        yield type("Nothing", (), {"url": "", "run": lambda *_: None, "digest": lambda *_: counts})
 
     monkeypatch.setattr(script, "SOURCES", sources)
     monkeypatch.setattr(script, "run", lambda *_: None)

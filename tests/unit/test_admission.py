@@ -99,9 +99,16 @@ def test_devices_of_a_tenant_are_bounded(opener: Opener) -> None:
 
 
 def test_series_of_a_tenant_are_bounded(opener: Opener) -> None:
-    """Many devices with few fields each meet a bound as well."""
-    answer = opener(series=2).admit("t", parsed({"x": 1}, {"device": "e", "x": 1}, {"device": "f", "x": 1}))
+    """Many devices with few fields each meet a bound as well; known series go on, also in the next body."""
+    catalogue = opener(series=2)
+    answer = catalogue.admit(
+        "t", parsed({"x": 1}, {"device": "e", "x": 1}, {"device": "f", "x": 1}, {"device": "e", "x": 2})
+    )
     assert said(answer) == [(3, "cardinality_limit", "x")]
+    assert answer.line.tolist() == [1, 2, 4]
+    assert said(catalogue.admit("t", parsed({"x": 2}, {"device": "g", "x": 1}))) == [
+        (2, "cardinality_limit", "x")
+    ]
 
 
 def test_refused_events_leave_no_trace(opener: Opener) -> None:

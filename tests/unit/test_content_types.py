@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -341,8 +342,17 @@ def test_a_bomb_is_too_large_and_never_unpacked(encoding: str) -> None:
     """A gigabyte of spaces in a small body is refused after the limit, not after the gigabyte."""
     bomb = ENCODED[encoding](b" " * (64 << 20)) * 16
     assert len(bomb) < 2 << 20
-    with pytest.raises(TooLargeError):
-        parse(bomb, NDJSON, encoding, body_bytes=1 << 20)
+    usual, pool = pa.default_memory_pool(), pa.proxy_memory_pool(pa.default_memory_pool())
+    pa.set_memory_pool(pool)
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLargeError):
+            parse(bomb, NDJSON, encoding, body_bytes=1 << 20)
+        peaks_bytes = pool.max_memory() or 0, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        pa.set_memory_pool(usual)
+    assert max(peaks_bytes) < 16 << 20
 
 
 def test_a_body_of_just_the_limit_is_read() -> None:

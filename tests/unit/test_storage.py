@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -26,6 +28,16 @@ STORES += [("tocsin.commit", "checkpoints"), ("tocsin.directory", "directory")]
 STORES += [("tocsin.access", "credentials"), ("tocsin.access", "audit")]
 
 ONE_TABLE = Scripts("", ("CREATE TABLE item (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT",), {})
+
+TWO_TABLES = Scripts(
+    "",
+    (
+        *ONE_TABLE.migrations,
+        "CREATE TABLE later (id INTEGER) STRICT; UPDATE item SET body = CAST('new' AS BLOB)",
+    ),
+    {},
+)
+ROOT = Path(__file__).parents[2]
 
 
 def schema_of(connection: apsw.Connection) -> list[tuple[str, ...]]:
@@ -106,6 +118,51 @@ def test_a_migration_that_fails_leaves_the_old_schema(tmp_path: Path) -> None:
     assert connection.pragma("user_version") == 1
     assert [row[1] for row in schema_of(connection)] == ["item"]
     connection.close()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import apsw
+from tests.unit.test_storage import TWO_TABLES
+from tocsin.storage.database import Tuning, migrate, open_database
+
+connection, left = open_database(Path(sys.argv[1]), Tuning()), int(sys.argv[2])
+
+def before(*_):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return True
+
+connection.exec_trace = before
+migrate(connection, TWO_TABLES)
+"""
+
+
+def test_a_kill_before_any_statement_of_a_migration_leaves_the_old_or_the_new_schema(tmp_path: Path) -> None:
+    """Tables, their rows and the number of the schema are of one version, and the next start goes on."""
+    wanted = {1: (["item"], [b"old"]), 2: (["item", "later"], [b"new"])}
+    kills = 0
+    for statement in range(20):
+        path = tmp_path / f"{statement}.db"
+        with closing(Writer(path, ONE_TABLE, Tuning())) as writer, writer.transaction() as connection:
+            connection.execute("INSERT INTO item (body) VALUES (CAST('old' AS BLOB))")
+        command = [sys.executable, "-c", KILLED, str(path), str(statement)]
+        killed = subprocess.run(command, cwd=ROOT, check=False, timeout=120).returncode
+        connection = open_database(path, Tuning())
+        found = [row[1] for row in schema_of(connection)], [row[0] for row in
+                connection.execute("SELECT body FROM item")]  # fmt: skip
+        assert found == wanted[connection.pragma("user_version")]
+        migrate(connection, TWO_TABLES)
+        assert connection.execute("SELECT body FROM item").get == b"new"
+        connection.close()
+        if killed == 0:
+            break
+        assert killed == -signal.SIGKILL
+        kills += 1
+    assert kills >= 5  # begin, both changes, the number, commit
 
 
 def test_a_transaction_is_whole_or_absent(tmp_path: Path) -> None:

@@ -227,18 +227,19 @@ def learn(
     taken: bool,
 ) -> None:
     """Keep what the next are judged by; outside of a pause learn, and where `taken` the value too."""
-    row.smooth = smooth
-    if row.seen >= START_READINGS:
-        row.peak = max(share, row.peak * PEAK_FADE)
     if rule.pause != 0:
+        row.smooth = smooth
+        if row.seen >= START_READINGS:
+            row.peak = max(share, row.peak * PEAK_FADE)
         row.marks |= UNLEARNT
-    else:
+        return
+    if row.marks & UNLEARNT != 0:
         row.marks &= STRAYING
-        learn_quantum(row, x)
-        weight = 1.0 / row.run if strange else 1.0
-        learn_strangeness(row, residual, spread, z, smooth_z, weight)
-        if taken:
-            learn_value(row, rule, x)
+    learn_quantum(row, x)
+    weight = 1.0 / row.run if strange else 1.0
+    learn_strangeness(row, residual, spread, z, smooth, smooth_z, share, weight)
+    if taken:
+        learn_value(row, rule, x)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -479,18 +480,22 @@ def learn_strangeness(
     residual: float,
     spread: float,
     z: float,
+    smooth: float,
     smooth_z: float,
+    share: float,
     weight: float,
 ) -> None:
     """Let scales and tails learn how strange the reading was; the n-th of an abnormal run counts 1/n."""
+    row.smooth = smooth
     gain, scale_gain = SMOOTH_SPREAD_GAIN, SCALE_GAIN
     if row.seen < SMOOTH_SPREAD_READINGS:
         gain = 1.0 / (row.seen + 1)
         scale_gain = max(gain, SCALE_GAIN)
-    row.smooth_spread += (min(abs(row.smooth), SCALE_CLIP * spread) - row.smooth_spread) * gain
+    row.smooth_spread += (min(abs(smooth), SCALE_CLIP * spread) - row.smooth_spread) * gain
     row.scale += (min(abs(residual), SCALE_CLIP * spread) - row.scale) * (weight * scale_gain)
     if row.seen < START_READINGS:
         return
+    row.peak = max(share, row.peak * PEAK_FADE)
     if z > row.knee:
         row.excess = next_excess(z, row.knee, row.excess, weight)
     row.knee = next_knee(z, row.knee, weight)

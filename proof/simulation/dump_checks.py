@@ -17,7 +17,7 @@ from proof.simulation.lives import Lives
 from proof.simulation.plan import TENANT
 from proof.simulation.uploaders import Sent, Uploaders
 from tocsin.bootstrap import Application
-from tocsin.commit.dump_steps import BEFORE_ALL, DumpStepStore
+from tocsin.commit.dump_steps import BEFORE_ALL, DumpStepStore, JudgedDump
 from tocsin.control import DumpDetectorFailed, DumpReceived, decode_control
 from tocsin.log.abstract import Record, RecordKind
 from tocsin.model import Episode
@@ -129,11 +129,11 @@ class DumpChecks:
             self._revisions(steps, device, place)
 
     def _revisions(self, steps: DumpStepStore, device: str, place: Number) -> None:
-        """A dump is judged once, and again only with another result."""
+        """A dump is judged once, and again only with another result, or by another version."""
         revisions = steps.revisions(TENANT, device, DETECTOR, place)
         again = pairwise(revisions)
         numbered = [each.revision for each in revisions] == list(range(len(revisions)))
-        if not numbered or any(one.findings == other.findings for one, other in again):
+        if not numbered or any(_result(one) == _result(other) for one, other in again):
             self._add("judged twice", f"{device}: {revisions}")
 
     def _spans(self, application: Application, device: str, wanted: Judged) -> None:
@@ -160,6 +160,10 @@ class DumpChecks:
         digest = application.runtime.views.digest(TENANT)
         if digest.digest_dumps != combined(sums):
             self._add("dumps differ", f"{digest.digest_dumps}, {combined(sums)} expected")
+
+
+def _result(judged: JudgedDump) -> tuple[object, ...]:
+    return judged.findings, judged.version, judged.config
 
 
 def tries_of(stop: DumpDetectorFailed, left: dict[tuple[str, int, int], Counter[str]]) -> bool:

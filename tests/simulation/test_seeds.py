@@ -103,7 +103,7 @@ def test_windows_are_asked_for_and_the_same_seed_gives_the_same_trace() -> None:
     assert (first.findings, first.seen.windows > 0) == ([], True)
 
 
-@pytest.mark.parametrize("seed", [*range(4), DIRECTORY, *ONCE_FAILED])
+@pytest.mark.parametrize("seed", [*range(4), CONFLICTS, DIRECTORY, *ONCE_FAILED])
 def test_all_laws_hold(seed: int) -> None:
     """Nothing acknowledged is lost or doubled, digests, counts and episodes are those of the records."""
     outcome = run_plan(plan_of(seed))

@@ -227,6 +227,7 @@ def test_metrics_and_traces_reach_a_collector() -> None:
 def test_a_collector_sends_nothing_elsewhere() -> None:
     """Whoever answers with another address gets no secret header, nor what is behind that address a body."""
     asked: list[str] = []
+    redirected: list[str] = []
 
     class Elsewhere(_Collecting):
         def do_POST(self) -> None:
@@ -237,6 +238,7 @@ def test_a_collector_sends_nothing_elsewhere() -> None:
 
     class Redirecting(Elsewhere):
         def do_POST(self) -> None:
+            redirected.append(self.path)
             self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(308)
             self.send_header("Location", f"http://127.0.0.1:{there.server_port}/inside")
@@ -254,6 +256,7 @@ def test_a_collector_sends_nothing_elsewhere() -> None:
         tracing.close()
         there.shutdown()
         here.shutdown()
+    assert set(redirected) == {"/v1/metrics", "/v1/traces"}
     assert asked == []
 
 

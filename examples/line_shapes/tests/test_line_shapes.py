@@ -12,6 +12,7 @@ import line_shapes_3
 import pytest
 
 from line_shapes import LineShapes
+from line_shapes.knowledge import Distance
 from line_shapes.shapes import shape_of
 from tocsin.dump_detectors.conformance import CHECKS, Sample, made_sample, made_samples, outcomes, shown
 from tocsin.dumps.archive import Archive
@@ -75,6 +76,24 @@ def test_a_dump_that_is_a_little_strange_is_found_with_the_next_one_alone() -> N
 
     assert codes(*strange) == [[], ["line_rates"], ["line_rates"]]
     assert codes(strange[0], usual[1], strange[2]) == [[], [], []]
+
+
+@pytest.mark.parametrize(
+    ("off", "scores"),
+    [
+        ((9.5,), (1.0,)),
+        ((5.5, 5.5), (0.5, 1.0)),
+        ((5.5, 1.0, 5.5), (0.5, 0.0, 0.5)),
+        ((5.5, 1.2, 5.5), (0.5, 0.0, 0.9625)),
+        ((161.5, 1.6), (20.0, 2.0125)),
+    ],
+    ids=["alone", "two", "ended by a usual one", "not quite usual", "bounded"],
+)
+def test_how_strange_a_component_is_is_summed_up(off: tuple[float, ...], scores: tuple[float, ...]) -> None:
+    """In deviations from its usual distance, as the README says; 1 is just not a finding."""
+    detector, distance = LineShapes(), Distance()
+    detector.setup({})
+    assert tuple(detector._gather(distance, each) for each in off) == pytest.approx(scores)
 
 
 def test_a_line_that_never_came_is_found() -> None:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.dump_detector_kit import install, task
 from tocsin.dump_detectors import patience
@@ -238,12 +239,19 @@ def test_closing_fails_what_is_under_way_and_leaves_no_process(tmp_path: Path) -
     """A step in the middle and those that wait are answered; the process is gone."""
     pool = WorkerPool(1, _LIMITS)
     told = _after(pool, tmp_path, range(1, 2), config={"do": "tell"})
-    hanging = pool.run(task(tmp_path, config={"do": "time.sleep(600)", "at": 1}))
+    begun = tmp_path / "begun"
+    do = f"open({str(begun)!r}, 'w').close(); time.sleep(600)"
+    hanging = pool.run(task(tmp_path, config={"do": do, "at": 1}))
+    while not begun.exists():
+        time.sleep(0.01)
     waiting = pool.run(task(tmp_path))
-    pool.close()
+    with capture_logs() as told_of:
+        pool.close()
     for future in (hanging, waiting, pool.run(task(tmp_path))):
         failed = future.result(10)
         assert isinstance(failed, StepFailed)
         assert failed.kind is FailureKind.CRASH
+        assert failed.detail == "the workers were ended before the step was done"
+    assert told_of == []  # who ends the workers needs no warning of a crash to look into
     with pytest.raises(ProcessLookupError):
         os.kill(int(told.findings[0].evidence["pid"]), 0)

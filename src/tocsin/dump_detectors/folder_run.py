@@ -75,8 +75,10 @@ class FolderRun:
         if isinstance(result, StepFailed) and result.may_go_away:
             result = self._stepper.run(task).result()
         if isinstance(result, StepFailed) and result.kind is FailureKind.REFUSED:
-            again = "" if task.state is None else "; --replay shows it all dumps from the first on"
-            raise InvalidInputError(f"{dump.path}: {result.detail}{again}", field="detector")
+            if task.state is None:  # it would be refused at any other dump, too
+                raise InvalidInputError(result.detail, field="detector")
+            again = "--replay shows it all dumps from the first on"
+            raise InvalidInputError(f"{dump.path}: {result.detail}; {again}", field="detector")
         device = self._kept.devices[dump.device]
         device.epoch, device.sequence = dump.epoch, dump.sequence
         if isinstance(result, StepDone):

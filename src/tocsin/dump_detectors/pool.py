@@ -98,6 +98,8 @@ class _Lane:
             return StepFailed(kind=FailureKind.CRASH, detail=why or _CLOSED.detail)
         result = worker.step(task)
         if isinstance(result, StepFailed):
+            if result.kind is FailureKind.CRASH and self._is_stopped():
+                return _CLOSED  # that was us
             _logger.warning(
                 "step failed", kind=result.kind, detail=result.detail, tenant=task.tenant,
                 device=task.device, sequence=task.dump.sequence, detector=task.detector,
@@ -109,6 +111,10 @@ class _Lane:
         elif not worker.offline:
             _say_once()
         return result
+
+    def _is_stopped(self) -> bool:
+        with self._changed:
+            return self._closed
 
     def _finish(self) -> None:
         with self._changed:

@@ -149,7 +149,7 @@ def test_dumps_that_wait_for_a_detector_go_on_waiting(data: Path, capsys: pytest
     states = [dump["state"] for dump in json.loads(capsys.readouterr().out)["dumps"]]
     assert states == ["processed", "ready", "ready"]
     assert main(["digest", "--data", str(data)]) == 1
-    assert "2 dumps waiting" in capsys.readouterr().err
+    assert "2 dumps not yet judged" in capsys.readouterr().err
     assert logged(data) == before
 
     with serving(data, watching()):

@@ -152,10 +152,10 @@ def test_a_correction_from_a_snapshot_says_what_one_from_the_first_dump_does(
     assert shown[0] <= shown[1]
 
 
-def test_a_correction_by_another_version_says_again_only_what_differs(
+def test_a_correction_by_another_version_says_so_of_every_dump_that_it_showed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Dumps in which it finds the same keep their one revision, whoever judged them first."""
+    """Also of those in which it finds the same: so that the next one goes on from what that version kept."""
     bench = Bench(tmp_path)
     bench.free(*(bench.dump(number, "info") for number in (1, 2, 4)))
     bench.settle()
@@ -170,4 +170,4 @@ def test_a_correction_by_another_version_says_again_only_what_differs(
         for number in (1, 2, 3, 4)
     ]
     bench.close()
-    assert found == [["1"], ["1"], ["2"], ["1"]]
+    assert found == [["1", "2"], ["1", "2"], ["2"], ["1", "2"]]

@@ -117,13 +117,17 @@ class CallTracing:
                     work()
                 finally:
                     _taken.reset(token)
-                    # only now: a record may be read a moment before its call knows that it is durable
-                    if not self._handed_on.knows(taken):
-                        time.sleep(LATE_S)
+                    self._wait_for_calls(taken)
                     for call in self._handed_on.calls(taken):
                         span.add_link(call)
 
         return traced
+
+    def _wait_for_calls(self, taken: Iterable[Key]) -> None:
+        """A record may be read a moment before its call knows that it is durable."""
+        end_s = time.monotonic() + LATE_S
+        while not self._handed_on.knows(taken) and time.monotonic() < end_s:
+            time.sleep(LATE_S / 10)
 
     def maker(self, make: Callable[[], Watched], dependency: Dependency) -> Callable[[], Watched]:
         """Makes the same objects, watched."""

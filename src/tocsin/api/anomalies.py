@@ -12,6 +12,7 @@ from tocsin.api.dependencies import PrincipalOf, ServicesOf
 from tocsin.api.names import Name, finite, iso, iso_or_none
 from tocsin.api.openapi import answers
 from tocsin.api.parameters import Cursor, From, Limit, To, time_or_none
+from tocsin.api.problems import refuse_method
 from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Change, Condition
 from tocsin.inbox.action import Handling
 from tocsin.model import Severity
@@ -239,3 +240,7 @@ def read_history(services: ServicesOf, principal: PrincipalOf, anomaly_id: Name)
     """Its entries in the inbox's log, oldest first."""
     changes = services.anomalies.history(principal, anomaly_id)
     return History(changes=[change_view(change) for change in changes])
+
+
+# else the address would be that of an action called "history", of which there is none
+router.add_route("/v1/anomalies/{anomaly_id}/history", refuse_method, ["POST"], include_in_schema=False)

@@ -130,15 +130,21 @@ def _wants_page(request: Request) -> bool:
     return request.method == "GET" and "text/html" in request.headers.get("accept", "")
 
 
+async def refuse_method(_: Request) -> Response:
+    """The endpoint of a method that an address does not have, where another route would take it."""
+    raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
+
+
 def _methods_of(request: Request) -> list[str]:
     """Every method that the path has; the framework names those of the first route alone."""
-    return [
-        method
-        for method in _METHODS
-        if any(
-            route.matches(dict(request.scope, method=method))[0] is Match.FULL for route in request.app.routes
-        )
-    ]
+    return [method for method in _METHODS if _is_taken(request, method)]
+
+
+def _is_taken(request: Request, method: str) -> bool:
+    scope = dict(request.scope, method=method)
+    takes = (route for route in request.app.routes if route.matches(scope)[0] is Match.FULL)
+    first = next(takes, None)
+    return first is not None and getattr(first, "endpoint", None) is not refuse_method
 
 
 async def _validation_error(request: Request, error: RequestValidationError) -> Response:

@@ -400,15 +400,18 @@ async def test_framework_answers_are_problems_too(world: World) -> None:
     async with world.client(world.key(Role.ADMIN)) as client:
         unknown = await client.get("/v1/nothing")
         method = await client.put("/v1/credentials")
+        history = await client.post("/v1/anomalies/an_1/history")
         json_ = await client.post("/v1/query", content=b"{", headers={"Content-Type": "application/json"})
     for answer, status, code in (
         (unknown, 404, "not_found"),
         (method, 405, "method_not_allowed"),
+        (history, 405, "method_not_allowed"),
         (json_, 400, "invalid_input"),
     ):
         assert answer.headers["content-type"] == "application/problem+json"
         assert (answer.status_code, answer.json()["status"], answer.json()["code"]) == (status, status, code)
     assert method.headers["allow"] == "GET, POST"
+    assert history.headers["allow"] == "GET"
 
 
 async def test_bodies_that_are_no_events_are_small(shared: World) -> None:

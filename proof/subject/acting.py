@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from proof.subject.answers import Answers, BrokenPromiseError
+from proof.subject.logged import logged_decisions
 from tocsin.access.principal import Principal
 from tocsin.bootstrap import Application
-from tocsin.control import FeedbackGiven, FeedbackKind, decode_control
+from tocsin.control import FeedbackGiven, FeedbackKind
 from tocsin.errors import BackpressureError, InvalidInputError, StorageFullError, StorageUnavailableError
 from tocsin.inbox.abstract import AnomalyQuery
 from tocsin.inbox.action import ActionKind, Recorded, Target
-from tocsin.log.abstract import RecordKind
 from tocsin.services.actions import Asked
 
 Done = TypeVar("Done")
@@ -65,21 +65,12 @@ def act_on_all(application: Application, person: Principal, answers: Answers) ->
 
 def check_logged(application: Application, said: Sequence[Deed], answers: Answers) -> None:
     """What was answered is in the log, before anybody asks again: that would log it."""
-    logged = Counter(_logged(application))
+    logged = Counter(each.action for each in logged_decisions(application, FeedbackGiven))
     for deed in said:
         told = answers.told(deed)
         number = json.loads(told)["action"] if told else 0
         if number and logged[number] != 1:
             raise BrokenPromiseError(f"{deed.key} was answered, and is {logged[number]} times in the log")
-
-
-def _logged(application: Application) -> Iterator[int]:
-    """The action behind each feedback in the lake, which has all that was logged."""
-    for partition in range(application.log.partitions):
-        for record in application.lake.records(partition, 0, application.log.end(partition)):
-            control = decode_control(record.payload) if record.kind is RecordKind.CONTROL else None
-            if isinstance(control, FeedbackGiven):
-                yield control.action
 
 
 def _until_done(application: Application, person: Principal, deed: Deed) -> Recorded | None:

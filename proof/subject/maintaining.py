@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 from proof.subject.acting import Deed, until_done
 from proof.subject.answers import Answers, BrokenPromiseError
+from proof.subject.logged import logged_decisions
 from tocsin.access.principal import Principal
 from tocsin.bootstrap import Application
-from tocsin.control import MaintenanceSet, decode_control
-from tocsin.log.abstract import RecordKind
+from tocsin.control import MaintenanceSet
 from tocsin.services.maintenance_window import DAY_MS, Covers, MaintenanceWindow, Wanted, Weekly
 
 _DEVICES: Final = 2
@@ -60,7 +60,7 @@ def _wanted(device: str, begins_ms: int, *, each_week: bool) -> Wanted:
 
 def check_kept(application: Application, person: Principal, deeds: Sequence[Deed], answers: Answers) -> None:
     """What was answered is in its file and in the log, before anybody asks again."""
-    logged = list(_logged(application))
+    logged = list(logged_decisions(application, MaintenanceSet))
     for deed in deeds:
         told = answers.told(deed)
         if told is None:
@@ -73,12 +73,3 @@ def check_kept(application: Application, person: Principal, deeds: Sequence[Deed
         own = [each for each in logged if each.window == window.id]
         if not any(bool(each.spans) is (ended_ms is None) for each in own):
             raise BrokenPromiseError(f"{deed.key} was answered, and the log has of {window.id}: {own}")
-
-
-def _logged(application: Application) -> Iterator[MaintenanceSet]:
-    """What the lake has of windows, which has all that was logged."""
-    for partition in range(application.log.partitions):
-        for record in application.lake.records(partition, 0, application.log.end(partition)):
-            control = decode_control(record.payload) if record.kind is RecordKind.CONTROL else None
-            if isinstance(control, MaintenanceSet):
-                yield control

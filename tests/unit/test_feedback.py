@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import msgspec
 import numpy as np
 import pytest
 
 from tests.kit import START_MS, LogHistory, events_of, log_of
+from tests.replay_kit import ran, restored
 from tocsin.control import (
     LIMIT_FACTORS,
     STEPS_MAX,
@@ -25,14 +24,10 @@ from tocsin.events import EventBatch
 from tocsin.log.abstract import Record
 from tocsin.model import Episode, Verdict
 from tocsin.processing.batching import Events
-from tocsin.processing.controls import Applied
 from tocsin.processing.feedback import KEPT_MAX, acted
 from tocsin.processing.preview import run, trial
 from tocsin.processing.processor import Output, process
 from tocsin.processing.proof import prove, span
-from tocsin.processing.restoring import Restoration
-from tocsin.processing.snapshots import occupied, snapshot_header, snapshot_shards
-from tocsin.processing.state import PartitionState
 from tocsin.runtimes.embedded.views import moved_limits
 
 MINUTE_MS = 60_000
@@ -66,15 +61,6 @@ def minutes(first: int, last: int, *, spike: float = 0.0) -> EventBatch:
 
 def settled() -> SettingsChanged:
     return SettingsChanged(tenant="t", effective_ms=0, settings=AT_ONCE)
-
-
-def ran(records: list[Record], cuts: tuple[int, ...] = ()) -> tuple[PartitionState, list[Output]]:
-    """The log through the processor, cut after so many records."""
-    state, history = PartitionState(0), LogHistory(records)
-    outputs = [
-        process(records[first:last], state, history) for first, last in pairwise([0, *cuts, len(records)])
-    ]
-    return state, outputs
 
 
 def log(*contents: EventBatch | Control) -> list[Record]:
@@ -188,16 +174,6 @@ def test_however_the_log_is_cut_the_digests_are_the_same(cuts: tuple[int, ...]) 
     """Also where a cut falls between feedback and the reading that meets it."""
     records = loud_log()
     assert ran(records, cuts)[0].totals() == ran(records)[0].totals()
-
-
-def restored(state: PartitionState) -> tuple[PartitionState, Applied]:
-    """The state from its chunks."""
-    restoration = Restoration(0)
-    restoration.add(snapshot_header(state, 0))
-    for chunk in snapshot_shards(state, np.flatnonzero(occupied(state)).astype(np.int64)):
-        restoration.add(chunk)
-    found, below = restoration.finish()
-    return found, Applied(below)
 
 
 @pytest.mark.parametrize("cut", range(2, 13))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import msgspec
 import numpy as np
 import pytest
@@ -11,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.kit import START_MS, LogHistory, events_of, log_of, record_of
+from tests.replay_kit import ran, restored
 from tocsin.control import (
     FEEDBACK_LASTS_MS,
     Control,
@@ -27,14 +26,11 @@ from tocsin.events import EventBatch
 from tocsin.log.abstract import Record
 from tocsin.model import Episode, Verdict
 from tocsin.processing.batching import Events
-from tocsin.processing.controls import Applied
 from tocsin.processing.feedback import KEPT_MAX, acted
 from tocsin.processing.hours import hours_of
 from tocsin.processing.preview import run, trial
 from tocsin.processing.processor import Output, process
 from tocsin.processing.proof import prove, span
-from tocsin.processing.restoring import Restoration
-from tocsin.processing.snapshots import occupied, snapshot_header, snapshot_shards
 from tocsin.processing.state import PartitionState
 from tocsin.processing.timeline import Timeline
 
@@ -85,15 +81,6 @@ def readings(first: int, last: int, *, off: float = 0.0, of_day: range = range(D
 
 def log(*contents: EventBatch | Control) -> list[Record]:
     return log_of([SettingsChanged(tenant="t", effective_ms=0, settings=RULES), *contents])
-
-
-def ran(records: list[Record], cuts: tuple[int, ...] = ()) -> tuple[PartitionState, list[Output]]:
-    """The log through the processor, cut after so many records."""
-    state, history = PartitionState(0), LogHistory(records)
-    outputs = [
-        process(records[first:last], state, history) for first, last in pairwise([0, *cuts, len(records)])
-    ]
-    return state, outputs
 
 
 def abnormal(outputs: list[Output], from_ms: int = 0) -> int:
@@ -321,12 +308,8 @@ def test_from_any_checkpoint_the_rest_of_the_log_gives_the_same(cut: int) -> Non
     """A restored state has feedback, met or not; what it has is not taken in again."""
     records = eventful()
     whole, (part, _) = ran(records)[0], ran(records[:cut])
-    restoration = Restoration(0)
-    restoration.add(snapshot_header(part, 0))
-    for chunk in snapshot_shards(part, np.flatnonzero(occupied(part)).astype(np.int64)):
-        restoration.add(chunk)
-    again, below = restoration.finish()
-    process(records, again, LogHistory(records), Applied(below))
+    again, applied = restored(part)
+    process(records, again, LogHistory(records), applied)
     assert (again.totals().scored, again.totals().final) == (whole.totals().scored, whole.totals().final)
     assert learnt(again) == learnt(whole)
 

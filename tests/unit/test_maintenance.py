@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import msgspec
 import numpy as np
 import pytest
 
 from tests.kit import START_MS, LogHistory, events_of, log_of
+from tests.replay_kit import assert_same_from_any_checkpoint, ran
 from tocsin.control import Control, Correct, MaintenanceSet, Policy, Settings, SettingsChanged, Tick
 from tocsin.events import EventBatch
 from tocsin.log.abstract import Record
 from tocsin.model import Episode, Flag
 from tocsin.processing.batching import Events
-from tocsin.processing.controls import Applied
 from tocsin.processing.maintenance import KEPT_MAX, acted
-from tocsin.processing.processor import Output, process
+from tocsin.processing.processor import Output
 from tocsin.processing.proof import prove, span
-from tocsin.processing.restoring import Restoration
-from tocsin.processing.snapshots import occupied, snapshot_header, snapshot_shards
-from tocsin.processing.state import PartitionState
 
 MINUTE_MS = 60_000
 AT_ONCE = Settings(policy=Policy(open_after_s=0, open_readings=1, close_after_s=60, close_readings=1))
@@ -57,15 +52,6 @@ def minutes(first: int, last: int, *, off: float = 0.0) -> EventBatch:
 
 def log(*contents: EventBatch | Control) -> list[Record]:
     return log_of([SettingsChanged(tenant="t", effective_ms=0, settings=AT_ONCE), *contents])
-
-
-def ran(records: list[Record], cuts: tuple[int, ...] = ()) -> tuple[PartitionState, list[Output]]:
-    """The log through the processor, cut after so many records."""
-    state, history = PartitionState(0), LogHistory(records)
-    outputs = [
-        process(records[first:last], state, history) for first, last in pairwise([0, *cuts, len(records)])
-    ]
-    return state, outputs
 
 
 def episodes(outputs: list[Output], detector: str = "seasonal") -> list[Episode]:
@@ -227,17 +213,7 @@ def test_however_the_log_is_cut_the_digests_are_the_same(cuts: tuple[int, ...]) 
 
 def test_from_any_checkpoint_the_rest_of_the_log_gives_the_same() -> None:
     """Windows come back with their device's shard."""
-    records = busy_log()
-    whole = ran(records)[0].totals()
-    for cut in range(1, len(records)):
-        state = ran(records[:cut])[0]
-        restoration = Restoration(0)
-        restoration.add(snapshot_header(state, 0))
-        for chunk in snapshot_shards(state, np.flatnonzero(occupied(state)).astype(np.int64)):
-            restoration.add(chunk)
-        found, below = restoration.finish()
-        process(records, found, LogHistory(records), Applied(below))
-        assert found.totals().final == whole.final, cut
+    assert_same_from_any_checkpoint(busy_log())
 
 
 def test_late_readings_bring_what_readings_in_order_would_have_brought() -> None:

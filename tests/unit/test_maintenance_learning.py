@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import msgspec
 import numpy as np
 import pytest
 
 from tests.kit import START_MS, LogHistory, events_of, log_of
+from tests.replay_kit import assert_same_from_any_checkpoint, ran
 from tocsin.control import Control, Correct, MaintenanceSet, Policy, Settings, SettingsChanged
 from tocsin.detectors.abstract import Rows
 from tocsin.events import EventBatch
 from tocsin.log.abstract import Record
 from tocsin.model import Episode, Flag
 from tocsin.processing.batching import Events
-from tocsin.processing.controls import Applied
 from tocsin.processing.episodes import seal
-from tocsin.processing.processor import Output, process
 from tocsin.processing.proof import prove, span
-from tocsin.processing.restoring import Restoration
-from tocsin.processing.snapshots import occupied, snapshot_header, snapshot_shards
 from tocsin.processing.state import PartitionState, Slot
 
 MINUTE_MS = 60_000
@@ -77,13 +72,6 @@ def minutes(first: int, last: int, *, off: float = 0.0, device: str = "pump-0", 
 
 def log(*contents: EventBatch | Control) -> list[Record]:
     return log_of([SettingsChanged(tenant="t", effective_ms=0, settings=AT_ONCE), *contents])
-
-
-def ran(records: list[Record], cuts: tuple[int, ...] = ()) -> tuple[PartitionState, list[Output]]:
-    state, history = PartitionState(0), LogHistory(records)
-    edges = pairwise([0, *cuts, len(records)])
-    outputs = [process(records[first:last], state, history) for first, last in edges]
-    return state, outputs
 
 
 def slot_of(state: PartitionState, detector: str = "seasonal") -> Slot:
@@ -227,17 +215,7 @@ def test_however_the_log_is_cut_the_digests_are_the_same(cuts: tuple[int, ...]) 
 
 def test_from_any_checkpoint_the_rest_of_the_log_gives_the_same() -> None:
     """Windows come back with what they ask for."""
-    records = busy_log()
-    whole = ran(records)[0].totals()
-    for cut in range(1, len(records)):
-        state = ran(records[:cut])[0]
-        restoration = Restoration(0)
-        restoration.add(snapshot_header(state, 0))
-        for chunk in snapshot_shards(state, np.flatnonzero(occupied(state)).astype(np.int64)):
-            restoration.add(chunk)
-        found, below = restoration.finish()
-        process(records, found, LogHistory(records), Applied(below))
-        assert found.totals().final == whole.final, cut
+    assert_same_from_any_checkpoint(busy_log())
 
 
 def test_late_readings_bring_what_readings_in_order_would_have_brought() -> None:

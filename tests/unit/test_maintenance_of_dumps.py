@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pytest
 from msgspec.structs import replace
 
 from tests.kit import START_MS, LogHistory, events_of, log_of
+from tests.replay_kit import restored
 from tocsin.control import Control, DumpOutcome, DumpReceived, GapGivenUp, MaintenanceSet
 from tocsin.dump_detectors.abstract import Finding
 from tocsin.dump_detectors.episodes import Judged, OpenEpisodes, fold
@@ -16,8 +16,6 @@ from tocsin.events import EventBatch
 from tocsin.model import Episode, MaintenanceActed, Severity
 from tocsin.processing.maintenance import acted
 from tocsin.processing.processor import process
-from tocsin.processing.restoring import Restoration
-from tocsin.processing.snapshots import occupied, snapshot_header, snapshot_shards
 from tocsin.processing.state import PartitionState
 
 WINDOW = MaintenanceActed(window="mw_1", from_ms=2_000, until_ms=4_000, no_alert=True)
@@ -135,11 +133,7 @@ def test_a_device_of_dumps_alone_comes_back_from_a_checkpoint_with_its_window(
     records = log_of([*others, dump(1), SET])
     state = PartitionState(0)
     process(records, state, LogHistory(records))
-    restoration = Restoration(0)
-    restoration.add(snapshot_header(state, 0))
-    for chunk in snapshot_shards(state, np.flatnonzero(occupied(state)).astype(np.int64)):
-        restoration.add(chunk)
-    for tenant in (state.tenant("t"), restoration.finish()[0].tenant("t")):
+    for tenant in (state.tenant("t"), restored(state)[0].tenant("t")):
         device = tenant.device_number("d")
         assert device is not None
         assert tenant.streams[tenant.devices.rows["stream"][device]] == ("", "")

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tocsin.cli.options import Token
-from tocsin.cli.output import JsonFlag, finish, lines_of, note, progress
+from tocsin.cli.output import JsonFlag, finish, lines_of, progress
 from tocsin.cli.simulate_directory import directory
 from tocsin.cli.simulate_dumps import dumps
 from tocsin.cli.simulate_logs import logs
 from tocsin.cli.simulated_sending import sent
-from tocsin.cli.span import DEFAULT_START, behind, require_rate, span_of
+from tocsin.cli.span import DEFAULT_START, behind, note_kinds_without_room, require_rate, span_of
 from tocsin.cli.targets import require_files
 
 if TYPE_CHECKING:
@@ -134,9 +134,8 @@ def _plan(fleet: Fleet, faults: str, from_ms: int, to_ms: int, per_month: float)
     require_rate(per_month, "faults-per-month")
     kinds = parse_kinds(faults)
     planned = plan_faults(fleet, kinds, from_ms, to_ms, per_station_month=per_month)
-    missing = sorted({kind.value for kind in kinds} - {fault.kind.value for fault in planned})
-    if missing:
-        note(f"no room for {', '.join(missing)}: more --days or stations, or fewer --fault-free-days")
+    advice = "more --days or stations, or fewer --fault-free-days"
+    note_kinds_without_room(kinds, [fault.kind for fault in planned], advice)
     return planned
 
 

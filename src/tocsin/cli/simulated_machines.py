@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tocsin.cli.output import note
-from tocsin.cli.span import behind, require_rate, span_of
+from tocsin.cli.span import behind, note_kinds_without_room, require_rate, span_of
 
 if TYPE_CHECKING:
     from tocsin.simulate.dumps.faults import DumpFault
@@ -52,7 +51,6 @@ def plan_of(
     require_rate(per_device, "faults-per-device")
     kinds = parse_dump_kinds(faults)
     planned = plan_dump_faults(fleet, kinds, begin_ms, to_ms, per_device=per_device)
-    missing = sorted({kind.value for kind in kinds} - {fault.kind.value for fault in planned})
-    if missing:
-        note(f"no room for {', '.join(missing)}: more --hours or --devices, or fewer --fault-free-hours")
+    advice = "more --hours or --devices, or fewer --fault-free-hours"
+    note_kinds_without_room(kinds, [fault.kind for fault in planned], advice)
     return planned

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from tocsin.cli.output import note
 from tocsin.errors import InvalidInputError
 
 DEFAULT_START = "2026-01-05T00:00:00Z"  # a Monday
@@ -44,3 +46,10 @@ def require_rate(rate: float, option: str) -> None:
     """InvalidInputError unless so many faults can be meant."""
     if not 0 <= rate <= _RATE_MAX:
         raise InvalidInputError(f"--{option} must be 0 to {_RATE_MAX:,}", field=option)
+
+
+def note_kinds_without_room(asked: Iterable[str], planned: Iterable[str], advice: str) -> None:
+    """Say on stderr which kinds of faults were asked for and got none, and what would make room."""
+    missing = sorted(set(asked) - set(planned))
+    if missing:
+        note(f"no room for {', '.join(missing)}: {advice}")

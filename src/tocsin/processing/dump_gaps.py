@@ -7,11 +7,12 @@ from typing import Final
 
 from tocsin.control import DumpDecision, DumpReceived, GapGivenUp
 from tocsin.events import Strings
-from tocsin.model import Episode, Evidence, SeriesKey, Severity
+from tocsin.model import Episode, Evidence, SeriesKey
 from tocsin.processing.dump_order import DumpOrder, Moved
 from tocsin.processing.episodes import (
     DUMP_DETECTOR,
     Draft,
+    episode_without_readings,
     evidence_without_readings,
     identity,
     publish,
@@ -50,28 +51,16 @@ def gap_episode(gap: GapGivenUp, moved: Moved, partition: int, offset: int) -> E
     evidence = evidence_without_readings(
         started_ms, gap.at_ms, partition=partition, before_offset=offset + 1, state_version=_STATE_VERSION
     )
-    key = SeriesKey(gap.tenant, "", gap.device, "")
-    return Episode(
-        id=identity(key, f"{DUMP_DETECTOR}.{REASON}", f"{gap.epoch}.{moved.missing[0][0]}"),
-        tenant=gap.tenant,
-        application=first.application if first else "",
+    cause = f"{DUMP_DETECTOR}.{REASON}"
+    number = f"{gap.epoch}.{moved.missing[0][0]}"
+    return episode_without_readings(
+        identity(SeriesKey(gap.tenant, "", gap.device, ""), cause, number),
+        SeriesKey(gap.tenant, first.application if first else "", gap.device, ""),
         version=first.version if first else "",
-        device=gap.device,
-        parameter="",
-        detector=DUMP_DETECTOR,
-        reason=REASON,
-        severity=Severity.WARNING,
+        cause=(DUMP_DETECTOR, REASON),
         started_ms=started_ms,
         opened_ms=gap.at_ms,
         end_ms=gap.at_ms,
-        last_abnormal_ms=gap.at_ms,
-        peak_ms=started_ms,
-        readings=0,
-        value=0.0,
-        expected=0.0,
-        lower=0.0,
-        upper=0.0,
-        score=1.0,
         explanation=gap_sentence(gap, moved.missing),
         evidence=evidence,
     )

@@ -11,7 +11,7 @@ import msgspec
 
 from tocsin.control import DumpDecision, DumpReceived, DumpRules, Tick
 from tocsin.events import Strings
-from tocsin.model import Episode, Evidence, SeriesKey, Severity
+from tocsin.model import Episode, Evidence, SeriesKey
 from tocsin.processing.controls import Applied
 from tocsin.processing.dump_order import DumpOrder, DumpPlace, Moved
 from tocsin.processing.dump_pace import DumpPace, Silence, begun
@@ -19,6 +19,7 @@ from tocsin.processing.episodes import (
     DUMP_DETECTOR,
     Draft,
     Withdrawal,
+    episode_without_readings,
     evidence_without_readings,
     identity,
     publish,
@@ -121,27 +122,14 @@ def _is_within(told: _Told, again_ms: int) -> bool:
 
 def _episode(told: _Told, tenant: str, device: str, again_ms: int) -> Episode:
     silence, start_ms, end_ms = told.silence, told.silence.started_ms, told.end_ms
-    return Episode(
-        id=identity(SeriesKey(tenant, "", device, ""), f"{DUMP_DETECTOR}.{REASON}", str(start_ms)),
-        tenant=tenant,
-        application=told.application,
+    return episode_without_readings(
+        identity(SeriesKey(tenant, "", device, ""), f"{DUMP_DETECTOR}.{REASON}", str(start_ms)),
+        SeriesKey(tenant, told.application, device, ""),
         version=told.version,
-        device=device,
-        parameter="",
-        detector=DUMP_DETECTOR,
-        reason=REASON,
-        severity=Severity.WARNING,
+        cause=(DUMP_DETECTOR, REASON),
         started_ms=start_ms,
         opened_ms=start_ms if _is_within(told, again_ms) else again_ms,
         end_ms=end_ms,
-        last_abnormal_ms=start_ms if end_ms is None else end_ms,
-        peak_ms=start_ms,
-        readings=0,
-        value=0.0,
-        expected=0.0,
-        lower=0.0,
-        upper=0.0,
-        score=1.0,
         explanation=silence_sentence(silence, end_ms, told.at_ms),
         evidence=evidence_without_readings(
             silence.heard_ms,

@@ -139,6 +139,50 @@ def seal(evidence: Evidence) -> str:
     return xxhash.xxh3_128_hexdigest(msgspec.msgpack.encode(sealed))
 
 
+def episode_without_readings(
+    id_: str,
+    key: SeriesKey,
+    *,
+    version: str,
+    cause: tuple[str, str],
+    started_ms: int,
+    opened_ms: int,
+    end_ms: int | None,
+    explanation: str,
+    evidence: Evidence,
+    suppressed: str = "",
+) -> Episode:
+    """One that rests on a decision, a tick or what was not received; `cause` is its detector and reason.
+
+    A warning with no values. `key` is whom it is about; its parameter is empty for a device as a whole.
+    """
+    return Episode(
+        id=id_,
+        tenant=key.tenant,
+        application=key.application,
+        version=version,
+        device=key.device,
+        parameter=key.parameter,
+        detector=cause[0],
+        reason=cause[1],
+        severity=Severity.WARNING,
+        started_ms=started_ms,
+        opened_ms=opened_ms,
+        end_ms=end_ms,
+        last_abnormal_ms=started_ms if end_ms is None else end_ms,
+        peak_ms=started_ms,
+        readings=0,
+        value=0.0,
+        expected=0.0,
+        lower=0.0,
+        upper=0.0,
+        score=1.0,
+        suppressed=suppressed,
+        explanation=explanation,
+        evidence=evidence,
+    )
+
+
 def evidence_without_readings(
     from_ms: int,
     to_ms: int,
@@ -452,27 +496,14 @@ def _of_notice(notice: Any, state: TenantState, stream: tuple[str, str], seen: S
     at_ms, limit_ms = int(notice["at_ms"]), float(notice["limit_ms"])
     again_ms = state.maintenance.alerts_again_ms(device, started_ms) if reason == "silent" else started_ms
     over = again_ms > started_ms and ended_ms is not None and ended_ms <= again_ms
-    return Episode(
-        id=identity(key, f"{DEVICE_DETECTOR}.{reason}", str(started_ms)),
-        tenant=state.tenant,
-        application=key.application if series >= 0 else stream[0],
+    return episode_without_readings(
+        identity(key, f"{DEVICE_DETECTOR}.{reason}", str(started_ms)),
+        msgspec.structs.replace(key, application=key.application if series >= 0 else stream[0]),
         version=stream[1],
-        device=name,
-        parameter=key.parameter,
-        detector=DEVICE_DETECTOR,
-        reason=reason,
-        severity=Severity.WARNING,
+        cause=(DEVICE_DETECTOR, reason),
         started_ms=started_ms,
         opened_ms=started_ms if over else again_ms,
         end_ms=ended_ms,
-        last_abnormal_ms=started_ms if ended_ms is None else ended_ms,
-        peak_ms=started_ms,
-        readings=0,
-        value=0.0,
-        expected=0.0,
-        lower=0.0,
-        upper=0.0,
-        score=1.0,
         suppressed=state.maintenance.silencing(device, started_ms) if over else "",
         explanation=notice_sentence(
             reason, key.parameter, started_ms, ended_ms, at_ms, float(notice["interval_ms"]), limit_ms

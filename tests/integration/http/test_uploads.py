@@ -367,12 +367,8 @@ async def test_who_announces_at_the_same_time_opens_the_bytes_once(
     assert next(open_) == 1
 
 
-async def test_who_asks_while_an_upload_is_ended_does_not_keep_it_in_hand(
-    world: World, device: Device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It would be taken for the next one of that name, whose bytes would go into a file that is gone."""
-    await device.announce()
-    await device.send(0, 50)
+def held_unstage(world: World, monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """From now on what takes a staged file away sets the first event and waits for the second."""
     held, go = threading.Event(), threading.Event()
     unstage = world.blobs.unstage
 
@@ -382,6 +378,16 @@ async def test_who_asks_while_an_upload_is_ended_does_not_keep_it_in_hand(
         unstage(name)
 
     monkeypatch.setattr(world.blobs, "unstage", holding)
+    return held, go
+
+
+async def test_who_asks_while_an_upload_is_ended_does_not_keep_it_in_hand(
+    world: World, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be taken for the next one of that name, whose bytes would go into a file that is gone."""
+    await device.announce()
+    await device.send(0, 50)
+    held, go = held_unstage(world, monkeypatch)
     ending = asyncio.create_task(device.http.delete(device.place, headers=TUS))
     await asyncio.to_thread(held.wait)
     asking = asyncio.create_task(device.http.head(device.place, headers=TUS))
@@ -450,15 +456,7 @@ async def test_who_asks_while_an_upload_is_swept_hears_that_it_is_unknown(
     await device.announce()
     await device.send(0, 50)
     monkeypatch.setattr(uploads, "_EXPIRY_MARGIN_MS", -8 * 86_400_000)
-    held, go = threading.Event(), threading.Event()
-    unstage = world.blobs.unstage
-
-    def holding(name: str) -> None:
-        held.set()
-        go.wait()
-        unstage(name)
-
-    monkeypatch.setattr(world.blobs, "unstage", holding)
+    held, go = held_unstage(world, monkeypatch)
     sweep = asyncio.create_task(asyncio.to_thread(world.services.uploads.expire))
     await asyncio.to_thread(held.wait)
     url = "/v1/dumps" if asks == "POST" else device.place

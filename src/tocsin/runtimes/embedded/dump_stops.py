@@ -7,8 +7,8 @@ import msgspec
 from tocsin.commit.dump_steps import StepFailure
 from tocsin.control import DumpDetectorFailed, DumpReceived
 from tocsin.dump_detectors.steps import FailureKind
-from tocsin.model import DumpEvidence, DumpName, Episode, Evidence, Severity
-from tocsin.processing.episodes import evidence_without_readings
+from tocsin.model import DumpEvidence, DumpName, Episode, Evidence, SeriesKey
+from tocsin.processing.episodes import episode_without_readings, evidence_without_readings
 from tocsin.processing.hashing import names_hash
 
 DETECTOR = "dump_detectors"
@@ -37,27 +37,14 @@ def stopped(
         f"{failed.detector} {failed.version} has stopped at dump {failed.sequence}: {why}: "
         f"{failed.detail[:_DETAIL_CHARACTERS]}; later dumps of the device wait for its release"
     )
-    return Episode(
-        id=f"ep_{high:016x}{low:016x}",
-        tenant=failed.tenant,
-        application=dump.application,
+    return episode_without_readings(
+        f"ep_{high:016x}{low:016x}",
+        SeriesKey(failed.tenant, dump.application, failed.device, ""),
         version=dump.version,
-        device=failed.device,
-        parameter="",
-        detector=DETECTOR,
-        reason=REASON,
-        severity=Severity.WARNING,
+        cause=(DETECTOR, REASON),
         started_ms=at_ms,
         opened_ms=at_ms,
         end_ms=None,
-        last_abnormal_ms=at_ms,
-        peak_ms=at_ms,
-        readings=0,
-        value=0.0,
-        expected=0.0,
-        lower=0.0,
-        upper=0.0,
-        score=1.0,
         explanation=sentence,
         evidence=_evidence(failed, name, at_ms, partition, offset),
     )

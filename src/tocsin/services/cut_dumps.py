@@ -33,22 +33,29 @@ class CutDumps:
     def __init__(self, dumps: Dumps, blobs: BlobStore) -> None:
         self._dumps: Final = dumps
         self._blobs: Final = blobs
-        self._given: dict[tuple[str, str], Place] = {}
+        self._tried: Final[dict[tuple[str, str], tuple[LineSpan, Place]]] = {}
 
     def keep(self, cut: CutDump, free: Place) -> None:
-        """Durable and logged on return; the same window again changes nothing. Blocks.
+        """Durable and logged on return; the same window again changes nothing, also after an error. Blocks.
 
         `free` is the first free place in the device's order, as far as that has been processed. A number
         that a dump of the device's own has got first is passed over.
         """
         blob = self._stored(cut.archive)
-        key = cut.tenant, cut.device
-        epoch, sequence = max(free, self._given.get(key, free))
+        epoch, sequence = self._place(cut, free)
         while self._settled(cut, blob, epoch, sequence) is DumpOutcome.CONFLICT:
             sequence += 1
-        self._given[key] = epoch, sequence + 1
+
+    def _place(self, cut: CutDump, free: Place) -> Place:
+        """Behind the window before; for one that was tried, where it was: it may be logged there."""
+        tried = self._tried.get((cut.tenant, cut.device))
+        if tried is None:
+            return free
+        lines, (epoch, sequence) = tried
+        return (epoch, sequence) if lines == cut.lines else max(free, (epoch, sequence + 1))
 
     def _settled(self, cut: CutDump, blob: BlobRef, epoch: int, sequence: int) -> DumpOutcome:
+        self._tried[cut.tenant, cut.device] = cut.lines, (epoch, sequence)
         announced = Announced(
             device=cut.device,
             sequence=sequence,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from tests.lake_kit import HOUR_MS, NOW_MS, events, record, steady
@@ -80,6 +83,64 @@ def test_compaction_beside_appends(lake: DeltaLake) -> None:
     list(steps)
     assert [row["log_offset"] for row in everything(lake)] == list(range(240))
     assert dict(lake.positions()) == {0: 240}
+
+
+def long_texts(folder: Path, *, files: int, rows: int) -> DeltaLake:
+    """A lake whose rows have a text of a megabyte each."""
+    lake = DeltaLake(folder, ManualClock(NOW_MS))
+    for number in range(files):
+        texts = [
+            (f"d{row}", NOW_MS - HOUR_MS + number, {"t": 1.0}, f"{number % 10}" * 1_000_000)
+            for row in range(rows)
+        ]
+        lake.append([record(number * rows, events(texts))])
+    return lake
+
+
+def test_a_merge_takes_fewer_files_where_all_are_too_much_for_its_memory(tmp_path: Path) -> None:
+    """Long texts are merged too; the rows are the same."""
+    lake = long_texts(tmp_path, files=8, rows=4)
+    before = everything(lake)
+    merged = [step.files_before for step in compact(lake.store, replace(EAGER, memory_bytes=32 << 20))]
+    assert 2 <= merged[0] < 8
+    assert everything(lake) == before
+    lake.close()
+
+
+def test_files_that_are_too_much_for_the_memory_keep_no_others_from_being_merged(tmp_path: Path) -> None:
+    """It is said at the end."""
+    lake = long_texts(tmp_path, files=2, rows=24)
+    with pytest.raises(duckdb.OutOfMemoryException):
+        list(compact(lake.store, replace(EAGER, memory_bytes=32 << 20)))
+    assert {name: len(files) for name, files in lake.snapshot().files.items() if files} == {
+        "events": 2,
+        "hours": 1,
+    }
+    lake.close()
+
+
+def test_a_disk_that_fails_amid_a_merge_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was sorted on the disk is gone when the first rows have been written."""
+    lake = DeltaLake(tmp_path / "lake", ManualClock(NOW_MS))
+    rows = events(steady(100_000, step_ms=1))
+    for number in range(4):
+        lake.append([record(number * 100_000, rows)])
+    before = dict(lake.snapshot().files)
+    genuine = FileWriter.add
+
+    def add(writer: FileWriter, part: pa.Table) -> None:
+        genuine(writer, part)
+        for spilt in (lake.store.folder / "spill").rglob("*.tmp"):
+            os.truncate(spilt, 0)
+
+    monkeypatch.setattr(FileWriter, "add", add)
+    with pytest.raises(duckdb.IOException):
+        list(compact(lake.store, replace(EAGER, memory_bytes=32 << 20)))
+    assert dict(lake.snapshot().files) == before
+    assert not list(lake.store.folder.rglob("part-*.tmp"))
+    lake.close()
 
 
 def test_vacuum_keeps_what_readers_may_still_need(lake: DeltaLake, clock: ManualClock) -> None:

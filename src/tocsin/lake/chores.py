@@ -87,7 +87,8 @@ class LakeChores:
                 pass
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
             raise StorageUnavailableError(f"files of the lake can't be merged now: {error}") from error
-        vacuum(self._lake.store)
+        finally:
+            vacuum(self._lake.store)
 
     def inspect(self) -> None:
         """Compare some files with their hashes; called once a minute, up to 360 GiB within a day.

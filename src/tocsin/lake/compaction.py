@@ -10,29 +10,37 @@ import duckdb
 import pyarrow as pa
 
 from tocsin.errors import CorruptError
-from tocsin.lake.files import COMPACTED, LakeFile, write_file
+from tocsin.lake.files import COMPACTED, LakeFile, write_batches
 from tocsin.lake.grouping import GROUPS_MAX
 from tocsin.lake.names import has_own_partition
 from tocsin.lake.schemas import EVENTS, HOURS, OVERFLOW_DATE, TABLES, TableSpec
-from tocsin.lake.scripts import lake_queries, open_engine
+from tocsin.lake.scripts import lake_queries, open_engine, read_batches
 from tocsin.lake.store import Change, LakeStore
 
 SETTLE_ROWS_MIN: Final = 1_000
+SPARE_BYTES: Final = 128 << 20
+"""What a merge takes beside the engine's memory: a row group, and what the engine does not count."""
 
+_FILES_MIN: Final = 2
 _SQL: Final = lake_queries("compaction")
 _HASHES: Final = {EVENTS.name: "hash_events", HOURS.name: "hash_hours"}
 
-Rows = tuple[dict[str, str], pa.Table]
+Rows = tuple[dict[str, str], Iterator[pa.RecordBatch]]
+"""A partition, and its rows, which are to be read before the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompactionPolicy:
-    """When files are worth merging; a merge stays within `memory_bytes` and some ten times `batch_bytes`."""
+    """When files are worth merging, and with how much memory.
+
+    A merge takes at most `memory_bytes` and SPARE_BYTES, and gives all of it back; what does not fit is
+    sorted on the disk, in some twenty times `batch_bytes`.
+    """
 
     small_bytes: int = 64 << 20
     batch_bytes: int = 64 << 20
     files_min: int = 4
-    memory_bytes: int = 1 << 30
+    memory_bytes: int = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +58,18 @@ def compact(store: LakeStore, policy: CompactionPolicy | None = None) -> Iterato
 
     Files are read and written beside running appends; only the swap takes the writer's turn. Rows and
     a hash of them are compared before it; CorruptError and no change if they differ.
+    duckdb.OutOfMemoryException at the end, if two files of a partition were too much for the memory.
     """
     chosen = policy or CompactionPolicy()
+    too_much: duckdb.OutOfMemoryException | None = None
     for name, files in list(store.snapshot().files.items()):
         for batch in _batches([entry for entry in files if _whole(store, name, entry, chosen)], chosen):
-            yield _merge(store, TABLES[name], batch, chosen)
+            try:
+                yield _merge_what_fits(store, TABLES[name], batch, chosen)
+            except duckdb.OutOfMemoryException as error:
+                too_much = error
+    if too_much is not None:
+        raise too_much
 
 
 def _whole(store: LakeStore, table: str, entry: LakeFile, policy: CompactionPolicy) -> bool:
@@ -77,8 +92,21 @@ def _batches(files: Sequence[LakeFile], policy: CompactionPolicy) -> Iterator[li
             if batch and size_bytes > policy.batch_bytes:
                 break
             batch.append(entry)
-        if len(batch) >= max(2, policy.files_min):
+        if len(batch) >= max(_FILES_MIN, policy.files_min):
             yield batch
+
+
+def _merge_what_fits(
+    store: LakeStore, spec: TableSpec, batch: Sequence[LakeFile], policy: CompactionPolicy
+) -> Compacted:
+    """All of the batch, or as much as there is memory for: some thousand rows have to fit at once."""
+    while True:
+        try:
+            return _merge(store, spec, batch, policy)
+        except duckdb.OutOfMemoryException:
+            if len(batch) < 2 * _FILES_MIN:
+                raise
+            batch = batch[: len(batch) // 2]
 
 
 def _merge(
@@ -87,7 +115,7 @@ def _merge(
     with open_engine(store.folder, policy.memory_bytes) as engine:
         before = _fingerprint(engine, store, spec, batch)
         written = [
-            write_file(store.folder / spec.name, spec, partition, rows, COMPACTED)
+            write_batches(store.folder / spec.name, spec, partition, rows, COMPACTED)
             for partition, rows in _merged(engine, spec, batch[0].partition, _paths(store, spec, batch))
         ]
         after = _fingerprint(engine, store, spec, written)
@@ -118,42 +146,35 @@ def _merged(
     if spec is EVENTS and partition["date"] == OVERFLOW_DATE.isoformat():
         yield from _settled(engine, partition, files)
         return
-    sql = (
-        _SQL["merge_hours"]
-        if spec is HOURS
-        else _sorted(spec, "read_parquet($files, hive_partitioning = false)")
-    )
-    yield dict(partition), _arrow(engine, spec, sql, {"files": files})
+    stored = "read_parquet($files, hive_partitioning = false)"
+    sql = _SQL["merge_hours"] if spec is HOURS else _sorted(spec, stored)
+    yield dict(partition), read_batches(engine, sql, {"files": files}, spec.file_schema)
 
 
 def _settled(engine: duckdb.DuckDBPyConnection, partition: Any, files: list[str]) -> Iterator[Rows]:
     """The overflow's rows: to the partitions they name where there are enough for one, the rest stays."""
-    engine.execute(_SQL["load_overflow"], {"files": files})
-    engine.execute(_SQL["name_settled"])
+    engine.execute(_SQL["choose_files"], {"files": files})
+    for statement in ("view_overflow", "make_settled"):
+        engine.execute(_SQL[statement])
     keys = engine.execute(_SQL["settle_keys"], {"rows_min": SETTLE_ROWS_MIN}).fetchall()
     named = [key for key in keys if has_own_partition(key[0]) and has_own_partition(key[1])]
-    for number, (application, version, day) in enumerate(named[:GROUPS_MAX]):
-        target = {"application": application, "version": version, "date": day}
-        engine.execute(_SQL["mark_settled"], {"number": number, **target})
-        rows = _arrow(engine, EVENTS, _sorted(EVENTS, "overflow", "target = $number"), {"number": number})
-        for name in ("sent_application", "sent_version"):
-            at = rows.schema.get_field_index(name)
-            rows = rows.set_column(at, rows.schema.field(at), pa.nulls(rows.num_rows, pa.string()))
-        yield {**partition, **target, "date": day.isoformat()}, rows
-    rest = _arrow(engine, EVENTS, _sorted(EVENTS, "overflow", "target = -1"), {})
-    if rest.num_rows:
-        yield dict(partition), rest
+    for application, version, day in named[:GROUPS_MAX]:
+        key = {"application": application, "version": version, "date": day}
+        engine.execute(_SQL["settle"], key)
+        yield {**partition, **key, "date": day.isoformat()}, _of_overflow(engine, "settled", key)
+    if engine.execute(_SQL["count_rest"]).fetchall() != [(0,)]:
+        yield dict(partition), _of_overflow(engine, "rest", {})
 
 
-def _sorted(spec: TableSpec, source: str, condition: str = "true") -> str:
+def _of_overflow(
+    engine: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any]
+) -> Iterator[pa.RecordBatch]:
+    return read_batches(engine, _sorted(EVENTS, f"({_SQL[query]})"), parameters, EVENTS.file_schema)
+
+
+def _sorted(spec: TableSpec, source: str) -> str:
     """Rows in the order in which readers find them fastest."""
     columns = ", ".join(f'"{name}"' for name in spec.file_schema.names)
     known = {"hour": "date_trunc('hour', ts)"} if spec is EVENTS else {}
     order = ", ".join(known.get(name, f'"{name}"') for name in spec.sort)
-    return f"SELECT {columns} FROM {source} WHERE {condition} ORDER BY {order}"  # noqa: S608 (names are ours)
-
-
-def _arrow(
-    engine: duckdb.DuckDBPyConnection, spec: TableSpec, sql: str, parameters: dict[str, Any]
-) -> pa.Table:
-    return engine.sql(sql, params=parameters).to_arrow_table().cast(spec.file_schema)
+    return f"SELECT {columns} FROM {source} ORDER BY {order}"  # noqa: S608 (names are ours)

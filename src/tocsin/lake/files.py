@@ -9,7 +9,7 @@ import errno
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -61,10 +61,14 @@ class LakeFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """How a file is written. Fresh files are made for speed, compacted ones for size and for readers."""
+    """How a file is written. Fresh files are made for speed, compacted ones for size and for readers.
+
+    `row_group_bytes`, as Arrow counts them, end a row group of rows that come batch by batch.
+    """
 
     compression: str = "none"
     row_group_rows: int = 1 << 20
+    row_group_bytes: int = 32 << 20
     statistics: bool = False
 
 
@@ -82,6 +86,34 @@ def write_file(
     with FileWriter(folder, spec, partition, layout) as writer:
         writer.add(rows)
         return writer.finish()
+
+
+def write_batches(
+    folder: Path,
+    spec: TableSpec,
+    partition: Mapping[str, str],
+    batches: Iterable[pa.RecordBatch],
+    layout: Layout,
+) -> LakeFile:
+    """As `write_file`, for rows that come batch by batch; no more than a row group of them is held."""
+    with FileWriter(folder, spec, partition, layout) as writer:
+        for part in _row_groups(batches, spec.file_schema, layout):
+            writer.add(part)
+        return writer.finish()
+
+
+def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema, layout: Layout) -> Iterator[pa.Table]:
+    """The batches, as many together as make a row group; there is one even if there are no rows."""
+    waiting: list[pa.RecordBatch] = []
+    count = size_bytes = given = 0
+    for batch in batches:
+        waiting.append(batch)
+        count, size_bytes = count + batch.num_rows, size_bytes + batch.nbytes
+        if count >= layout.row_group_rows or size_bytes >= layout.row_group_bytes:
+            yield pa.Table.from_batches(waiting, schema)
+            waiting, count, size_bytes, given = [], 0, 0, given + 1
+    if waiting or not given:
+        yield pa.Table.from_batches(waiting, schema)
 
 
 class FileWriter:

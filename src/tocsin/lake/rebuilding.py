@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from tocsin.lake.files import COMPACTED, LakeFile, write_file
+from tocsin.lake.files import COMPACTED, LakeFile, write_batches
 from tocsin.lake.intake import REVISION_WRITER
 from tocsin.lake.schemas import EVENTS, HOURS
-from tocsin.lake.scripts import lake_queries, open_engine
+from tocsin.lake.scripts import lake_queries, open_engine, read_batches
 from tocsin.lake.store import Change, LakeStore
 
 _SQL: Final = lake_queries("rebuilding")
@@ -35,6 +35,6 @@ def _tenant_files(store: LakeStore, tenant: str, revision: int, memory_bytes: in
         engine.execute(_SQL["aggregate"], {"files": files, "revision": revision})
         months = engine.execute(_SQL["months"]).fetchall()
         for (month,) in months:
-            rows = engine.sql(_SQL["rows"], params={"month": month}).to_arrow_table().cast(HOURS.file_schema)
+            rows = read_batches(engine, _SQL["rows"], {"month": month}, HOURS.file_schema)
             partition = {"tenant": tenant, "month": month.isoformat()}
-            yield write_file(store.folder / HOURS.name, HOURS, partition, rows, COMPACTED)
+            yield write_batches(store.folder / HOURS.name, HOURS, partition, rows, COMPACTED)

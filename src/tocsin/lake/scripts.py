@@ -6,10 +6,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, Final
 
 import duckdb
+import pyarrow as pa
 
 from tocsin.storage.scripts import split_queries
+
+_BATCH_ROWS: Final = 2_048
+_OUT_OF_MEMORY: Final = "Out of Memory Error"
 
 
 def lake_queries(name: str) -> Mapping[str, str]:
@@ -26,5 +31,20 @@ def open_engine(folder: Path, memory_bytes: int) -> Iterator[duckdb.DuckDBPyConn
         "temp_directory": str(folder / "spill"),
     }
     with duckdb.connect(config=config) as engine:
-        engine.execute("SET TimeZone = 'UTC'")
+        engine.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         yield engine
+
+
+def read_batches(
+    engine: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any], schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    """Rows of a query as they are made: nobody holds them all, and the engine can do nothing else meanwhile.
+
+    duckdb.OutOfMemoryException and duckdb.IOException as from any query, also after the first rows.
+    """
+    try:
+        yield from engine.sql(sql, params=dict(parameters)).to_arrow_reader(_BATCH_ROWS).cast(schema)
+    except OSError as error:  # so pyarrow calls all that DuckDB raises after the first rows
+        if str(error).startswith(_OUT_OF_MEMORY):
+            raise duckdb.OutOfMemoryException(str(error)) from error
+        raise duckdb.IOException(str(error)) from error

@@ -37,22 +37,36 @@ FROM read_parquet($files, hive_partitioning = true, hive_types = {'application':
 SELECT count(*)::BIGINT, sum(hash(line))::VARCHAR, ''
 FROM read_parquet($files, hive_partitioning = false) AS line
 
--- name: load_overflow
-CREATE TEMP TABLE overflow AS
-SELECT *, epoch_ms(ts) BETWEEN 946684800000 AND epoch_ms(arrival) + 86400000 AS plausible
-FROM read_parquet($files, hive_partitioning = false)
+-- name: choose_files
+SET VARIABLE files = $files
+
+-- name: view_overflow
+-- The day is that of the partition in which a row may lie, null where its stamp names none.
+CREATE TEMP VIEW overflow AS
+SELECT *, CASE WHEN epoch_ms(ts) BETWEEN 946684800000 AND epoch_ms(arrival) + 86400000 THEN CAST(ts AS DATE) END AS day
+FROM read_parquet(getvariable('files'), hive_partitioning = false)
 
 -- name: settle_keys
-SELECT sent_application, sent_version, CAST(ts AS DATE)
+SELECT sent_application, sent_version, day
 FROM overflow
-WHERE plausible
+WHERE day IS NOT NULL
 GROUP BY ALL
 HAVING count(*) >= $rows_min
 ORDER BY count(*) DESC, 1, 2, 3
 
--- name: name_settled
-ALTER TABLE overflow ADD COLUMN target INTEGER DEFAULT -1
+-- name: make_settled
+CREATE TEMP TABLE settled (sent_application VARCHAR, sent_version VARCHAR, day DATE)
 
--- name: mark_settled
-UPDATE overflow SET target = $number
-WHERE plausible AND sent_application = $application AND sent_version = $version AND CAST(ts AS DATE) = $date
+-- name: settle
+INSERT INTO settled VALUES ($application, $version, $date)
+
+-- name: settled
+SELECT * REPLACE (NULL::VARCHAR AS sent_application, NULL::VARCHAR AS sent_version)
+FROM overflow
+WHERE overflow.sent_application = $application AND overflow.sent_version = $version AND overflow.day = $date
+
+-- name: count_rest
+SELECT count(*) FROM overflow ANTI JOIN settled USING (sent_application, sent_version, day)
+
+-- name: rest
+SELECT * FROM overflow ANTI JOIN settled USING (sent_application, sent_version, day)

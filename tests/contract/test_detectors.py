@@ -112,6 +112,16 @@ def test_contract_holds_through_weeks_with_faults_and_a_change_of_daylight_savin
 
 
 @every_detector
+def test_contract_holds_for_a_series_whose_steps_become_finer_while_all_is_well(
+    detector: SeriesDetector,
+) -> None:
+    """The finer steps are normal readings of a series that is long known."""
+    calm, steps = _calm(4_000), np.random.default_rng(1).random(4_000) < 0.01
+    value = 20.0 + steps * np.where(np.arange(4_000) < 2_000, 10.0, 1.0)
+    conformance.check(detector, _with(calm, 0, value))
+
+
+@every_detector
 def test_one_history_always_gives_the_same_bytes(detector: SeriesDetector) -> None:
     """Two runs from nothing end in equal states and scores."""
     history, states = _with(_calm(3_000), 2_000, np.full(20, 70.0)), []

@@ -135,7 +135,9 @@ def initialise(hot: Any, never_ms: int) -> None:
         row.spread = 1.0
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(
+    cache=True, nogil=True, error_model="numpy"
+)  # σ, knees, excesses and limits have floors: no divisor is 0
 def score_rows(
     start: int,
     readings: Any,
@@ -150,21 +152,34 @@ def score_rows(
     caught_cells: Any,
     begun: Any,
 ) -> tuple[Any, int, int]:
-    """Score rows from `start`; stops when captures or starts are full. Returns next row and both counts."""
+    """Score rows from `start`; stops when captures or starts are full. Returns next row and both counts.
+
+    Nearly all readings are normal ones of ordinary rows. The loop within does with these what the part below
+    it would do, and leaves all others to that. It stands here since handing arrays on would count references.
+    """
     series, ts, value, offset, setting = readings
     scores, expected, lower, upper, verdicts, reasons = out
     caught = started = 0
-    rows_at, ahead = address_of(hot), min(start + AHEAD, len(ts))
-    for i in range(np.uint64(start), np.uint64(len(ts))):  # unsigned: no look at negative indices
-        if caught == len(caught_row) or started == len(begun):
+    i, end = np.uint64(start), np.uint64(len(ts))  # unsigned: no look at negative indices
+    rows_at = address_of(hot)
+    while True:
+        while i < end:
+            fetch_row(rows_at + series[min(i + np.uint64(AHEAD), end - np.uint64(1))] * ROW_BYTES)
+            t, row, rule = ts[i], hot[np.uint64(series[i])], settings[np.uint64(setting[i])]
+            if t >= row.hour_end_ms or offset[i] != row.offset_ms or not ordinary(row, rule):
+                break
+            x = clamped(value[i])
+            measured, score, centre, width, verdict, why = weigh(row, rule, t, x)
+            if verdict != 0:
+                break
+            scores[i], expected[i], lower[i], upper[i] = score, centre, centre - width, centre + width
+            verdicts[i] = reasons[i] = 0
+            learn_normal(row, rule, x, measured)
+            i += np.uint64(1)
+        if i == end or caught == len(caught_row) or started == len(begun):
             return np.int64(i), caught, started
-        if ahead < len(ts):
-            fetch_row(rows_at + series[np.uint64(ahead)] * ROW_BYTES)
-            ahead += 1
-        s, t = np.uint64(series[i]), ts[i]
-        row = hot[s]
-        rule = settings[np.uint64(setting[i])]
-        x = min(max(value[i], -MAGNITUDE_MAX), MAGNITUDE_MAX)
+        s, t, x = np.uint64(series[i]), ts[i], clamped(value[i])
+        row, rule = hot[s], settings[np.uint64(setting[i])]
         returned = returns(row, rule)
         moved = t >= row.hour_end_ms or offset[i] != row.offset_ms or (returned and row.visit == 0)
         if moved or returned:
@@ -173,19 +188,9 @@ def score_rows(
             row.smooth = row.peak = 0.0
         if moved:
             change_hour(row, cells[s], rule, t, offset[i], x, kept)
-        centre, spread = expectation(row)
-        residual = x - centre
-        smooth, unit, z, smooth_z, raw, averaged = strangeness_of(row, residual, spread)
-        share = max(raw, averaged) / row.limit
-        verdict, why = 2, 0
-        if row.seen >= rule.ready_readings:
-            score, width, why = judge(row, rule, t, z, smooth_z, share, spread, unit, averaged > raw)
-            verdict = 1 if why != 0 else 0
-            scores[i], expected[i], lower[i], upper[i] = score, centre, centre - width, centre + width
-        else:
-            scores[i] = expected[i] = lower[i] = upper[i] = np.nan
-        reasons[i] = why
-        strange, verdicts[i] = 0 < why < STRAYED, verdict
+        measured, score, centre, width, verdict, why = weigh(row, rule, t, x)
+        scores[i], expected[i], lower[i], upper[i] = score, centre, centre - width, centre + width
+        verdicts[i], reasons[i], strange = verdict, why, 0 < why < STRAYED
         if verdict == 1:
             if row.watched == 0:
                 if not (moved or returned):
@@ -196,13 +201,28 @@ def score_rows(
         watched = verdict == 1 or row.watched != 0  # the reading that ends a watch belongs to it
         watch(row, rule, t, verdict)
         if moved and watched:
-            caught_row[caught] = i
-            caught_since[caught] = row.before_ms
-            caught_cells[caught] = kept
+            caught_row[caught], caught_since[caught], caught_cells[caught] = i, row.before_ms, kept
             caught += 1
         taken = verdict != 1 or t - row.before_ms >= rule.hold_ms
-        learn(row, rule, x, residual, spread, z, smooth, smooth_z, share, strange, taken)
-    return len(ts), caught, started
+        learn(row, rule, x, measured, strange, taken)
+        i += np.uint64(1)
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def clamped(value: float) -> float:
+    """A value of which squares and their sums stay finite."""
+    return min(max(value, -MAGNITUDE_MAX), MAGNITUDE_MAX)
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def ordinary(row: Any, rule: Any) -> bool:
+    """Whether a row is past its beginnings, not watched, not straying, and neither was nor is paused."""
+    if row.seen < SMOOTH_SPREAD_READINGS:
+        return False
+    if row.watched != 0 or row.marks != 0:
+        return False
+    learns: bool = rule.pause == 0
+    return learns
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
@@ -213,22 +233,10 @@ def returns(row: Any, rule: Any) -> bool:
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
-def learn(
-    row: Any,
-    rule: Any,
-    x: float,
-    residual: float,
-    spread: float,
-    z: float,
-    smooth: float,
-    smooth_z: float,
-    share: float,
-    strange: bool,
-    taken: bool,
-) -> None:
+def learn(row: Any, rule: Any, x: float, measured: Any, strange: bool, taken: bool) -> None:
     """Keep what the next are judged by; outside of a pause learn, and where `taken` the value too."""
     if rule.pause != 0:
-        row.smooth = smooth
+        _, _, _, row.smooth, _, share = measured
         if row.seen >= START_READINGS:
             row.peak = max(share, row.peak * PEAK_FADE)
         row.marks |= UNLEARNT
@@ -236,10 +244,17 @@ def learn(
     if row.marks & UNLEARNT != 0:
         row.marks &= STRAYING
     learn_quantum(row, x)
-    weight = 1.0 / row.run if strange else 1.0
-    learn_strangeness(row, residual, spread, z, smooth, smooth_z, share, weight)
+    learn_strangeness(row, measured, 1.0 / row.run if strange else 1.0)
     if taken:
         learn_value(row, rule, x)
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def learn_normal(row: Any, rule: Any, x: float, measured: Any) -> None:
+    """What `learn` does outside of pauses with a normal reading."""
+    learn_quantum(row, x)
+    learn_strangeness(row, measured, 1.0)
+    learn_value(row, rule, x)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -404,6 +419,20 @@ def expectation(row: Any) -> tuple[float, float]:
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
+def weigh(row: Any, rule: Any, ts: int, x: float) -> tuple[Any, float, float, float, int, int]:
+    """What is to be learnt of a reading; score, expectation, half width of the band, verdict, and reason."""
+    centre, spread = expectation(row)
+    residual = x - centre
+    smooth, unit, z, smooth_z, raw, averaged = strangeness_of(row, residual, spread)
+    share = max(raw, averaged) / row.limit
+    measured = residual, spread, z, smooth, smooth_z, share
+    if row.seen < rule.ready_readings:
+        return measured, np.nan, np.nan, np.nan, 2, 0
+    score, width, why = judge(row, rule, ts, z, smooth_z, share, spread, unit, averaged > raw)
+    return measured, score, centre, width, 1 if why != 0 else 0, why
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
 def strangeness_of(
     row: Any, residual: float, spread: float
 ) -> tuple[float, float, float, float, float, float]:
@@ -413,7 +442,8 @@ def strangeness_of(
     """
     most = strangeness(row.limit, row.knee, row.excess) * spread
     gain = 1.0 / (row.seen + 1) if row.seen < START_READINGS else GAIN
-    smooth = row.smooth + (min(max(residual, -most), most) - row.smooth) * gain
+    bounded = residual if abs(residual) <= most else min(max(residual, -most), most)  # seldom needed
+    smooth = row.smooth + (bounded - row.smooth) * gain
     unit = max(row.smooth_spread, SMOOTH_SHARE * spread)
     z, smooth_z = abs(residual) / spread, abs(smooth) / unit
     raw = rarity(z, row.knee, row.excess)
@@ -475,17 +505,9 @@ def hold(row: Any, strange: bool) -> None:
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
-def learn_strangeness(
-    row: Any,
-    residual: float,
-    spread: float,
-    z: float,
-    smooth: float,
-    smooth_z: float,
-    share: float,
-    weight: float,
-) -> None:
+def learn_strangeness(row: Any, measured: Any, weight: float) -> None:
     """Let scales and tails learn how strange the reading was; the n-th of an abnormal run counts 1/n."""
+    residual, spread, z, smooth, smooth_z, share = measured
     row.smooth = smooth
     gain, scale_gain = SMOOTH_SPREAD_GAIN, SCALE_GAIN
     if row.seen < SMOOTH_SPREAD_READINGS:
@@ -508,7 +530,7 @@ def learn_strangeness(
 def learn_quantum(row: Any, x: float) -> None:
     """Keep the smallest change from one reading to the next."""
     change = abs(x - row.last)
-    if change > 0.0 and (row.quantum == 0.0 or change < row.quantum):
+    if (change < row.quantum or row.quantum == 0.0) and change > 0.0:
         row.quantum = change
     row.last = x
 

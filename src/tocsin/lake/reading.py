@@ -15,7 +15,7 @@ from tocsin.events import I32, EventBatch, Strings, empty_text
 from tocsin.lake.abstract import Slice
 from tocsin.lake.files import LakeFile
 from tocsin.lake.schemas import EVENTS
-from tocsin.lake.scripts import lake_queries
+from tocsin.lake.scripts import lake_queries, read_batches
 from tocsin.lake.store import Snapshot
 
 Span = tuple[int | None, int | None]
@@ -97,7 +97,10 @@ def read_devices(
     partition: int,
     before_offset: int,
 ) -> Iterator[tuple[str, Slice]]:
-    """Events of these devices, device by device, with as few queries as the bound on events allows."""
+    """Events of these devices, device by device, with as few queries as the bound on events allows.
+
+    The engine holds those of a query in their order, whoever reads them those of one device.
+    """
     chosen = files_of_devices(snapshot, tenant, devices, partition=partition, before_offset=before_offset)
     if not chosen:
         yield from ((device, Slice((), _NO_EVENTS)) for device in devices)
@@ -111,9 +114,8 @@ def read_devices(
             groups = _groups(devices, dict(query.fetchall()))
     for group in groups:
         with engine.cursor() as cursor:
-            query = cursor.sql(_QUERIES["events_of_devices"], params={**parameters, "devices": group})
-            found = _by_device(query.to_arrow_table())
-        yield from ((device, found.get(device, Slice((), _NO_EVENTS))) for device in group)
+            batches = read_batches(cursor, _QUERIES["events_of_devices"], {**parameters, "devices": group})
+            yield from _in_order(group, _by_device(batches))
 
 
 def files_of_devices(
@@ -142,19 +144,33 @@ def _groups(devices: Sequence[str], sizes: Mapping[str, int]) -> list[list[str]]
     return groups
 
 
-def _by_device(rows: pa.Table) -> dict[str, Slice]:
-    """The events of a query by device, each in the order of the rows."""
-    names, number = _numbers(rows.column("device").combine_chunks())
-    batch = batch_of(rows, strings_of(rows, "device"))
-    offsets = rows.column("log_offset").to_numpy()
-    order = np.argsort(number, kind="stable").astype(np.int64)
-    ends = np.cumsum(np.bincount(number, minlength=len(names)))
-    parts = np.split(order, ends[:-1])
-    return {
-        name: Slice(tuple(offsets[own].tolist()), batch.take(own))
-        for name, own in zip(names, parts, strict=True)
-        if len(own)
-    }
+def _in_order(devices: Sequence[str], found: Iterator[tuple[str, Slice]]) -> Iterator[tuple[str, Slice]]:
+    """What was found, which is in the same order, and nothing for those of whom there is nothing."""
+    asked_again: dict[str, Slice] = {}
+    waiting = next(found, None)
+    for number, device in enumerate(devices):
+        own = asked_again.get(device, Slice((), _NO_EVENTS))
+        if waiting is not None and waiting[0] == device:
+            own, waiting = waiting[1], next(found, None)
+            if device in devices[number + 1 :]:
+                asked_again[device] = own
+        yield device, own
+
+
+def _by_device(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[str, Slice]]:
+    """Rows that come device by device; those of one are held at a time."""
+    device, parts = "", list[pa.RecordBatch]()
+    for batch in batches:
+        runs, start = pc.run_end_encode(batch.column("device")), 0
+        for name, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+            if parts and name != device:
+                yield device, _slice(pa.Table.from_batches(parts), device)
+                parts = []
+            device = name
+            parts.append(batch.slice(start, end - start))
+            start = end
+    if parts:
+        yield device, _slice(pa.Table.from_batches(parts), device)
 
 
 def _may_hold(

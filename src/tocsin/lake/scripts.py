@@ -36,14 +36,18 @@ def open_engine(folder: Path, memory_bytes: int) -> Iterator[duckdb.DuckDBPyConn
 
 
 def read_batches(
-    engine: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any], schema: pa.Schema
+    engine: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: Mapping[str, Any],
+    schema: pa.Schema | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Rows of a query as they are made: nobody holds them all, and the engine can do nothing else meanwhile.
 
     duckdb.OutOfMemoryException and duckdb.IOException as from any query, also after the first rows.
     """
     try:
-        yield from engine.sql(sql, params=dict(parameters)).to_arrow_reader(_BATCH_ROWS).cast(schema)
+        reader = engine.sql(sql, params=dict(parameters)).to_arrow_reader(_BATCH_ROWS)
+        yield from reader if schema is None else reader.cast(schema)
     except OSError as error:  # so pyarrow calls all that DuckDB raises after the first rows
         if str(error).startswith(_OUT_OF_MEMORY):
             raise duckdb.OutOfMemoryException(str(error)) from error

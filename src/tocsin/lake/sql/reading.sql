@@ -16,7 +16,7 @@ SELECT device, log_offset, epoch_us(ts) AS ts, flags, text, text_count, id,
 FROM read_parquet($files, hive_partitioning = true, hive_types = {'application': VARCHAR, 'version': VARCHAR, 'tenant': VARCHAR, 'date': DATE})
 WHERE device BETWEEN list_min($devices) AND list_max($devices) AND list_contains($devices, device)
   AND log_partition = $partition AND log_offset < $before
-ORDER BY log_offset
+ORDER BY list_position($devices, device), log_offset
 
 -- name: sizes_of_devices
 SELECT device, count(*) AS events

@@ -28,10 +28,11 @@ DUMPS_KEPT_MAX: Final = 4_096
 class DeviceHistory(History):
     """Reads a device's events in the order of the log; every acknowledged one is found, lines of logs apart.
 
-    The newest stretch of the log that is not yet in the lake is decoded once and kept, since corrections
-    ask for many devices at one offset. Thread-safe; readers of different stretches take the place of each
-    other's. What was decided about dumps is kept for the devices asked about last: it never changes, and
-    devices ask for their dumps again and again, while each look into the lake takes tens of milliseconds.
+    The newest stretch of the log that is not yet in the lake is decoded once and kept, since whoever asks for
+    one device after another does so at one offset; nothing is kept for corrections, which ask for many at
+    once, each time at another. Thread-safe; readers of different stretches take the place of each other's.
+    What was decided about dumps is kept for the devices asked about last: it never changes, and devices ask
+    for their dumps again and again, while each look into the lake takes tens of milliseconds.
     """
 
     def __init__(self, log: Log, lake: Lake) -> None:
@@ -51,7 +52,7 @@ class DeviceHistory(History):
             return
         partition = partition_of(shard_of(tenant, devices[0]), self._log.partitions)
         in_lake = min(self._lake.positions().get(partition, 0), before_offset)
-        tail = self._tail_events(tenant, partition, in_lake, before_offset)
+        tail = self._read_tail(tenant, partition, in_lake, before_offset)
         asked = self._lake.events_of_devices(tenant, devices, partition=partition, before_offset=in_lake)
         for device, found in asked:
             parts = _stored(tenant, found)

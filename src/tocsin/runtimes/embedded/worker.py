@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
 from tocsin import threads
 from tocsin.commit.abstract import Commit, CommitStore, DumpKind, FreedDump, Lease
-from tocsin.control import Settings
+from tocsin.control import Correct, Settings, decode_control
 from tocsin.errors import BackpressureError, CorruptError
 from tocsin.lake.abstract import Lake
-from tocsin.log.abstract import Log, Record
+from tocsin.log.abstract import Log, Record, RecordKind
 from tocsin.processing.controls import Applied
 from tocsin.processing.processor import History, Output, process
 from tocsin.processing.restoring import Restoration
@@ -63,8 +63,9 @@ class Worker:
             records = self._records(state.position)
             if not records:
                 break  # the log is shorter than what was committed: the check below says so
-            output = process(records, state, self._history, applied)
-            yield state.position, output
+            for step in _steps(records):
+                output = process(step, state, self._history, applied)
+                yield state.position, output
         for name, counts in self.lease.totals.counts.items():
             state.tenant(name).counts = Counter(counts)
         _check(state, self.lease)
@@ -84,8 +85,9 @@ class Worker:
 
         Must be called with the lock held, and the lock be kept until `keep`.
         """
-        records = self._log.read(self.partition, self.state.position, bytes_max=STEP_BYTES_MAX)
-        if not records:
+        waiting = self._log.read(self.partition, self.state.position, bytes_max=STEP_BYTES_MAX)
+        records = next(_steps(waiting), None)
+        if records is None:
             return None
         previous = self.state.position
         self._unstored = True
@@ -131,6 +133,17 @@ class Worker:
     def committed(self, commit: Commit) -> None:
         """Note that the commit is durable."""
         self.lease = replace(self.lease, position=commit.position, totals=commit.totals)
+
+
+def _steps(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """Each up to the next correction, which gives much: the whole past of many devices, judged anew."""
+    start = 0
+    for end, record in enumerate(records, 1):
+        if record.kind is RecordKind.CONTROL and isinstance(decode_control(record.payload), Correct):
+            yield records[start:end]
+            start = end
+    if start < len(records):
+        yield records[start:]
 
 
 def _freed(output: Output) -> Iterator[FreedDump]:

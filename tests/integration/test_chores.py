@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -17,6 +18,7 @@ from tocsin.lake.chores import LakeChores
 from tocsin.lake.delta import DeltaLake
 from tocsin.lake.query import query
 from tocsin.log.abstract import Append, DeadLetter, StoredDeadLetter
+from tocsin.runtimes.embedded import models as models_of_detectors
 from tocsin.runtimes.embedded.models import models_of
 
 DAY_MS = 86_400_000
@@ -83,7 +85,7 @@ def test_a_new_folder_has_models_at_once_and_those_of_the_day_too(tmp_path: Path
         assert isinstance(stores.lake, DeltaLake)
         chores = LakeChores(stores.lake, stores.commits, stores.findings, clock)
 
-        def models(tenant: str) -> pa.Table | None:
+        def models(tenant: str) -> Iterator[pa.Table]:
             return models_of(runtime.workers, tenant, clock.now_ms(), 100)
 
         def recorded() -> int:
@@ -105,6 +107,28 @@ def test_a_new_folder_has_models_at_once_and_those_of_the_day_too(tmp_path: Path
             chores.record_models(["t"], models)
             assert recorded() == 2
             clock.sleep(60)
+
+
+def test_models_come_in_parts_that_make_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many series a part has."""
+    with stores_in(tmp_path) as stores, running(stores, QUICK) as runtime:
+        send(stores, events_of(fleet(5, devices=7, steps=50)))
+        settled(runtime)
+
+        def rows(per_part: int, series_max: int) -> list[str]:
+            monkeypatch.setattr(models_of_detectors, "_SERIES_PER_PART", per_part)
+            parts = list(models_of(runtime.workers, "t", 0, series_max))
+            assert all(len(set(zip(*_names(part), strict=True))) <= per_part for part in parts)
+            return sorted(map(str, pa.concat_tables(parts).to_pylist()))
+
+        whole = rows(100, 100)
+        assert len(whole) > 50
+        assert [rows(size, 100) for size in (1, 3)] == [whole, whole]
+        assert rows(3, 4) == rows(100, 4) != whole
+
+
+def _names(part: pa.Table) -> list[list[str]]:
+    return [part.column(name).to_pylist() for name in ("application", "device", "parameter")]
 
 
 def test_dead_letters_of_every_tenant_can_be_read_as_a_table(tmp_path: Path) -> None:

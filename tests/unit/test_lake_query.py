@@ -19,7 +19,7 @@ from tocsin.lake.delta import DeltaLake
 from tocsin.lake.query import query, room_of, whole_result
 from tocsin.lake.room import VIEWS, QueryLimits, locked_engine
 from tocsin.lake.statements import only_select
-from tocsin.lake.tables import append_table
+from tocsin.lake.tables import append_parts, append_table
 from tocsin.lake.upkeep import check, write_down
 from tocsin.lake.writer import FlushPolicy, LakeWriter
 from tocsin.log.abstract import Append, Part, Record, RecordKind
@@ -302,6 +302,33 @@ def test_appending_a_table_twice_changes_nothing(lake: DeltaLake) -> None:
         append_table(lake.store, "scores", rows.drop_columns(["value"]), writer="w", version=1)
     with pytest.raises(InvalidInputError):
         append_table(lake.store, "events", rows, writer="w", version=1)
+
+
+def test_parts_of_a_table_are_appended_once_and_together(lake: DeltaLake) -> None:
+    """Also if somebody else is quicker; without a part nothing is, and the version stays free."""
+    rows = pa.table(
+        {
+            "tenant": ["acme"],
+            "recorded": pa.array([NOW_MS], pa.timestamp("ms", "UTC")),
+            **{name: ["x"] for name in ("application", "device", "parameter", "detector", "name")},
+            "hour_of_week": pa.nulls(1, pa.int32()),
+            "value": [1.0],
+        }
+    )
+
+    def append(parts: Iterator[pa.Table], version: int = 7) -> bool:
+        return append_parts(lake.store, "models", "acme", parts, writer="cells", version=version)
+
+    def overtaken() -> Iterator[pa.Table]:
+        yield rows
+        assert append(iter([rows]), version=8)
+
+    assert not append(iter([]))
+    assert append(iter([rows, rows]))
+    assert scalar("SELECT count(*) FROM models", lake) == 2
+    assert not append(iter([rows]))
+    assert not append(overtaken(), version=8)
+    assert scalar("SELECT count(*) FROM models", lake) == 3
 
 
 def test_writer_waits_for_size_or_age(lake: DeltaLake, log: EmbeddedLog) -> None:

@@ -337,7 +337,7 @@ class Application:
         if self.runtime.caught_up():
             chores.record_first_models(self.access.tenants(), self._models_of)
 
-    def _models_of(self, tenant: str) -> pa.Table | None:
+    def _models_of(self, tenant: str) -> Iterator[pa.Table]:
         return models_of(self.runtime.workers, tenant, self.clock.now_ms(), MODEL_SERIES_MAX)
 
     def _complete_tables(self) -> None:

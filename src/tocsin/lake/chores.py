@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import duckdb
 import pyarrow as pa
@@ -20,7 +20,7 @@ from tocsin.lake.projections import (
 )
 from tocsin.lake.schemas import EPISODES, MODELS
 from tocsin.lake.scores import ScoreIntake
-from tocsin.lake.tables import append_table
+from tocsin.lake.tables import append_parts
 from tocsin.lake.upkeep import inspect, vacuum
 from tocsin.log.abstract import Log
 from tocsin.observability.logging import get_logger
@@ -32,6 +32,9 @@ _PAGE = 5_000
 _LETTERS = 200  # of at most 256 KiB each
 _DAY_MS = 86_400_000
 _INSPECTED_BYTES = 256 << 20
+
+ModelsOf = Callable[[str], Iterator[pa.Table]]
+"""Rows of the table of models of a tenant, part by part."""
 
 
 class LakeChores:
@@ -97,23 +100,22 @@ class LakeChores:
         """
         inspect(self._lake.store, bytes_max=_INSPECTED_BYTES)
 
-    def record_models(self, tenants: list[str], models_of: Callable[[str], pa.Table | None]) -> None:
+    def record_models(self, tenants: list[str], models_of: ModelsOf) -> None:
         """Once a day (UTC), write down what detectors have learnt."""
         self._record(tenants, models_of, self._clock.now_ms() // _DAY_MS)
 
-    def record_first_models(self, tenants: list[str], models_of: Callable[[str], pa.Table | None]) -> None:
+    def record_first_models(self, tenants: list[str], models_of: ModelsOf) -> None:
         """The same for tenants that have none yet, so that a new folder has some; the day's come besides."""
         writers = self._lake.store.table(MODELS.name).writers
         fresh = [tenant for tenant in tenants if _models_writer(tenant) not in writers]
         self._record(fresh, models_of, self._clock.now_ms() // _DAY_MS - 1)
 
-    def _record(self, tenants: list[str], models_of: Callable[[str], pa.Table | None], version: int) -> None:
+    def _record(self, tenants: list[str], models_of: ModelsOf, version: int) -> None:
         for tenant in tenants:
             writer = _models_writer(tenant)
-            if self._lake.store.table(MODELS.name).writers.get(writer, -1) < version:
-                rows = models_of(tenant)
-                if rows is not None:
-                    append_table(self._lake.store, MODELS.name, rows, writer=writer, version=version)
+            append_parts(
+                self._lake.store, MODELS.name, tenant, models_of(tenant), writer=writer, version=version
+            )
 
 
 def _models_writer(tenant: str) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tocsin.errors import InvalidInputError
-from tocsin.lake.files import FRESH, LakeFile, partition_value, write_file
+from tocsin.lake.files import FRESH, FileWriter, LakeFile, partition_value, write_file
 from tocsin.lake.grouping import OVERFLOW, group_rows
 from tocsin.lake.schemas import LOG_TABLES, OVERFLOW_DATE, TableSpec
 from tocsin.lake.store import Change, LakeStore
@@ -29,6 +30,27 @@ def append_table(store: LakeStore, name: str, rows: pa.Table, *, writer: str, ve
         cast = _checked(table.spec, rows)
         files = list(_write(store, table.spec, cast))
         store.commit([Change(name, add=files, writers={writer: version})])
+    return True
+
+
+def append_parts(
+    store: LakeStore, name: str, tenant: str, parts: Iterable[pa.Table], *, writer: str, version: int
+) -> bool:
+    """As `append_table`, for rows of a tenant that come part by part, of a table without dates; one is held.
+
+    Others may append until all parts are written. False too, and nothing appended, without any part.
+    """
+    table, coming = store.table(name), iter(parts)
+    if table.writers.get(writer, -1) >= version or (first := next(coming, None)) is None:
+        return False
+    with FileWriter(table.folder, table.spec, {"tenant": tenant}, FRESH) as file:
+        for rows in chain([first], coming):
+            file.add(_checked(table.spec, rows).drop_columns(["tenant"]))
+        entry = file.finish()
+    with store.writing:
+        if table.writers.get(writer, -1) >= version:  # somebody else was quicker; vacuum takes the file
+            return False
+        store.commit([Change(name, add=[entry], writers={writer: version})])
     return True
 
 

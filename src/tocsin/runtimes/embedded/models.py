@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -12,29 +13,35 @@ from tocsin.events import I64
 from tocsin.processing.state import TenantState
 from tocsin.runtimes.embedded.worker import Worker
 
+_SERIES_PER_PART: Final = 500
 
-def models_of(workers: Sequence[Worker], tenant: str, recorded_ms: int, series_max: int) -> pa.Table:
+
+def models_of(
+    workers: Sequence[Worker], tenant: str, recorded_ms: int, series_max: int
+) -> Iterator[pa.Table]:
     """A row per number learnt of the tenant's series, of the first `series_max` of each partition.
 
-    Holds each worker's lock while the numbers are copied.
+    In parts of some series each: a busy tenant has millions of such rows. Holds the worker's lock while the
+    numbers of a part are copied.
     """
-    parts = []
     for worker in workers:
-        with worker.lock:
-            state = worker.state.tenants.get(tenant)
-            if state is not None and state.series.count:
-                parts += list(_tables(state, recorded_ms, series_max))
-    return pa.concat_tables(parts) if parts else None
+        for first in range(0, series_max, _SERIES_PER_PART):
+            with worker.lock:
+                state = worker.state.tenants.get(tenant)
+                last = min(state.series.count if state else 0, first + _SERIES_PER_PART, series_max)
+                tables = list(_tables(state, recorded_ms, first, last)) if state and first < last else []
+            if not tables:
+                break
+            yield pa.concat_tables(tables)
 
 
-def _tables(state: TenantState, recorded_ms: int, series_max: int) -> Iterator[pa.Table]:
-    count = min(state.series.count, series_max)
-    keys = [state.series_key(number) for number in range(count)]
+def _tables(state: TenantState, recorded_ms: int, first: int, last: int) -> Iterator[pa.Table]:
+    keys = [state.series_key(number) for number in range(first, last)]
     applications = pa.array([key.application for key in keys], pa.string())
     devices = pa.array([key.device for key in keys], pa.string())
     parameters = pa.array([key.parameter for key in keys], pa.string())
     for name, slot in state.slots.items():
-        for learnt in slot.detector.learnt(slot.state.hot[:count], slot.state.cells[:count]):
+        for learnt in slot.detector.learnt(slot.state.hot[first:last], slot.state.cells[first:last]):
             rows = pa.array(learnt.series)
             columns = {
                 "tenant": _repeated(state.tenant, learnt),

@@ -22,17 +22,18 @@ from tests.integration.test_recovery import (
     settled,
     stores_in,
 )
-from tests.kit import Row, events_of, fleet
+from tests.kit import START_MS, Row, events_of, fleet
 from tocsin.clock import SystemClock
 from tocsin.commit.abstract import Chunk, Commit
 from tocsin.commit.checkpoints import EmbeddedCheckpointStore
 from tocsin.commit.embedded import EmbeddedCommitStore
-from tocsin.control import Settings
+from tocsin.control import Correct, Settings, decode_control
 from tocsin.errors import CorruptError, StorageFullError
 from tocsin.lake.delta import DeltaLake
-from tocsin.log.abstract import Record
+from tocsin.log.abstract import Record, RecordKind
 from tocsin.processing.restoring import Restoration
 from tocsin.processing.rows import STATE_VERSION
+from tocsin.runtimes.embedded import decisions as decisions_of_runtime
 from tocsin.runtimes.embedded.checkpointing import Checkpointing
 from tocsin.runtimes.embedded.decisions import Decisions
 from tocsin.runtimes.embedded.runtime import Runtime, Stores
@@ -219,6 +220,35 @@ def test_a_device_that_is_late_twice_is_corrected_twice(tmp_path: Path) -> None:
             decisions.corrections()
             caught_up(runtime)
             assert not runtime.views.digest("t").pending
+
+
+@pytest.mark.parametrize(("readings_max", "most"), [(1, 1), (2 * 2 * 3, 2), (10**9, 8)])
+def test_a_correction_names_fewer_devices_the_more_they_have_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readings_max: int, most: int
+) -> None:
+    """What they have sent is judged anew at once, so it has to be bounded; all have their turn."""
+    monkeypatch.setattr(decisions_of_runtime, "READINGS_PER_RECORD", readings_max)
+    devices = [f"d{number}" for number in range(8)]
+    values = {"pressure": 1.0, "flow": 2.0}
+    with stores_in(tmp_path) as stores, running(stores, NEVER) as runtime:
+        decisions = Decisions(
+            stores.log, stores.lake, runtime.workers, lambda _: Settings(), lambda: ["t"], SystemClock()
+        )
+        for step in (0, 2, 1):
+            send(stores, events_of([(device, START_MS + step * 60_000, values) for device in devices]))
+        caught_up(runtime)
+        decisions.corrections()
+        caught_up(runtime)
+        named = [
+            control.devices
+            for partition in range(stores.log.partitions)
+            for record in stores.log.read(partition, 0)
+            if record.kind is RecordKind.CONTROL
+            and isinstance(control := decode_control(record.payload), Correct)
+        ]
+        assert max(map(len, named)) <= most
+        assert sorted(device for some in named for device in some) == devices
+        assert not runtime.views.digest("t").pending
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -15,12 +15,15 @@ from tocsin.errors import CorruptError, TocsinError
 from tocsin.lake.abstract import Lake
 from tocsin.log.abstract import Append, Log, Part, RecordKind
 from tocsin.observability.logging import get_logger
+from tocsin.processing.state import TenantState
 from tocsin.runtimes.embedded.worker import Worker
 
 _log = get_logger("decisions")
 
 DEVICES_PER_RECORD: Final = 100
 DEVICES_PER_ROUND: Final = 500
+READINGS_PER_RECORD: Final = 500_000
+"""What the devices of one correction have sent together, as far as an average tells: it is held at once."""
 GAPS_PER_ROUND: Final = 1_000
 AFTER_START_S: Final = 1_800
 """No dump is given up sooner: while nothing ran, nobody could send what was missing."""
@@ -108,10 +111,13 @@ class Decisions:
             if worker.lease.position < self._asked.get(worker.partition, 0):
                 continue
             with worker.lock:
-                dirty = {tenant: state.dirty_devices() for tenant, state in worker.state.tenants.items()}
-            for tenant, devices in dirty.items():
-                for first in range(0, min(len(devices), DEVICES_PER_ROUND), DEVICES_PER_RECORD):
-                    named = tuple(devices[first : first + DEVICES_PER_RECORD])
+                dirty = {
+                    tenant: (state.dirty_devices(), _devices_per_record(state))
+                    for tenant, state in worker.state.tenants.items()
+                }
+            for tenant, (devices, at_once) in dirty.items():
+                for first in range(0, min(len(devices), DEVICES_PER_ROUND), at_once):
+                    named = tuple(devices[first : min(first + at_once, DEVICES_PER_ROUND)])
                     if not self._readable(worker.partition, tenant, named):
                         continue
                     self._append(tenant, worker.partition, Correct(tenant=tenant, devices=named))
@@ -196,3 +202,9 @@ class Decisions:
             _log.warning("decision_not_logged", kind=type(controls[0]).__name__, error=error.detail)
             return error
         return None
+
+
+def _devices_per_record(state: TenantState) -> int:
+    """As many devices as have sent READINGS_PER_RECORD, if all have sent the same."""
+    readings_each = state.counts["accepted"] / max(state.devices.count, 1)
+    return max(1, min(DEVICES_PER_RECORD, int(READINGS_PER_RECORD / max(readings_each, 1.0))))

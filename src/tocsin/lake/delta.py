@@ -68,12 +68,7 @@ class DeltaLake(Lake):
         self, tenant: str, devices: Sequence[str], *, partition: int, before_offset: int
     ) -> Iterator[tuple[str, Slice]]:
         return read_devices(
-            self._reader,
-            self.store.snapshot(),
-            tenant,
-            devices,
-            partition=partition,
-            before_offset=before_offset,
+            self.store.snapshot(), tenant, devices, partition=partition, before_offset=before_offset
         )
 
     def require_whole(

@@ -113,6 +113,33 @@ GOALS: Final = (
         at_least=False,
     ),
     Goal("rss_mib", "memory above idle meanwhile, workers included", 512, at_least=False),
+    Goal(
+        "directory_requests_per_device_day",
+        "requests to the directory; 50 devices a technician, 3 % of them move each day, simulated time",
+        2,
+        at_least=False,
+    ),
+    Goal(
+        "directory_move_visible_s_max", "a device has moved → Tocsin says so, meanwhile", 900, at_least=False
+    ),
+    Goal(
+        "directory_down_detections_delayed",
+        "episodes that come to their technician's list later, or not at all, on a day without the directory",
+        0,
+        at_least=False,
+    ),
+    Goal(
+        "directory_down_lists_refused",
+        "lists refused or without the age of the mapping on such a day",
+        0,
+        at_least=False,
+    ),
+    Goal(
+        "action_visible_s_p99",
+        "somebody acts on an anomaly → another person's open page of it shows that, at 10,000 readings/s",
+        1,
+        at_least=False,
+    ),
 )
 
 

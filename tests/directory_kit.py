@@ -48,7 +48,7 @@ class SimulatedWorld:
         self.service = SimulatedService(self.mapping, self.clock, seed=seed, trouble=trouble)
         self.api = api or SimulatedDirectoryApi(self.service, self.clock)
         self.outcomes: dict[str, int] = {}
-        cache = DirectoryCache(folder / "directory.db", rows_max=10_000)
+        cache = DirectoryCache(folder / "directory.db", rows_max=limits.rows_max)
         asking = Asking(
             self.api,
             cache,

@@ -326,6 +326,17 @@ def test_a_crash_while_making_a_segment_is_cleared_away(tmp_path: Path) -> None:
     log.close()
 
 
+def test_refuse_that_can_not_be_removed_is_named(tmp_path: Path) -> None:
+    """A start that fails by it is one that the disk refuses, and may be tried again."""
+    open_log(tmp_path).close()
+    stuck = tmp_path / "segment-000000000002.new"
+    stuck.mkdir()
+    with pytest.raises(StorageUnavailableError, match=stuck.name):
+        open_log(tmp_path)
+    stuck.rmdir()
+    open_log(tmp_path).close()
+
+
 def test_a_segment_that_could_not_be_opened_hides_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

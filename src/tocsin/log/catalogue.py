@@ -261,14 +261,15 @@ class Catalogue:
     def _clear_refuse(self) -> list[int]:
         """Finish what a crash interrupted; the numbers of the segments that are left."""
         numbers = []
-        for path in sorted(self._folder.iterdir()):
-            if (match := _FILE.fullmatch(path.name)) is None:
-                continue
-            number = int(match[1])
-            if match[2] == "new" or number <= self._kept.trimmed:
-                remove(path)
-            elif match[3] is None:
-                numbers.append(number)
+        with storage_faults(str(self._folder)):
+            for path in sorted(self._folder.iterdir()):
+                if (match := _FILE.fullmatch(path.name)) is None:
+                    continue
+                number = int(match[1])
+                if match[2] == "new" or number <= self._kept.trimmed:
+                    remove(path)
+                elif match[3] is None:
+                    numbers.append(number)
         sync_directory(self._folder)
         return numbers
 

@@ -50,6 +50,8 @@ PATIENCE_S: Final = 8.0
 
 Without a directory nobody looks at such a step, so that what it brought is seen a step later.
 """
+WARM_PATIENCE_S: Final = 120.0
+"""The first step may have to compile its kernels."""
 _SETTINGS: Final = {
     "http": {"port": 0},
     "access": {"requests_per_s": 1e6, "requests_burst": 1e6, "bytes_per_s": 1e12, "bytes_burst": 1e12},
@@ -81,10 +83,11 @@ def run_day(data: Path, *, down: bool) -> Day:
             clock.advance_to(START_MS + number * STEP_MS)
             past_ms = clock.now_ms() - BEGIN_MS
             without = down and past_ms > 0
-            done = _taken_in(application, client, body)
+            patience_s = PATIENCE_S if past_ms > 0 else WARM_PATIENCE_S
+            done = _taken_in(application, client, body, patience_s)
             if not (done or without):
-                raise TimeoutError(f"a step with a directory was not done within {PATIENCE_S} s")
-            if past_ms % PAUSE_MS == 0:
+                raise TimeoutError(f"a step with a directory was not done within {patience_s} s")
+            if number == 1 or past_ms % PAUSE_MS == 0:
                 _let_it_ask(client, mapping, clock, without=without)
             if past_ms > 0 and done:
                 _look(client, mapping, past_ms, day, without=without)
@@ -123,9 +126,9 @@ def _bodies() -> Iterator[bytes]:
         yield encode_ndjson(simulator.advance(until_ms).batch)
 
 
-def _taken_in(application: Application, client: httpx.Client, body: bytes) -> bool:
+def _taken_in(application: Application, client: httpx.Client, body: bytes, patience_s: float) -> bool:
     """Send; whether all was processed and folded before patience ended."""
-    end_s = time.monotonic() + PATIENCE_S
+    end_s = time.monotonic() + patience_s
     client.post("/v1/events", content=body, headers={"Content-Type": CONTENT_TYPE}).raise_for_status()
     while not application.runtime.caught_up() and time.monotonic() < end_s:
         if application.failure is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tocsin.control import Settings
 from tocsin.detectors import conformance
 from tocsin.detectors.conformance import History
 from tocsin.detectors.seasonal import Seasonal
@@ -76,3 +77,15 @@ def test_one_change_of_a_constant_series_is_not_held_against_the_readings_after_
     history = _history(np.zeros(len(value)))
     scores = conformance.score(Seasonal(), History(history.ts, value, history.local_offset_ms))
     assert not (scores.reason == STRAYED).any()
+
+
+def test_the_least_limit_that_can_be_set_means_the_same_in_both_forms() -> None:
+    """With it the bound of what enters the average may lie below 0."""
+    detector = Seasonal()
+    rule = detector.settings_row(Settings(detectors={"seasonal": {"limit": 0.1}}), "value")
+    history = _history(np.random.default_rng(3).standard_cauchy(4 * DAY))
+    scores, reference = conformance.score(detector, history, settings=rule), detector.reference(rule)
+    columns = zip(history.ts.tolist(), history.value.tolist(), history.local_offset_ms.tolist(), strict=True)
+    plain = [reference.step(*reading) for reading in columns]
+    for name in conformance.COLUMNS:
+        np.testing.assert_array_equal(getattr(scores, name), [getattr(one, name) for one in plain], name)

@@ -168,7 +168,7 @@ def score_rows(
             t, row, rule = ts[i], hot[np.uint64(series[i])], settings[np.uint64(setting[i])]
             if t >= row.hour_end_ms or offset[i] != row.offset_ms or not ordinary(row, rule):
                 break
-            x = clamped(value[i])
+            x = within(MAGNITUDE_MAX, value[i])
             measured, score, centre, width, verdict, why = weigh(row, rule, t, x)
             if verdict != 0:
                 break
@@ -178,7 +178,7 @@ def score_rows(
             i += np.uint64(1)
         if i == end or caught == len(caught_row) or started == len(begun):
             return np.int64(i), caught, started
-        s, t, x = np.uint64(series[i]), ts[i], clamped(value[i])
+        s, t, x = np.uint64(series[i]), ts[i], within(MAGNITUDE_MAX, value[i])
         row, rule = hot[s], settings[np.uint64(setting[i])]
         returned = returns(row, rule)
         moved = t >= row.hour_end_ms or offset[i] != row.offset_ms or (returned and row.visit == 0)
@@ -209,9 +209,14 @@ def score_rows(
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
-def clamped(value: float) -> float:
-    """A value of which squares and their sums stay finite."""
-    return min(max(value, -MAGNITUDE_MAX), MAGNITUDE_MAX)
+def within(most: float, value: float) -> float:
+    """The value between −most and most, where it nearly always is: a jump that is foreseen costs no wait.
+
+    Where a tiny limit makes `most` negative, that is the result.
+    """
+    if abs(value) <= most:
+        return value
+    return min(max(value, -most), most)
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
@@ -236,7 +241,7 @@ def returns(row: Any, rule: Any) -> bool:
 def learn(row: Any, rule: Any, x: float, measured: Any, strange: bool, taken: bool) -> None:
     """Keep what the next are judged by; outside of a pause learn, and where `taken` the value too."""
     if rule.pause != 0:
-        _, _, _, row.smooth, _, share = measured
+        _, _, _, _, row.smooth, _, share = measured
         if row.seen >= START_READINGS:
             row.peak = max(share, row.peak * PEAK_FADE)
         row.marks |= UNLEARNT
@@ -425,7 +430,7 @@ def weigh(row: Any, rule: Any, ts: int, x: float) -> tuple[Any, float, float, fl
     residual = x - centre
     smooth, unit, z, smooth_z, raw, averaged = strangeness_of(row, residual, spread)
     share = max(raw, averaged) / row.limit
-    measured = residual, spread, z, smooth, smooth_z, share
+    measured = row.seen, residual, spread, z, smooth, smooth_z, share
     if row.seen < rule.ready_readings:
         return measured, np.nan, np.nan, np.nan, 2, 0
     score, width, why = judge(row, rule, ts, z, smooth_z, share, spread, unit, averaged > raw)
@@ -442,8 +447,7 @@ def strangeness_of(
     """
     most = strangeness(row.limit, row.knee, row.excess) * spread
     gain = 1.0 / (row.seen + 1) if row.seen < START_READINGS else GAIN
-    bounded = residual if abs(residual) <= most else min(max(residual, -most), most)  # seldom needed
-    smooth = row.smooth + (bounded - row.smooth) * gain
+    smooth = row.smooth + (within(most, residual) - row.smooth) * gain
     unit = max(row.smooth_spread, SMOOTH_SHARE * spread)
     z, smooth_z = abs(residual) / spread, abs(smooth) / unit
     raw = rarity(z, row.knee, row.excess)
@@ -507,15 +511,15 @@ def hold(row: Any, strange: bool) -> None:
 @nb.njit(cache=True, nogil=True, inline="always")
 def learn_strangeness(row: Any, measured: Any, weight: float) -> None:
     """Let scales and tails learn how strange the reading was; the n-th of an abnormal run counts 1/n."""
-    residual, spread, z, smooth, smooth_z, share = measured
+    seen, residual, spread, z, smooth, smooth_z, share = measured
     row.smooth = smooth
     gain, scale_gain = SMOOTH_SPREAD_GAIN, SCALE_GAIN
-    if row.seen < SMOOTH_SPREAD_READINGS:
-        gain = 1.0 / (row.seen + 1)
+    if seen < SMOOTH_SPREAD_READINGS:
+        gain = 1.0 / (seen + 1)
         scale_gain = max(gain, SCALE_GAIN)
     row.smooth_spread += (min(abs(smooth), SCALE_CLIP * spread) - row.smooth_spread) * gain
     row.scale += (min(abs(residual), SCALE_CLIP * spread) - row.scale) * (weight * scale_gain)
-    if row.seen < START_READINGS:
+    if seen < START_READINGS:
         return
     row.peak = max(share, row.peak * PEAK_FADE)
     if z > row.knee:

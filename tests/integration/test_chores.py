@@ -18,6 +18,7 @@ from tocsin.lake.chores import LakeChores
 from tocsin.lake.delta import DeltaLake
 from tocsin.lake.query import query
 from tocsin.log.abstract import Append, DeadLetter, StoredDeadLetter
+from tocsin.processing.state import TenantState
 from tocsin.runtimes.embedded import models as models_of_detectors
 from tocsin.runtimes.embedded.models import models_of
 
@@ -125,6 +126,23 @@ def test_models_come_in_parts_that_make_the_whole(tmp_path: Path, monkeypatch: p
         assert len(whole) > 50
         assert [rows(size, 100) for size in (1, 3)] == [whole, whole]
         assert rows(3, 4) == rows(100, 4) != whole
+
+
+def test_a_part_of_which_nothing_is_told_does_not_end_the_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A detector may offer nothing of some series."""
+    tables = models_of_detectors._tables
+
+    def silent_first(state: TenantState, recorded_ms: int, first: int, last: int) -> Iterator[pa.Table]:
+        return tables(state, recorded_ms, first, last) if first else iter(())
+
+    with stores_in(tmp_path) as stores, running(stores, QUICK) as runtime:
+        send(stores, events_of(fleet(5, devices=7, steps=50)))
+        settled(runtime)
+        monkeypatch.setattr(models_of_detectors, "_tables", silent_first)
+        monkeypatch.setattr(models_of_detectors, "_SERIES_PER_PART", 2)
+        assert list(models_of(runtime.workers, "t", 0, 100))
 
 
 def _names(part: pa.Table) -> list[list[str]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from tests.lake_kit import NOW_MS
 from tocsin.lake.files import FileWriter, Layout, write_batches
 from tocsin.lake.schemas import CONTROL
+from tocsin.lake.scripts import open_engine, read_batches
 
 
 def batch(first: int, rows: int, payload_bytes: int) -> pa.RecordBatch:
@@ -85,3 +87,13 @@ def test_a_full_row_group_is_written_before_more_is_asked_for(
     monkeypatch.setattr(FileWriter, "add", add)
     write_batches(tmp_path, CONTROL, {"tenant": "acme"}, watched(), Layout(row_group_rows=3))
     assert added == [3, 3, 3, 1]
+
+
+@pytest.mark.parametrize("place", [0, 50_000])
+def test_what_the_engine_refuses_is_no_trouble_of_the_disk(tmp_path: Path, place: int) -> None:
+    """Wherever in the rows it comes: a mistake of a query would be tried again and again."""
+    sql = "SELECT CASE WHEN i = $place THEN error('refused') ELSE i END AS x FROM range(100000) t(i)"
+    with open_engine(tmp_path, 64 << 20) as engine, pytest.raises(duckdb.Error, match="refused") as told:
+        for _ in read_batches(engine, sql, {"place": place}):
+            pass
+    assert not isinstance(told.value, duckdb.IOException)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ from tests.lake_kit import HOUR_MS, NOW_MS, events, record, steady
 from tocsin.clock import ManualClock
 from tocsin.errors import CorruptError
 from tocsin.lake import compaction, verifying
-from tocsin.lake.compaction import CompactionPolicy, compact
+from tocsin.lake.compaction import Compacted, CompactionPolicy, compact
 from tocsin.lake.delta import DeltaLake
-from tocsin.lake.files import FRESH, FileWriter
+from tocsin.lake.files import FRESH, FileWriter, LakeFile
 from tocsin.lake.quarantine import quarantined
 from tocsin.lake.query import query
-from tocsin.lake.schemas import EVENTS
+from tocsin.lake.schemas import EVENTS, TableSpec
+from tocsin.lake.store import LakeStore
 from tocsin.lake.upkeep import check, inspect, vacuum, write_down
 
 EAGER = CompactionPolicy(files_min=2)
@@ -104,6 +105,29 @@ def test_a_merge_takes_fewer_files_where_all_are_too_much_for_its_memory(tmp_pat
     merged = [step.files_before for step in compact(lake.store, replace(EAGER, memory_bytes=32 << 20))]
     assert 2 <= merged[0] < 8
     assert everything(lake) == before
+    lake.close()
+
+
+@pytest.mark.parametrize("files", [2, 3, 6, 7, 13])
+def test_two_files_that_fit_are_merged_however_many_do_not(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, files: int
+) -> None:
+    """Else small files would pile up, and be read in vain each hour."""
+    lake = DeltaLake(tmp_path / "lake", clock)
+    for number in range(files):
+        lake.append([record(number * 10, events(steady(10, start_ms=NOW_MS - 3_600_000)))])
+    merge = compaction._merge
+
+    def small_memory(
+        store: LakeStore, spec: TableSpec, batch: Sequence[LakeFile], policy: CompactionPolicy
+    ) -> Compacted:
+        if len(batch) > 2:
+            raise duckdb.OutOfMemoryException("Out of Memory Error")
+        return merge(store, spec, batch, policy)
+
+    monkeypatch.setattr(compaction, "_merge", small_memory)
+    done = list(compact(lake.store, CompactionPolicy(files_min=2)))
+    assert {each.files_before for each in done} == {2}
     lake.close()
 
 

@@ -104,9 +104,9 @@ def _merge_what_fits(
         try:
             return _merge(store, spec, batch, policy)
         except duckdb.OutOfMemoryException:
-            if len(batch) < 2 * _FILES_MIN:
+            if len(batch) <= _FILES_MIN:
                 raise
-            batch = batch[: len(batch) // 2]
+            batch = batch[: max(_FILES_MIN, len(batch) // 2)]
 
 
 def _merge(

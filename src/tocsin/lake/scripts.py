@@ -14,7 +14,7 @@ import pyarrow as pa
 from tocsin.storage.scripts import split_queries
 
 _BATCH_ROWS: Final = 2_048
-_OUT_OF_MEMORY: Final = "Out of Memory Error"
+_KINDS: Final = {"Out of Memory Error": duckdb.OutOfMemoryException, "IO Error": duckdb.IOException}
 
 
 def lake_queries(name: str) -> Mapping[str, str]:
@@ -43,12 +43,13 @@ def read_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Rows of a query as they are made: nobody holds them all, and the engine can do nothing else meanwhile.
 
-    duckdb.OutOfMemoryException and duckdb.IOException as from any query, also after the first rows.
+    duckdb.OutOfMemoryException and duckdb.IOException as from any query, also after the first rows; for all
+    else that stops it there, duckdb.Error.
     """
     try:
         reader = engine.sql(sql, params=dict(parameters)).to_arrow_reader(_BATCH_ROWS)
         yield from reader if schema is None else reader.cast(schema)
     except OSError as error:  # so pyarrow calls all that DuckDB raises after the first rows
-        if str(error).startswith(_OUT_OF_MEMORY):
-            raise duckdb.OutOfMemoryException(str(error)) from error
-        raise duckdb.IOException(str(error)) from error
+        said = str(error)
+        kind = next((kind for name, kind in _KINDS.items() if said.startswith(name)), duckdb.Error)
+        raise kind(said) from error

@@ -56,17 +56,21 @@ class DumpWatch:
     def correct(self, late: Sequence[DumpReceived], done: Sequence[int]) -> Going[None]:
         """Take in dumps whose gap had been given up: judge again, in order, with them in their places.
 
-        One that lies ahead of the detector is shown in its turn. A stopped detector is corrected later, also
-        one that has stopped at its first dump.
+        One that lies ahead of the detector is shown now: none may come behind it that would bring its turn.
+        A stopped detector is corrected later, also one that has stopped at its first dump.
         """
-        reached = self._standing.last or self._standing.since
-        behind = [dump for dump in late if reached and place_of(dump) < reached and self._is_for(dump)]
-        if not behind:
+        reached, failure = self._standing.last or self._standing.since, self._standing.failure
+        own = sorted((dump for dump in late if reached and self._is_for(dump)), key=place_of)
+        behind = {place_of(dump): dump for dump in own if reached and place_of(dump) < reached}
+        ahead = own[len(behind) :] if failure is None else []
+        if behind and failure is not None:
+            self._postpone(failure, list(behind.values()), done)
+        elif behind:
+            yield from self._correct(behind, () if ahead else done)
+        elif not ahead:
             self._settle(done)
-        elif self._standing.failure is not None:
-            self._postpone(self._standing.failure, behind, done)
-        else:
-            yield from self._correct({place_of(dump): dump for dump in behind}, done)
+        for dump in ahead:
+            yield from self.show(dump, done if dump is ahead[-1] else ())
 
     def resume(self, done: Sequence[int]) -> Going[None]:
         """Go on where the detector has stopped, since the device was released."""

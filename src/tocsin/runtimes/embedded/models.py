@@ -30,9 +30,10 @@ def models_of(
                 state = worker.state.tenants.get(tenant)
                 last = min(state.series.count if state else 0, first + _SERIES_PER_PART, series_max)
                 tables = list(_tables(state, recorded_ms, first, last)) if state and first < last else []
-            if not tables:
+            if tables:
+                yield pa.concat_tables(tables)
+            if last < first + _SERIES_PER_PART:
                 break
-            yield pa.concat_tables(tables)
 
 
 def _tables(state: TenantState, recorded_ms: int, first: int, last: int) -> Iterator[pa.Table]:

@@ -261,7 +261,7 @@ class Runtime:
             rest_s = max(pause_s, took_s / share - took_s)
 
     def _process(self, worker: Worker) -> None:
-        """Step by step while there are records; a short rest between steps lets requests share one."""
+        """Step by step while there are records; a short rest behind the last lets requests share one."""
         log = self._stores.log
         step = self._rounds("processor", partial(self._step, worker))
         while not self._stopping.is_set():
@@ -270,10 +270,11 @@ class Runtime:
             with self._rehearsing:  # one compiles for all, while nobody holds a partition's lock
                 rehearse()
             with self._steps:
-                started_s = self._clock.monotonic_s()
+                started_s, waiting = self._clock.monotonic_s(), log.end(worker.partition)
                 step()
                 took_s = self._clock.monotonic_s() - started_s
-            if log.end(worker.partition) - worker.state.position < self._pace.step_events:
+            left = log.end(worker.partition) - worker.state.position
+            if worker.state.position >= waiting and left < self._pace.step_events:
                 self._stopping.wait(self._pace.rest_after(took_s))
 
     def _step(self, worker: Worker) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from tocsin import threads
 from tocsin.commit.abstract import Commit, CommitStore, DumpKind, FreedDump, Lease
-from tocsin.control import Correct, Settings, decode_control
+from tocsin.control import Correct, FeedbackGiven, Settings, decode_control
 from tocsin.errors import BackpressureError, CorruptError
 from tocsin.lake.abstract import Lake
 from tocsin.log.abstract import Log, Record, RecordKind
@@ -139,11 +139,18 @@ def _steps(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
     """Each up to the next correction, which gives much: the whole past of many devices, judged anew."""
     start = 0
     for end, record in enumerate(records, 1):
-        if record.kind is RecordKind.CONTROL and isinstance(decode_control(record.payload), Correct):
+        if _corrects(record):
             yield records[start:end]
             start = end
     if start < len(records):
         yield records[start:]
+
+
+def _corrects(record: Record) -> bool:
+    """Whether it has devices judged anew; feedback may."""
+    return record.kind is RecordKind.CONTROL and isinstance(
+        decode_control(record.payload), Correct | FeedbackGiven
+    )
 
 
 def _freed(output: Output) -> Iterator[FreedDump]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -326,6 +327,39 @@ def test_frames_of_an_older_generation_are_no_loss(tmp_path: Path) -> None:
     connection = open_database(path, Tuning())
     assert connection.execute("SELECT count(*) FROM item").get == 7
     connection.close()
+
+
+@pytest.mark.parametrize("commits", [39, 40, 41, 42])
+def test_a_commit_torn_over_an_older_generation_is_no_damage(commits: int, tmp_path: Path) -> None:
+    """Whichever of its sectors a power cut lets through: a header of a frame may be half old, half new."""
+    path, large = tmp_path / "store.db", bytes(range(256)) * 140
+    wal = path.with_name(path.name + "-wal")
+    writer = Writer(path, ONE_TABLE, Tuning(merge_after_pages=80, merge_on_close=False))
+
+    def commit(content: bytes) -> None:
+        with writer.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO item VALUES (1, ?)", (content,))
+
+    while not wal.exists() or wal.stat().st_size < 80 * 4120:
+        commit(b"\x00")
+    for number in range(commits):
+        commit(bytes([number]))
+    database, before = path.read_bytes(), wal.read_bytes()
+    commit(large)
+    after = wal.read_bytes()
+    writer.close()
+    rng, found = random.Random(commits), set()
+    for _ in range(80):
+        torn = bytearray(before)
+        for at in range(0, len(after), 512):
+            if rng.random() < 0.7:
+                torn[at : at + 512] = after[at : at + 512]
+        path.write_bytes(database)
+        wal.write_bytes(torn[: rng.choice([len(torn), rng.randrange(32 + commits * 4120, len(torn))])])
+        path.with_name(path.name + "-shm").unlink(missing_ok=True)
+        with closing(open_database(path, Tuning(merge_on_close=False))) as connection:
+            found.add(connection.execute("SELECT length(body) FROM item").get)
+    assert found == {1}
 
 
 def test_a_torn_last_commit_is_dropped_and_cleared_away(tmp_path: Path) -> None:

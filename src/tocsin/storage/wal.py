@@ -13,6 +13,9 @@ from tocsin.errors import CorruptError
 _HEADER_BYTES: Final = 32
 _SALTS_AT: Final = 16
 _FRAME: Final = struct.Struct(">II8s8s")  # page, size after commit (0 = none), salts, checksum
+_SUM_BYTES: Final = 8
+_SUMMED_BYTES: Final = 8  # of a frame's header, before its page
+_SECTOR_BYTES: Final = 512  # the least that a disk writes whole
 
 
 def check_tail(connection: apsw.Connection) -> None:
@@ -49,18 +52,32 @@ def _scan_tail(connection: apsw.Connection, frames: int) -> tuple[bool, int]:
     path = Path(connection.filename_wal)
     if not path.exists():
         return False, 0
-    stride = _FRAME.size + connection.pragma("page_size")
+    page_bytes = connection.pragma("page_size")
+    at = _HEADER_BYTES + frames * (_FRAME.size + page_bytes)
     leftover, commits = False, 0
     with path.open("rb") as file:
-        salts = _salts(file.read(_HEADER_BYTES + _FRAME.size))
-        file.seek(_HEADER_BYTES + frames * stride)
+        start = file.read(_HEADER_BYTES + _FRAME.size)
+        salts = _salts(start)
+        file.seek(at - page_bytes - _SUM_BYTES if frames else _HEADER_BYTES - _SUM_BYTES)
+        before = file.read(_SUM_BYTES)
+        file.seek(at)
         while len(head := file.read(_FRAME.size)) == _FRAME.size:
-            _, committed_pages, frame_salts, _ = _FRAME.unpack(head)
+            page = file.read(page_bytes)
+            _, committed_pages, frame_salts, checksum = _FRAME.unpack(head)
             if frame_salts == salts:
                 leftover = True
-                commits += committed_pages > 0
-            file.seek(stride - _FRAME.size, 1)
+                torn = _may_be_torn(at) and _checksum(start, head[:_SUMMED_BYTES] + page, before) != checksum
+                commits += committed_pages > 0 and not torn
+            at, before = file.tell(), checksum
     return leftover, commits
+
+
+def _may_be_torn(at: int) -> bool:
+    """Whether the header of a frame at this place has its first words in one sector, its salts in the next.
+
+    Over an older generation a power cut may leave the size of an old commit before the salts of a new one.
+    """
+    return at // _SECTOR_BYTES != (at + _SUMMED_BYTES) // _SECTOR_BYTES
 
 
 def _salts(start: bytes) -> bytes:
@@ -70,16 +87,16 @@ def _salts(start: bytes) -> bytes:
     frames may still follow and were not lost.
     """
     header = start[:_HEADER_BYTES]
-    if len(header) == _HEADER_BYTES and _checksum(header[:24]) == header[24:]:
+    if len(header) == _HEADER_BYTES and _checksum(header, header[:24]) == header[24:]:
         return header[_SALTS_AT : _SALTS_AT + 8]
     return start[_HEADER_BYTES + 8 : _HEADER_BYTES + 16]
 
 
-def _checksum(header: bytes) -> bytes:
-    """SQLite's checksum of a header, whose words are big- or little-endian by its first word."""
+def _checksum(header: bytes, summed: bytes, before: bytes = bytes(8)) -> bytes:
+    """SQLite's checksum, going on from that `before`; the log's header tells the order of bytes in words."""
     order = ">" if header[3] & 1 else "<"
-    words = struct.unpack(f"{order}6I", header)
-    first = second = 0
+    words = struct.unpack_from(f"{order}{len(summed) // 8 * 2}I", summed)
+    first, second = struct.unpack(">2I", before)
     for left, right in zip(words[::2], words[1::2], strict=True):
         first = (first + left + second) & 0xFFFFFFFF
         second = (second + right + first) & 0xFFFFFFFF

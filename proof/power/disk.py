@@ -109,8 +109,8 @@ class Disk:
         self.marks: Final[list[bytes]] = []
         self.moment = 0
         self._files: dict[int, File] = {}
-        self._unsynced_files: set[File] = set()
-        self._unsynced_folders: set[Folder] = set()
+        self._unsynced_files: dict[File, None] = {}  # as sets, but in an order that a seed can count on
+        self._unsynced_folders: dict[Folder, None] = {}
 
     @property
     def uncertain(self) -> int:
@@ -127,15 +127,15 @@ class Disk:
             case Kind.WRITE | Kind.TRUNCATE:
                 file = self._file(event)
                 file.change(event, self.moment)
-                self._unsynced_files.add(file)
+                self._unsynced_files[file] = None
             case Kind.SYNC:
                 file = self._file(event)
                 file.sync()
-                self._unsynced_files.discard(file)
+                self._unsynced_files.pop(file, None)
             case Kind.SYNC_DIRECTORY:
                 folder = self._folder(event.path)
                 folder.sync()
-                self._unsynced_folders.discard(folder)
+                self._unsynced_folders.pop(folder, None)
             case _:
                 self._play_name(event)
 
@@ -195,7 +195,7 @@ class Disk:
         above, _, name = path.rpartition("/")
         folder = self._folder(above)
         folder.change(name, node, self.moment)
-        self._unsynced_folders.add(folder)
+        self._unsynced_folders[folder] = None
 
 
 class _Walk:

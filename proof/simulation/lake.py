@@ -13,7 +13,7 @@ import numpy as np
 
 from tocsin.clock import Clock
 from tocsin.control import dump_decision
-from tocsin.errors import ConflictError, FencedError, StorageUnavailableError
+from tocsin.errors import ConflictError
 from tocsin.events import EventBatch, concat_events, empty_text
 from tocsin.lake.abstract import Lake, Slice
 from tocsin.log.abstract import Record, RecordKind
@@ -57,13 +57,10 @@ _NOTHING: Final = EventBatch(
 
 
 class SimulatedLake(Lake):
-    """Keeps records as they came. One writer: FencedError for a second."""
+    """Keeps records as they came. One writer: FolderInUseError for a second."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
-        try:
-            self._lock = FolderLock(folder)
-        except StorageUnavailableError as error:
-            raise FencedError(error.detail) from error
+        self._lock = FolderLock(folder)
         self._writer = Writer(folder / "lake.db", _SCRIPTS, Tuning())
         self._readers = Readers(folder / "lake.db", Tuning())
         with self._readers.lend() as reader:

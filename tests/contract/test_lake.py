@@ -21,13 +21,14 @@ from tocsin.control import (
     decode_control,
     encode_control,
 )
-from tocsin.errors import ConflictError, FencedError
+from tocsin.errors import ConflictError
 from tocsin.lake.abstract import Lake, Slice
 from tocsin.lake.compaction import CompactionPolicy, compact
 from tocsin.lake.delta import DeltaLake
 from tocsin.lake.query import query
 from tocsin.log.abstract import Record, RecordKind
 from tocsin.payloads import decode_events
+from tocsin.storage.lock import FolderInUseError
 
 Opener = Callable[[], Lake]
 DeltaOpener = Callable[[], DeltaLake]
@@ -224,7 +225,7 @@ def test_many_devices_at_once_are_each_one_by_itself(opener: Opener, monkeypatch
 def test_only_one_writer(opener: Opener, open_one: Open, tmp_path: Path) -> None:
     """A second writer of the same lake is refused."""
     opener()
-    with pytest.raises(FencedError):
+    with pytest.raises(FolderInUseError):
         open_one(tmp_path / "lake")
 
 

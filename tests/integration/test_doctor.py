@@ -13,6 +13,7 @@ from tocsin.access.store import AccessStore
 from tocsin.bootstrap import Application
 from tocsin.cli.app import main
 from tocsin.cli.opened import config_of, wait_until_caught_up
+from tocsin.cli.output import Exit
 from tocsin.clock import ManualClock, SystemClock
 from tocsin.commit.abstract import OutboxRow
 from tocsin.config import load_config
@@ -134,6 +135,19 @@ def test_stores_that_are_in_use_are_skipped_and_not_fine(
     assert code == 0
     assert "skipped stores: " in out
     assert "is in use by another Tocsin: stop that one first" in out
+
+
+def test_a_lake_that_a_server_writes_is_merged_by_nobody_else(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Who tries is told to stop the other one, and may try again: it is no damage."""
+    application = Application(config_of(None, folder))
+    try:
+        code = main(["lake", "compact", "--data", str(folder)])
+    finally:
+        application.stop()
+    assert code == Exit.UNAVAILABLE
+    assert "is in use by another Tocsin" in capfd.readouterr().err
 
 
 def test_a_folder_that_is_not_there_is_skipped_by_its_name(

@@ -34,7 +34,8 @@ class Principal:
     `key_id` is no secret; it names the credential in logs and the audit log, and is the person's id where one
     is signed in. `person` is the id of the person who acts, "" for a program; `technician` is the directory's
     GUID. Whoever `must_change` the password may do nothing else before. `scopes` narrow what the roles allow,
-    where it is a key that a person made; None = all of it.
+    where it is a key that a person made; None = all of it. `address` is where the request came from, "" for
+    what this process does itself; it makes nobody another.
     """
 
     tenant: str
@@ -46,6 +47,7 @@ class Principal:
     technician: str | None = None
     must_change: bool = False
     scopes: frozenset[Scope] | None = None
+    address: str = field(default="", compare=False)
 
     @property
     def holder(self) -> str:

@@ -9,7 +9,7 @@ import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import apsw
@@ -62,6 +62,10 @@ class SignedIn:
     principal: Principal
     session: Session
     csrf: str = field(repr=False)
+
+    def at(self, address: str) -> SignedIn:
+        """The same, asking from there now."""
+        return replace(self, principal=replace(self.principal, address=address))
 
 
 @dataclass(slots=True)

@@ -9,7 +9,8 @@ import msgspec
 from fastapi import APIRouter, Header, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from tocsin.api.anomalies import change_view
+from tocsin.access.principal import Principal
+from tocsin.api.anomalies import change_views
 from tocsin.api.dependencies import PrincipalOf, ServicesOf
 from tocsin.api.etags import etag_of, version_in
 from tocsin.api.names import Name, iso
@@ -19,6 +20,7 @@ from tocsin.clock import parse_time
 from tocsin.errors import InvalidInputError, PreconditionRequiredError
 from tocsin.inbox.action import ActionKind, Recorded, Target
 from tocsin.services.actions import Asked, ChangedError, needs_version
+from tocsin.services.bundle import Services
 
 router = APIRouter(tags=["anomalies"])
 
@@ -157,7 +159,7 @@ def act_on_anomaly(
     try:
         recorded = services.actions.one(principal, wants, target)
     except ChangedError as error:
-        return changed_response(error)
+        return changed_response(services, principal, error)
     return action_response(recorded, etag=recorded.outcomes[0].version)
 
 
@@ -261,12 +263,10 @@ def version_of(action: ActionKind, if_match: str | None) -> int | None:
     return version_in(if_match, "an anomaly")
 
 
-def changed_response(error: ChangedError) -> Response:
+def changed_response(services: Services, principal: Principal, error: ChangedError) -> Response:
     """412, with what has happened in between."""
-    told = {
-        "version": error.version,
-        "changes": [change_view(change).model_dump(mode="json") for change in error.changes],
-    }
+    changes = change_views(services, principal, error.changes)
+    told = {"version": error.version, "changes": [change.model_dump(mode="json") for change in changes]}
     body = problem(error.status, error.code, error.detail, field=error.field, extra=told)
     headers = {"ETag": etag_of(error.version)} if error.field == "If-Match" else {}
     return Response(msgspec.json.encode(body), error.status, headers=headers, media_type=PROBLEM_JSON)

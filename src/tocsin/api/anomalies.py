@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict
 
+from tocsin.access.principal import Principal
 from tocsin.api.cursor import decode_number, encode_cursor
 from tocsin.api.dependencies import PrincipalOf, ServicesOf
 from tocsin.api.names import Name, finite, iso, iso_or_none
@@ -16,6 +18,7 @@ from tocsin.api.problems import refuse_method
 from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Change, Condition
 from tocsin.inbox.action import Handling
 from tocsin.model import Severity
+from tocsin.services.bundle import Services
 
 router = APIRouter(prefix="/v1/anomalies", tags=["anomalies"])
 
@@ -85,12 +88,16 @@ class AnomalyPage(BaseModel):
 
 
 class ChangeView(BaseModel):
-    """One thing that happened to an anomaly; `action` numbers what a person did, null: data did it."""
+    """One thing that happened to an anomaly; `action` numbers what a person did, null: data did it.
+
+    `actor` is an id that stays, `actor_name` what people call whom it stands for by now.
+    """
 
     sequence: int
     anomaly_id: str
     at: str
     actor: str
+    actor_name: str
     kind: str
     detail: str
     action: int | None
@@ -141,17 +148,22 @@ def anomaly_view(anomaly: Anomaly) -> AnomalyView:
     return AnomalyView(**anomaly_fields(anomaly))
 
 
-def change_view(change: Change) -> ChangeView:
-    """What people see of a change."""
-    return ChangeView(
-        sequence=change.sequence,
-        anomaly_id=change.anomaly_id,
-        at=iso(change.at_ms),
-        actor=change.actor,
-        kind=change.kind,
-        detail=change.detail,
-        action=change.action,
-    )
+def change_views(services: Services, principal: Principal, changes: Sequence[Change]) -> list[ChangeView]:
+    """What people see of changes, in their order."""
+    names = services.actions.names(principal, changes)
+    return [
+        ChangeView(
+            sequence=change.sequence,
+            anomaly_id=change.anomaly_id,
+            at=iso(change.at_ms),
+            actor=change.actor,
+            actor_name=names.get(change.actor, change.actor),
+            kind=change.kind,
+            detail=change.detail,
+            action=change.action,
+        )
+        for change in changes
+    ]
 
 
 @router.get("", summary="List anomalies", responses=answers())
@@ -209,7 +221,7 @@ def list_changes(
     """
     found = services.anomalies.changes(principal, after, limit)
     last = found[-1].sequence if found else after
-    return Changes(changes=[change_view(change) for change in found], last=last)
+    return Changes(changes=change_views(services, principal, found), last=last)
 
 
 @router.get(
@@ -239,7 +251,7 @@ def read_anomaly(
 def read_history(services: ServicesOf, principal: PrincipalOf, anomaly_id: Name) -> History:
     """Its entries in the inbox's log, oldest first."""
     changes = services.anomalies.history(principal, anomaly_id)
-    return History(changes=[change_view(change) for change in changes])
+    return History(changes=change_views(services, principal, changes))
 
 
 # else the address would be that of an action called "history", of which there is none

@@ -7,7 +7,7 @@ costs more than the lookup for each: so the description of the API is told which
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
@@ -18,6 +18,7 @@ from tocsin.access.principal import Principal
 from tocsin.access.sessions import SignedIn
 from tocsin.api.limits import content_length
 from tocsin.errors import ForbiddenError, UnauthenticatedError
+from tocsin.services.addresses import client_of
 from tocsin.services.bundle import Services
 from tocsin.services.sessions import CSRF_HEADER, SESSION_COOKIE, csrf_matches, require_settled
 
@@ -52,10 +53,11 @@ async def _asker(request: Request) -> Asker:
     if known is not None:
         return known
     services: Services = request.app.state.services
+    address = client_of(request.scope)
     if (bearer := await _bearer(request)) is not None:
-        asker = Asker(services.entrance.by_token(bearer.credentials))
+        asker = Asker(replace(services.entrance.by_token(bearer.credentials), address=address))
     elif (cookie := await _cookie(request)) is not None:
-        signed_in = services.sessions.find(cookie)
+        signed_in = services.sessions.find(cookie).at(address)
         if request.method not in _SAFE_METHODS and not csrf_matches(
             signed_in, request.headers.get(CSRF_HEADER)
         ):

@@ -199,7 +199,7 @@ def give_feedback(
             principal, anomaly_id, wanted.kind, note=wanted.note, target=target, key=idempotency_key
         )
     except ChangedError as error:
-        return changed_response(error)
+        return changed_response(services, principal, error)
     view = FeedbackView(
         **action_view(given.recorded).model_dump(),
         feedback=wanted.kind,

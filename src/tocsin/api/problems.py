@@ -19,6 +19,7 @@ from starlette.routing import Match
 from tocsin.api.security import SECURITY_HEADERS
 from tocsin.errors import PROBLEM_BASE, TocsinError
 from tocsin.observability.logging import get_logger
+from tocsin.services.addresses import client_of
 from tocsin.services.bundle import Services
 
 PROBLEM_JSON: Final = "application/problem+json"
@@ -174,7 +175,6 @@ def _audit(request: Request, status: int, code: str) -> None:
     if status not in _AUDITED:
         return
     services: Services = request.app.state.services
-    address = request.client.host if request.client else ""
     action = f"http.{request.method.lower()}"
     principal = getattr(request.state, "principal", None)
-    services.audit.refused(principal, action, request.url.path, address, code)
+    services.audit.refused(principal, action, request.url.path, client_of(request.scope), code)

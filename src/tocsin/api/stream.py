@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
-from tocsin.api.anomalies import anomaly_view, change_view
+from tocsin.api.anomalies import ChangeView, anomaly_view, change_views
 from tocsin.api.dependencies import Asker, AskerOf, PrincipalOf, ServicesOf
 from tocsin.api.openapi import answers
 from tocsin.errors import (
@@ -144,7 +144,8 @@ def _page(services: Services, asker: Asker, technician: str | None, page: list[C
     """
     principal = _now(services, asker)
     require(principal, Permission.READ)
-    told = [(change, services.anomalies.one(principal, change.anomaly_id)) for change in page]
+    views = change_views(services, principal, page)
+    told = [(view, services.anomalies.one(principal, view.anomaly_id)) for view in views]
     if technician is None:
         return b"".join(_event(change, anomaly) for change, anomaly in told)
     mapped = services.mapping.all_devices_of(principal, technician)
@@ -164,9 +165,9 @@ def _now(services: Services, asker: Asker) -> Principal:
     return principal
 
 
-def _event(change: Change, anomaly: Anomaly) -> bytes:
+def _event(change: ChangeView, anomaly: Anomaly) -> bytes:
     data = {
-        "change": change_view(change).model_dump(mode="json"),
+        "change": change.model_dump(mode="json"),
         "anomaly": anomaly_view(anomaly).model_dump(mode="json"),
     }
     return b"id: %d\nevent: anomaly\ndata: %s\n\n" % (change.sequence, msgspec.json.encode(data))

@@ -9,7 +9,7 @@ import msgspec
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from tocsin.api.anomalies import ANOMALY_EXAMPLE, AnomalyView, Changes, Since, anomaly_fields, change_view
+from tocsin.api.anomalies import ANOMALY_EXAMPLE, AnomalyView, Changes, Since, anomaly_fields, change_views
 from tocsin.api.cursor import decode_number, decode_text, encode_cursor
 from tocsin.api.dependencies import PrincipalOf, ServicesOf
 from tocsin.api.names import iso_or_none
@@ -123,7 +123,7 @@ def list_technician_changes(
     moves makes no change: read the list again now and then.
     """
     found, last = services.technicians.changes(principal, technician_id, after=after, limit=limit)
-    return Changes(changes=[change_view(change) for change in found], last=last)
+    return Changes(changes=change_views(services, principal, found), last=last)
 
 
 @router.get("/{technician_id}/devices", summary="List a technician's devices", responses=answers(404))

@@ -148,4 +148,4 @@ def _line(found: dict[str, Any]) -> str:
 def _entry(change: dict[str, Any]) -> str:
     what = f"{change['kind']}: {change['detail']}" if change["detail"] else change["kind"]
     number = "" if change["action"] is None else f" (action {change['action']})"
-    return f"  {change['at']} {change['actor']} {what}{number}"
+    return f"  {change['at']} {change['actor_name']} {what}{number}"

@@ -57,9 +57,9 @@ def add(
     ] = None,
     timezone: Annotated[str | None, typer.Option(help="Of days and hours; UTC by default.")] = None,
     why: Annotated[str, typer.Option(help="For people.")] = "",
-    no_alert: Annotated[bool, typer.Option("--no-alert/--alert", help="Whether people are alerted.")] = True,
+    no_alert: Annotated[bool, typer.Option("--no-alert/--alert", help="Alert nobody, or do.")] = True,
     no_learn: Annotated[
-        bool, typer.Option("--no-learn/--learn", help="Whether detectors learn from what is sent.")
+        bool, typer.Option("--no-learn/--learn", help="Learn nothing from what is sent; or all.")
     ] = False,
     url: ServerUrl = "http://127.0.0.1:8765",
     token: Token = "",
@@ -94,10 +94,10 @@ def change(
     to: Annotated[str | None, typer.Option(help="Another end: RFC 3339, or milliseconds since 1970.")] = None,
     why: Annotated[str | None, typer.Option(help="Another reason.")] = None,
     no_alert: Annotated[
-        bool | None, typer.Option("--no-alert/--alert", help="Whether people are alerted from now on.")
+        bool | None, typer.Option("--no-alert/--alert", help="From now on alert nobody, or do.")
     ] = None,
     no_learn: Annotated[
-        bool | None, typer.Option("--no-learn/--learn", help="Whether detectors learn from now on.")
+        bool | None, typer.Option("--no-learn/--learn", help="From now on learn nothing; or all.")
     ] = None,
     url: ServerUrl = "http://127.0.0.1:8765",
     token: Token = "",

@@ -113,5 +113,5 @@ def _introduce(url: str, mapping: SimulatedMapping) -> None:
     note(f"Ready: {url}")
     for technician in mapping.technicians[:_SHOWN_MAX]:
         devices = mapping.devices_of(technician) or ()
-        some = ", ".join(devices[:_NAMED_MAX]) + (" …" if len(devices) > _NAMED_MAX else "")
-        note(f"Technician {technician} has {counted(len(devices), 'device')}, {some}")
+        some = ", ".join(("", *devices[:_NAMED_MAX])) + (" …" if len(devices) > _NAMED_MAX else "")
+        note(f"Technician {technician} has {counted(len(devices), 'device')}{some}")

@@ -20,6 +20,7 @@ from tocsin.lake.schemas import EVENTS, LOG_TABLES, TABLES
 from tocsin.lake.table import LakeTable
 from tocsin.lake.verifying import Verified
 from tocsin.storage.files import make_directory, sync_directory
+from tocsin.storage.lock import FolderInUseError
 
 WRITER_PREFIX: Final = "partition-"
 
@@ -63,7 +64,7 @@ class Change:
 class LakeStore:
     """Opens the tables, commits changes and publishes them once they are synced.
 
-    A writer locks the folder: FencedError if another process has it. With `read_only` nothing is
+    A writer locks the folder: FolderInUseError if another process has it. With `read_only` nothing is
     locked, dropped or created, and the snapshot is that of the moment of opening.
     """
 
@@ -159,4 +160,4 @@ def _lock(folder: Path) -> int:
         sync_directory(folder)  # the ledger may be that of a process that was killed before it had done so
         return descriptor
     os.close(descriptor)
-    raise FencedError(f"another process writes the lake in {folder}: stop it first, or open it for reading")
+    raise FolderInUseError(f"{folder} is in use by another Tocsin, which writes it: stop that one first")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 from urllib.parse import unquote
 
 _NETWORK_BITS: Final = 64
@@ -28,6 +29,16 @@ def restored(segment: str) -> str:
     'a/b%2F'
     """
     return segment.replace("%2F", "/").replace("%25", "%")
+
+
+def client_of(scope: Mapping[str, Any]) -> str:
+    """Where a request comes from, by its ASGI scope; "" where the server does not know.
+
+    >>> client_of({"client": ("192.0.2.7", 50000)}), client_of({"client": None})
+    ('192.0.2.7', '')
+    """
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 def network_of(address: str) -> str:

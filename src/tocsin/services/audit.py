@@ -40,7 +40,7 @@ class AuditTrail:
 
     def did(self, principal: Principal, action: str, object_: str) -> None:
         """What an operator or admin has done; durable on return."""
-        self._record(principal, action, object_, Outcome.ALLOWED, "", "")
+        self._record(principal, action, object_, Outcome.ALLOWED, principal.address, "")
         self._log.flush()
 
     @contextmanager
@@ -58,7 +58,8 @@ class AuditTrail:
             yield did
         except BaseException:
             if told:
-                self._record(principal, action, told[0], Outcome.FAILED, "", "nothing was made")
+                why = "nothing was made"
+                self._record(principal, action, told[0], Outcome.FAILED, principal.address, why)
             raise
 
     def page(

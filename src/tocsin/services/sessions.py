@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from tocsin.access.attempts import AttemptLimits, Attempts
@@ -117,7 +117,8 @@ class Sessions:
             person, kept = self._proven(tenant, plain, password, place)
             give_back()
             outdated = self._passwords.is_outdated(kept)
-            with self._audit.before(principal_of(person), "session.start") as did:
+            principal = replace(principal_of(person), address=place.address)
+            with self._audit.before(principal, "session.start") as did:
                 cookie = self._access.people.enter(
                     person,
                     password_hash=self._passwords.hash(password) if outdated else kept,

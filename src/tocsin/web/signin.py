@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from tocsin.errors import ForbiddenError, NotFoundError, RateLimitedError, TocsinError, UnauthenticatedError
+from tocsin.services.addresses import client_of
 from tocsin.services.bundle import Services
 from tocsin.services.finishing import finished
 from tocsin.services.sessions import SESSION_COOKIE, Entered, Place, csrf_matches
@@ -58,7 +59,8 @@ class SignIn:
     async def leave(self, request: Request) -> Response:
         """End the session, if the form is our own."""
         form = await read_form(request)
-        return await run_in_threadpool(self._leave, request.cookies.get(SESSION_COOKIE, ""), form)
+        cookie = request.cookies.get(SESSION_COOKIE, "")
+        return await run_in_threadpool(self._leave, cookie, client_of(request.scope), form)
 
     async def _enter(self, form: Mapping[str, str], place: Place) -> Entered:
         if "key" in form:
@@ -85,10 +87,10 @@ class SignIn:
         )
         return response
 
-    def _leave(self, cookie: str, form: Mapping[str, str]) -> Response:
+    def _leave(self, cookie: str, address: str, form: Mapping[str, str]) -> Response:
         sessions = self._services.sessions
         try:
-            signed_in = sessions.find(cookie)
+            signed_in = sessions.find(cookie).at(address)
             if not csrf_matches(signed_in, form.get("csrf")):
                 raise ForbiddenError("This form is not from one of these pages.")
             sessions.end(signed_in.principal, signed_in.session.session_id)
@@ -114,8 +116,7 @@ def _login(status: int, *, target: str, name: str, mistake: str = "", by_key: bo
 
 
 def _place_of(request: Request) -> Place:
-    address = request.client.host if request.client else ""
-    return Place(address, request.headers.get("user-agent", ""))
+    return Place(client_of(request.scope), request.headers.get("user-agent", ""))
 
 
 def _same_site_only(request: Request) -> None:

@@ -14,6 +14,7 @@ from tocsin.access.principal import Principal
 from tocsin.access.sessions import SignedIn
 from tocsin.errors import PasswordChangeRequiredError, TocsinError, UnauthenticatedError
 from tocsin.observability.logging import get_logger
+from tocsin.services.addresses import client_of
 from tocsin.services.bundle import Services
 from tocsin.services.sessions import SESSION_COOKIE, require_settled
 from tocsin.web.rendering import page
@@ -49,7 +50,7 @@ def visitor_of(services: Services, request: Request) -> Visitor:
     cookie = request.cookies.get(SESSION_COOKIE)
     if cookie is None:
         raise UnauthenticatedError("Sign in first.")
-    session = services.sessions.find(cookie)
+    session = services.sessions.find(cookie).at(client_of(request.scope))
     services.entrance.take_share(session.principal, 0)
     return Visitor(session.principal, session, services)
 

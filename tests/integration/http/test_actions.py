@@ -47,6 +47,7 @@ async def test_an_action_is_answered_with_the_new_version(world: World) -> None:
         ("resolved", 2),
     ]
     assert history[2]["actor"] == said["actor"] != "tocsin"
+    assert [each["actor_name"] for each in history] == ["tocsin", "technician", "technician"]
 
 
 async def test_the_second_of_two_is_told_what_the_first_did(world: World) -> None:
@@ -142,8 +143,9 @@ async def test_what_is_done_is_in_the_audit_log(world: World) -> None:
         await act(client, anomaly, "seen")
         done = (await act(client, anomaly, "resolve", if_match="*")).json()
     entries = [stored.entry for stored in world.audit_log.entries(OWN)]
-    assert [(each.action, each.object, each.actor) for each in entries if "anomaly" in each.action] == [
-        ("anomaly.resolve", anomaly, done["actor"])
+    found = [each for each in entries if "anomaly" in each.action]
+    assert [(each.action, each.object, each.actor, each.address) for each in found] == [
+        ("anomaly.resolve", anomaly, done["actor"], "127.0.0.1")
     ]
 
 

@@ -242,8 +242,10 @@ async def test_attempts_are_in_the_audit_log_without_what_was_typed(world: World
         await enter(client, "maria")
     world.audit_log.flush()
     entries = [stored.entry for stored in world.audit_log.entries(OWN, nobodys=True)]
-    told = [(e.tenant, e.object, e.outcome) for e in entries if e.action == "session.start"]
+    started = [entry for entry in entries if entry.action == "session.start"]
+    told = [(e.tenant, e.object, e.outcome) for e in started]
     assert told == [(OWN, person, "allowed"), ("", "", "denied"), (OWN, person, "denied")]
+    assert {entry.address for entry in started} == {"127.0.0.1"}
     assert "secret" not in repr(entries)
 
 

@@ -95,12 +95,16 @@ class AnomalyPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that happened to an anomaly; `action` numbers what a person did, null: data did it."""
+    """One thing that happened to an anomaly; `action` numbers what a person did, null: data did it.
+
+    `actor` is an id that stays, `actor_name` what people call whom it stands for by now.
+    """
 
     sequence: int
     anomaly_id: str
     at: str
     actor: str
+    actor_name: str
     kind: str
     detail: str
     action: int | None

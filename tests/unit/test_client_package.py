@@ -16,6 +16,7 @@ from tocsin_client.transport import segment
 
 CHANGE = {
     "sequence": 7, "anomaly_id": "an_1", "at": "2026-11-22T10:00:00.000Z", "actor": "maria",
+    "actor_name": "Maria",
     "kind": "resolved", "detail": "bearing replaced", "action": 3,
 }  # fmt: skip
 ANOMALY: dict[str, Any] = {

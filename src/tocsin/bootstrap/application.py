@@ -31,6 +31,7 @@ from tocsin.bootstrap.settings import (
     step_limits,
 )
 from tocsin.bootstrap.stores import LakeOpener, open_stores
+from tocsin.bootstrap.struct_types import prepare_structs
 from tocsin.clock import Clock, SystemClock
 from tocsin.config import Config
 from tocsin.config.watched import check_detectors
@@ -134,6 +135,7 @@ class Application:
         tracing: Tracing | None = None,
         decides: Decides = Decides.ALL,
     ) -> None:
+        prepare_structs()
         self.config: Final = config
         self.clock: Final = clock or SystemClock()
         self._open_lake: Final = open_lake

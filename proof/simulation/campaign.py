@@ -29,6 +29,7 @@ class Tally:
     faults: Counter[str] = field(default_factory=Counter)
     seeds_with: Counter[str] = field(default_factory=Counter)
     episodes: int = 0
+    silences: int = 0
     readings: int = 0
     dumps: int = 0
     actions: int = 0
@@ -41,6 +42,7 @@ class Tally:
         self.faults.update(outcome.faults)
         self.seeds_with.update(outcome.faults.keys())
         self.episodes += outcome.seen.episodes
+        self.silences += outcome.seen.silences
         self.readings += outcome.seen.readings
         self.dumps += outcome.seen.dumps
         self.actions += outcome.seen.actions
@@ -59,6 +61,7 @@ class Tally:
             "simulated_hours": round(self.simulated_s / 3600, 1),
             "readings": self.readings,
             "episodes": self.episodes,
+            "log_silences": self.silences,
             "dumps_judged": self.dumps,
             "actions": self.actions,
             "limits_moved": self.limits_moved,

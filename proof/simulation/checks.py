@@ -28,6 +28,7 @@ from tocsin.inbox.abstract import AnomalyQuery
 from tocsin.log.abstract import Record, RecordKind
 from tocsin.model import Episode
 from tocsin.payloads import decode_events
+from tocsin.processing.dump_silence import REASON as LOGS_SILENT
 
 TERMS: Final = (
     *("scored", "duplicate", "conflict", "late", "pending"),
@@ -42,6 +43,7 @@ class Seen:
 
     digests: dict[str, str] = field(default_factory=dict)
     episodes: int = 0
+    silences: int = 0
     anomalies: int = 0
     readings: int = 0
     events: int = 0
@@ -173,6 +175,7 @@ class Checks:
             if commits.revisions(TENANT, key) != states:
                 self._findings.add("episode differs", f"{key}: {states[-1]}")
         self.seen.episodes = len(expected)
+        self.seen.silences = sum(states[0].reason == LOGS_SILENT for states in expected.values())
         for key, states in expected.items():
             if states[-1].retracted:
                 continue

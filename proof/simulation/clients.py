@@ -53,6 +53,12 @@ class Senders:
         for number, step in enumerate(plan.quarantines):
             self.spawn(f"quarantine-{number}", partial(self.quarantine, step))
 
+    def send_now(self, body: Body) -> None:
+        """Send one body; returns once it is answered."""
+        told = Told(body)
+        self.told.append(told)
+        self._send(told)
+
     def finished(self) -> bool:
         """Whether everybody has come to an end."""
         return self.running == 0

@@ -12,6 +12,7 @@ from proof.simulation.dump_data import dump_run
 from proof.simulation.log_data import log_run
 from proof.simulation.people_data import acts_of, said_of, told_of, with_cuts
 from proof.simulation.plan import (
+    SETTINGS,
     Ask,
     Body,
     CrashPlan,
@@ -20,10 +21,10 @@ from proof.simulation.plan import (
     Plan,
     Quarantining,
 )
+from proof.simulation.quiet_data import falling_silent
 from proof.simulation.third_party import directory_of
 from proof.simulation.windows_data import windows_of
 
-SETTINGS: Final = 4
 _OTHER_RUN: Final = 0x5_1C5
 _SYNC_S: Final = (0.0, 0.0, 0.01, 0.2)
 ERRORS: Final = (
@@ -63,13 +64,14 @@ def plan_of(seed: int) -> Plan:
     calm = rng.random() < 0.1  # now and then nothing goes wrong but the order of threads
     run = dump_run(seed, fleet.devices, span_s, calm=calm)
     logs = log_run(seed, span_s)
+    quiet = falling_silent(seed, logs, span_s)
     directory = directory_of(seed, span_s, fleet.devices)
     windows = windows_of(seed, span_s, (*fleet.devices * 3, *logs.devices))
     acts = (*acts_of(seed, span_s), *said_of(seed, span_s), *told_of(seed, span_s))
     return Plan(
         seed=seed,
         devices=fleet.devices,
-        bodies=(*_bodies(rng, fleet), *logs.bodies),
+        bodies=(*_bodies(rng, fleet), *quiet.bodies),
         crashes=() if calm else tuple(_crashes(rng, span_s, jumps=directory is None)),
         disk=() if calm else tuple(_disk(rng, span_s)),
         asks=(*_asks(rng, span_s), *run.asks),
@@ -90,6 +92,8 @@ def plan_of(seed: int) -> Plan:
         log_devices=logs.devices,
         window_s=logs.window_s,
         quiet_s=logs.quiet_s,
+        silence=quiet.rules,
+        past=quiet.past,
         directory=directory,
     )
 

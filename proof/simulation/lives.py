@@ -42,7 +42,7 @@ class Lives:
         self.plan: Final = plan
         self.rng: Final = random.Random(plan.seed ^ 0x5EED)
         self.trace: Final = Trace()
-        self.scheduler: Final = Scheduler(self.rng, self.trace, switching=plan.switching)
+        self.scheduler: Final = Scheduler(self.rng, self.trace, switching=plan.switching, now_s=plan.begins_s)
         self.trace.now_s = self.scheduler.time_s
         self.machine: Final = Machine(self.scheduler, START_MS)
         self.disk: Final = Disk(self.scheduler, self.rng, place)

@@ -13,7 +13,7 @@ from proof.simulation.plan import START_MS, Body
 
 _OTHER_RUN: Final = 0x106_5
 _SHARE: Final = 0.4
-_CLIENTS: Final = 100  # beside those of readings
+CLIENTS: Final = 100  # beside those of readings
 _COMPONENTS: Final = ("engine", "door", "belt")
 _DAY_MS: Final = 86_400_000
 _BROKEN: Final = (
@@ -43,7 +43,7 @@ def log_run(seed: int, span_s: float) -> LogRun:
     bodies = [
         body
         for number, device in enumerate(devices)
-        for body in _of_device(rng, device, _CLIENTS + number, span_s)
+        for body in _of_device(rng, device, CLIENTS + number, span_s)
     ]
     return LogRun(
         bodies=tuple(bodies),
@@ -58,7 +58,7 @@ def _of_device(rng: random.Random, device: str, client: int, span_s: float) -> I
     step_s, at_s = rng.choice((15.0, 40.0, 90.0)), rng.uniform(5, 60)
     held: list[tuple[float, str]] = []
     while at_s < span_s * 0.9:
-        lines = "".join(_lines(rng, device, at_s, odd))
+        lines = "".join(lines_of(rng, device, at_s, odd))
         sent_s = at_s + (rng.uniform(60, 900) if rng.random() < odd else 0.0)  # held up: what came after it
         held.append((sent_s, lines))  # comes before
         at_s += step_s + (rng.uniform(300, 900) if rng.random() < 0.05 else 0.0)  # it was off
@@ -68,7 +68,8 @@ def _of_device(rng: random.Random, device: str, client: int, span_s: float) -> I
         yield Body(at_s=sent_s, client=client, text=text, sequence=sequence, twice=twice, logs=True)
 
 
-def _lines(rng: random.Random, device: str, at_s: float, odd: float) -> Iterator[str]:
+def lines_of(rng: random.Random, device: str, at_s: float, odd: float) -> Iterator[str]:
+    """What a device writes within some seconds; the share `odd` of it is misdated, broken or has more."""
     time_ms = START_MS + round(at_s * 1000)
     for _ in range(rng.choice((1, 3, 8, 20))):
         time_ms += rng.randrange(0, 900)

@@ -11,6 +11,7 @@ import msgspec
 START_MS = 1_767_225_600_000  # 2026-01-01
 TENANT = "acme"
 AT_THE_ANSWER = -1
+SETTINGS = 4
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +146,13 @@ class WindowPlan(msgspec.Struct, frozen=True, kw_only=True):
     cut: int = 0
 
 
+class SilenceRules(msgspec.Struct, frozen=True, kw_only=True):
+    """Logs may stay away for `times` what is usual, by the number of the settings, and for `least_s`."""
+
+    times: tuple[float, ...]
+    least_s: int
+
+
 class MovePlan(msgspec.Struct, frozen=True, kw_only=True):
     """A device gets another technician, named by number."""
 
@@ -174,9 +182,11 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """`ends_s`: when faults are over. `settings` are numbered, see world.SETTINGS. A sync takes `sync_s`.
+    """`ends_s`: when faults are over. `settings` are numbered, see SETTINGS. A sync takes `sync_s`.
 
     `log_devices` stream lines, of which dumps are cut that last `window_s`, or until `quiet_s` behind that.
+    With `silence` it is told when they stop. What is usual is known behind seven days alone, so each of
+    `past` is sent before second 0, in a life of its own, and nothing runs between.
     """
 
     seed: int
@@ -195,6 +205,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     log_devices: tuple[str, ...] = ()
     window_s: int = 300
     quiet_s: int = 60
+    silence: SilenceRules | None = None
+    past: tuple[Body, ...] = ()
     partitions: int = 2
     segment_bytes: int = 60_000
     switching: float = 0.2
@@ -203,3 +215,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     sync_s: float = 0.0
     directory: DirectoryPlan | None = None
     ends_s: float = 3600.0
+
+    @property
+    def begins_s(self) -> float:
+        """The second at which the system is started for the first time."""
+        return min((body.at_s for body in self.past), default=0.0)

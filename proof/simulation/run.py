@@ -58,8 +58,9 @@ class Outcome:
         return (
             f"seed {self.seed}: {what} ({self.simulated_s / 60:.0f} min, {self.points} points, "
             f"{sum(self.faults.values())} faults, {seen.events} events, {seen.readings} readings, "
-            f"{seen.episodes} episodes, {seen.anomalies} anomalies, {seen.actions} actions, "
-            f"{seen.limits_moved} limits moved, {seen.windows} windows, {seen.dumps} dumps judged)"
+            f"{seen.episodes} episodes, {seen.silences} of them of logs that stay away, "
+            f"{seen.anomalies} anomalies, {seen.actions} actions, {seen.limits_moved} limits moved, "
+            f"{seen.windows} windows, {seen.dumps} dumps judged)"
         )
 
 

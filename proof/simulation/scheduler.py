@@ -72,10 +72,10 @@ class Task:
 
 
 class Scheduler:
-    """`switching` is the chance that a thread gives way where it need not wait."""
+    """`switching` is the chance that a thread gives way where it need not wait. It begins at `now_s`."""
 
-    def __init__(self, rng: random.Random, trace: Trace, *, switching: float) -> None:
-        self.now_s = 0.0
+    def __init__(self, rng: random.Random, trace: Trace, *, switching: float, now_s: float = 0.0) -> None:
+        self.now_s = now_s
         self.trace: Final = trace
         self._rng = rng
         self._switching = switching
@@ -165,7 +165,7 @@ class Scheduler:
         self._doomed.clear()
 
     def time_s(self) -> float:
-        """Seconds since the beginning."""
+        """The second of the plan."""
         return self.now_s
 
     def _pick(self) -> Task:

@@ -47,7 +47,7 @@ def config_of(plan: Plan, root: Path, settings: int) -> Config:
     if plan.dumps or plan.log_devices:
         watch = watch.model_copy(
             update={
-                "dumps": DumpRulesConfig(gap_wait_s=plan.gap_wait_s),
+                "dumps": _dump_rules(plan, settings),
                 "dump_detectors": {NAME: DumpDetectorConfig()},
             }
         )
@@ -61,6 +61,16 @@ def config_of(plan: Plan, root: Path, settings: int) -> Config:
         log=LogConfig(partitions=plan.partitions, segment_bytes=plan.segment_bytes),
         watch=watch,
         directories=directories_of(plan),
+    )
+
+
+def _dump_rules(plan: Plan, settings: int) -> DumpRulesConfig:
+    if plan.silence is None:
+        return DumpRulesConfig(gap_wait_s=plan.gap_wait_s)
+    return DumpRulesConfig(
+        gap_wait_s=plan.gap_wait_s,
+        silence_times=plan.silence.times[settings],
+        silence_min_s=plan.silence.least_s,
     )
 
 

@@ -10,7 +10,7 @@ import msgspec
 from proof.simulation.plan import Network, Plan, Steps
 from proof.simulation.run import run_plan
 
-PARTS: Final = ("disk", "crashes", "bodies", "dumps", "acts", "windows", "quarantines", "asks")
+PARTS: Final = ("disk", "crashes", "bodies", "past", "dumps", "acts", "windows", "quarantines", "asks")
 """In this order: what goes wrong is tried first, since without it most of the rest says nothing."""
 
 Fails = Callable[[Plan], bool]
@@ -39,6 +39,7 @@ def _simpler(plan: Plan, fails: Fails) -> Plan:
     for change in (
         {"network": Network()},
         {"steps": Steps()},
+        {"silence": None, "past": ()},
         {"partitions": 1},
         {"segment_bytes": 1_000_000},
         {"switching": 0.0},

@@ -12,7 +12,7 @@ from proof.simulation.lives import HopelessError, Lives
 from proof.simulation.maintainers import Maintainers
 from proof.simulation.node import Node
 from proof.simulation.people import People
-from proof.simulation.plan import TENANT, CrashPlan, Network, Plan, Quarantining
+from proof.simulation.plan import TENANT, Body, CrashPlan, Network, Plan, Quarantining
 from proof.simulation.scheduler import Stuck
 from proof.simulation.uploaders import Uploaders
 from tocsin.access.credential import CredentialKind, NewCredential
@@ -55,6 +55,9 @@ class World:
         lives = self.lives
         lives.boot()
         lives.in_node("set-up", self._set_up)
+        begin_s = [*(body.at_s for body in self.plan.past), 0.0]
+        for body, until_s in zip(self.plan.past, begin_s[1:], strict=True):
+            self._live_once(body, until_s)
         lives.wire.chances = self.plan.network
         lives.disk.faults, lives.disk.sync_s = list(self.plan.disk), self.plan.sync_s
         self.senders.start()
@@ -67,6 +70,17 @@ class World:
             self._await_crash(crash)
         self._wait_until(self.plan.ends_s)
         self._finish()
+
+    def _live_once(self, body: Body, until_s: float) -> None:
+        """Send what came long ago, have it made a dump, and stop; the next life begins at `until_s`."""
+        lives = self.lives
+        self.senders.send_now(body)
+        self._wait_until(lives.scheduler.now_s + _windows_s(self.plan))
+        self._settle()
+        lives.in_node("stop", Node.stop)
+        lives.die("stop")
+        lives.scheduler.sleep(until_s - lives.scheduler.now_s)
+        lives.boot()
 
     def _await_crash(self, crash: CrashPlan) -> None:
         """Let it come: at an operation of the disk, or at a time. The next process starts here."""

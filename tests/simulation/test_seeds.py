@@ -21,6 +21,10 @@ DUMPS = 2
 DIRECTORY = 7
 WINDOWS = 9
 """One in which maintenance keeps back what would have been told."""
+SILENT = 28
+"""One in which logs stay away: one machine comes back, another one had no network and kept its lines."""
+SILENT_TOO = (47, 140, 234)
+"""47: a machine never comes back, and one is in maintenance. 140 and 234 have restarts with other rules."""
 ONCE_FAILED = (37, 46, 90, 155, 500_037)
 """46: feedback that had moved no limit moved one when it was asked again.
 Of dumps: 37 a folder of blobs that could not be made; 90 an upload left behind that could not be removed;
@@ -86,6 +90,27 @@ def test_devices_are_in_maintenance_and_the_power_goes_meanwhile() -> None:
     assert 20 < sum(bool(plan_of(seed).windows) for seed in range(100)) < 60
 
 
+def test_logs_stay_away_in_many_ways() -> None:
+    """Early seeds have machines that were known for a week and stop, by rules that may change or be off."""
+    plans = [plan_of(seed) for seed in range(100)]
+    silent = [plan for plan in plans if plan.silence is not None]
+    assert 10 < len(silent) < 30
+    assert not any(plan.past for plan in plans if plan.silence is None)
+    assert not any(plan_of(seed).silence for seed in ONCE_FAILED)
+    assert all(plan.log_devices and plan.begins_s < -7 * 86_400 for plan in silent)
+    assert {len(plan.past) for plan in silent} == {1, 2, 3}
+    rules = [plan.silence for plan in silent if plan.silence is not None]
+    assert {len(set(each.times)) for each in rules} == {1, 2}
+    assert any(0.0 in each.times for each in rules)
+
+
+def test_logs_stay_away_and_the_same_seed_gives_the_same_trace() -> None:
+    """It is told as the model says, by ticks and by dumps, and taken back where lines were kept meanwhile."""
+    first, second = run_plan(plan_of(SILENT)), run_plan(plan_of(SILENT))
+    assert first.trace_hash == second.trace_hash
+    assert (first.findings, first.seen.silences > 1) == ([], True)
+
+
 def test_third_parties_fail_and_change_their_mind() -> None:
     """Early seeds have directories that are down, answer badly or well, and devices that move."""
     plans = [plan for seed in range(100) if (plan := plan_of(seed)).directory is not None]
@@ -103,7 +128,7 @@ def test_windows_are_asked_for_and_the_same_seed_gives_the_same_trace() -> None:
     assert (first.findings, first.seen.windows > 0) == ([], True)
 
 
-@pytest.mark.parametrize("seed", [*range(4), CONFLICTS, DIRECTORY, *ONCE_FAILED])
+@pytest.mark.parametrize("seed", [*range(4), CONFLICTS, DIRECTORY, *SILENT_TOO, *ONCE_FAILED])
 def test_all_laws_hold(seed: int) -> None:
     """Nothing acknowledged is lost or doubled, digests, counts and episodes are those of the records."""
     outcome = run_plan(plan_of(seed))

@@ -345,6 +345,20 @@ def test_a_slower_pace_becomes_usual() -> None:
     assert max(each.started_ms for each in found) < late_ms
 
 
+def test_a_long_silence_is_not_usual_from_then_on() -> None:
+    """Behind two days without logs a machine is missed after twice an hour, which is all that was learnt."""
+    writer = sent_until(12)
+    for minutes in (2 * 24 * 60, 30):
+        writer.now_ms = latest_ms(writer) + minutes * MINUTE_MS
+        writer.dump()
+    before = told(writer.records())
+    assert [each.end_ms is None for each in before] == [False]
+    found = silence_after(121, writer)
+    assert found is not None
+    assert found.end_ms is None
+    assert found.started_ms == latest_ms(writer) + 120 * MINUTE_MS
+
+
 def test_a_silence_that_lasts_has_a_sentence_that_grows() -> None:
     """Who looks later reads how long it has been by then."""
     writer = sent_until(12)

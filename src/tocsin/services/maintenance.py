@@ -271,7 +271,7 @@ class Maintenances:
         return names
 
     def _refresh(self, window: MaintenanceWindow, members: tuple[str, ...]) -> MaintenanceWindow:
-        """Log the window, as it is now, where the log has another one, and note that.
+        """Log the window, as it is now, where the log has another one, and note that; as the log has it.
 
         One at a time: what was read before somebody ended it is never logged behind its end.
         """
@@ -296,7 +296,8 @@ class Maintenances:
         noted = msgspec.structs.replace(
             window, logged=window.revision, logged_until_ms=until_ms, looked_ms=now_ms, members=members
         )
-        return self._store.logged(noted, settled=over)
+        self._store.logged(noted, settled=over)
+        return noted
 
     def _append(
         self,

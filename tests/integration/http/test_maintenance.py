@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future
 from typing import Any, Final
 
 import httpx
@@ -13,11 +14,12 @@ from tests.integration.http.test_quarantine import decisions
 from tocsin.access.principal import Role
 from tocsin.control import MaintenanceSet
 from tocsin.errors import StorageUnavailableError
+from tocsin.log.abstract import Append, Appended
 from tocsin.processing.maintenance import KEPT_MAX
 from tocsin.services.actions import NAME_CHARACTERS_MAX as KEY_CHARACTERS_MAX
 from tocsin.services.devices import Device
 from tocsin.services.maintenance import HORIZON_MS, OF_A_DEVICE_MAX
-from tocsin.services.maintenance_window import DAYS
+from tocsin.services.maintenance_window import DAYS, Changes
 
 pytestmark = pytest.mark.anyio
 
@@ -371,6 +373,27 @@ async def test_a_round_that_had_read_a_window_before_its_end_logs_nothing_behind
     monkeypatch.setattr(world.windows, "unsettled", lambda *, after, limit: [] if after else read)
     world.services.maintenance.refresh()
     assert (logged(world)[-1].revision, logged(world)[-1].spans) == (2, ())
+
+
+async def test_who_changes_a_window_is_not_told_what_the_log_does_not_have(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else changes it while the first change is logged; that one is not logged yet."""
+    world.fleet.add(OWN, "pump-7")
+    window_id = (await ask(world, {"device": "pump-7", **WHEN})).json()["id"]
+    submit = world.log.submit
+
+    def meanwhile(append: Append) -> Future[Appended]:
+        monkeypatch.undo()
+        world.windows.change(OWN, window_id, Changes(no_learn=True), revision=None, at_ms=NOW_MS)
+        return submit(append)
+
+    monkeypatch.setattr(world.log, "submit", meanwhile)
+    told = (await change(world, window_id, why="oil")).json()
+    assert (told["version"], told["why"], told["no_learn"]) == (2, "oil", False)
+    assert logged(world)[-1].revision == 2
+    world.services.maintenance.refresh()
+    assert (logged(world)[-1].revision, logged(world)[-1].no_learn) == (3, True)
 
 
 async def test_what_was_ended_while_a_round_logged_it_is_logged_by_the_next_one(world: World) -> None:

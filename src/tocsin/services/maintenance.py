@@ -126,7 +126,7 @@ class Maintenances:
         ended = self._store.end(
             principal.tenant, window_id, revision=revision, at_ms=self._clock.now_ms(), actor=actor
         )
-        ended = self._refresh(ended, ended.members)
+        ended = self._refresh(ended, None)
         self._audit.did(principal, "maintenance.end", ended.id)
         return ended
 
@@ -144,7 +144,7 @@ class Maintenances:
         self._require(principal, known.wanted.covers)
         now_ms = self._clock.now_ms()
         told = self._store.change(principal.tenant, window_id, changes, revision=revision, at_ms=now_ms)
-        told = self._refresh(told, told.members)
+        told = self._refresh(told, None)
         if told.revision != known.revision:
             self._audit.did(principal, "maintenance.change", told.id)
         return told
@@ -238,20 +238,20 @@ class Maintenances:
 
     def _members_now(
         self, window: MaintenanceWindow, known: dict[_Named, tuple[str, ...]]
-    ) -> tuple[str, ...]:
-        """Those of a window that goes on; where nobody can say, those it had.
+    ) -> tuple[str, ...] | None:
+        """Those of a window that goes on; None for those it has, also where nobody can say.
 
         `known` is what was found in this round: many windows of one hall cost one look at its devices.
         """
         now_ms, covers = self._clock.now_ms(), window.wanted.covers
         if is_over(window, now_ms) or (covers is Covers.DEVICE and window.members):
-            return window.members
+            return None
         if covers is Covers.APPLICATION and now_ms - window.looked_ms < APPLICATION_LOOK_MS:
-            return window.members
+            return None
         named = window.tenant, covers, window.wanted.name
         if named not in known:
             known[named] = self._members(window.tenant, window.wanted)
-        return known[named] or window.members
+        return known[named] or None
 
     def _is_known(self, tenant: str, device: str) -> bool:
         return self._fleet.device(tenant, device) is not None
@@ -270,16 +270,21 @@ class Maintenances:
             after = found[-1].device
         return names
 
-    def _refresh(self, window: MaintenanceWindow, members: tuple[str, ...]) -> MaintenanceWindow:
+    def _refresh(self, window: MaintenanceWindow, members: tuple[str, ...] | None) -> MaintenanceWindow:
         """Log the window, as it is now, where the log has another one, and note that; as the log has it.
 
-        One at a time: what was read before somebody ended it is never logged behind its end.
+        One at a time: what was read before somebody ended it is never logged behind its end, and who joined
+        since then stays. `members`: None for those it has.
         """
         with self._turn:
             return self._refresh_alone(self._store.one(window.tenant, window.id), members)
 
-    def _refresh_alone(self, window: MaintenanceWindow, members: tuple[str, ...]) -> MaintenanceWindow:
+    def _refresh_alone(
+        self, window: MaintenanceWindow, members: tuple[str, ...] | None
+    ) -> MaintenanceWindow:
         now_ms = self._clock.now_ms()
+        if members is None:
+            members = window.members
         until_ms = min(now_ms + HORIZON_MS, window.wanted.until_ms or LAST)
         over = is_over(window, now_ms)
         short = not over and window.logged_until_ms < min(until_ms, now_ms + HORIZON_MS // 2)

@@ -19,7 +19,7 @@ from tocsin.processing.maintenance import KEPT_MAX
 from tocsin.services.actions import NAME_CHARACTERS_MAX as KEY_CHARACTERS_MAX
 from tocsin.services.devices import Device
 from tocsin.services.maintenance import HORIZON_MS, OF_A_DEVICE_MAX
-from tocsin.services.maintenance_window import DAYS, Changes
+from tocsin.services.maintenance_window import DAYS, Changes, MaintenanceWindow
 
 pytestmark = pytest.mark.anyio
 
@@ -394,6 +394,44 @@ async def test_who_changes_a_window_is_not_told_what_the_log_does_not_have(
     assert logged(world)[-1].revision == 2
     world.services.maintenance.refresh()
     assert (logged(world)[-1].revision, logged(world)[-1].no_learn) == (3, True)
+
+
+async def test_whoever_joins_while_a_window_is_changed_stays_in_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round comes between what was read for the change and what is logged of it."""
+    for name in ("pump-1", "pump-2"):
+        world.fleet.add(OWN, name)
+    world.responsible(TECHNICIAN, "pump-1", location="hall 3")
+    window_id = (await ask(world, {"location": "hall 3", **WHEN})).json()["id"]
+    change_kept = world.windows.change
+
+    def meanwhile(*args: Any, **named: Any) -> MaintenanceWindow:
+        told = change_kept(*args, **named)
+        world.responsible(TECHNICIAN, "pump-1", "pump-2", location="hall 3")
+        world.services.maintenance.refresh()
+        return told
+
+    monkeypatch.setattr(world.windows, "change", meanwhile)
+    told = await change(world, window_id, Role.OPERATOR, to=str(NOW_MS + 2 * HOUR_MS))
+    assert told.json()["devices"] == 2
+    latest = {name: each.spans for each in logged(world) for name in each.devices}
+    assert latest["pump-2"] == ((NOW_MS, NOW_MS + 2 * HOUR_MS),)
+
+
+async def test_a_round_that_had_read_a_window_before_somebody_joined_lets_nobody_go(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same key came again meanwhile, and with it the devices as they were known by then."""
+    world.fleet.add(OWN, "pump-1")
+    await ask(world, {"application": "pumps", **WHEN}, key="k")
+    read = world.windows.unsettled(after=0, limit=10)
+    world.fleet.add(OWN, "pump-2")
+    joined = await ask(world, {"application": "pumps", **WHEN}, key="k")
+    assert joined.json()["devices"] == 2
+    monkeypatch.setattr(world.windows, "unsettled", lambda *, after, limit: [] if after else read)
+    world.services.maintenance.refresh()
+    assert world.windows.one(OWN, joined.json()["id"]).members == ("pump-1", "pump-2")
 
 
 async def test_what_was_ended_while_a_round_logged_it_is_logged_by_the_next_one(world: World) -> None:

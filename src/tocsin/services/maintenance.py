@@ -94,7 +94,9 @@ class Maintenances:
             check(wanted, now_ms)
         if wanted.covers is Covers.DEVICE:
             self._sight.require(principal, wanted.name, NO_DEVICE)
-        members = self._members(principal.tenant, wanted) or (() if before is None else before.members)
+        members = self._members(principal.tenant, wanted)
+        if before is not None:
+            members = self._with_unknown(before, members) or before.members
         if not members:
             raise NotFoundError(_nobody(wanted.covers))
         if before is None:
@@ -251,7 +253,22 @@ class Maintenances:
         named = window.tenant, covers, window.wanted.name
         if named not in known:
             known[named] = self._members(window.tenant, window.wanted)
-        return known[named] or None
+        return self._with_unknown(window, known[named]) or None
+
+    def _with_unknown(self, window: MaintenanceWindow, found: tuple[str, ...]) -> tuple[str, ...]:
+        """Those who were found, and those it has of a location of whom nobody can say where they stand."""
+        if window.wanted.covers is not Covers.LOCATION:
+            return found
+        missing = set(window.members) - set(found)
+        return tuple(sorted([*found, *(name for name in missing if not self._is_elsewhere(window, name))]))
+
+    def _is_elsewhere(self, window: MaintenanceWindow, device: str) -> bool:
+        """Whether the directory says so; it may be that it can't say any more where the device stands."""
+        directory = self._directories.get(window.tenant)
+        if directory is None:
+            return False
+        found = directory.ownership(device)
+        return found.freshness is not Freshness.UNKNOWN and found.location != window.wanted.name
 
     def _is_known(self, tenant: str, device: str) -> bool:
         return self._fleet.device(tenant, device) is not None
@@ -279,9 +296,7 @@ class Maintenances:
         with self._turn:
             return self._refresh_alone(self._store.one(window.tenant, window.id), members)
 
-    def _refresh_alone(
-        self, window: MaintenanceWindow, members: tuple[str, ...] | None
-    ) -> MaintenanceWindow:
+    def _refresh_alone(self, window: MaintenanceWindow, members: tuple[str, ...] | None) -> MaintenanceWindow:
         now_ms = self._clock.now_ms()
         if members is None:
             members = window.members

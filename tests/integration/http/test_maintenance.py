@@ -263,6 +263,24 @@ async def test_a_location_is_the_devices_that_stand_there_now(world: World) -> N
     assert [bool(latest[name]) for name in ("pump-1", "pump-2", "pump-3")] == [True, False, True]
 
 
+async def test_where_a_device_went_is_not_known_while_nobody_can_say_it_stays(world: World) -> None:
+    """What the directory said of it is too old to count, or was lost; of its neighbour it said it again."""
+    for name in ("pump-1", "pump-2"):
+        world.fleet.add(OWN, name)
+    world.responsible(TECHNICIAN, "pump-1", "pump-2", location="hall 3")
+    wanted = {"location": "hall 3", **WHEN, "to": str(NOW_MS + 9 * DAY_MS)}
+    made = await ask(world, wanted, key="k")
+    world.clock.sleep(8 * 86_400)
+    world.responsible(TECHNICIAN, "pump-1", location="hall 3")
+    world.services.maintenance.refresh()
+    assert world.windows.one(OWN, made.json()["id"]).members == ("pump-1", "pump-2")
+    assert (await ask(world, wanted, key="k")).json()["devices"] == 2
+    assert all(each.spans for each in logged(world))
+    world.responsible(TECHNICIAN, "pump-2", location="hall 4")
+    world.services.maintenance.refresh()
+    assert world.windows.one(OWN, made.json()["id"]).members == ("pump-1",)
+
+
 async def test_many_windows_of_one_location_cost_a_round_one_look_at_its_devices(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ from tests.kit import START_MS, LogHistory, Row, events_of, fleet, log_of
 from tocsin.control import Correct, Policy, Quarantine, Settings, SettingsChanged, Tick
 from tocsin.events import EventBatch
 from tocsin.log.abstract import Record
-from tocsin.model import Episode
+from tocsin.model import Episode, Flag
 from tocsin.processing.controls import Applied
 from tocsin.processing.processor import process
 from tocsin.processing.restoring import Restoration
@@ -187,6 +187,17 @@ def test_a_correction_of_an_unknown_device_does_nothing() -> None:
     state, _ = run(records)
     plain, _ = run(log_of(split(fleet(1), 50)))
     assert _sums(state) == _sums(plain)
+
+
+def test_a_device_runs_what_it_said_whoever_was_there_before() -> None:
+    """Also while its clock has been wrong in all that it has sent; by no record of another device."""
+    known = events_of([("pump-1", START_MS, {"a": 1.0})])
+    wrong = events_of([("fan-1", START_MS, {"a": 1.0})], application="fans", flags=Flag.CLOCK_WRONG)
+    state, _ = run(log_of([known, wrong]))
+    tenant = state.tenants["t"]
+    number = tenant.device_number("fan-1")
+    assert number is not None
+    assert tenant.streams[tenant.devices.rows[number]["stream"]] == ("fans", "1.0")
 
 
 def _sums(state: PartitionState) -> tuple[str, str, str]:

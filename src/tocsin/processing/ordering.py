@@ -222,6 +222,8 @@ def _judge_event(
     fixed = -1
     if flag & _CLOCK_WRONG:
         fixed = _CLOCK
+        if row.newest_ms == NEVER_MS:
+            row.stream = stream  # until a stamp is good; else it would be the first one that anybody had
         used = wrong_clock(row, ts, device, event, version, rules.device_checks, room, used)
     else:
         if row.clock_run != 0:

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from proof.endpoints.graph import Graph, graph_of
-from proof.endpoints.tour import HOT, NEWCOMERS, POISONED, PRESS, PUMP, TAUGHT, Tour
+from proof.endpoints.tour import HOT, NEWCOMERS, POISONED, PRESS, PUMP, TAUGHT, Tour, wait_until
 from tocsin.bootstrap import Application
 from tocsin.bootstrap.settings import pace_of
 from tocsin.clock import SystemClock
@@ -79,17 +79,19 @@ def serving(config: Config, spans: list[ReadableSpan]) -> Iterator[tuple[Applica
 def toured(data: Path, enough: Callable[[Graph], bool]) -> Graph:
     """The graph of two lives of a server, in the second of which everything was asked for.
 
-    In the first one device too many sent something, which the second would take. What depends on the moment
-    is asked for again until there is `enough`, or half a minute has passed.
+    In the first one device too many sent something, which the second would take. Only its start logs settings,
+    so it lasts until a round of the lake has taken them up: what the lake takes up while it is stopped is no
+    round. What depends on the moment is asked for again until there is `enough`, or half a minute has passed.
     """
     spans: list[ReadableSpan] = []
     with third_party() as directory:
-        with serving(config_of(data, devices_max=1, directory=directory), spans) as (application, _):
+        with serving(config_of(data, devices_max=1, directory=directory), spans) as (application, exporter):
             key = application.bootstrap_admin() or ""
             application.start()
             with touring(application, key) as tour:
                 tour.events(tour.event(PUMP, -70))
                 letter = tour.refused_line("pump-2")
+                wait_until(lambda: _is_kept(exporter, "start"))
         with serving(config_of(data, devices_max=100, directory=directory), spans) as (application, exporter):
             application.start()
             with touring(application, key) as tour:
@@ -101,6 +103,12 @@ def toured(data: Path, enough: Callable[[Graph], bool]) -> Graph:
                             break
                         tour.again()
     return graph_of(spans)
+
+
+def _is_kept(exporter: InMemorySpanExporter, job: str) -> bool:
+    """Whether a round of the lake took up what the job has logged."""
+    traces = graph_of(exporter.get_finished_spans()).jobs.get(job, [])
+    return any("lake" in trace.sets_going for trace in traces)
 
 
 @contextmanager

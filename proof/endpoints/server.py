@@ -79,9 +79,10 @@ def serving(config: Config, spans: list[ReadableSpan]) -> Iterator[tuple[Applica
 def toured(data: Path, enough: Callable[[Graph], bool]) -> Graph:
     """The graph of two lives of a server, in the second of which everything was asked for.
 
-    In the first one device too many sent something, which the second would take. Only its start logs settings,
-    so it lasts until a round of the lake has taken them up: what the lake takes up while it is stopped is no
-    round. What depends on the moment is asked for again until there is `enough`, or half a minute has passed.
+    In the first one device too many sent something, which the second would take. Only its start logs
+    settings, so it lasts until a round of the lake has taken them up: what the lake takes up while it is
+    stopped is no round. What depends on the moment is asked for again until there is `enough`, or half a
+    minute has passed.
     """
     spans: list[ReadableSpan] = []
     with third_party() as directory:

@@ -147,8 +147,7 @@ class DumpChecks:
         expected = [(s.started_ms, s.last_ms, s.end_ms, s.findings) for s in wanted.spans]
         if sorted(map(str, found)) != sorted(map(str, expected)):
             self._add("faults differ", f"{device}: {found}, expected {expected}")
-        for episode in episodes:
-            _, proof = application.runtime.views.explain(TENANT, episode.id)
+        for episode, proof in application.runtime.views.explain_all(TENANT, [each.id for each in episodes]):
             if not proof.matches:
                 self._add("episode not derived again", f"{proof.differences} {episode}")
 

@@ -67,7 +67,7 @@ def explain(
 def _opened(config: Config, episode: str) -> list[dict[str, Any]]:
     with opened(config, f"tocsin explain {episode}") as application:
         views = application.runtime.views
-        return [_result(*views.explain(TENANT, each)) for each in _ids_stored(application, episode)]
+        return [_result(*each) for each in views.explain_all(TENANT, _ids_stored(application, episode))]
 
 
 def _asked(server: Destination, episode: str) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Final
@@ -31,11 +31,34 @@ _FIELDS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """An episode with its evidence: what is to be proved."""
+
+    episode: Episode
+    evidence: Evidence
+    dumps: DumpEvidence
+
+    @property
+    def last(self) -> DumpPlace:
+        """The last dump that shows it."""
+        return self.dumps.last.epoch, self.dumps.last.sequence
+
+
+@dataclass(frozen=True, slots=True)
 class _Again:
     """A dump that was judged, and what was published of it."""
 
     dump: DumpReceived
     judged: JudgedDump
+
+
+@dataclass(frozen=True, slots=True)
+class _Derived:
+    """What one dump gives when it is shown again."""
+
+    changed: tuple[Episode, ...]
+    difference: str = ""
+    is_failure: bool = False
 
 
 class DumpProofs:
@@ -62,23 +85,46 @@ class DumpProofs:
         self._lake: Final = lake
         self._lock = threads.lock()
 
-    def prove(self, episode: Episode, evidence: Evidence, dumps: DumpEvidence) -> Proof:
-        """Whether the episode comes out again, from how many dumps; blocks as long as they take.
+    def prove(self, claims: Sequence[Claim]) -> list[Proof]:
+        """Whether each episode comes out again, from how many dumps, in the order given; blocks meanwhile.
 
-        A detector knows a device by all its dumps, so they are shown from the first one on.
+        A detector knows a device by all its dumps, so they are shown from the first one on: once for all
+        claims of one device and detector.
         """
-        if seal(evidence) != evidence.seal:
-            return Proof(False, 0, ("the evidence was altered: it does not match its seal",))
-        if episode.detector == dump_stops.DETECTOR:
-            return self._decision(episode, evidence, dumps)
-        again = self._dumps(episode, (dumps.last.epoch, dumps.last.sequence))
-        if len(again) > DUMPS_MAX:
-            return Proof(False, 0, (f"more than {DUMPS_MAX} dumps would have to be shown again",))
-        with self._lock:
-            return self._shown(episode, dumps, again)
+        proofs = [self._at_once(claim) for claim in claims]
+        together: dict[tuple[str, str, str], list[int]] = {}
+        for index, claim in enumerate(claims):
+            if proofs[index] is None:
+                episode = claim.episode
+                together.setdefault((episode.tenant, episode.device, episode.detector), []).append(index)
+        for indices in together.values():
+            found = self._together([claims[index] for index in indices])
+            for index, proof in zip(indices, found, strict=True):
+                proofs[index] = proof
+        return [proof for proof in proofs if proof is not None]
 
-    def _dumps(self, episode: Episode, last: DumpPlace) -> list[_Again]:
-        """All judged dumps up to the last that shows it, and the one after it, which ended it."""
+    def _at_once(self, claim: Claim) -> Proof | None:
+        """What needs no dump; None if the dumps have to be shown."""
+        if seal(claim.evidence) != claim.evidence.seal:
+            return Proof(False, 0, ("the evidence was altered: it does not match its seal",))
+        if claim.episode.detector == dump_stops.DETECTOR:
+            return self._decision(claim)
+        return None
+
+    def _together(self, claims: Sequence[Claim]) -> list[Proof]:
+        """The proofs of claims of one device and detector."""
+        episode = claims[0].episode
+        judged = self._judged(episode, max(claim.last for claim in claims))
+        again = self._received(episode, judged)
+        needed = [_needed(claim, judged, again) for claim in claims]
+        with self._lock:
+            derived = self._shown(
+                episode, again[: max((count for count in needed if count <= DUMPS_MAX), default=0)]
+            )
+        return [_proof(claim, derived[:count], count) for claim, count in zip(claims, needed, strict=True)]
+
+    def _judged(self, episode: Episode, last: DumpPlace) -> list[JudgedDump]:
+        """All judged dumps up to the last and the one after it; no more than can be too many."""
         judged: list[JudgedDump] = []
         after = BEFORE_ALL
         key = (episode.tenant, episode.device, episode.detector)
@@ -88,12 +134,9 @@ class DumpProofs:
                 break
             judged += page
             after = page[-1].place
-        until = len(list(takewhile(lambda each: each.place <= last, judged)))
-        judged = judged[: until + (episode.end_ms is not None)]
-        known = self._received(episode, judged)
-        return [_Again(known[each.place], each) for each in judged if each.place in known]
+        return judged[: len(list(takewhile(lambda each: each.place <= last, judged))) + 1]
 
-    def _received(self, episode: Episode, judged: list[JudgedDump]) -> dict[DumpPlace, DumpReceived]:
+    def _received(self, episode: Episode, judged: list[JudgedDump]) -> list[_Again]:
         known: dict[DumpPlace, DumpReceived] = {}
         after = BEFORE_ALL
         while judged and after < judged[-1].place:
@@ -102,23 +145,22 @@ class DumpProofs:
                 break
             known |= {(dump.epoch, dump.sequence): dump for dump in page}
             after = page[-1].epoch, page[-1].sequence
-        return known
+        return [_Again(known[each.place], each) for each in judged if each.place in known]
 
-    def _shown(self, episode: Episode, dumps: DumpEvidence, again: list[_Again]) -> Proof:
+    def _shown(self, episode: Episode, again: Sequence[_Again]) -> list[_Derived]:
+        """What the dumps give one after another, up to the first that fails."""
         rule = self._rules_of(episode.tenant).get(episode.detector, DumpDetectorRule())
         state: bytes | None = None
         version = ""
         going_on = OpenEpisodes()
-        found: dict[DumpPlace, list[Episode]] = {}
-        differences: list[str] = []
+        derived: list[_Derived] = []
         with self._make() as stepper:
             for each in again:
                 result = stepper.run(self._task(episode, each, rule, state, version)).result()
                 if isinstance(result, StepFailed):
-                    return Proof(False, len(found), (_cannot(each.dump, result),))
+                    return [*derived, _Derived((), _cannot(each.dump, result), is_failure=True)]
                 state, version = result.state, result.state_version
-                if tuple(canonical(finding) for finding in result.findings) != each.judged.findings:
-                    differences.append(_other_findings(each.judged, version))
+                same = tuple(canonical(finding) for finding in result.findings) == each.judged.findings
                 judged = Judged(
                     dump=each.dump,
                     detector=episode.detector,
@@ -128,9 +170,9 @@ class DumpProofs:
                 )
                 folded = fold(going_on, judged)
                 going_on = folded.open
-                found[each.judged.place] = list(folded.changed)
-        differences += _compared(episode, dumps, [each for page in found.values() for each in page])
-        return Proof(not differences, len(again), tuple(differences))
+                difference = "" if same else _other_findings(each.judged, version)
+                derived.append(_Derived(tuple(folded.changed), difference))
+        return derived
 
     def _task(
         self, episode: Episode, again: _Again, rule: DumpDetectorRule, state: bytes | None, version: str
@@ -148,9 +190,10 @@ class DumpProofs:
             dictionary=self._archives.dictionary(dump),
         )
 
-    def _decision(self, episode: Episode, evidence: Evidence, dumps: DumpEvidence) -> Proof:
+    def _decision(self, claim: Claim) -> Proof:
         """A stop is no finding: the log has the decision."""
-        record = self._record(evidence.partition, evidence.before_offset - 1)
+        episode, dumps = claim.episode, claim.dumps
+        record = self._record(claim.evidence.partition, claim.evidence.before_offset - 1)
         control = None
         if record is not None and record.kind is RecordKind.CONTROL:
             control = decode_control(record.payload)
@@ -168,6 +211,24 @@ class DumpProofs:
         else:
             records = self._log.read(partition, offset)
         return next((record for record in records if record.offset == offset), None)
+
+
+def _needed(claim: Claim, judged: Sequence[JudgedDump], again: Sequence[_Again]) -> int:
+    """How many dumps to show: up to the last that shows it, and the one after it, which ended it."""
+    until = sum(each.place <= claim.last for each in judged) + (claim.episode.end_ms is not None)
+    places = {each.place for each in judged[:until]}
+    return sum(each.judged.place in places for each in again)
+
+
+def _proof(claim: Claim, derived: Sequence[_Derived], needed: int) -> Proof:
+    if needed > DUMPS_MAX:
+        return Proof(False, 0, (f"more than {DUMPS_MAX} dumps would have to be shown again",))
+    if derived and derived[-1].is_failure:
+        return Proof(False, len(derived) - 1, (derived[-1].difference,))
+    differences = [each.difference for each in derived if each.difference]
+    changed = [episode for each in derived for episode in each.changed]
+    differences += _compared(claim.episode, claim.dumps, changed)
+    return Proof(not differences, len(derived), tuple(differences))
 
 
 def _cannot(dump: DumpReceived, failed: StepFailed) -> str:

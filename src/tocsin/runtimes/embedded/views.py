@@ -19,7 +19,7 @@ from tocsin.commit.dump_steps import DumpStepStore
 from tocsin.control import LIMIT_FACTORS, DictionaryTaken, FeedbackGiven, decode_control
 from tocsin.errors import InvalidInputError, NotFoundError
 from tocsin.log.abstract import Log, RecordKind
-from tocsin.model import DumpEvidence, Episode, Evidence, SeriesKey
+from tocsin.model import Episode, SeriesKey
 from tocsin.processing import dump_silence
 from tocsin.processing.corrections import derive, scratch_of
 from tocsin.processing.dump_gaps import prove_gap
@@ -33,7 +33,7 @@ from tocsin.processing.preview import Difference, run, trial
 from tocsin.processing.proof import Proof, prove, span
 from tocsin.processing.standing import as_it_stands, lasting_ids
 from tocsin.processing.state import TenantState, digest_sums
-from tocsin.runtimes.embedded.dump_proofs import DumpProofs
+from tocsin.runtimes.embedded.dump_proofs import Claim, DumpProofs
 from tocsin.runtimes.embedded.history import DeviceHistory
 from tocsin.runtimes.embedded.worker import Worker
 from tocsin.services.devices import Device
@@ -43,6 +43,7 @@ from tocsin.sharding import partition_of, shard_of
 
 PREVIEW_READINGS_MAX: Final = 5_000_000
 """Of a device: some seconds of work, and 200 MB while it lasts."""
+_NO_DUMP_DETECTORS: Final = "it can't be derived again: this runtime runs no dump detectors"
 _BANDS_AT_ONCE: Final = 4  # each holds a device's whole past
 
 
@@ -231,26 +232,45 @@ class Views:
 
     def explain(self, tenant: str, episode_id: str) -> tuple[Episode, Proof]:
         """Derive an episode again and compare; NotFoundError if the tenant has none with this id."""
+        return self.explain_all(tenant, [episode_id])[0]
+
+    def explain_all(self, tenant: str, ids: Sequence[str]) -> list[tuple[Episode, Proof]]:
+        """The same for many, in the order given; dumps are shown once for all that came of them."""
+        found = [self._found(tenant, episode_id) for episode_id in ids]
+        claims = {
+            index: Claim(episode, episode.evidence, episode.evidence.dumps)
+            for index, episode in enumerate(found)
+            if not episode.retracted and episode.evidence is not None and episode.evidence.dumps is not None
+        }
+        from_dumps = dict(zip(claims, self._dumps_again(list(claims.values())), strict=True))
+        return [
+            (episode, from_dumps.get(index) or self._readings_again(episode))
+            for index, episode in enumerate(found)
+        ]
+
+    def _found(self, tenant: str, episode_id: str) -> Episode:
         episode = self._commits.episode(tenant, episode_id)
         if episode is None:
             raise NotFoundError(f"there is no episode {episode_id}")
+        return episode
+
+    def _readings_again(self, episode: Episode) -> Proof:
+        """The proof of what came of readings, or of dumps that did not come."""
         evidence = episode.evidence
         if episode.retracted or evidence is None:
-            return episode, Proof(False, 0, ("the episode was retracted: nothing was abnormal",))
-        if episode.detector == DUMP_DETECTOR and evidence.dumps is None:
-            decisions = self._history.dumps(tenant, episode.device, evidence.before_offset)
+            return Proof(False, 0, ("the episode was retracted: nothing was abnormal",))
+        if episode.detector == DUMP_DETECTOR:
+            decisions = self._history.dumps(episode.tenant, episode.device, evidence.before_offset)
             silent = episode.reason == dump_silence.REASON
-            return episode, (dump_silence.prove_silence if silent else prove_gap)(episode, decisions)
-        if evidence.dumps is not None:
-            return episode, self._dumps_again(episode, evidence, evidence.dumps)
+            return (dump_silence.prove_silence if silent else prove_gap)(episode, decisions)
         from_ms, to_ms = span(episode, evidence)
-        events = self._history.between(tenant, episode.device, evidence.before_offset, from_ms, to_ms)
-        return episode, prove(episode, events)
+        events = self._history.between(episode.tenant, episode.device, evidence.before_offset, from_ms, to_ms)
+        return prove(episode, events)
 
-    def _dumps_again(self, episode: Episode, evidence: Evidence, dumps: DumpEvidence) -> Proof:
+    def _dumps_again(self, claims: Sequence[Claim]) -> list[Proof]:
         if self._dump_proofs is None:
-            return Proof(False, 0, ("it can't be derived again: this runtime runs no dump detectors",))
-        return self._dump_proofs.prove(episode, evidence, dumps)
+            return [Proof(False, 0, (_NO_DUMP_DETECTORS,)) for _ in claims]
+        return self._dump_proofs.prove(claims)
 
     def lasting(self, tenant: str, devices: Collection[str]) -> set[str]:
         """Ids of the episodes of these devices that have not ended."""

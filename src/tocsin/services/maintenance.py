@@ -94,9 +94,7 @@ class Maintenances:
             check(wanted, now_ms)
         if wanted.covers is Covers.DEVICE:
             self._sight.require(principal, wanted.name, NO_DEVICE)
-        members = self._members(principal.tenant, wanted)
-        if before is not None:
-            members = self._with_unknown(before, members) or before.members
+        members = self._members(principal.tenant, wanted) or (() if before is None else before.members)
         if not members:
             raise NotFoundError(_nobody(wanted.covers))
         if before is None:
@@ -109,9 +107,10 @@ class Maintenances:
                 actor=actor,
                 key=key,
                 created_ms=now_ms,
+                members=members,
             )
         )
-        made = self._refresh(made, members)
+        made = self._refresh(made, joining=members)
         if not repeated:
             self._audit.did(principal, "maintenance.begin", made.id)
         return made, repeated
@@ -128,7 +127,7 @@ class Maintenances:
         ended = self._store.end(
             principal.tenant, window_id, revision=revision, at_ms=self._clock.now_ms(), actor=actor
         )
-        ended = self._refresh(ended, None)
+        ended = self._refresh(ended)
         self._audit.did(principal, "maintenance.end", ended.id)
         return ended
 
@@ -146,7 +145,7 @@ class Maintenances:
         self._require(principal, known.wanted.covers)
         now_ms = self._clock.now_ms()
         told = self._store.change(principal.tenant, window_id, changes, revision=revision, at_ms=now_ms)
-        told = self._refresh(told, None)
+        told = self._refresh(told)
         if told.revision != known.revision:
             self._audit.did(principal, "maintenance.change", told.id)
         return told
@@ -287,25 +286,34 @@ class Maintenances:
             after = found[-1].device
         return names
 
-    def _refresh(self, window: MaintenanceWindow, members: tuple[str, ...] | None) -> MaintenanceWindow:
+    def _refresh(
+        self,
+        window: MaintenanceWindow,
+        members: tuple[str, ...] | None = None,
+        *,
+        joining: tuple[str, ...] = (),
+    ) -> MaintenanceWindow:
         """Log the window, as it is now, where the log has another one, and note that; as the log has it.
 
         One at a time: what was read before somebody ended it is never logged behind its end, and who joined
-        since then stays. `members`: None for those it has.
+        since then stays. `members`: None for those it has. Once it is over, nobody joins or leaves.
         """
         with self._turn:
-            return self._refresh_alone(self._store.one(window.tenant, window.id), members)
+            window = self._store.one(window.tenant, window.id)
+            if is_over(window, self._clock.now_ms()):
+                return self._refresh_alone(window, window.members)
+            found = window.members if members is None else members
+            return self._refresh_alone(window, tuple(sorted({*found, *joining})))
 
-    def _refresh_alone(self, window: MaintenanceWindow, members: tuple[str, ...] | None) -> MaintenanceWindow:
+    def _refresh_alone(self, window: MaintenanceWindow, members: tuple[str, ...]) -> MaintenanceWindow:
         now_ms = self._clock.now_ms()
-        if members is None:
-            members = window.members
         until_ms = min(now_ms + HORIZON_MS, window.wanted.until_ms or LAST)
         over = is_over(window, now_ms)
         short = not over and window.logged_until_ms < min(until_ms, now_ms + HORIZON_MS // 2)
         if window.logged != window.revision or short or members != window.members:
             from_ms = now_ms if window.logged else window.wanted.from_ms
             found = () if window.ended_ms is not None else spans(window.wanted, from_ms, now_ms + HORIZON_MS)
+            self._expect(window, members)
             self._append(window, members, from_ms, found)
             gone = tuple(name for name in window.members if name not in set(members))
             self._append(window, gone, now_ms, ())
@@ -318,6 +326,13 @@ class Maintenances:
         )
         self._store.logged(noted, settled=over)
         return noted
+
+    def _expect(self, window: MaintenanceWindow, members: tuple[str, ...]) -> None:
+        """Note who joins before the log has it: a crash would leave it with devices that nobody lets go."""
+        union = {*window.members, *members}
+        if len(union) > len(window.members):
+            expected = msgspec.structs.replace(window, members=tuple(sorted(union)), logged_until_ms=0)
+            self._store.logged(expected, settled=False)
 
     def _append(
         self,

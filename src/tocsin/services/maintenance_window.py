@@ -83,7 +83,7 @@ class MaintenanceWindow(msgspec.Struct, frozen=True, kw_only=True):
 
     `asked` is what was asked for first, None while nobody has changed it: by that its `key` knows it again.
     `logged` is the revision that the log has, 0 for none, with the spans up to `logged_until_ms` for these
-    `members`. `number` orders windows by when they were made.
+    `members`: 0 while it may have none for some. `number` orders windows by when they were made.
     """
 
     id: str

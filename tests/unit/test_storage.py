@@ -298,6 +298,22 @@ def test_lost_commits_in_a_write_ahead_log_are_noticed(tmp_path: Path) -> None:
         open_database(path, Tuning())
 
 
+def test_a_lost_commit_is_noticed_wherever_its_frame_lies(tmp_path: Path) -> None:
+    """Also where the header of its frame lies on two sectors: in the first generation none of it is old."""
+    path = tmp_path / "store.db"
+    wal = path.with_name(path.name + "-wal")
+    writer = Writer(path, ONE_TABLE, Tuning(merge_on_close=False))
+    number = 0
+    while not wal.exists() or wal.stat().st_size < 32 + 43 * 4120:  # the 42nd header begins 8 bytes before
+        with writer.transaction() as connection:  # the end of a sector
+            connection.execute("INSERT OR REPLACE INTO item VALUES (1, ?)", (bytes([number]),))
+        number += 1
+    writer.close()
+    damage_wal(path, frame=42, page_bytes=4096)
+    with pytest.raises(CorruptError, match="damaged after frame 41 and 2 commits"):
+        open_database(path, Tuning())
+
+
 def test_a_damaged_wal_header_is_noticed(tmp_path: Path) -> None:
     """A flip in the first bytes makes SQLite ignore the whole write-ahead log, which would lose it all."""
     for position in (5, 17):

@@ -11,6 +11,7 @@ import apsw
 from tocsin.errors import CorruptError
 
 _HEADER_BYTES: Final = 32
+_GENERATION_AT: Final = 12
 _SALTS_AT: Final = 16
 _FRAME: Final = struct.Struct(">II8s8s")  # page, size after commit (0 = none), salts, checksum
 _SUM_BYTES: Final = 8
@@ -66,18 +67,23 @@ def _scan_tail(connection: apsw.Connection, frames: int) -> tuple[bool, int]:
             _, committed_pages, frame_salts, checksum = _FRAME.unpack(head)
             if frame_salts == salts:
                 leftover = True
-                torn = _may_be_torn(at) and _checksum(start, head[:_SUMMED_BYTES] + page, before) != checksum
+                torn = (
+                    _may_be_torn(start, at)
+                    and _checksum(start, head[:_SUMMED_BYTES] + page, before) != checksum
+                )
                 commits += committed_pages > 0 and not torn
             at, before = file.tell(), checksum
     return leftover, commits
 
 
-def _may_be_torn(at: int) -> bool:
+def _may_be_torn(start: bytes, at: int) -> bool:
     """Whether the header of a frame at this place has its first words in one sector, its salts in the next.
 
     Over an older generation a power cut may leave the size of an old commit before the salts of a new one.
+    Below the first generation of a file there is nothing that could be taken for a commit.
     """
-    return at // _SECTOR_BYTES != (at + _SUMMED_BYTES) // _SECTOR_BYTES
+    first = start[_GENERATION_AT:_SALTS_AT] == bytes(4)
+    return not first and at // _SECTOR_BYTES != (at + _SUMMED_BYTES) // _SECTOR_BYTES
 
 
 def _salts(start: bytes) -> bytes:

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import msgspec
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -198,6 +199,19 @@ def test_a_device_runs_what_it_said_whoever_was_there_before() -> None:
     number = tenant.device_number("fan-1")
     assert number is not None
     assert tenant.streams[tenant.devices.rows[number]["stream"]] == ("fans", "1.0")
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_a_device_whose_clock_was_always_wrong_runs_what_it_said_last(corrected: bool) -> None:
+    """By the log, not by its stamps; a correction leaves that as it is."""
+    said = [("mills", 2_000), ("fans", 1_000)]
+    wrong = [
+        events_of([("fan-1", START_MS + ms, {"a": 1.0})], application=application, flags=Flag.CLOCK_WRONG)
+        for application, ms in said
+    ]
+    state, _ = run(log_of([*wrong, *([Correct(tenant="t", devices=("fan-1",))] * corrected)]))
+    tenant = state.tenants["t"]
+    assert tenant.streams[tenant.devices.rows[0]["stream"]] == ("fans", "1.0")
 
 
 def _sums(state: PartitionState) -> tuple[str, str, str]:

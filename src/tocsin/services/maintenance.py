@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -14,7 +15,7 @@ from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
 from tocsin.clock import Clock
 from tocsin.control import MaintenanceSet, encode_control
-from tocsin.directory.abstract import Directory, Freshness
+from tocsin.directory.abstract import Directory, Freshness, Ownership
 from tocsin.errors import ConflictError, InvalidInputError, NotFoundError, TocsinError
 from tocsin.log.abstract import Append, Log, Part, RecordKind
 from tocsin.observability.logging import get_logger
@@ -54,6 +55,14 @@ _NO_WINDOW: Final = "There is no such maintenance window."
 Spans = tuple[tuple[int, int], ...]
 _Named = tuple[str, Covers, str]
 _log = get_logger("maintenance")
+
+
+@dataclass(frozen=True, slots=True)
+class _Looks:
+    """What one round has found: the members of what windows name, and where those stand who are missing."""
+
+    members: dict[_Named, tuple[str, ...]] = field(default_factory=dict)
+    missing: dict[tuple[str, str], Ownership] = field(default_factory=dict)
 
 
 class Maintenances:
@@ -194,12 +203,12 @@ class Maintenances:
 
     def refresh(self) -> None:
         """Log what is due: more spans of what repeats, devices that came or went, what a crash left."""
-        after, members = 0, dict[_Named, tuple[str, ...]]()
+        after, looks = 0, _Looks()
         while found := self._store.unsettled(after=after, limit=_ROUND_MAX):
             for window in found:
                 after = window.number
                 try:
-                    self._refresh(window, self._members_now(window, members))
+                    self._refresh(window, self._members_now(window, looks))
                 except TocsinError as error:
                     _log.warning("maintenance_not_logged", window=window.id, error=error.detail)
 
@@ -237,12 +246,10 @@ class Maintenances:
             )
         return tuple(sorted(name for name in names if self._is_known(tenant, name)))
 
-    def _members_now(
-        self, window: MaintenanceWindow, known: dict[_Named, tuple[str, ...]]
-    ) -> tuple[str, ...] | None:
+    def _members_now(self, window: MaintenanceWindow, looks: _Looks) -> tuple[str, ...] | None:
         """Those of a window that goes on; None for those it has, also where nobody can say.
 
-        `known` is what was found in this round: many windows of one hall cost one look at its devices.
+        `looks` is what was found in this round: many windows of one hall cost one look at its devices.
         """
         now_ms, covers = self._clock.now_ms(), window.wanted.covers
         if is_over(window, now_ms) or (covers is Covers.DEVICE and window.members):
@@ -250,23 +257,29 @@ class Maintenances:
         if covers is Covers.APPLICATION and now_ms - window.looked_ms < APPLICATION_LOOK_MS:
             return None
         named = window.tenant, covers, window.wanted.name
-        if named not in known:
-            known[named] = self._members(window.tenant, window.wanted)
-        return self._with_unknown(window, known[named]) or None
+        if named not in looks.members:
+            looks.members[named] = self._members(window.tenant, window.wanted)
+        return self._with_unknown(window, looks) or None
 
-    def _with_unknown(self, window: MaintenanceWindow, found: tuple[str, ...]) -> tuple[str, ...]:
+    def _with_unknown(self, window: MaintenanceWindow, looks: _Looks) -> tuple[str, ...]:
         """Those who were found, and those it has of a location of whom nobody can say where they stand."""
+        found = looks.members[window.tenant, window.wanted.covers, window.wanted.name]
         if window.wanted.covers is not Covers.LOCATION:
             return found
         missing = set(window.members) - set(found)
-        return tuple(sorted([*found, *(name for name in missing if not self._is_elsewhere(window, name))]))
+        return tuple(
+            sorted([*found, *(name for name in missing if not self._is_elsewhere(window, name, looks))])
+        )
 
-    def _is_elsewhere(self, window: MaintenanceWindow, device: str) -> bool:
+    def _is_elsewhere(self, window: MaintenanceWindow, device: str, looks: _Looks) -> bool:
         """Whether the directory says so; it may be that it can't say any more where the device stands."""
         directory = self._directories.get(window.tenant)
         if directory is None:
             return False
-        found = directory.ownership(device)
+        named = window.tenant, device
+        if named not in looks.missing:
+            looks.missing[named] = directory.ownership(device)
+        found = looks.missing[named]
         return found.freshness is not Freshness.UNKNOWN and found.location != window.wanted.name
 
     def _is_known(self, tenant: str, device: str) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from tests.http_kit import NOW_MS, OWN, World
 from tests.integration.http.test_maintenance import HOUR_MS, TECHNICIAN, WHEN, ask, change, end, logged
 from tocsin.access.principal import Role
+from tocsin.directory.abstract import DeviceList, Freshness, Ownership
 from tocsin.errors import StorageUnavailableError
 from tocsin.log.abstract import Append, Appended
 
@@ -141,3 +142,26 @@ async def test_a_window_that_is_over_keeps_the_devices_it_had(world: World) -> N
     again = (await ask(world, PUMPS, key="k")).json()
     assert (again["id"], again["state"], again["devices"]) == (first["id"], "over", 1)
     assert len(logged(world)) == count
+
+
+async def test_many_windows_of_one_location_ask_once_a_round_where_a_missing_device_stands(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the directory can say nothing, all devices are missing in each of their windows."""
+    world.fleet.add(OWN, "pump-1")
+    world.responsible(TECHNICIAN, "pump-1", location="hall 3")
+    for _ in range(5):
+        await ask(world, HALL)
+    world.services.maintenance.refresh()
+    nobody = DeviceList(devices=(), as_of_ms=None, freshness=Freshness.UNKNOWN, more=False)
+    monkeypatch.setattr(world.directory, "devices_at", lambda *_, **__: nobody)
+    asked: list[str] = []
+
+    def ownership(device: str) -> Ownership:
+        asked.append(device)
+        return Ownership(device=device)
+
+    monkeypatch.setattr(world.directory, "ownership", ownership)
+    world.services.maintenance.refresh()
+    assert asked == ["pump-1"]
+    assert all(each.members == ("pump-1",) for each in world.windows.unsettled(after=0, limit=10))

@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export NO_MKDOCS_2_WARNING := 1
+# what is compiled is kept, also where an environment says otherwise: a test run starts a hundred processes
+export PYTHONDONTWRITEBYTECODE :=
 LOCKS := requirements/installer.txt pyproject.toml
 KERNELS := $(shell grep -rl --include=*.py numba src)
 EXAMPLES := $(shell find examples -path '*/src/*.py') $(wildcard examples/*/pyproject.toml)

@@ -25,6 +25,8 @@ ARENAS_MAX: Final = 2
 IDLE_FREE_BYTES_MAX: Final = 64 << 20
 BUSY_FREE_BYTES_MAX: Final = 512 << 20
 WARM_UP_S: Final = 300.0
+_YOUNG_MIDDLE_OLD: Final = (700, 10, 10)
+"""What has to be made before each generation is looked at, as Python 3.11 has it."""
 _FULL: Final = 2  # the generation of a full collection
 _BUSY_SHARE: Final = 0.5  # of one core
 _M_ARENA_MAX: Final = -8
@@ -71,8 +73,10 @@ def keep_collections_short(clock: Clock, warm_up_s: float = WARM_UP_S) -> None:
     A full collection looks at every object of every module and kernel while all threads stand still: 180 ms,
     and what began it is whoever happened to make some dictionaries. Kernels are loaded as they are first
     needed, so what full collections find in use during the warm-up is passed over as well. Such an object
-    that becomes garbage with a cycle is freed when the process ends; there is a bounded number of them.
+    that becomes garbage with a cycle is freed when the process ends; there is a bounded number of them. From
+    here on Python looks for garbage as often as it does by itself: each look at the young takes microseconds.
     """
+    gc.set_threshold(*_YOUNG_MIDDLE_OLD)
     gc.collect()
     gc.freeze()
     end_s = clock.monotonic_s() + warm_up_s

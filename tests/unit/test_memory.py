@@ -73,6 +73,22 @@ class Held:
 held = Held()
 keep_collections_short(SystemClock())
 """
+_SELDOM = """
+import gc
+import sys
+from tocsin.cli import main
+from tocsin.clock import SystemClock
+from tocsin.memory import keep_collections_short
+
+before = gc.get_threshold()
+main(["version"])
+asked_in_a_program = gc.get_threshold() == before
+sys.argv[1:] = ["version"]
+main()
+begun = gc.get_threshold()[0] >= 10 * before[0]
+keep_collections_short(SystemClock())
+print("x", asked_in_a_program, begun, gc.get_threshold()[0] < 10_000)
+"""
 _glibc = pytest.mark.skipif(memory.free_bytes() == 0, reason="the C library can't be asked")
 
 
@@ -94,6 +110,11 @@ def test_what_a_burst_has_left_goes_back() -> None:
 def test_huge_pages_are_off_in_a_thrifty_process() -> None:
     """Those that NumPy asks for by itself, too."""
     assert _printed(_HUGE_PAGES) == [0, 1]
+
+
+def test_a_command_seldom_looks_for_garbage_and_a_server_often() -> None:
+    """What is imported stays; what a server handles goes. A program that calls one keeps its own way."""
+    assert _printed(_SELDOM)[-3:] == [True, True, True]
 
 
 def test_full_collections_pass_over_what_was_there_at_the_start() -> None:

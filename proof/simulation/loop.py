@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any, Final
 from proof.simulation.scheduler import Scheduler, Task
 
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+_Work = Coroutine[Any, Any, Any] | Generator[Any, None, Any]
 
 
 class _Selector:
@@ -40,6 +42,17 @@ class _Selector:
         pass
 
 
+class NumberedTask(asyncio.Task[Any]):
+    """Sets of tasks, of which libraries cancel one after another, go by numbers and not by addresses."""
+
+    def __init__(self, work: _Work, number: int, **options: Any) -> None:
+        self.number: Final = number  # a set of all tasks asks for it while the task is made
+        super().__init__(work, **options)
+
+    def __hash__(self) -> int:
+        return self.number
+
+
 class SimulatedLoop(asyncio.BaseEventLoop):
     """asyncio's own loop; only waiting, time and threads are simulated."""
 
@@ -49,21 +62,27 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._default_executor: Executor | None = executor
         self._selector = _Selector(scheduler)
         self._clock_resolution = 1e-6
+        self._numbers = itertools.count()
+        self.set_task_factory(self._numbered)
 
     def time(self) -> float:
         return self._scheduler.now_s
 
     def forget(self) -> None:
         """End without a word to what is left: its process is dead."""
-        for task in asyncio.all_tasks(self):
+        for task in sorted(asyncio.all_tasks(self), key=hash):
             task._log_destroy_pending = False  # type: ignore[attr-defined]
             with suppress(BaseException):  # whatever a dead process still says while it is unwound
                 task.get_coro().close()
         self._default_executor = None
+        self.set_task_factory(None)  # it holds the loop
         self.close()
 
     def __del__(self, *_: object) -> None:
         """Nothing to close: the process of one that never ran died before, and its threads are nobody's."""
+
+    def _numbered(self, _loop: asyncio.AbstractEventLoop, work: _Work, /, **options: Any) -> NumberedTask:
+        return NumberedTask(work, next(self._numbers), loop=self, **options)
 
     def _process_events(self, events: list[Any]) -> None:
         pass

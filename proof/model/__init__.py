@@ -15,6 +15,7 @@ docs/explanation, docs/adr and the glossary and shares no code with the product:
 | dumps.py | docs/adr/0039-the-order-of-dumps-follows-from-decisions.md |
 | tally.py | docs/adr/0041-steps-of-dumps-are-committed-one-by-one.md |
 | inbox.py | docs/adr/0010-one-anomaly-per-cause.md |
+| maintenance.py, windows.py, revisions.py | docs/how-to/maintain.md |
 | people.py | docs/explanation/handling.md |
 """
 

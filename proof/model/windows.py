@@ -32,6 +32,7 @@ class Asked:
     nights: Nights | None = None
     no_alert: bool = True
     no_learn: bool = False
+    why: str = ""
 
     def holds(self, ts: int) -> bool:
         """Whether it is to hold at a stamp; not for when clocks are put forward or back."""

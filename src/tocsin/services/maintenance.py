@@ -103,8 +103,8 @@ class Maintenances:
             check(wanted, now_ms)
         if wanted.covers is Covers.DEVICE:
             self._sight.require(principal, wanted.name, NO_DEVICE)
-        members = self._members(principal.tenant, wanted) or (() if before is None else before.members)
-        if not members:
+        members = self._members(principal.tenant, wanted)
+        if before is None and not members:
             raise NotFoundError(_nobody(wanted.covers))
         if before is None:
             self._require_room(principal.tenant, members)
@@ -247,7 +247,7 @@ class Maintenances:
         return tuple(sorted(name for name in names if self._is_known(tenant, name)))
 
     def _members_now(self, window: MaintenanceWindow, looks: _Looks) -> tuple[str, ...] | None:
-        """Those of a window that goes on; None for those it has, also where nobody can say.
+        """Those of a window that goes on; None for those it has.
 
         `looks` is what was found in this round: many windows of one hall cost one look at its devices.
         """
@@ -259,7 +259,7 @@ class Maintenances:
         named = window.tenant, covers, window.wanted.name
         if named not in looks.members:
             looks.members[named] = self._members(window.tenant, window.wanted)
-        return self._with_unknown(window, looks) or None
+        return self._with_unknown(window, looks)
 
     def _with_unknown(self, window: MaintenanceWindow, looks: _Looks) -> tuple[str, ...]:
         """Those who were found, and those it has of a location of whom nobody can say where they stand."""

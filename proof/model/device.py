@@ -178,6 +178,8 @@ class Device:
         clock = self.clock
         if not clock.wrong:
             clock.since_ms = event.ts if self.newest_ms == NEVER_MS else self.newest_ms
+        if self.newest_ms == NEVER_MS:
+            self.stream = (event.application, event.version)  # until a stamp is good
         clock.wrong += 1
         checked = "health" in self.rules.at(event.ts).detectors
         if checked and clock.wrong >= WRONG_CLOCK_EVENTS and not clock.told:

@@ -60,7 +60,7 @@ class Expected:
     - `sums`: of `raw`, `scored` and `final`, by series; `totals`: over all of them; `digests`: combined.
     - `dumps`: by tenant and device, what became of its dumps.
     - `said`: what people said of a series that moved its limits, oldest first.
-    - `windows`: by tenant and device with readings, the spans of its maintenance.
+    - `windows`: by tenant and device with readings, the spans of its maintenance. `runs`: its application.
     - `pending`: devices with late readings that no correction has taken in.
     """
 
@@ -74,6 +74,7 @@ class Expected:
     dumps: dict[tuple[str, str], DeviceDumps] = field(default_factory=dict)
     said: dict[Heard, list[Said]] = field(default_factory=dict)
     windows: dict[tuple[str, str], list[Span]] = field(default_factory=dict)
+    runs: dict[tuple[str, str], str] = field(default_factory=dict)
     pending: int = 0
 
     @property
@@ -171,6 +172,7 @@ class _Partition:
             for device in tenant.devices.values():
                 self._result.pending += device.dirty
                 self._result.windows[whose, device.name] = device.maintenance.spans
+                self._result.runs[whose, device.name] = device.stream[0]
                 for series, feedback in device.feedback.items():
                     if acting := feedback.acting:
                         self._result.said[whose, device.name, *series] = acting

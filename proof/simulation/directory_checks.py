@@ -39,9 +39,10 @@ def _otherwise(application: Application, party: ThirdParty) -> Iterator[str]:
     """Devices that sent something and are said to be another's, technicians who see other anomalies."""
     directory = application.directories.by_tenant[TENANT]
     for device in application.runtime.views.names(TENANT):
-        found, owner = directory.ownership(device).technician, party.mapping.owner(device)
-        if found != owner:
-            yield f"{device} is {found}'s, the third party says {owner}"
+        said, owner = directory.ownership(device), party.mapping.owner(device)
+        place = None if owner is None else party.mapping.location(device)
+        if (said.technician, said.location) != (owner, place):
+            yield f"{said} is said of {device}, the third party says {owner} and {place}"
     everything = application.stores.inbox.anomalies(AnomalyQuery(TENANT, limit=_EVERYTHING))
     for technician in party.mapping.technicians:
         own = party.mapping.devices_of(technician) or ()

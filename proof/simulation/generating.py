@@ -11,6 +11,15 @@ from proof.simulation.data import Fleet
 from proof.simulation.dump_data import dump_run
 from proof.simulation.log_data import log_run
 from proof.simulation.people_data import acts_of, said_of, told_of, with_cuts
+from proof.simulation.places_data import (
+    bodies_of_newcomers,
+    changes_of,
+    has_lines,
+    windows_of_lines,
+    windows_of_places,
+    with_lines,
+    with_places,
+)
 from proof.simulation.plan import (
     SETTINGS,
     Ask,
@@ -66,18 +75,30 @@ def plan_of(seed: int) -> Plan:
     logs = log_run(seed, span_s)
     quiet = falling_silent(seed, logs, span_s)
     directory = directory_of(seed, span_s, fleet.devices)
+    if directory is not None:
+        directory = with_places(seed, span_s, fleet.devices, directory)
     windows = windows_of(seed, span_s, (*fleet.devices * 3, *logs.devices))
+    lines = has_lines(seed, windows)
+    windows = (*windows, *windows_of_places(seed, span_s, directory))
+    windows = (*windows, *windows_of_lines(seed, span_s)) if lines else windows
+    windows = tuple(sorted(windows, key=lambda each: each.at_s))
+    changes = changes_of(seed, span_s, windows)
     acts = (*acts_of(seed, span_s), *said_of(seed, span_s), *told_of(seed, span_s))
+    bodies = _bodies(rng, fleet)
+    bodies += bodies_of_newcomers(seed, span_s, directory)
+    if lines:
+        bodies = list(with_lines(seed, span_s, bodies))
     return Plan(
         seed=seed,
         devices=fleet.devices,
-        bodies=(*_bodies(rng, fleet), *quiet.bodies),
+        bodies=(*bodies, *quiet.bodies),
         crashes=() if calm else tuple(_crashes(rng, span_s, jumps=directory is None)),
         disk=() if calm else tuple(_disk(rng, span_s)),
         asks=(*_asks(rng, span_s), *run.asks),
         quarantines=(*_quarantines(rng, fleet, span_s), *run.releases),
         acts=acts if calm else with_cuts(seed, acts),
         windows=tuple(msgspec.structs.replace(each, cut=0) for each in windows) if calm else windows,
+        changes=tuple(msgspec.structs.replace(each, cut=0) for each in changes) if calm else changes,
         network=Network() if calm else _network(rng),
         partitions=rng.choice((1, 2, 2, 3)),
         segment_bytes=rng.choice((6_000, 20_000, 1_000_000)),

@@ -10,11 +10,14 @@ from proof.compare import plain
 from proof.compare.differences import apart
 from proof.model import Expected
 from proof.model.maintenance import Span
+from proof.model.revisions import Revision, histories, is_in
 from proof.model.windows import Asked
 from proof.simulation.comparing import records_of
 from proof.simulation.lives import Lives
 from proof.simulation.maintainers import Maintainers, ToldWindow
 from proof.simulation.plan import START_MS, TENANT
+from proof.simulation.standing import Standing
+from proof.simulation.window_checks import Known
 from tocsin.bootstrap import Application
 from tocsin.control import MaintenanceSet, decode_control
 from tocsin.log.abstract import Record, RecordKind
@@ -26,6 +29,7 @@ _HOUR_MS: Final = 3_600_000
 _AHEAD_MS: Final = 6 * 24 * _HOUR_MS
 _STEP_MS: Final = 7 * 60_000  # no day and no hour is a multiple of it
 Spans = Sequence[Span]
+Kept = Mapping[str, MaintenanceWindow]
 
 
 class MaintenanceChecks:
@@ -37,12 +41,13 @@ class MaintenanceChecks:
         self._maintainers: Final = maintainers
 
     def remember(self, application: Application) -> None:
-        """Before the last cut: what was answered is in the log, as an end or as what was asked for."""
+        """Before the last cut: the revision that was answered is in the log, if the window has any device."""
         partitions = range(application.log.partitions)
         logged = [each for number in partitions for each in _logged(records_of(application, number))]
+        known = {(each.window, each.revision) for each in logged}
         for told in self._maintainers.told:
             said = told.said
-            if said is not None and not any(_is_about(each, told, said["id"]) for each in logged):
+            if said is not None and said["devices"] and (said["id"], said["version"]) not in known:
                 self._findings.add("window lost", f"{said} was told, the log has {logged}")
 
     def check(self, application: Application, records: Sequence[Record], model: Expected) -> int:
@@ -50,89 +55,116 @@ class MaintenanceChecks:
         if not self._lives.plan.windows:
             return 0
         kept = {each.id: each for each in _kept(application)}
-        asked = {told.key: told.asked for told in self._maintainers.told if told.asked is not None}
-        self._told(kept, asked)
-        for record in records:
-            for each in _logged([record]):
-                self._as_asked(each, kept.get(each.window), asked)
-        self._nothing_behind_its_end(list(_logged(records)))
-        self._holding(application, model, kept, asked)
+        logged = list(_logged(records))
+        self._told(kept)
+        become = self._become(kept, logged)
+        standing = Standing(self._lives, records, model)
+        for each in logged:
+            window = kept.get(each.window)
+            if window is None or each.revision > window.revision:
+                self._findings.add("window of nobody", f"{each}, there is {window}")
+                continue
+            asked = become[window.id][each.revision - 1].asked if window.id in become else None
+            if wrong := standing.otherwise(each, window, asked):
+                self._findings.add("other devices", f"{wrong}: {each}, of {window}")
+        self._nothing_behind_its_end(logged)
+        self._windows(application, model)
+        asked_last = {key: way[-1].asked for key, way in become.items()}
+        self._holding(application, kept, asked_last, standing, logged)
         return len(kept)
 
-    def _told(self, kept: Mapping[str, MaintenanceWindow], asked: Mapping[str, Asked]) -> None:
+    def _told(self, kept: Kept) -> None:
         """What somebody was told is kept, each request once, and the log has what is kept."""
         keys = [each.key for each in kept.values()]
-        if len(set(keys)) < len(keys) or not set(keys) <= asked.keys():
+        begun = {told.key: told for told in self._maintainers.told if told.asked is not None}
+        if len(set(keys)) < len(keys) or not set(keys) <= begun.keys():
             self._findings.add("window twice", f"{keys}")
-        for told in self._maintainers.told:
-            said = told.said
-            if said is None:
-                continue
-            found = kept.get(said["id"])
-            if found is None or (told.asked is not None and found.key != told.key):
-                self._findings.add("window not kept", f"{said} was told, there is {found}")
-            elif told.asked is None and found.ended_ms is None:
-                self._findings.add("window not ended", f"{said} was told, there is {found}")
+        for told in begun.values():
+            found = kept.get(told.window)
+            if told.said is not None and (found is None or found.key != told.key):
+                self._findings.add("window not kept", f"{told.said} was told, there is {found}")
         for each in kept.values():
             if each.logged != each.revision:
                 self._findings.add("window not logged", f"{each}")
 
-    def _as_asked(
-        self, record: MaintenanceSet, window: MaintenanceWindow | None, asked: Mapping[str, Asked]
-    ) -> None:
-        """A record has the device that was named, and spans at the times that were asked for alone."""
-        wanted = asked.get(window.key) if window is not None else None
-        if window is None or wanted is None or record.revision > window.revision:
-            self._findings.add("window of nobody", f"{record}, there is {window}")
-            return
-        said = record.devices, record.no_alert, record.no_learn
-        if said != ((window.wanted.name,), wanted.no_alert, wanted.no_learn):
-            self._findings.add("other window", f"{record}, of {window}, asked for is {wanted}")
-        if record.revision == window.revision and window.ended_ms is not None:
-            if record.spans:
-                self._findings.add("ended and holds", f"{record}, of {window}")
-            return
-        spans = [Span(first, below, "", no_alert=True, no_learn=True) for first, below in record.spans]
-        edges = [ms for span in record.spans for first in span for ms in (first - 1, first)]
-        from_ms = record.effective_ms
-        for ts in (*range(from_ms, from_ms + _AHEAD_MS, _STEP_MS), *edges):
-            if from_ms <= ts and _holds(spans, ts) != wanted.holds(ts):
-                self._findings.add("other spans", f"{record}, of {window}, at {ts}")
-                return
+    def _become(self, kept: Kept, logged: Sequence[MaintenanceSet]) -> dict[str, Sequence[Revision]]:
+        """How each window came to what it is: a history that fits all that was shown, answered and logged."""
+        begun = {told.key: told.asked for told in self._maintainers.told if told.asked is not None}
+        found: dict[str, Sequence[Revision]] = {}
+        for window in kept.values():
+            asked, told = begun.get(window.key), self._maintainers.changes_of(window.id)
+            if asked is None:
+                continue
+            shown = [each for each in self._maintainers.seen if each["id"] == window.id]
+            known = Known(window, shown, [each for each in logged if each.window == window.id])
+            changes = [each.change for each in told if each.change is not None]
+            ways = histories(asked, changes, window.revision, known.fits)
+            way = next((way for way in ways if _are_in(way, told)), None)
+            if way is None:
+                what = f"{window} of {asked}, {told} were asked for, {shown} shown, {known.logged} logged"
+                self._findings.add("window otherwise", what)
+            else:
+                found[window.id] = way
+        return found
 
     def _nothing_behind_its_end(self, logged: Sequence[MaintenanceSet]) -> None:
-        """What was ended is never set again by what was read before."""
-        newest: dict[str, int] = {}
+        """What was changed or ended is never set again by what was read before, on any device."""
+        newest: dict[tuple[str, str], int] = {}
         for each in logged:
-            if each.revision < newest.get(each.window, 0):
-                self._findings.add("logged behind its end", f"{each}")
-            newest[each.window] = max(each.revision, newest.get(each.window, 0))
+            for device in each.devices:
+                before = newest.get((each.window, device), 0)
+                if each.revision < before:
+                    self._findings.add("logged behind its end", f"{each} for {device}, behind {before}")
+                newest[each.window, device] = max(each.revision, before)
 
-    def _holding(
-        self,
-        application: Application,
-        model: Expected,
-        kept: Mapping[str, MaintenanceWindow],
-        asked: Mapping[str, Asked],
-    ) -> None:
-        """Spans are those of the model, also in what was restored; from now on they are what people want."""
-        live = dict(item for worker in application.runtime.workers for item in plain.windows(worker.state))
-        found = {device: _joined(spans) for device, spans in live.items()}
+    def _windows(self, application: Application, model: Expected) -> None:
+        """Spans of each device are those of the model, also in what was restored."""
+        found = {device: _joined(spans) for device, spans in _live(application).items()}
         expected = {device: _joined(spans) for device, spans in model.windows.items()}
         of_readings = {device: found.get(device, []) for device in expected}
         for difference in apart("windows", expected, of_readings):
             self._findings.add("windows differ", difference)
+
+    def _holding(
+        self,
+        application: Application,
+        kept: Kept,
+        asked: Mapping[str, Asked],
+        standing: Standing,
+        logged: Sequence[MaintenanceSet],
+    ) -> None:
+        """From now on the windows of a device are what people want for where it stands and what it runs."""
+        found = _live(application)
         decided_ms = [ms for each in kept.values() for ms in (each.created_ms, each.ended_ms or 0)]
+        decided_ms += [each.effective_ms for each in logged]
         world_ms = START_MS + round(1000 * self._lives.scheduler.now_s)
         from_ms = max(application.clock.now_ms(), world_ms, *decided_ms)  # the clock may have been set back
+        lasting = [each for each in kept.values() if each.ended_ms is None and each.id in asked]
         for device in application.runtime.views.names(TENANT):
-            lasting = [each for each in kept.values() if each.ended_ms is None]
-            own = [asked[each.key] for each in lasting if each.wanted.name == device]
+            own = {each.id: asked[each.id] for each in lasting if standing.is_of(device, each)}
             spans = found.get((TENANT, device), [])
             for ts in range(from_ms + _HOUR_MS, from_ms + _AHEAD_MS, _STEP_MS):
-                if _holds(spans, ts) != any(each.holds(ts) for each in own):
+                holds = {span.window for span in spans if span.holds(ts)}
+                if holds != {window for window, each in own.items() if each.holds(ts)}:
                     self._findings.add("holds otherwise", f"{device} at {ts}: {spans}, asked for is {own}")
                     break
+
+
+def _live(application: Application) -> dict[tuple[str, str], Spans]:
+    workers = application.runtime.workers
+    return dict(item for worker in workers for item in plain.windows(worker.state))
+
+
+def _are_in(way: Sequence[Revision], told: Sequence[ToldWindow]) -> bool:
+    """Whether the history has each change that was done, by its answer, and a reason for each refusal."""
+    for each in told:
+        if each.change is None or each.answer is None:
+            continue
+        if each.said is not None and not is_in(way, each.change, each.said["version"]):
+            return False
+        if each.answer.status == 412 and each.change.read == way[-1].number:
+            return False
+    return True
 
 
 def _kept(application: Application) -> Sequence[MaintenanceWindow]:
@@ -144,15 +176,6 @@ def _logged(records: Iterable[Record]) -> Iterator[MaintenanceSet]:
         control = decode_control(record.payload) if record.kind is RecordKind.CONTROL else None
         if isinstance(control, MaintenanceSet):
             yield control
-
-
-def _is_about(record: MaintenanceSet, told: ToldWindow, window: str) -> bool:
-    """Of an end, that it holds no more."""
-    return record.window == window and (told.asked is not None or not record.spans)
-
-
-def _holds(spans: Spans, ts: int) -> bool:
-    return any(span.holds(ts) for span in spans)
 
 
 def _joined(spans: Spans) -> Spans:

@@ -124,14 +124,15 @@ class ActPlan(msgspec.Struct, frozen=True, kw_only=True):
 class WindowPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A person has a device in maintenance, from `from_s` later on, or earlier, for `lasts_s`; or for good.
 
-    With `days` it is on these days of the week alone, between two minutes of the day in a zone. Or (`ends`)
-    the person ends the `pick`-th window that has no end yet. `again` asks for the same once more, later.
-    `cut` as of an ActPlan.
+    `device` is the name of one, or of a location or an application, as `covers` says. With `days` it is on
+    these days of the week alone, between two minutes of the day in a zone. Or (`ends`) the person ends the
+    `pick`-th window that has no end yet. `again` asks for the same once more, later. `cut` as of an ActPlan.
     """
 
     at_s: float
     person: int
     device: str = ""
+    covers: str = "device"
     from_s: float = 0.0
     lasts_s: float | None = None
     days: tuple[int, ...] = ()
@@ -146,6 +147,27 @@ class WindowPlan(msgspec.Struct, frozen=True, kw_only=True):
     cut: int = 0
 
 
+class ChangePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A person reads the `pick`-th window that has no end yet, thinks for `read_s`, and changes it.
+
+    With `moves` it is to end `lasts_s` after that, None for never. `why`: the reason is changed. Without
+    `names` no revision is named, so that whatever the window is by then is changed. `cut` as of an ActPlan.
+    """
+
+    at_s: float
+    person: int
+    pick: int
+    read_s: float = 0.0
+    moves: bool = False
+    lasts_s: float | None = None
+    why: bool = False
+    no_alert: bool | None = None
+    no_learn: bool | None = None
+    names: bool = True
+    again: bool = False
+    cut: int = 0
+
+
 class SilenceRules(msgspec.Struct, frozen=True, kw_only=True):
     """Logs may stay away for `times` what is usual, by the number of the settings, and for `least_s`."""
 
@@ -154,17 +176,23 @@ class SilenceRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MovePlan(msgspec.Struct, frozen=True, kw_only=True):
-    """A device gets another technician, named by number."""
+    """A device gets another technician, or comes to another place; each is named by number."""
 
     at_s: float
     device: str
-    technician: int
+    technician: int | None = None
+    place: int | None = None
 
 
 class DirectoryPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The third party: which `share` of its answers is bad, and when it is `down`, from and to in seconds."""
+    """The third party: which `share` of its answers is bad, and when it is `down`, from and to in seconds.
+
+    It knows the `newcomers` too, who send something later than others.
+    """
 
     technicians: int
+    places: int = 1
+    newcomers: tuple[str, ...] = ()
     moves: tuple[MovePlan, ...] = ()
     share: float = 0.0
     down: tuple[tuple[float, float], ...] = ()
@@ -198,6 +226,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     quarantines: tuple[Quarantining, ...] = ()
     acts: tuple[ActPlan, ...] = ()
     windows: tuple[WindowPlan, ...] = ()
+    changes: tuple[ChangePlan, ...] = ()
     network: Network = Network()
     dumps: tuple[DumpPlan, ...] = ()
     steps: Steps = Steps()

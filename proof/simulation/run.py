@@ -26,11 +26,13 @@ from proof.simulation.checks import Seen
 from proof.simulation.files import SimulatedFiles
 from proof.simulation.lives import Lives
 from proof.simulation.plan import Plan
+from proof.simulation.settings import LOOK_S
 from proof.simulation.vfs import SimulatedConnection, SimulatedVFS
 from proof.simulation.world import World
 from tocsin import threads
 from tocsin.bootstrap import directories
 from tocsin.processing.rehearsal import rehearse
+from tocsin.services import maintenance
 from tocsin.storage.files import files_of
 
 COLLECT_EVERY: Final = 4
@@ -126,6 +128,7 @@ def _patches(lives: Lives, entropy: random.Random) -> list[Any]:
     return [
         *others,
         patch.object(apsw, "Connection", SimulatedConnection),
+        patch.object(maintenance, "APPLICATION_LOOK_MS", round(1000 * LOOK_S)),
         patch.object(os, "_exit", lambda status: lives.exit(f"status {status}")),
         patch.object(os, "urandom", entropy.randbytes),
         patch.object(random, "random", entropy.random),

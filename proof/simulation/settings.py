@@ -20,6 +20,9 @@ from tocsin.config.watch import (
 from tocsin.lake.writer import FlushPolicy
 from tocsin.runtimes.embedded.runtime import Pace
 
+LOOK_S: Final = 300.0
+"""How often it is looked which devices run an application; an hour is longer than most simulations."""
+
 WATCHES: Final = (
     WatchConfig(),
     WatchConfig(policy=PolicyConfig(open_after_s=120, open_readings=2, close_after_s=60, close_readings=1)),
@@ -51,11 +54,14 @@ def config_of(plan: Plan, root: Path, settings: int) -> Config:
                 "dump_detectors": {NAME: DumpDetectorConfig()},
             }
         )
+    newcomers = () if plan.directory is None else plan.directory.newcomers
     return Config(
         data=root,
         http=HttpConfig(concurrency_max=8),
         ingest=IngestConfig(
-            threads=2, devices_per_tenant_max=6 + len(plan.log_devices), fields_per_device_max=6
+            threads=2,
+            devices_per_tenant_max=6 + len(plan.log_devices) + len(newcomers),
+            fields_per_device_max=6,
         ),
         logs=LogsConfig(window_s=plan.window_s, quiet_s=plan.quiet_s),
         log=LogConfig(partitions=plan.partitions, segment_bytes=plan.segment_bytes),

@@ -10,7 +10,9 @@ import msgspec
 from proof.simulation.plan import Network, Plan, Steps
 from proof.simulation.run import run_plan
 
-PARTS: Final = ("disk", "crashes", "bodies", "past", "dumps", "acts", "windows", "quarantines", "asks")
+PARTS: Final = (
+    *("disk", "crashes", "bodies", "past", "dumps", "acts", "changes", "windows", "quarantines", "asks"),
+)
 """In this order: what goes wrong is tried first, since without it most of the rest says nothing."""
 
 Fails = Callable[[Plan], bool]

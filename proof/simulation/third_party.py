@@ -45,6 +45,11 @@ def directory_of(seed: int, span_s: float, devices: tuple[str, ...]) -> Director
     )
 
 
+def place_of(number: int) -> str:
+    """The name of a location."""
+    return f"hall {number}"
+
+
 def directories_of(plan: Plan) -> dict[str, DirectoryConfig]:
     """As the configuration has them."""
     if plan.directory is None:
@@ -74,13 +79,31 @@ class _Time:
         self._scheduler.sleep(seconds)
 
 
+class Places(SimulatedMapping):
+    """Devices also come to other locations; `stood` has where each has ever stood, now the last."""
+
+    def __init__(self, plan: Plan, said: DirectoryPlan) -> None:
+        devices = (*plan.devices, *said.newcomers)
+        super().__init__(devices, said.technicians, seed=plan.seed)
+        self.stood: Final = {
+            device: [place_of(number % said.places)] for number, device in enumerate(devices)
+        }
+
+    def location(self, device: str) -> str:
+        return self.stood[device][-1]
+
+    def come(self, device: str, place: int) -> None:
+        """Let a device stand at this place from now on."""
+        self.stood[device].append(place_of(place))
+
+
 class ThirdParty:
     """Outlives the processes of the system."""
 
     def __init__(self, plan: Plan, said: DirectoryPlan, scheduler: Scheduler) -> None:
         self._said: Final = said
         self._scheduler: Final = scheduler
-        self.mapping: Final = SimulatedMapping(plan.devices, said.technicians, seed=plan.seed)
+        self.mapping: Final = Places(plan, said)
         down = tuple(
             (START_MS + round(begin_s * 1000), START_MS + round(end_s * 1000)) for begin_s, end_s in said.down
         )
@@ -95,11 +118,14 @@ class ThirdParty:
         return SimulatedDirectoryApi(self._service, clock, timeout_s=timeout_s)
 
     def move(self) -> None:
-        """Let devices go to other technicians when it is time; a thread of its own."""
+        """Let devices go to other technicians and places when it is time; a thread of its own."""
         for move in self._said.moves:
             self._scheduler.sleep(max(0.0, move.at_s - self._scheduler.now_s))
             self._scheduler.trace.fault("device-moved")
-            self.mapping.move(move.device, self.mapping.technicians[move.technician], 0)
+            if move.technician is not None:
+                self.mapping.move(move.device, self.mapping.technicians[move.technician], 0)
+            if move.place is not None:
+                self.mapping.come(move.device, move.place)
 
     def calm(self) -> None:
         """From now on all answers are good."""

@@ -14,13 +14,14 @@ from proof.simulation.node import Node
 from proof.simulation.people import People
 from proof.simulation.plan import TENANT, Body, CrashPlan, Network, Plan, Quarantining
 from proof.simulation.scheduler import Stuck
+from proof.simulation.settings import LOOK_S
 from proof.simulation.uploaders import Uploaders
 from tocsin.access.credential import CredentialKind, NewCredential
 from tocsin.access.principal import Role
 
 PATIENCE_S: Final = 4000.0
 ROUND_S: Final = 130.0
-"""Within which windows that a crash has left are logged."""
+"""Within which windows that a crash has left are logged, and who came to a place joins them."""
 
 
 class World:
@@ -172,10 +173,11 @@ class World:
         self.uploaders.ask_all_again()
         self.people.ask_all_again()
         self.maintainers.ask_all_again()
-        if self.plan.windows:
-            self._wait_until(lives.scheduler.now_s + ROUND_S)
-        self._settle()
         self._agree()
+        if self.plan.windows:
+            of_lines = any(each.covers == "application" for each in self.plan.windows)
+            self._wait_until(lives.scheduler.now_s + ROUND_S + LOOK_S * of_lines)
+        self._settle()
         self._look(self.checks.check)
 
     def _release(self) -> None:

@@ -21,6 +21,8 @@ DUMPS = 2
 DIRECTORY = 7
 WINDOWS = 9
 """One in which maintenance keeps back what would have been told."""
+CHANGED = (0, 7, 50, 64)
+"""Windows that are changed, of halls and of product lines. 7: the last machine of a hall leaves it."""
 SILENT = 28
 """One in which logs stay away: one machine comes back, another one had no network and kept its lines."""
 SILENT_TOO = (47, 140, 234)
@@ -90,6 +92,30 @@ def test_devices_are_in_maintenance_and_the_power_goes_meanwhile() -> None:
     assert 20 < sum(bool(plan_of(seed).windows) for seed in range(100)) < 60
 
 
+def test_windows_are_changed_and_cover_places_and_product_lines() -> None:
+    """Early seeds have every kind of change, two at once, cuts meanwhile, and devices that come and move."""
+    plans = [plan_of(seed) for seed in range(100)]
+    changes = [each for plan in plans for each in plan.changes]
+    assert {(each.moves, each.why, each.names) for each in changes} >= {
+        *((moves, why, names) for moves, why in ((True, True), (True, False)) for names in (False, True)),
+        *((False, True, names) for names in (False, True)),
+    }
+    assert {each.lasts_s is None for each in changes if each.moves} == {True, False}
+    assert {bool(each.cut) for each in changes} == {each.again for each in changes} == {True, False}
+    moments = [(plan.seed, each.at_s, each.pick) for plan in plans for each in plan.changes]
+    assert 0.2 < (len(moments) - len(set(moments))) / len(moments) < 0.5
+    covers = [{each.covers for each in plan.windows if not each.ends} for plan in plans]
+    assert {name: 8 < sum(name in each for each in covers) < 40 for name in ("location", "application")} == {
+        "location": True,
+        "application": True,
+    }
+    assert all("device" in each for each in covers if "application" in each)
+    said = [plan.directory for plan in plans if plan.directory is not None and plan.directory.places > 1]
+    assert any(each.newcomers for each in said)
+    assert any(move.place is not None for each in said for move in each.moves)
+    assert not any(plan_of(seed).changes for seed in ONCE_FAILED)
+
+
 def test_logs_stay_away_in_many_ways() -> None:
     """Early seeds have machines that were known for a week and stop, by rules that may change or be off."""
     plans = [plan_of(seed) for seed in range(100)]
@@ -123,12 +149,15 @@ def test_third_parties_fail_and_change_their_mind() -> None:
 
 def test_windows_are_asked_for_and_the_same_seed_gives_the_same_trace() -> None:
     """Some are kept and hold; what a device sends within them is what the model says."""
+    assert plan_of(WINDOWS).changes
     first, second = run_plan(plan_of(WINDOWS)), run_plan(plan_of(WINDOWS))
     assert first.trace_hash == second.trace_hash
     assert (first.findings, first.seen.windows > 0) == ([], True)
 
 
-@pytest.mark.parametrize("seed", [*range(4), CONFLICTS, DIRECTORY, *SILENT_TOO, *ONCE_FAILED])
+@pytest.mark.parametrize(
+    "seed", sorted({*range(4), CONFLICTS, DIRECTORY, *CHANGED, *SILENT_TOO, *ONCE_FAILED})
+)
 def test_all_laws_hold(seed: int) -> None:
     """Nothing acknowledged is lost or doubled, digests, counts and episodes are those of the records."""
     outcome = run_plan(plan_of(seed))

@@ -121,7 +121,8 @@ class EmbeddedBlobStore(BlobStore):
                 with storage_faults(str(target)):
                     link(staged, target)
             sync_directory(target.parent)
-            remove(staged)  # not before the other name is durable: a power cut could leave neither
+            with storage_faults(str(staged)):
+                remove(staged)  # not before the other name is durable: a power cut could leave neither
 
     def _path(self, sha256: str) -> Path:
         if not _SHA256.fullmatch(sha256):
@@ -187,7 +188,8 @@ class _EmbeddedUpload(Upload):
         with self._lock:
             self._file.close()
             if not self._kept:
-                remove(self._path)
+                with storage_faults(str(self._path)):
+                    remove(self._path)
 
 
 class _EmbeddedBlob(Blob):

@@ -1,0 +1,35 @@
+"""What the disk refuses of blobs in files is told as what it is."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from tocsin.blobs import embedded
+from tocsin.blobs.embedded import EmbeddedBlobStore
+from tocsin.errors import StorageUnavailableError
+
+
+def refuse(path: Path) -> None:
+    """As a disk with an error in the folder."""
+    raise OSError(errno.EIO, "Input/output error", str(path))
+
+
+def test_a_name_that_can_not_be_removed_is_told_and_the_blob_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The blob has its own name by then; what is left of the upload goes at the next start."""
+    upload = EmbeddedBlobStore(tmp_path).begin()
+    upload.write(b"door opened")
+    with monkeypatch.context() as patched:
+        patched.setattr(embedded, "remove", refuse)
+        with pytest.raises(StorageUnavailableError):
+            upload.finish()
+        with pytest.raises(StorageUnavailableError):
+            upload.discard()
+    with EmbeddedBlobStore(tmp_path).open(hashlib.sha256(b"door opened").hexdigest()) as blob:
+        assert blob.read(0, 100) == b"door opened"
+    assert list((tmp_path / "incoming").iterdir()) == []

@@ -34,6 +34,7 @@ class ToldWindow:
     window: str = ""
     attempts: int = 0
     answer: Answer | None = None
+    heard_ms: int = 0
 
     @property
     def said(self) -> dict[str, Any] | None:
@@ -196,7 +197,7 @@ class Maintainers:
             told.attempts += 1
             answer = self.lives.wire.ask(told.request)
             if answer is not None and answer.status in _ANSWERED:
-                told.answer = answer
+                told.answer, told.heard_ms = answer, self.lives.machine.now_ms()
                 if answer.status in DONE:
                     told.window = self._shown(answer)["id"]
                 self.lives.trace.note("maintained", f"{told.key} {told.request.path} {answer.status}")

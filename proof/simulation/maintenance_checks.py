@@ -27,6 +27,7 @@ from tocsin.services.maintenance_window import MaintenanceWindow
 _EVERYTHING: Final = 100_000
 _HOUR_MS: Final = 3_600_000
 _AHEAD_MS: Final = 6 * 24 * _HOUR_MS
+_APART_MS: Final = 10  # clocks of processes are whole milliseconds at their start
 _STEP_MS: Final = 7 * 60_000  # no day and no hour is a multiple of it
 Spans = Sequence[Span]
 Kept = Mapping[str, MaintenanceWindow]
@@ -41,14 +42,21 @@ class MaintenanceChecks:
         self._maintainers: Final = maintainers
 
     def remember(self, application: Application) -> None:
-        """Before the last cut: the revision that was answered is in the log, if the window has any device."""
-        partitions = range(application.log.partitions)
-        logged = [each for number in partitions for each in _logged(records_of(application, number))]
-        known = {(each.window, each.revision) for each in logged}
+        """Before the last cut: the revision that was answered was in the log by then, if of any device."""
+        partitions, arrived = range(application.log.partitions), dict[tuple[str, int], int]()
+        for record in (each for number in partitions for each in records_of(application, number)):
+            for each in _logged([record]):
+                at_ms = self._lives.arrivals.get((record.partition, record.offset), 0)
+                key = each.window, each.revision
+                arrived[key] = min(at_ms, arrived.get(key, at_ms))
+        steady = not any(crash.jump_ms for crash in self._lives.plan.crashes)  # else moments have no order
         for told in self._maintainers.told:
             said = told.said
-            if said is not None and said["devices"] and (said["id"], said["version"]) not in known:
-                self._findings.add("window lost", f"{said} was told, the log has {logged}")
+            if said is None or not said["devices"]:
+                continue
+            came_ms = arrived.get((said["id"], said["version"]))
+            if came_ms is None or (steady and came_ms > told.heard_ms + _APART_MS):
+                self._findings.add("window lost", f"{told} at {told.heard_ms}, the log has {arrived}")
 
     def check(self, application: Application, records: Sequence[Record], model: Expected) -> int:
         """Whether every law holds; how many windows there are."""

@@ -65,9 +65,13 @@ class Maintainers:
         return [told.key for told in self.told if told.answer is None]
 
     def ask_all_again(self) -> None:
-        """Everything that was done, once more: there is no other window, and none lives again."""
+        """Everything that was done, once more: there is no other window, and none lives again.
+
+        But for windows of places and applications: their devices are gathered anew when somebody begins them
+        once more, which would hide that nobody else does.
+        """
         for told in self.told:
-            if told.said is not None:
+            if told.said is not None and (told.asked is None or told.said["device"] is not None):
                 self._once_more(told)
 
     def changes_of(self, window: str) -> list[ToldWindow]:

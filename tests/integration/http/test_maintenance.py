@@ -281,24 +281,6 @@ async def test_where_a_device_went_is_not_known_while_nobody_can_say_it_stays(wo
     assert world.windows.one(OWN, made.json()["id"]).members == ("pump-1",)
 
 
-async def test_the_last_device_of_a_location_leaves_its_window_as_any_other(world: World) -> None:
-    """It stayed in maintenance for as long as the window lasts, wherever it went. Who asks again is told."""
-    world.fleet.add(OWN, "pump-1")
-    world.responsible(TECHNICIAN, "pump-1", location="hall 3")
-    made = await ask(world, {"location": "hall 3", **WHEN}, key="k")
-    world.responsible(TECHNICIAN, "pump-1", location="hall 4")
-    world.clock.sleep(60)
-    world.services.maintenance.refresh()
-    assert world.windows.one(OWN, made.json()["id"]).members == ()
-    assert [each.spans for each in logged(world)][-1] == ()
-    again = await ask(world, {"location": "hall 3", **WHEN}, key="k")
-    assert (again.status_code, again.json()["id"], again.json()["devices"]) == (201, made.json()["id"], 0)
-    world.responsible(TECHNICIAN, "pump-1", location="hall 3")
-    world.clock.sleep(60)
-    world.services.maintenance.refresh()
-    assert world.windows.one(OWN, made.json()["id"]).members == ("pump-1",)
-
-
 async def test_many_windows_of_one_location_cost_a_round_one_look_at_its_devices(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,54 @@
+"""What rounds make of maintenance windows, also while somebody changes them."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from threading import Thread
+
+import pytest
+
+from tests.http_kit import NOW_MS, OWN, World
+from tests.integration.http.test_maintenance import TECHNICIAN, WHEN, ask, change, logged
+from tocsin.log.abstract import Append, Appended
+from tocsin.services.maintenance_window import Changes
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_the_last_device_of_a_location_leaves_its_window_as_any_other(world: World) -> None:
+    """It stayed in maintenance for as long as the window lasts, wherever it went. Who asks again is told."""
+    world.fleet.add(OWN, "pump-1")
+    world.responsible(TECHNICIAN, "pump-1", location="hall 3")
+    made = await ask(world, {"location": "hall 3", **WHEN}, key="k")
+    world.responsible(TECHNICIAN, "pump-1", location="hall 4")
+    world.clock.sleep(60)
+    world.services.maintenance.refresh()
+    assert world.windows.one(OWN, made.json()["id"]).members == ()
+    assert [each.spans for each in logged(world)][-1] == ()
+    again = await ask(world, {"location": "hall 3", **WHEN}, key="k")
+    assert (again.status_code, again.json()["id"], again.json()["devices"]) == (201, made.json()["id"], 0)
+    world.responsible(TECHNICIAN, "pump-1", location="hall 3")
+    world.clock.sleep(60)
+    world.services.maintenance.refresh()
+    assert world.windows.one(OWN, made.json()["id"]).members == ("pump-1",)
+
+
+async def test_of_changes_at_once_the_last_is_logged_last(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round that begins while a change is logged waits for it, or what nobody reads any more would hold."""
+    world.fleet.add(OWN, "pump-7")
+    window_id = (await ask(world, {"device": "pump-7", **WHEN})).json()["id"]
+    submit, other = world.log.submit, Thread(target=world.services.maintenance.refresh)
+
+    def meanwhile(append: Append) -> Future[Appended]:
+        monkeypatch.undo()
+        world.windows.change(OWN, window_id, Changes(no_learn=True), revision=None, at_ms=NOW_MS)
+        other.start()
+        other.join(0.3)
+        return submit(append)
+
+    monkeypatch.setattr(world.log, "submit", meanwhile)
+    await change(world, window_id, why="oil")
+    other.join()
+    assert [each.revision for each in logged(world)] == [1, 2, 3]

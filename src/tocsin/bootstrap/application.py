@@ -6,19 +6,17 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import pyarrow as pa
 
-from tocsin import threads, web
+from tocsin import threads
 from tocsin.access.audit import AuditLog
 from tocsin.access.passwords import Passwords
 from tocsin.access.rate_limit import RateLimiter
 from tocsin.access.store import DEFAULT_TENANT, AccessStore
-from tocsin.api.app import create_app
-from tocsin.api.server import HttpServer
 from tocsin.blobs.embedded import EmbeddedBlobStore
 from tocsin.bootstrap.directories import Directories
 from tocsin.bootstrap.settings import (
@@ -26,7 +24,6 @@ from tocsin.bootstrap.settings import (
     pace_of,
     query_limits,
     rate_limits,
-    request_limits,
     session_limits,
     step_limits,
 )
@@ -103,13 +100,17 @@ from tocsin.services.uploads import Uploads
 from tocsin.storage.files import settle_directory
 from tocsin.traced import CallTracing
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from tocsin.api.server import HttpServer
+
 _log = get_logger("tocsin")
 
 MEMORY_S: Final = 10.0
 MINUTE_S: Final = 60.0
 HOUR_S: Final = 3600.0
 ANSWER_BYTES_MAX: Final = 16 << 20
-ANSWER_SPARE_S: Final = 15.0
 PATIENCE_S: Final = 30.0
 MODEL_SERIES_MAX: Final = 5_000
 """Series of a tenant and partition whose models are recorded each day; about 500 rows a series."""
@@ -192,7 +193,25 @@ class Application:
     @property
     def failure(self) -> BaseException | None:
         """What ended a thread of the runtime or the server, if anything did."""
-        return self.runtime.failure or self.server.failure
+        return self.runtime.failure or (self.server.failure if self._is_served else None)
+
+    @cached_property
+    def app(self) -> FastAPI:
+        """The interface and the pages."""
+        from tocsin.bootstrap.serving import app_of  # noqa: PLC0415 - a command that reads needs no interface
+
+        return app_of(self.config, self.services)
+
+    @cached_property
+    def server(self) -> HttpServer:
+        """What listens once the application has started."""
+        from tocsin.bootstrap.serving import server_of  # noqa: PLC0415 - as above
+
+        return server_of(self.app, self.config, self.services)
+
+    @property
+    def _is_served(self) -> bool:
+        return self._decides is Decides.ALL
 
     def end(self) -> None:
         """Let `wait` return; safe in signal handlers and from any thread."""
@@ -206,7 +225,7 @@ class Application:
         check_detectors(config)
         settle_directory(config.data, mode=0o700)
         in_force = InForce(config.settings_of, self._detectors.ask_version)
-        for watch in (config.watch, *config.tenants.values()) if self._decides is Decides.ALL else ():
+        for watch in (config.watch, *config.tenants.values()) if self._is_served else ():
             in_force.ask(watch.settings())  # other teams' packages are imported while the stores are opened
         collector = collector_of(config.observability)
         self.meters = Meters(collector)
@@ -256,19 +275,11 @@ class Application:
         )
         watched(self.runtime.views, Dependency.PROCESSOR)
         self.services = self._services(config, opened)
-        self.app = create_app(
-            self.services,
-            limits=request_limits(config),
-            pages=web.routes(self.services),
-            missing=web.missing(self.services),
-        )
         opened.callback(self._complete_tables)
         opened.callback(self.runtime.stop)
         opened.callback(self.directories.end)  # a round would go on for minutes while answers come slowly
-        self.server = HttpServer(
-            self.app, config.http, self.services.stream, idle_s=config.query.timeout_s + ANSWER_SPARE_S
-        )
-        opened.callback(self.server.stop)
+        if self._is_served:
+            opened.callback(self.server.stop)
 
     def _dump_work(self, config: Config) -> DumpWork | None:
         """None where no dump detector is configured, and no dump waits for one that was."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tocsin.access.rate_limit import RateLimits
 from tocsin.access.sessions import SessionLimits
-from tocsin.api.limits import RequestLimits
 from tocsin.config import Config
 from tocsin.dump_detectors.limits import StepLimits
 from tocsin.dumps.limits import ArchiveLimits
@@ -36,19 +35,6 @@ def pace_of(config: Config) -> Pace:
         flush=FlushPolicy(
             rows=config.lake.flush_rows, age_s=config.lake.flush_s, bytes_max=config.lake.flush_bytes
         ),
-    )
-
-
-def request_limits(config: Config) -> RequestLimits:
-    return RequestLimits(
-        events_bytes_max=config.http.body_bytes_max,
-        requests_max=config.http.concurrency_max,
-        idle_s=config.http.body_idle_timeout_s,
-        bytes_per_s_min=config.http.body_bytes_per_s_min,
-        body_s=config.http.request_timeout_s,
-        bytes_in_flight_max=config.http.bytes_in_flight_max,
-        dump_bytes_max=config.dumps.bytes_max,
-        dump_s=config.dumps.upload_s,
     )
 
 

@@ -15,7 +15,9 @@ import polars as pl
 import pytest
 
 from tocsin import __version__
+from tocsin.bootstrap import Application
 from tocsin.cli.app import main
+from tocsin.cli.opened import config_of
 
 HEAVY = ("numpy", "numba", "pyarrow", "polars", "duckdb", "httpx", "fastapi", "apsw")
 
@@ -54,6 +56,17 @@ def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, [name for name in HEAVY if name in done.stdout]
     assert time.monotonic() - began < 5  # 0.2 s on an idle machine
+
+
+def test_a_command_that_reads_a_folder_imports_no_web_interface(tmp_path: Path) -> None:
+    """It answers nobody, so it does not wait for the models of hundreds of answers."""
+    with Application(config_of(None, tmp_path, http_port=0)):
+        pass
+    code = (
+        f"import sys; from tocsin.cli import main; code = main(['digest', '--data', {str(tmp_path)!r}]);"
+        "sys.exit(code or any(name in sys.modules for name in ('fastapi', 'tocsin.api', 'tocsin.web')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
 def test_version_says_what_results_depend_on(capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,7 +31,7 @@ check: .venv/.dev ## style, types, import contracts, docs
 	$(BIN)/mkdocs build --strict --quiet
 	$(BIN)/python -m pytest tests/docs
 
-test-services: .venv/.dev .venv/.kernels ## install and start real servers and a browser, run the tests that need them
+test-services: .venv/.dev .venv/.kernels .venv/.examples ## install and start real servers and a browser, run the tests that need them
 	@scripts/test-services $(ARGS)
 
 proof: .venv/.dev ## simulated faults, power cuts, hostile input and kills for SECONDS=600; last line is JSON

@@ -17,7 +17,7 @@ from tests.integration.test_damaged_lake import flip
 from tests.kit import fleet
 from tocsin.testing import COMMAND, Server
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.services, pytest.mark.long]  # eight starts of a process
 
 _SETTINGS = {
     "TOCSIN_PROCESSING__CORRECTION_INTERVAL_S": "0.2",

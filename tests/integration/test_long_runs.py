@@ -7,8 +7,9 @@ import pytest
 from proof.neighbours.run import measure
 from proof.soak.run import Plan, soak
 
+pytestmark = [pytest.mark.services, pytest.mark.long]
 
-@pytest.mark.long
+
 def test_neighbours_change_no_verdict() -> None:
     """A device with new names without end and one a year ahead: the calm group's digests are a backtest's."""
     soon = {"TOCSIN_PROCESSING__CORRECTION_INTERVAL_S": "1"}  # else the end waits a minute for late data
@@ -21,7 +22,6 @@ def test_neighbours_change_no_verdict() -> None:
     assert found["neighbour_p99_ratio"] == max(each["ratio"] for each in found["neighbours"].values())
 
 
-@pytest.mark.long
 def test_kills_under_load_lose_nothing() -> None:
     """Events acknowledged are there once, verdicts are a backtest's, and the report has its figures."""
     plan = Plan(seconds=10, events_per_s=2000, fault_every_s=4, disk_bytes=1 << 30, seed=2)

@@ -14,7 +14,7 @@ import pytest
 
 from tocsin.testing import free_port
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.services, pytest.mark.long]  # most pages start a server
 
 ROOT = Path(__file__).parents[2]
 _MARKED = re.compile(r"<!-- runnable -->\n+```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -45,6 +45,15 @@ def behind_append(world: World, monkeypatch: pytest.MonkeyPatch, then: Callable[
     monkeypatch.setattr(world.log, "submit", meanwhile)
 
 
+async def begin_before_another_comes(world: World) -> None:
+    """A window of a hall with pump-1, to which pump-2 has come since."""
+    for name in ("pump-1", "pump-2"):
+        world.fleet.add(OWN, name)
+    world.responsible(TECHNICIAN, "pump-1", location="hall 3")
+    await ask(world, HALL)
+    world.responsible(TECHNICIAN, "pump-1", "pump-2", location="hall 3")
+
+
 async def test_a_window_that_was_logged_and_not_noted_ends_for_its_devices(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,11 +87,7 @@ async def test_who_joined_where_it_was_not_noted_and_went_elsewhere_is_let_go(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing told of the window's record for it: it would have been silent as long as the window holds."""
-    for name in ("pump-1", "pump-2"):
-        world.fleet.add(OWN, name)
-    world.responsible(TECHNICIAN, "pump-1", location="hall 3")
-    await ask(world, HALL)
-    world.responsible(TECHNICIAN, "pump-1", "pump-2", location="hall 3")
+    await begin_before_another_comes(world)
     behind_append(world, monkeypatch, lambda: monkeypatch.setattr(world.windows, "logged", refused))
     world.services.maintenance.refresh()
     monkeypatch.undo()
@@ -96,11 +101,7 @@ async def test_who_was_to_join_and_was_refused_by_the_log_joins_in_the_next_roun
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """That it was to join is noted before; that it has is not."""
-    for name in ("pump-1", "pump-2"):
-        world.fleet.add(OWN, name)
-    world.responsible(TECHNICIAN, "pump-1", location="hall 3")
-    await ask(world, HALL)
-    world.responsible(TECHNICIAN, "pump-1", "pump-2", location="hall 3")
+    await begin_before_another_comes(world)
     monkeypatch.setattr(world.log, "submit", refused)
     world.services.maintenance.refresh()
     monkeypatch.undo()

@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 
 from tests.kit import events_of
-from tocsin import web
+from tocsin import threads, web
 from tocsin.access.audit import AuditLog
 from tocsin.access.credential import CredentialKind, NewCredential
 from tocsin.access.passwords import HashCost, Passwords
@@ -55,7 +55,7 @@ from tocsin.processing.proof import Proof, prove
 from tocsin.scores.abstract import AbnormalReading, Findings
 from tocsin.scores.embedded import EmbeddedAbnormalReadings
 from tocsin.services.actions import Actions
-from tocsin.services.anomalies import Anomalies
+from tocsin.services.anomalies import LISTS_AT_ONCE, Anomalies
 from tocsin.services.audit import AuditTrail
 from tocsin.services.bundle import Services
 from tocsin.services.colleagues import Colleagues
@@ -415,7 +415,8 @@ class World:
         sight = OwnDevices({OWN: self.directory})
         mapping = DeviceMapping({OWN: self.directory}, sight)
         colleagues = Colleagues(self.access.people)
-        anomalies = Anomalies(self.inbox, lasting, sight)
+        lists = threads.semaphore(LISTS_AT_ONCE)
+        anomalies = Anomalies(self.inbox, lasting, sight, lists)
         episodes = Episodes(self.commits, sight)
         actions = Actions(self.inbox, audit, self.clock, self.meters, self.access.holder, colleagues, sight)
         dumps = Dumps(
@@ -447,7 +448,7 @@ class World:
             dead_letters=DeadLetters(self.log, ingest, self.replays, audit, self.clock, self.access.holder),
             devices=Devices(self.fleet, self.inbox, lasting, sight),
             mapping=mapping,
-            technicians=Technicians(mapping, self.inbox, lasting),
+            technicians=Technicians(mapping, self.inbox, lasting, lists),
             dictionaries=Dictionaries(
                 self.log, self.blobs, self, anomalies, self.commits, actions, audit, self.clock
             ),

@@ -62,7 +62,7 @@ from tocsin.runtimes.embedded.log_work import log_work
 from tocsin.runtimes.embedded.models import models_of
 from tocsin.runtimes.embedded.runtime import STORAGE_ERRORS, Chore, Pace, Runtime
 from tocsin.services.actions import Actions
-from tocsin.services.anomalies import Anomalies
+from tocsin.services.anomalies import LISTS_AT_ONCE, Anomalies
 from tocsin.services.audit import AuditTrail
 from tocsin.services.bundle import Services
 from tocsin.services.clock_watch import ClockWatch
@@ -387,7 +387,8 @@ class Application:
         sight = OwnDevices(self.directories.by_tenant)
         mapping = DeviceMapping(self.directories.by_tenant, sight)
         colleagues = Colleagues(self.access.people)
-        anomalies = Anomalies(stores.inbox, lasting, sight)
+        lists = threads.semaphore(LISTS_AT_ONCE)
+        anomalies = Anomalies(stores.inbox, lasting, sight, lists)
         episodes = Episodes(stores.commits, sight)
         actions = Actions(stores.inbox, audit, clock, self.meters, self.access.holder, colleagues, sight)
         return Services(
@@ -411,7 +412,7 @@ class Application:
             dead_letters=DeadLetters(stores.log, ingest, replays, audit, clock, self.access.holder),
             devices=Devices(views, stores.inbox, lasting, sight),
             mapping=mapping,
-            technicians=Technicians(mapping, stores.inbox, lasting),
+            technicians=Technicians(mapping, stores.inbox, lasting, lists),
             dictionaries=Dictionaries(
                 stores.log, self.blobs, views, anomalies, stores.commits, actions, audit, clock
             ),

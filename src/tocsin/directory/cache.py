@@ -236,16 +236,14 @@ class DirectoryCache:
         return rows
 
     def _told(self, row: tuple[Any, ...]) -> Told:
-        *stored, as_of_ms = row
-        intact = check_row(tuple(stored), f"{self._name}: device {row[0]}")
-        name, technician, location, listed, seen = intact[:5]
+        name, technician, location, listed, seen, *_ = check_row(row[:-1], f"{self._name}: device {row[0]}")
         return Told(
             id=name,
             technician=technician,
             location=location,
             listed=bool(listed),
             seen=bool(seen),
-            as_of_ms=as_of_ms,
+            as_of_ms=row[-1],
         )
 
     def _add_technician(self, writer: apsw.Connection, technician: str, due_ms: int, *, wanted: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tocsin.clock import Clock
 from tocsin.directory.abstract import DeviceList, Directory, Freshness, Location, Ownership
@@ -25,7 +26,7 @@ class CachedDirectory(Directory):
         told = self._cache.device(device)
         if told is None:
             return Ownership(device=device)
-        found = self._ownership(told)
+        found = self._ages().ownership(told)
         if found.freshness is not Freshness.FRESH:
             self._asking.want_device(device)
         return found
@@ -36,30 +37,28 @@ class CachedDirectory(Directory):
             return DeviceList(
                 devices=(), as_of_ms=None, freshness=Freshness.UNKNOWN, more=False, missing=True
             )
+        ages = self._ages()
         _, fetched_ms = self._cache.technician(guid)
         missing_ms = self._cache.missing_ms(guid) if fetched_ms is None else None
-        if Freshness.FRESH not in {self._freshness(fetched_ms), self._freshness(missing_ms)}:
+        missing = ages.freshness(missing_ms)
+        if Freshness.FRESH not in {ages.freshness(fetched_ms), missing}:
             self._asking.want_list(guid)
-        told = self._cache.devices_of(guid, after, self._counts_from_ms(), limit + 1)
-        if told or self._freshness(missing_ms) is Freshness.UNKNOWN:
-            return self._list(told, limit, fetched_ms)
-        return DeviceList(
-            devices=(),
-            as_of_ms=missing_ms,
-            freshness=self._freshness(missing_ms),
-            more=False,
-            missing=True,
-        )
+        told = self._cache.devices_of(guid, after, ages.counts_from_ms, limit + 1)
+        if told or missing is Freshness.UNKNOWN:
+            return _list(told, limit, fetched_ms, ages)
+        return DeviceList(devices=(), as_of_ms=missing_ms, freshness=missing, more=False, missing=True)
 
     def devices_at(self, location: str, *, after: str = "", limit: int = 100) -> DeviceList:
-        told = self._cache.devices_at(location, after, self._counts_from_ms(), limit + 1)
+        ages = self._ages()
+        told = self._cache.devices_at(location, after, ages.counts_from_ms, limit + 1)
         oldest_ms = min((each.as_of_ms for each in told if each.as_of_ms is not None), default=None)
-        return self._list(told, limit, oldest_ms)
+        return _list(told, limit, oldest_ms, ages)
 
     def locations(self, *, after: str = "", limit: int = 100) -> Sequence[Location]:
+        ages = self._ages()
         return [
-            Location(name=name, devices=devices, as_of_ms=as_of_ms, freshness=self._freshness(as_of_ms))
-            for name, devices, as_of_ms in self._cache.locations(after, self._counts_from_ms(), limit)
+            Location(name=name, devices=devices, as_of_ms=as_of_ms, freshness=ages.freshness(as_of_ms))
+            for name, devices, as_of_ms in self._cache.locations(after, ages.counts_from_ms, limit)
         ]
 
     def round(self) -> None:
@@ -91,16 +90,27 @@ class CachedDirectory(Directory):
         self._asking.close()
         self._cache.close()
 
-    def _list(self, told: Sequence[Told], limit: int, as_of_ms: int | None) -> DeviceList:
-        return DeviceList(
-            devices=tuple(self._ownership(each) for each in told[:limit]),
-            as_of_ms=as_of_ms,
-            freshness=self._freshness(as_of_ms),
-            more=len(told) > limit,
-        )
+    def _ages(self) -> _Ages:
+        now_ms = self._clock.now_ms()
+        return _Ages(now_ms - round(self._limits.hard_s * 1000), now_ms - self._limits.soft_s * 1000)
 
-    def _ownership(self, told: Told) -> Ownership:
-        freshness = self._freshness(told.as_of_ms)
+
+@dataclass(frozen=True, slots=True)
+class _Ages:
+    """From when on something said counts, and is fresh, at the time of one question."""
+
+    counts_from_ms: int
+    fresh_from_ms: float
+
+    def freshness(self, as_of_ms: int | None) -> Freshness:
+        """Of what was said then; None: never."""
+        if as_of_ms is None or as_of_ms < self.counts_from_ms:
+            return Freshness.UNKNOWN
+        return Freshness.FRESH if as_of_ms >= self.fresh_from_ms else Freshness.STALE
+
+    def ownership(self, told: Told) -> Ownership:
+        """What is said of a device, which is nothing where it no longer counts."""
+        freshness = self.freshness(told.as_of_ms)
         if freshness is Freshness.UNKNOWN:
             return Ownership(device=told.id, as_of_ms=told.as_of_ms)
         return Ownership(
@@ -111,11 +121,11 @@ class CachedDirectory(Directory):
             freshness=freshness,
         )
 
-    def _freshness(self, as_of_ms: int | None) -> Freshness:
-        if as_of_ms is None or as_of_ms < self._counts_from_ms():
-            return Freshness.UNKNOWN
-        young = self._clock.now_ms() - as_of_ms <= self._limits.soft_s * 1000
-        return Freshness.FRESH if young else Freshness.STALE
 
-    def _counts_from_ms(self) -> int:
-        return self._clock.now_ms() - round(self._limits.hard_s * 1000)
+def _list(told: Sequence[Told], limit: int, as_of_ms: int | None, ages: _Ages) -> DeviceList:
+    return DeviceList(
+        devices=tuple(ages.ownership(each) for each in told[:limit]),
+        as_of_ms=as_of_ms,
+        freshness=ages.freshness(as_of_ms),
+        more=len(told) > limit,
+    )

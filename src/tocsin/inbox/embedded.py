@@ -32,7 +32,7 @@ class EmbeddedInbox(Inbox):
         self._name = path.name
         self._windows = windows or Windows()
         self._writer = Writer(path, SCRIPTS, tuning)
-        self._readers = Readers(path, tuning)
+        self._readers = Readers(path, tuning, idle_max=4)
 
     def fold(self, rows: Sequence[OutboxRow], now_ms: int) -> Sequence[Anomaly]:
         changed: dict[str, Anomaly] = {}

@@ -9,8 +9,10 @@ import msgspec
 
 from tocsin.errors import CorruptError
 from tocsin.inbox import folding
-from tocsin.inbox.abstract import Anomaly, Change
+from tocsin.inbox.abstract import Anomaly, Change, Condition
+from tocsin.inbox.action import Handling
 from tocsin.inbox.folding import Summary
+from tocsin.model import Severity
 from tocsin.storage.hashing import check_row
 from tocsin.storage.scripts import load_scripts
 
@@ -24,6 +26,13 @@ _HASHED: Final = (
 )
 """The columns in the order in which they are hashed."""
 _LISTS: Final = ("parameters", "detectors", "episodes")
+_texts: Final = msgspec.json.Decoder(tuple[str, ...]).decode
+_WORDS: Final[dict[str, dict[str | None, Any]]] = {
+    "severity": {word.value: word for word in Severity},
+    "condition": {word.value: word for word in Condition},
+    "handling": {word.value: word for word in Handling},
+    "settled_severity": {None: None} | {word.value: word for word in Severity},
+}
 
 
 def find(connection: apsw.Connection, tenant: str, anomaly_id: str) -> Anomaly | None:
@@ -43,11 +52,17 @@ def anomaly_of(row: tuple[Any, ...]) -> Anomaly:
 
 
 def hashed_anomaly_of(row: tuple[Any, ...]) -> Anomaly:
-    """The same of a row in the order of its hash, which is checked here: many rows take half the time so."""
+    """The same of a row in the order of its hash, which is checked here: many rows take half the time so.
+
+    Types are not checked again: the hash says that the columns are those that were written.
+    """
     columns = check_row(row, f"inbox: anomaly {row[0]}")
     values = dict(zip(_HASHED, columns, strict=True))
-    values |= {name: msgspec.json.decode(values[name]) for name in _LISTS}
-    return msgspec.convert(values, Anomaly)
+    for name in _LISTS:
+        values[name] = _texts(values[name])
+    for name, words in _WORDS.items():
+        values[name] = words[values[name]]
+    return Anomaly(**values)
 
 
 def put(writer: apsw.Connection, anomaly: Anomaly) -> None:

@@ -12,18 +12,25 @@ from tocsin.errors import NotFoundError
 from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Change, Inbox
 from tocsin.services.lasting import Lasting
 from tocsin.services.sight import Sight
+from tocsin.threads import Lock
 
 PAGE_MAX: Final = 200
+LISTS_AT_ONCE: Final = 4
+"""How many threads read lists: one interpreter runs them all, and more only take it from each other."""
 NO_ANOMALY: Final = "There is no such anomaly."
 
 
 class Anomalies:
-    """Reads the inbox for one tenant at a time, at devices that are seen; what goes on is told as of now."""
+    """Reads the inbox for one tenant at a time, at devices that are seen; what goes on is told as of now.
 
-    def __init__(self, inbox: Inbox, lasting: Lasting, sight: Sight) -> None:
+    `turns` is held while a page is read (see LISTS_AT_ONCE).
+    """
+
+    def __init__(self, inbox: Inbox, lasting: Lasting, sight: Sight, turns: Lock) -> None:
         self._inbox = inbox
         self._lasting = lasting
         self._sight = sight
+        self._turns = turns
 
     def page(self, principal: Principal, query: AnomalyQuery) -> tuple[Sequence[Anomaly], int | None]:
         """Newest change first, and the sequence to go on before, None at the end.
@@ -32,7 +39,8 @@ class Anomalies:
         """
         require(principal, Permission.READ)
         limit = min(query.limit, PAGE_MAX)
-        found = self._found(principal, replace(query, tenant=principal.tenant, limit=limit + 1))
+        with self._turns:
+            found = self._found(principal, replace(query, tenant=principal.tenant, limit=limit + 1))
         shown = self._lasting.anomalies(principal.tenant, found[:limit])
         return shown, shown[-1].updated_sequence if len(found) > limit else None
 
@@ -51,9 +59,10 @@ class Anomalies:
             return self.page(principal, query)
         require(principal, Permission.READ)
         query = replace(query, limit=min(limit, PAGE_MAX) + 1)
-        found = self._inbox.anomalies(replace(query, assignee=name))
-        if device is None:
-            found += self._inbox.anomalies_of(own, query)
+        with self._turns:
+            found = self._inbox.anomalies(replace(query, assignee=name))
+            if device is None:
+                found += self._inbox.anomalies_of(own, query)
         newest = sorted({each.updated_sequence: each for each in found}.items(), reverse=True)[: query.limit]
         shown = self._lasting.anomalies(principal.tenant, [each for _, each in newest[: query.limit - 1]])
         return shown, shown[-1].updated_sequence if len(newest) == query.limit else None

@@ -13,6 +13,7 @@ from tocsin.inbox.abstract import Anomaly, AnomalyQuery, Change, Inbox
 from tocsin.services.anomalies import PAGE_MAX
 from tocsin.services.lasting import Lasting
 from tocsin.services.mapping import DeviceMapping
+from tocsin.threads import Lock
 
 
 class TechnicianAnomalies(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,12 +30,16 @@ class TechnicianAnomalies(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Technicians:
-    """Puts mapping and inbox together when somebody asks: a device that moves takes its past along."""
+    """Puts mapping and inbox together when somebody asks: a device that moves takes its past along.
 
-    def __init__(self, mapping: DeviceMapping, inbox: Inbox, lasting: Lasting) -> None:
+    `turns` is held while a page is read (see LISTS_AT_ONCE).
+    """
+
+    def __init__(self, mapping: DeviceMapping, inbox: Inbox, lasting: Lasting, turns: Lock) -> None:
         self._mapping = mapping
         self._inbox = inbox
         self._lasting = lasting
+        self._turns = turns
 
     def anomalies(
         self, principal: Principal, technician: str, *, unresolved: bool, before: int | None, limit: int
@@ -42,11 +47,12 @@ class Technicians:
         """Newest change first; NotFoundError as for the technician's devices."""
         require(principal, Permission.READ)
         limit = min(limit, PAGE_MAX)
-        devices = self._mapping.all_devices_of(principal, technician)
         query = AnomalyQuery(
             principal.tenant, unresolved=unresolved or None, before_sequence=before, limit=limit + 1
         )
-        found = self._inbox.anomalies_of([each.device for each in devices.devices], query)
+        with self._turns:
+            devices = self._mapping.all_devices_of(principal, technician)
+            found = self._inbox.anomalies_of([each.device for each in devices.devices], query)
         shown = self._lasting.anomalies(principal.tenant, found[:limit])
         return TechnicianAnomalies(
             anomalies=shown,

@@ -20,7 +20,7 @@ def row_hash(columns: tuple[Any, ...]) -> bytes:
 
 def check_row(row: tuple[Any, ...], place: str) -> tuple[Any, ...]:
     """The columns before the last, which must be their hash; else CorruptError naming `place`."""
-    *columns, stored = row
-    if row_hash(tuple(columns)) != stored:
+    columns = row[:-1]
+    if row_hash(columns) != row[-1]:
         raise CorruptError(f"{place} does not match its hash")
-    return tuple(columns)
+    return columns

@@ -378,6 +378,29 @@ def test_a_commit_torn_over_an_older_generation_is_no_damage(commits: int, tmp_p
     assert found == {1}
 
 
+def test_no_first_generation_is_begun_over_an_older_one(tmp_path: Path) -> None:
+    """Not even by a second connection, which knows no older one: a torn commit would be damage."""
+    path = tmp_path / "store.db"
+    wal = path.with_name(path.name + "-wal")
+    five_commits(path)
+    writer = Writer(path, ONE_TABLE, Tuning(merge_after_pages=1, merge_on_close=False))
+    contents = []
+    for _ in range(2):
+        with writer.transaction() as connection:
+            connection.execute("INSERT INTO item (body) VALUES (x'00')")
+        contents.append(wal.read_bytes())
+    writer.close()
+    wal.write_bytes(contents[1][:32] + contents[0][32:])  # the cut came after the new header
+    reader = open_reader(path, Tuning())  # as a segment of the log is opened: it recovers
+    assert reader.execute("SELECT count(*) FROM item").get == 7
+    writer = Writer(path, ONE_TABLE, Tuning(merge_on_close=False))
+    with writer.transaction() as connection:
+        connection.execute("INSERT INTO item (body) VALUES (x'00')")
+    assert wal.stat().st_size < len(contents[0])
+    writer.close()
+    reader.close()
+
+
 def test_a_torn_last_commit_is_dropped_and_cleared_away(tmp_path: Path) -> None:
     """A power cut tears the commit that was under way; that is no damage, however often it happens."""
     path = tmp_path / "store.db"

@@ -25,7 +25,8 @@ def check_tail(connection: apsw.Connection) -> None:
     SQLite drops everything after the first frame that does not match its checksum. After a power cut
     that is the one commit that was not yet synced. More than one commit there means that synced, and so
     acknowledged, ones would be lost without a word: CorruptError. A single one is cleared away, so that
-    the next cut cannot be mistaken for damage.
+    the next cut cannot be mistaken for damage. So is a log of which nothing is valid: a connection that has
+    not recovered it itself would begin a first generation over what is older.
     """
     frames = _frames(connection)
     while True:
@@ -49,16 +50,16 @@ def _frames(connection: apsw.Connection) -> int:
 
 
 def _scan_tail(connection: apsw.Connection, frames: int) -> tuple[bool, int]:
-    """Whether frames of this generation follow the valid ones, and how many of them end a commit."""
+    """Whether there is something to clear away, and how many commits follow the valid frames."""
     path = Path(connection.filename_wal)
     if not path.exists():
         return False, 0
     page_bytes = connection.pragma("page_size")
     at = _HEADER_BYTES + frames * (_FRAME.size + page_bytes)
-    leftover, commits = False, 0
+    commits = 0
     with path.open("rb") as file:
         start = file.read(_HEADER_BYTES + _FRAME.size)
-        salts = _salts(start)
+        salts, leftover = _salts(start), bool(start) and not frames
         file.seek(at - page_bytes - _SUM_BYTES if frames else _HEADER_BYTES - _SUM_BYTES)
         before = file.read(_SUM_BYTES)
         file.seek(at)

@@ -314,6 +314,19 @@ def test_a_lost_commit_is_noticed_wherever_its_frame_lies(tmp_path: Path) -> Non
         open_database(path, Tuning())
 
 
+@pytest.mark.parametrize("half", [8, 12])
+def test_a_commit_whose_frame_bears_half_of_the_salts_is_noticed(half: int, tmp_path: Path) -> None:
+    """Generations differ in both: with a flipped bit it passed for old, one behind it for torn."""
+    path = tmp_path / "store.db"
+    wal = path.with_name(path.name + "-wal")
+    frames = five_commits(path)
+    content = bytearray(wal.read_bytes())
+    content[32 + (frames - 2) * 4120 + half] ^= 4
+    wal.write_bytes(content)
+    with pytest.raises(CorruptError, match=f"damaged after frame {frames - 2} and 2 commits"):
+        open_database(path, Tuning())
+
+
 def test_a_damaged_wal_header_is_noticed(tmp_path: Path) -> None:
     """A flip in the first bytes makes SQLite ignore the whole write-ahead log, which would lose it all."""
     for position in (5, 17):

@@ -66,7 +66,7 @@ def _scan_tail(connection: apsw.Connection, frames: int) -> tuple[bool, int]:
         while len(head := file.read(_FRAME.size)) == _FRAME.size:
             page = file.read(page_bytes)
             _, committed_pages, frame_salts, checksum = _FRAME.unpack(head)
-            if frame_salts == salts:
+            if _is_one_generation(frame_salts, salts):
                 leftover = True
                 torn = (
                     _may_be_torn(start, at)
@@ -85,6 +85,11 @@ def _may_be_torn(start: bytes, at: int) -> bool:
     """
     first = start[_GENERATION_AT:_SALTS_AT] == bytes(4)
     return not first and at // _SECTOR_BYTES != (at + _SUMMED_BYTES) // _SECTOR_BYTES
+
+
+def _is_one_generation(salts: bytes, others: bytes) -> bool:
+    """Whether either half is the same: the next generation has another in both, and no write tears them."""
+    return salts[:4] == others[:4] or salts[4:] == others[4:]
 
 
 def _salts(start: bytes) -> bytes:

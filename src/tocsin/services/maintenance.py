@@ -116,6 +116,7 @@ class Maintenances:
                 actor=actor,
                 key=key,
                 created_ms=now_ms,
+                looked_ms=now_ms,
                 members=members,
             )
         )
@@ -309,16 +310,25 @@ class Maintenances:
         """Log the window, as it is now, where the log has another one, and note that; as the log has it.
 
         One at a time: what was read before somebody ended it is never logged behind its end, and who joined
-        since then stays. `members`: None for those it has. Once it is over, nobody joins or leaves.
+        since then stays. `members`: None for those it has, of whom nobody has looked who they are now. Once
+        it is over, nobody joins or leaves.
         """
         with self._turn:
             window = self._store.one(window.tenant, window.id)
-            if is_over(window, self._clock.now_ms()):
-                return self._refresh_alone(window, window.members)
+            now_ms = self._clock.now_ms()
+            if is_over(window, now_ms):
+                return self._refresh_alone(window, window.members, looked_ms=now_ms)
             found = window.members if members is None else members
-            return self._refresh_alone(window, tuple(sorted({*found, *joining})))
+            looked = members is not None or window.wanted.covers is Covers.DEVICE
+            return self._refresh_alone(
+                window,
+                tuple(sorted({*found, *joining})),
+                looked_ms=now_ms if looked else window.looked_ms,
+            )
 
-    def _refresh_alone(self, window: MaintenanceWindow, members: tuple[str, ...]) -> MaintenanceWindow:
+    def _refresh_alone(
+        self, window: MaintenanceWindow, members: tuple[str, ...], *, looked_ms: int
+    ) -> MaintenanceWindow:
         now_ms = self._clock.now_ms()
         until_ms = min(now_ms + HORIZON_MS, window.wanted.until_ms or LAST)
         over = is_over(window, now_ms)
@@ -335,7 +345,7 @@ class Maintenances:
         else:
             until_ms = window.logged_until_ms
         noted = msgspec.structs.replace(
-            window, logged=window.revision, logged_until_ms=until_ms, looked_ms=now_ms, members=members
+            window, logged=window.revision, logged_until_ms=until_ms, looked_ms=looked_ms, members=members
         )
         self._store.logged(noted, settled=over)
         return noted

@@ -8,7 +8,8 @@ from threading import Thread
 import pytest
 
 from tests.http_kit import NOW_MS, OWN, World
-from tests.integration.http.test_maintenance import TECHNICIAN, WHEN, ask, change, logged
+from tests.integration.http.test_maintenance import HOUR_MS, TECHNICIAN, WHEN, ask, change, logged
+from tocsin.access.principal import Role
 from tocsin.log.abstract import Append, Appended
 from tocsin.services.maintenance_window import Changes
 
@@ -52,3 +53,20 @@ async def test_of_changes_at_once_the_last_is_logged_last(
     await change(world, window_id, why="oil")
     other.join()
     assert [each.revision for each in logged(world)] == [1, 2, 3]
+
+
+async def test_who_joins_an_application_is_in_its_window_within_an_hour_however_often_that_is_changed(
+    world: World,
+) -> None:
+    """Somebody who puts its end off again and again, or asks again, has not looked who runs it."""
+    world.fleet.add(OWN, "pump-1")
+    pumps = {"application": "pumps", "from": str(NOW_MS), "to": str(NOW_MS + 5 * HOUR_MS)}
+    window_id = (await ask(world, pumps, key="k")).json()["id"]
+    world.services.maintenance.refresh()
+    world.clock.sleep(3000)
+    assert (await change(world, window_id, Role.OPERATOR, why="oil")).status_code == 200
+    assert (await ask(world, pumps, key="k")).status_code == 201
+    world.fleet.add(OWN, "pump-2")
+    world.clock.sleep(660)
+    world.services.maintenance.refresh()
+    assert world.windows.one(OWN, window_id).members == ("pump-1", "pump-2")

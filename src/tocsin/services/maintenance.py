@@ -59,9 +59,11 @@ _log = get_logger("maintenance")
 
 @dataclass(frozen=True, slots=True)
 class _Looks:
-    """What one round has found: the members of what windows name, and where those stand who are missing."""
+    """What one round has found: the members of what windows name, None for too many, and where those stand
+    who are missing.
+    """
 
-    members: dict[_Named, tuple[str, ...]] = field(default_factory=dict)
+    members: dict[_Named, tuple[str, ...] | None] = field(default_factory=dict)
     missing: dict[tuple[str, str], Ownership] = field(default_factory=dict)
 
 
@@ -104,10 +106,9 @@ class Maintenances:
         if wanted.covers is Covers.DEVICE:
             self._sight.require(principal, wanted.name, NO_DEVICE)
         members = self._members(principal.tenant, wanted)
-        if before is None and not members:
-            raise NotFoundError(_nobody(wanted.covers))
         if before is None:
-            self._require_room(principal.tenant, members)
+            self._require_room(principal.tenant, _required(members, wanted.covers))
+        members = members or ()
         made, repeated = self._store.add(
             MaintenanceWindow(
                 id=f"mw_{secrets.token_hex(8)}",
@@ -232,8 +233,8 @@ class Maintenances:
         """Who may act at a device may have it left alone; other windows reach devices of colleagues."""
         require(principal, Permission.HANDLE if covers is Covers.DEVICE else Permission.OPERATE)
 
-    def _members(self, tenant: str, wanted: Wanted) -> tuple[str, ...]:
-        """The devices of a window that have sent something, as known now."""
+    def _members(self, tenant: str, wanted: Wanted) -> tuple[str, ...] | None:
+        """The devices of a window that have sent something, as known now; None for more than it covers."""
         match wanted.covers:
             case Covers.DEVICE:
                 names = [wanted.name]
@@ -242,13 +243,11 @@ class Maintenances:
             case Covers.APPLICATION:
                 names = self._running(tenant, wanted.name)
         if len(names) > MEMBERS_MAX:
-            raise InvalidInputError(
-                f"A window covers at most {MEMBERS_MAX:,} devices.", field=wanted.covers.value
-            )
+            return None
         return tuple(sorted(name for name in names if self._is_known(tenant, name)))
 
     def _members_now(self, window: MaintenanceWindow, looks: _Looks) -> tuple[str, ...] | None:
-        """Those of a window that goes on; None for those it has.
+        """Those of a window that goes on; None for those it has. What has outgrown it leaves it those it has.
 
         `looks` is what was found in this round: many windows of one hall cost one look at its devices.
         """
@@ -265,6 +264,9 @@ class Maintenances:
     def _with_unknown(self, window: MaintenanceWindow, looks: _Looks) -> tuple[str, ...]:
         """Those who were found, and those it has of a location of whom nobody can say where they stand."""
         found = looks.members[window.tenant, window.wanted.covers, window.wanted.name]
+        if found is None:
+            _log.warning("maintenance_of_too_many", window=window.id, devices_max=MEMBERS_MAX)
+            return window.members
         if window.wanted.covers is not Covers.LOCATION:
             return found
         missing = set(window.members) - set(found)
@@ -414,6 +416,15 @@ def is_over(window: MaintenanceWindow, now_ms: int) -> bool:
 def _some(names: Sequence[str]) -> Iterator[Sequence[str]]:
     for first in range(0, len(names), _DEVICES_PER_RECORD):
         yield names[first : first + _DEVICES_PER_RECORD]
+
+
+def _required(members: tuple[str, ...] | None, covers: Covers) -> tuple[str, ...]:
+    """NotFoundError where there are none, InvalidInputError where there are too many."""
+    if members is None:
+        raise InvalidInputError(f"A window covers at most {MEMBERS_MAX:,} devices.", field=covers.value)
+    if not members:
+        raise NotFoundError(_nobody(covers))
+    return members
 
 
 def _nobody(covers: Covers) -> str:

@@ -8,9 +8,10 @@ from threading import Thread
 import pytest
 
 from tests.http_kit import NOW_MS, OWN, World
-from tests.integration.http.test_maintenance import HOUR_MS, TECHNICIAN, WHEN, ask, change, logged
+from tests.integration.http.test_maintenance import HOUR_MS, NIGHTS, TECHNICIAN, WHEN, ask, change, logged
 from tocsin.access.principal import Role
 from tocsin.log.abstract import Append, Appended
+from tocsin.services import maintenance
 from tocsin.services.maintenance_window import Changes
 
 pytestmark = pytest.mark.anyio
@@ -70,3 +71,21 @@ async def test_who_joins_an_application_is_in_its_window_within_an_hour_however_
     world.clock.sleep(660)
     world.services.maintenance.refresh()
     assert world.windows.one(OWN, window_id).members == ("pump-1", "pump-2")
+
+
+async def test_an_application_that_outgrows_its_window_leaves_it_those_it_has(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What repeats was logged no further, so that it held for nobody after two weeks, and nobody was told."""
+    monkeypatch.setattr(maintenance, "MEMBERS_MAX", 1)
+    world.fleet.add(OWN, "pump-1")
+    pumps = {"application": "pumps", **NIGHTS}
+    first = (await ask(world, pumps, key="k")).json()
+    world.fleet.add(OWN, "pump-2")
+    assert (await ask(world, pumps)).status_code == 400
+    world.clock.sleep(10 * 86_400)
+    world.services.maintenance.refresh()
+    assert logged(world)[-1].devices == ("pump-1",)
+    assert logged(world)[-1].spans[-1][0] > NOW_MS + maintenance.HORIZON_MS
+    again = await ask(world, pumps, key="k")
+    assert (again.status_code, again.json()["id"], again.json()["devices"]) == (201, first["id"], 1)

@@ -103,3 +103,21 @@ def test_evidence_that_was_altered_spoils_its_own_proof_alone(bench: Bench) -> N
     found = proofs(bench, lambda _: None).prove(wanted)
     assert [proof.matches for proof in found] == [True, True, False, True, True, True]
     assert found[2].differences == ("the evidence was altered: it does not match its seal",)
+
+
+@pytest.mark.parametrize(("times", "matching"), [(1, 6), (2, 3)])
+def test_a_step_that_may_succeed_the_next_time_is_tried_once_more(
+    bench: Bench, times: int, matching: int
+) -> None:
+    """A worker that hung at the first dump made every episode of its device and detector differ."""
+    left = times
+
+    def hangs(task: Task) -> StepFailed | None:
+        nonlocal left
+        if task.device != "a" or not left:
+            return None
+        left -= 1
+        return StepFailed(kind=FailureKind.HANG, detail="slow")
+
+    found = proofs(bench, hangs).prove(claims(bench))
+    assert sum(proof.matches for proof in found) == matching

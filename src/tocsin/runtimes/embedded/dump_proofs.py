@@ -14,7 +14,7 @@ from tocsin.commit.dump_steps import BEFORE_ALL, DumpPlace, DumpStepStore, Judge
 from tocsin.control import DumpDetectorFailed, DumpDetectorRule, DumpReceived, decode_control
 from tocsin.dump_detectors.digest import canonical
 from tocsin.dump_detectors.episodes import Judged, OpenEpisodes, fold
-from tocsin.dump_detectors.steps import StepFailed, Stepper, Task
+from tocsin.dump_detectors.steps import StepDone, StepFailed, Stepper, Task
 from tocsin.lake.abstract import Lake
 from tocsin.log.abstract import Log, Record, RecordKind
 from tocsin.model import DumpEvidence, Episode, Evidence
@@ -156,7 +156,7 @@ class DumpProofs:
         derived: list[_Derived] = []
         with self._make() as stepper:
             for each in again:
-                result = stepper.run(self._task(episode, each, rule, state, version)).result()
+                result = _tried(stepper, self._task(episode, each, rule, state, version))
                 if isinstance(result, StepFailed):
                     return [*derived, _Derived((), _cannot(each.dump, result), is_failure=True)]
                 state, version = result.state, result.state_version
@@ -211,6 +211,14 @@ class DumpProofs:
         else:
             records = self._log.read(partition, offset)
         return next((record for record in records if record.offset == offset), None)
+
+
+def _tried(stepper: Stepper, task: Task) -> StepDone | StepFailed:
+    """A step; what may go away is tried once more, since all claims behind it would fail with it."""
+    result = stepper.run(task).result()
+    if isinstance(result, StepFailed) and result.may_go_away:
+        result = stepper.run(task).result()
+    return result
 
 
 def _needed(claim: Claim, judged: Sequence[JudgedDump], again: Sequence[_Again]) -> int:

@@ -15,6 +15,8 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numba.np.numpy_support import carray
 
+import tocsin.kernels  # noqa: F401 - before the first kernel runs
+
 
 def _load(builder: Any, address: Any, bits: int) -> Any:
     place = builder.inttoptr(address, ir.PointerType(ir.IntType(bits)))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.resources
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
+from zoneinfo._common import load_data
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +19,7 @@ from tocsin.events import EventBatch
 from tocsin.processing.batching import Events
 from tocsin.processing.processor import History, process
 from tocsin.processing.state import PartitionState
-from tocsin.processing.zones import ZoneTable
+from tocsin.processing.zones import STEP_S, ZoneTable
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NAMES = (
@@ -57,6 +59,19 @@ def test_any_moment_has_its_offset(name: str, ts: int) -> None:
     """From 1970 to the end of 2099."""
     zones = ZoneTable()
     assert zones.offset_ms(zones.number(name), ts) == offset_ms(name, ts)
+
+
+def test_no_zone_changes_twice_within_the_steps_in_which_changes_are_looked_for() -> None:
+    """Or both would be missed. What is not in a zone's table is its rule, with two changes a year."""
+    root = importlib.resources.files("tzdata.zoneinfo")
+    names = importlib.resources.files("tzdata").joinpath("zones").read_text().split()
+    assert len(names) > 500
+    for name in names:
+        with root.joinpath(*name.split("/")).open("rb") as stream:
+            kinds, moments, offsets, *_ = load_data(stream)
+        known = [(at, offsets[kind]) for at, kind in zip(moments, kinds, strict=True)]
+        changes = [at for (at, now), (_, before) in pairwise(reversed(known)) if now != before and at > 0]
+        assert all(later - earlier > STEP_S for later, earlier in pairwise(changes)), name
 
 
 def test_a_device_abroad_has_its_own_hours() -> None:

@@ -8,6 +8,8 @@ import threading
 from types import FrameType
 from typing import Final
 
+from tocsin.ending import SwiftEnd
+
 _IMPORTING: Final = "<frozen importlib._bootstrap>"
 _OBJECTS_BETWEEN_COLLECTIONS: Final = 20_000
 """Modules are objects that stay: looking for garbage among them takes a seventh of the start of a command."""
@@ -16,19 +18,23 @@ _OBJECTS_BETWEEN_COLLECTIONS: Final = 20_000
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; the entry point of the `tocsin` script.
 
+    Without arguments it takes those of the process, which ends with that code.
     Ctrl-C while something is imported ends the process as it ends any program, without a traceback.
     """
+    end = None
     if arguments is None:
+        end = SwiftEnd()
         gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     if _is_default():
         signal.signal(signal.SIGINT, _interrupted)
     from tocsin.cli.app import main as run
 
     try:
-        return run(arguments)
+        code = run(arguments)
     finally:
         if signal.getsignal(signal.SIGINT) is _interrupted:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+    return code if end is None else end.say(code)
 
 
 def _is_default() -> bool:

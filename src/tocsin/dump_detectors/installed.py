@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from tocsin.dump_detectors.registry import dump_detector
+from tocsin.ending import SwiftEnd
 from tocsin.errors import InvalidInputError, TocsinError
 
 Answer = Callable[[], str]
@@ -67,17 +68,18 @@ def ask_installed(name: str, config: Mapping[str, Any]) -> Answer:
 
 def main() -> int:
     """Print the version as the last thing, whatever the import prints before."""
+    end = SwiftEnd()
     try:
         kind = dump_detector(sys.argv[1])  # takes long, and goes on while who asks is at something else
         kind().setup(msgspec.json.decode(sys.stdin.read()))
     except TocsinError as error:
         sys.stderr.write(f"{error.detail}\n")
-        return _NONE
+        return end.say(_NONE)
     except ValueError as error:
         sys.stderr.write(f"its configuration is refused: {error}\n")
-        return _NONE
+        return end.say(_NONE)
     sys.stdout.write(f"\n{kind.version}")
-    return 0
+    return end.say(0)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from proof.simulation.vfs import SimulatedConnection, SimulatedVFS
 from proof.simulation.world import World
 from tocsin import threads
 from tocsin.bootstrap import directories
+from tocsin.directory import http_api
 from tocsin.processing.rehearsal import rehearse
 from tocsin.services import maintenance
 from tocsin.storage.files import files_of
@@ -121,7 +122,7 @@ def _patches(lives: Lives, entropy: random.Random) -> list[Any]:
         []
         if party is None
         else [
-            patch.object(directories, "HttpDirectoryApi", party.api),
+            patch.object(http_api, "HttpDirectoryApi", party.api),
             patch.object(directories, "Asking", party.asking),
         ]
     )

@@ -77,8 +77,7 @@ def keep_collections_short(clock: Clock, warm_up_s: float = WARM_UP_S) -> None:
     here on Python looks for garbage as often as it does by itself: each look at the young takes microseconds.
     """
     gc.set_threshold(*_YOUNG_MIDDLE_OLD)
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # without a collection first: modules and what a start makes leave no garbage to speak of
     end_s = clock.monotonic_s() + warm_up_s
 
     def freeze(phase: str, info: dict[str, int]) -> None:

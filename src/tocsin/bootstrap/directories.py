@@ -13,7 +13,6 @@ from tocsin.config.directories import DirectoryConfig
 from tocsin.directory.asking import Asking
 from tocsin.directory.cache import DirectoryCache
 from tocsin.directory.embedded import CachedDirectory
-from tocsin.directory.http_api import HttpDirectoryApi
 from tocsin.directory.limits import DirectoryLimits
 from tocsin.errors import CorruptError
 from tocsin.observability import metrics
@@ -82,6 +81,8 @@ class Directories:
         calls: CallTracing,
         opened: ExitStack,
     ) -> CachedDirectory:
+        from tocsin.directory.http_api import HttpDirectoryApi  # noqa: PLC0415 - asks by a client that loads much
+
         try:
             token = said.credential()
         except ConfigError as error:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from opentelemetry import metrics as api
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
@@ -40,9 +39,7 @@ class Meters:
             )
         ]
         if collector is not None:
-            exporter = OTLPMetricExporter(collector.url("v1/metrics"), headers=dict(collector.headers))
-            interval_ms = collector.interval_s * 1000
-            readers.append(PeriodicExportingMetricReader(exporter, export_interval_millis=interval_ms))
+            readers.append(_sending(collector))
         self._provider = MeterProvider(readers, resource=resource or Resource.get_empty())
         self._observed: dict[Gauge, dict[Labels, Callable[[], float]]] = {}
         self._sums: dict[Metric, dict[Labels, float]] = {}
@@ -123,6 +120,15 @@ class Meters:
             return [api.Observation(source(), dict(labels)) for labels, source in sources]
 
         return read
+
+
+def _sending(collector: Collector) -> MetricReader:
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # noqa: PLC0415 - few have a collector
+        OTLPMetricExporter,
+    )
+
+    exporter = OTLPMetricExporter(collector.url("v1/metrics"), headers=dict(collector.headers))
+    return PeriodicExportingMetricReader(exporter, export_interval_millis=collector.interval_s * 1000)
 
 
 def _check(metric: Metric, attributes: Mapping[str, str]) -> None:

@@ -10,7 +10,6 @@ from typing import Final
 
 from opentelemetry import trace as api
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -54,8 +53,7 @@ class Tracing:
         self._tracer: api.Tracer = api.NoOpTracer()
         active = list(processors)
         if collector is not None:
-            exporter = OTLPSpanExporter(collector.url("v1/traces"), headers=dict(collector.headers))
-            active.append(BatchSpanProcessor(exporter))
+            active.append(_sending(collector))
         if active:
             sampler = ParentBased(TraceIdRatioBased(ratio))
             self._provider = TracerProvider(sampler, resource or Resource.get_empty())
@@ -122,6 +120,14 @@ class Tracing:
         if self._provider is not None:
             self._provider.shutdown()
             self._provider = None
+
+
+def _sending(collector: Collector) -> SpanProcessor:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - few have a collector
+        OTLPSpanExporter,
+    )
+
+    return BatchSpanProcessor(OTLPSpanExporter(collector.url("v1/traces"), headers=dict(collector.headers)))
 
 
 def current_context() -> api.SpanContext:

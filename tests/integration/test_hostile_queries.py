@@ -55,8 +55,9 @@ def test_greedy_queries_cost_the_server_nothing(server: Server) -> None:
     done = threading.Event()
 
     def watch() -> None:
-        while not done.wait(0.05):
-            answered.append(httpx.get(server.url + "/healthz", timeout=5).status_code)
+        with httpx.Client(base_url=server.url, timeout=5) as client:
+            while not done.wait(0.05):
+                answered.append(client.get("/healthz").status_code)
 
     watcher = threading.Thread(target=watch)
     watcher.start()

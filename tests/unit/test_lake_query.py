@@ -204,15 +204,17 @@ def test_no_function_of_the_engine_tells_a_path(lake: DeltaLake, tmp_path: Path)
     room = room_of(lake, None, "acme", tail_bytes_max=1 << 20)
     told = []
     with locked_engine(room, QueryLimits()) as engine:
-        calls = [
+        calls = dict.fromkeys(
             f"{name}({', '.join([repr(word)] * count)})"
             for name, count in engine.execute(known).fetchall()
             for word in ("allowed_paths", "events_stored", "FROM events_stored")
-        ]
+        )
         for call in calls:
             for sql in (f"SELECT {call}::VARCHAR", f"FROM {call} LIMIT 100"):
                 with suppress(InvalidInputError, duckdb.Error):
-                    told.append(str(engine.execute(only_select(engine, sql, VIEWS)).fetchall()))
+                    answer = str(engine.execute(sql).fetchall())  # first, for most calls are none
+                    only_select(engine, sql, VIEWS)
+                    told.append(answer)
     assert len(told) > 300
     assert not [answer for answer in told if str(tmp_path) in answer]
 

@@ -36,6 +36,8 @@ _OWN_SCHEMA: Final = frozenset({"main", "memory"})
 _CATALOG: Final = (
     "SELECT view_name FROM duckdb_views() WHERE internal AND schema_name <> 'information_schema'"
 )
+_named: Final[set[str]] = set()
+"""What the catalog names; filled by the first statement, for it is the same in every engine of a process."""
 _PARSED: Final = "SELECT json_serialize_sql(?, skip_default := true, skip_null := true, skip_empty := true)"
 
 
@@ -48,9 +50,10 @@ def only_select(engine: duckdb.DuckDBPyConnection, sql: str, views: Sequence[str
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise InvalidInputError("only one SELECT statement is allowed", field="sql")
     statement: str = statements[0].query
-    catalog = {name for (name,) in engine.execute(_CATALOG).fetchall()}
+    if not _named:
+        _named.update(name for (name,) in engine.execute(_CATALOG).fetchall())
     for node in _nodes(_parsed(engine, statement)):
-        if (name := _beyond(node, catalog, views)) is not None:
+        if (name := _beyond(node, _named, views)) is not None:
             raise InvalidInputError(
                 f"{name!r} tells of the engine or its files, not of your data; there are {', '.join(views)}",
                 field="sql",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from tocsin.lake.feed import Feed
 from tocsin.lake.files import FRESH, FileWriter
 from tocsin.lake.hours import HourColumns, HourSums
 from tocsin.lake.schemas import EVENTS
+from tocsin.lake.store import LakeStore
 from tocsin.log.abstract import Record
 
 ROWS = st.lists(
@@ -56,6 +58,14 @@ def expected(records: list[Record]) -> list[dict[str, Any]]:
     return plain(decoded(event_table(whole, name_streams=True), EVENTS.file_schema))
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LakeStore]:
+    """A folder for files: each has a name of its own, and none is committed."""
+    lake = open_lake(tmp_path_factory.mktemp("files") / "lake")
+    yield lake.store
+    lake.close()
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     parts=st.lists(ROWS, min_size=1, max_size=4),
@@ -64,30 +74,31 @@ def expected(records: list[Record]) -> list[dict[str, Any]]:
     group_rows=st.integers(1, 40),
 )
 def test_files_hold_every_row_once(
-    parts: list[list[Row]], streams: list[tuple[str, str]], block_rows: int, group_rows: int
+    store: LakeStore,
+    parts: list[list[Row]],
+    streams: list[tuple[str, str]],
+    block_rows: int,
+    group_rows: int,
 ) -> None:
     """Reading all files of an append gives the rows of its records, and ranges say what is in each file."""
     records = records_of(parts, streams)
     feed = Feed("acme", records, block_rows=block_rows)
-    with tempfile.TemporaryDirectory() as folder:
-        lake = open_lake(Path(folder) / "lake")
-        with EventFiles(lake.store, feed, row_group_rows=group_rows) as files:
-            for block in feed.blocks:
-                files.add(block)
-            written = files.finish()
-        found = []
-        for entry in written:
-            path = lake.store.folder / EVENTS.name / entry.path
-            rows = plain(pq.ParquetFile(path).read().cast(EVENTS.file_schema))
-            assert entry.rows == len(rows)
-            devices = [row["device"] for row in rows]
-            assert entry.ranges["device"] == (min(devices), max(devices))
-            stream = (entry.partition["application"], entry.partition["version"])
-            for row in rows:
-                if entry.partition["date"] != "1970-01-01":
-                    row["sent_application"], row["sent_version"] = stream
-            found += rows
-        lake.close()
+    with EventFiles(store, feed, row_group_rows=group_rows) as files:
+        for block in feed.blocks:
+            files.add(block)
+        written = files.finish()
+    found = []
+    for entry in written:
+        path = store.folder / EVENTS.name / entry.path
+        rows = plain(pq.ParquetFile(path).read().cast(EVENTS.file_schema))
+        assert entry.rows == len(rows)
+        devices = [row["device"] for row in rows]
+        assert entry.ranges["device"] == (min(devices), max(devices))
+        stream = (entry.partition["application"], entry.partition["version"])
+        for row in rows:
+            if entry.partition["date"] != "1970-01-01":
+                row["sent_application"], row["sent_version"] = stream
+        found += rows
     assert sorted(found, key=lambda row: row["log_offset"]) == expected(records)
 
 

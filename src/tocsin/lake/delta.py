@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Final
+
+import duckdb
 
 from tocsin.clock import Clock
 from tocsin.errors import ConflictError
@@ -26,7 +29,11 @@ class DeltaLake(Lake):
 
     def __init__(self, folder: Path, clock: Clock, *, read_only: bool = False) -> None:
         self.store: Final = LakeStore(folder, clock, read_only=read_only)
-        self._reader: Final = open_reader()
+
+    @cached_property
+    def _reader(self) -> duckdb.DuckDBPyConnection:
+        """Opened by who reads first: a lake is often opened to write, or to ask how far it goes."""
+        return open_reader()
 
     def append(self, records: Sequence[Record]) -> None:
         with self.store.writing:
@@ -89,7 +96,8 @@ class DeltaLake(Lake):
         )
 
     def close(self) -> None:
-        self._reader.close()
+        if "_reader" in vars(self):
+            self._reader.close()
         self.store.close()
 
     def _require_no_gap(self, records: Sequence[Record]) -> None:

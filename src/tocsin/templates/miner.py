@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -135,7 +136,9 @@ class Miner:
 
     def texts(self) -> list[bytes]:
         """The masked text of each shape, by number."""
-        return [self._text(shape) for shape in range(self.shapes)]
+        ends = self._starts[: self.shapes + 1].tolist()
+        texts = self._pool[: ends[-1]].tobytes()
+        return [texts[start:end] for start, end in pairwise(ends)]
 
     def counts(self) -> list[int]:
         """How many lines each shape had, by number."""
@@ -202,9 +205,6 @@ class Miner:
         miner = Miner.load(self.save())
         miner._counters[[LAST, HEADED, LOOSE, LINES]] = -2, 0, 0, 0
         return miner
-
-    def _text(self, shape: int) -> bytes:
-        return self._pool[self._starts[shape] : self._starts[shape + 1]].tobytes()
 
 
 def _no_memory() -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.int64]]:

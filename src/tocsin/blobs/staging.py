@@ -217,10 +217,11 @@ def forget(folder: Path) -> None:
     """Remove an upload's folder; its note goes first, so that what a crash leaves is nobody's. Idempotent."""
     if not folder.is_dir():
         return
-    for name in (_NOTE, _SIZE, _DATA, _NEW):
-        remove(folder / name)
-    sync_directory(folder)
-    remove_directory(folder)
+    with storage_faults(str(folder)):
+        for name in (_NOTE, _SIZE, _DATA, _NEW):
+            remove(folder / name)
+        sync_directory(folder)
+        remove_directory(folder)
 
 
 def _read(path: Path) -> tuple[str, bytes]:

@@ -28,13 +28,13 @@ SILENT = 28
 SILENT_TOO = (47, 140, 234)
 """47: a machine never comes back, and one is in maintenance. 140 and 234 have restarts with other rules."""
 ONCE_FAILED = (37, 46, 90, 155, 500_037)
-REFUSED = 44
-"""A dump of log lines was a blob, and the name that it had on its way could not be removed."""
 """46: feedback that had moved no limit moved one when it was asked again.
 Of dumps: 37 a folder of blobs that could not be made; 90 an upload left behind that could not be removed;
 155 settings logged and not processed at a start.
 500037: a window of log lines began too early after a restart, since the record of the one before was trimmed.
 """
+REFUSED = 44
+"""A dump of log lines was a blob, and the name that it had on its way could not be removed."""
 
 
 def test_the_same_seed_gives_the_same_trace() -> None:

@@ -80,6 +80,24 @@ def until_line(
     return ending(subprocess.CompletedProcess([], running.returncode, out, err))
 
 
+def test_the_demo_looks_for_garbage_as_often_as_a_server(tmp_path: Path) -> None:
+    """It serves as long as somebody looks at it: what is seldom enough for a start is not for that."""
+    told = "import gc; from tocsin.cli import main; main(); print(gc.get_threshold()[0] < 10_000)"
+    command = [
+        sys.executable,
+        "-c",
+        told,
+        "demo",
+        "--data",
+        str(tmp_path / "demo"),
+        "--seconds",
+        "0.1",
+        *FLEET,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.splitlines()[-1] == "True"
+
+
 @pytest.mark.long
 def test_the_demo_finds_its_fault_and_a_second_start_has_lost_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -15,7 +14,7 @@ from tocsin import threads
 from tocsin.cli.opened import TENANT, config_of, wait_until_caught_up
 from tocsin.cli.options import ConfigFile
 from tocsin.cli.output import Exit, JsonFlag, fail, finish, note, progress
-from tocsin.cli.serve import end_on_signals, show_admin_key
+from tocsin.cli.serve import begin_to_serve, end_on_signals
 
 if TYPE_CHECKING:
     from tocsin.bootstrap import Application
@@ -88,7 +87,7 @@ def _run(
         application = Application(connected)
         opened.callback(application.stop)
         end_on_signals(application, application.config.processing.stop_s)
-        application.start(on_bound=partial(show_admin_key, application))
+        begin_to_serve(application)
         feed = DemoFeed(application, stations=stations, days=days)
         people = demo_people(application, technicians)
         machine_feed = MachineFeed(application, machines=machines) if machines else nullcontext()

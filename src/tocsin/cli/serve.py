@@ -89,15 +89,20 @@ def allow_many_files() -> None:
 
 
 def _run(application: Application) -> None:
-    from tocsin.memory import keep_collections_short
-
     end_on_signals(application, application.config.processing.stop_s)
     note(f"Data: {application.config.data.resolve()}")
-    application.start(on_bound=partial(show_admin_key, application))
-    keep_collections_short(application.clock)
+    begin_to_serve(application)
     note(f"Ready: {application.server.url}")
     warn_without_tls(application.config.http)
     application.wait()
+
+
+def begin_to_serve(application: Application) -> None:
+    """Start, and look for garbage from then on as a process does that goes on for months."""
+    from tocsin.memory import keep_collections_short
+
+    application.start(on_bound=partial(show_admin_key, application))
+    keep_collections_short(application.clock)
 
 
 def show_admin_key(application: Application) -> None:

@@ -39,6 +39,8 @@ from tocsin.processing.feedback import acted
 from tocsin.processing.judging import Judged
 from tocsin.processing.state import PartitionState
 
+STATUSES = {int(status): status.name.lower() for status in model.Status}
+
 
 def records(log: Iterable[LogRecord]) -> Iterator[Record]:
     """The records of a log, of one partition or several."""
@@ -52,27 +54,27 @@ def records(log: Iterable[LogRecord]) -> Iterator[Record]:
 
 def _events(partition: int, events: Events) -> Iterator[Event | LineCame]:
     batch = events.batch
-    edges, names = batch.reading_offsets.tolist(), [batch.names[code] for code in batch.parameter]
-    values = batch.value.tolist()
-    for row, offset in enumerate(events.offsets.tolist()):
+    edges, names = batch.reading_offsets.tolist(), [batch.names[code] for code in batch.parameter.tolist()]
+    values, devices, texts = batch.value.tolist(), batch.device.tolist(), batch.text_count.tolist()
+    columns = zip(batch.flags.tolist(), batch.stream.tolist(), batch.ts.tolist(), strict=True)
+    for row, (offset, (flags, stream, ts)) in enumerate(zip(events.offsets.tolist(), columns, strict=True)):
         own = slice(edges[row], edges[row + 1])
-        flags = int(batch.flags[row])
         if flags & model.Flag.LOG_LINE:
             yield LineCame(partition, offset, events.tenant)
             continue
-        application, version = batch.streams[int(batch.stream[row])]
+        application, version = batch.streams[stream]
         yield Event(
             partition=partition,
             offset=offset,
             tenant=events.tenant,
-            device=batch.device[row],
+            device=devices[row],
             application=application,
             version=version,
-            ts=int(batch.ts[row]),
+            ts=ts,
             live=bool(flags & model.Flag.LIVE),
             clock_wrong=bool(flags & model.Flag.CLOCK_WRONG),
             readings=tuple(zip(names[own], values[own], strict=True)),
-            texts=int(batch.text_count[row]),
+            texts=texts[row],
         )
 
 
@@ -163,40 +165,32 @@ def settings(found: control.Settings) -> Settings:
 
 def statuses(judged: Judged) -> Iterator[tuple[int, str, str]]:
     """(offset, parameter, status) of each reading."""
-    batch, offsets = judged.batch, judged.offsets.tolist()
-    edges = batch.reading_offsets.tolist()
-    for row, offset in enumerate(offsets):
+    batch = judged.batch
+    edges, parameters, found = (
+        batch.reading_offsets.tolist(),
+        batch.parameter.tolist(),
+        judged.status.tolist(),
+    )
+    for row, offset in enumerate(judged.offsets.tolist()):
         for reading in range(edges[row], edges[row + 1]):
-            name = batch.names[int(batch.parameter[reading])]
-            yield offset, name, model.Status(int(judged.status[reading])).name.lower()
+            yield offset, batch.names[parameters[reading]], STATUSES[found[reading]]
 
 
 def verdicts(judged: Judged) -> Iterator[Verdict]:
     """What each detector said, detector by detector."""
-    batch = judged.batch
+    batch, devices = judged.batch, judged.batch.device.tolist()
+    streams, parameters, values = batch.stream.tolist(), batch.parameter.tolist(), batch.value.tolist()
+    offsets, stamps = judged.offsets.tolist(), batch.ts.tolist()
     for found in judged.verdicts:
-        reasons = detector(found.detector).info.reasons
-        scores = found.scores
-        for number, (row, event) in enumerate(
-            zip(found.gathered.row.tolist(), found.gathered.event.tolist(), strict=True)
-        ):
-            application, _ = batch.streams[int(batch.stream[event])]
-            name = batch.names[int(batch.parameter[row])]
-            yield Verdict(
-                Key(judged.tenant, application, batch.device[event], name),
-                int(judged.offsets[event]),
-                int(batch.ts[event]),
-                float(batch.value[row]),
-                found.detector,
-                Score(
-                    float(scores.score[number]),
-                    float(scores.expected[number]),
-                    float(scores.lower[number]),
-                    float(scores.upper[number]),
-                    int(scores.verdict[number]),
-                    reasons[int(scores.reason[number])],
-                ),
-            )
+        reasons, said = detector(found.detector).info.reasons, found.scores
+        numbers = (said.score, said.expected, said.lower, said.upper, said.verdict)
+        reason = [reasons[number] for number in said.reason.tolist()]
+        scores = map(Score, *(column.tolist() for column in numbers), reason)
+        places = zip(found.gathered.row.tolist(), found.gathered.event.tolist(), scores, strict=True)
+        for row, event, score in places:
+            application, _ = batch.streams[streams[event]]
+            key = Key(judged.tenant, application, devices[event], batch.names[parameters[row]])
+            yield Verdict(key, offsets[event], stamps[event], values[row], found.detector, score)
 
 
 def said(state: PartitionState) -> Iterator[tuple[Heard, list[Said]]]:

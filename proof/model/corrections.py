@@ -54,7 +54,8 @@ def _split(
             if own is None or (name, value) not in own
         ]
         if own is not None:
-            kept.append(replace(event, readings=tuple(own)))
+            whole = len(own) == len(event.readings)
+            kept.append(event if whole else replace(event, readings=tuple(own)))
     return sorted(kept, key=lambda event: event.ts), apart
 
 

@@ -32,6 +32,8 @@ HEARS = {
     "withdrawn": ("seasonal", "health"),
 }
 """Which detectors each kind of feedback can act on."""
+UNSAID = Feedback()
+"""Of a series of which nobody has said anything."""
 
 
 @dataclass(slots=True)
@@ -265,14 +267,14 @@ class Device:
         """Each detector judges each reading, then learns from it; its policy follows."""
         rules = self.rules.at(event.ts)
         offset_ms = local_offset_ms(rules.timezone_of(self.name), event.ts)
+        learns, silenced = self.maintenance.learns(event.ts), self.maintenance.silences(event.ts)
         for detector in ("seasonal", "health"):
             for series, value in own:
                 if detector not in rules.detectors:
                     self._stop(event, series, detector, taken)
                     continue
                 kind, name = series.detectors[detector], series.key.parameter
-                said = self.feedback.get((series.key.application, name, detector), Feedback())
-                learns = self.maintenance.learns(event.ts)
+                said = self.feedback.get((series.key.application, name, detector), UNSAID)
                 heard = Heard(said.factor(event.ts), partial(said.hold_s, event.ts, offset_ms), learns)
                 if said.begins_anew(series.judged_ms.get(detector, NEVER_MS), event.ts):
                     kind = series.detectors[detector] = kind.anew(heard.factor)
@@ -281,9 +283,7 @@ class Device:
                 verdict = Verdict(series.key, event.offset, event.ts, value, detector, score)
                 taken.verdicts.append(verdict)
                 self._say(series.key, verdict.row())
-                turn = series.policies[detector].take(
-                    rules, event.ts, value, score, silenced=self.maintenance.silences(event.ts)
-                )
+                turn = series.policies[detector].take(rules, event.ts, value, score, silenced=silenced)
                 if turn is not None:
                     end_ms = event.ts if turn[0] == "closed" else None
                     episode = of_run(series.key, event.version, detector, turn[1], end_ms)

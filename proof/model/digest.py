@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import xxhash
@@ -50,7 +50,7 @@ def raw_hash(key: Key, ts: int, value: float) -> int:
 
 def verdict_hash(key: Key, ts: int, value: float, detector: str, verdict: int, score: float) -> int:
     """A verdict."""
-    label = names_hash(detector) & _64 & ~0xFF | verdict
+    label = _label(detector) | verdict
     return _mixed(_key_hash(key), ts & _64, _bits(value), label, _bits(score))
 
 
@@ -78,13 +78,22 @@ def _bits(number: float) -> int:
 
 
 @cache
+def _label(detector: str) -> int:
+    return names_hash(detector) & _64 & ~0xFF
+
+
+@cache
 def _key_hash(key: Key) -> int:
     other = names_hash(key.application, key.parameter)
     return _mixed(names_hash(key.tenant, key.device), other & _64, other >> 64)
 
 
+@lru_cache(1 << 16)
 def _mixed(start: int, *words: int) -> int:
-    """Words taken into the two halves of a number, into the upper one in reverse."""
+    """Words taken into the two halves of a number, into the upper one in reverse.
+
+    Remembered, since a correction derives most rows as they were.
+    """
     return _lane(start & _64, words) | _lane(start >> 64, words[::-1]) << 64
 
 

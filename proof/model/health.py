@@ -76,7 +76,8 @@ class Health:
         """Judge a reading as people want it, then learn from it."""
         rule = DEFAULTS | rules.detectors["health"]
         rule["stuck_ms"] = rule["stuck_s"] * 1000
-        rule |= {name: rule[name] * heard.factor for name in RAISED}
+        for name in RAISED:
+            rule[name] *= heard.factor
         x = min(max(value, -HUGE), HUGE)
         day = self.day
         over = day is None or ts >= day.end_ms

@@ -9,6 +9,7 @@ nothing may be lacking, so a test that is skipped has failed.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Generator, Iterator
@@ -32,6 +33,12 @@ def pytest_configure(config: pytest.Config) -> None:
         return  # who wants nothing kept from run to run sees to the kernels, too
     if are_stale():
         begin_anew()
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the collector need not look at it again whenever tests leave something."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

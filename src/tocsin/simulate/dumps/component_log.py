@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 from tocsin.simulate.dumps.faults import DumpFault, DumpFaultKind
@@ -45,6 +47,8 @@ class ComponentLog:
         self._faults: Final = {
             kind: [fault for fault in faults if fault.kind is kind] for kind in DumpFaultKind
         }
+        self._vanished: Final = self._faults[DumpFaultKind.VANISHED_TEMPLATE]
+        self._shifted: Final = self._faults[DumpFaultKind.LEVEL_SHIFT]
         self._waiting: list[_Said] = []
         self._order = 0
 
@@ -61,10 +65,13 @@ class ComponentLog:
             said.extend(self._unusual(begin_ms, end_ms, work))
         for at_ms in startups:
             said.extend(self._startup(at_ms, self._rng))
-        said.sort(key=lambda line: (line.ts_ms, line.order))
-        due = sum(line.ts_ms < to_ms for line in said)
+        said.sort(key=attrgetter("ts_ms", "order"))
+        due = bisect_left(said, to_ms, key=attrgetter("ts_ms"))
         self._waiting = said[due:]
-        return [(line.ts_ms, self._written(line)) for line in said[:due] if not self._silent(line)]
+        written = said[:due]
+        for fault in self._faults[DumpFaultKind.COMPONENT_SILENT]:
+            written = [line for line in written if not fault.holds(line.ts_ms)]
+        return [(line.ts_ms, self._written(line)) for line in written]
 
     def _pieces(self, from_ms: int, to_ms: int) -> Iterator[tuple[int, int]]:
         """The stretch cut where a local hour ends, since the work changes there."""
@@ -146,17 +153,16 @@ class ComponentLog:
 
     def _said(self, template: Template, ts_ms: int, rng: random.Random) -> _Said:
         self._order += 1
+        measured, drifting = self._grammar.measured
+        shift = self._shift(ts_ms) if template is measured else 0.0
         values = [
-            parameter.draw(rng, ts_ms, self._shift(template, name, ts_ms))
+            parameter.draw(rng, ts_ms, shift if name == drifting else 0.0)
             for name, parameter in template.parameters
         ]
         return _Said(ts_ms, self._order, template, values)
 
-    def _shift(self, template: Template, name: str, ts_ms: int) -> float:
-        """How many deviations a drift has moved a number by then."""
-        measured, drifting = self._grammar.measured
-        if template is not measured or name != drifting:
-            return 0.0
+    def _shift(self, ts_ms: int) -> float:
+        """How many deviations a drift has moved the measured number by then."""
         return sum(
             fault.size * (ts_ms - fault.from_ms) / (fault.to_ms - fault.from_ms)
             for fault in self._faults[DumpFaultKind.PARAMETER_DRIFT]
@@ -165,18 +171,13 @@ class ComponentLog:
 
     def _dropped(self, line: _Said) -> bool:
         """Whether a fault keeps a usual line from being written."""
-        if any(
-            fault.holds(line.ts_ms) and line.template is self._grammar.vanishing[fault.choice]
-            for fault in self._faults[DumpFaultKind.VANISHED_TEMPLATE]
-        ):
-            return True
-        return any(
-            fault.holds(line.ts_ms) and self._fault_rng.random() >= fault.size
-            for fault in self._faults[DumpFaultKind.LEVEL_SHIFT]
-        )
-
-    def _silent(self, line: _Said) -> bool:
-        return any(fault.holds(line.ts_ms) for fault in self._faults[DumpFaultKind.COMPONENT_SILENT])
+        for fault in self._vanished:
+            if fault.holds(line.ts_ms) and line.template is self._grammar.vanishing[fault.choice]:
+                return True
+        for fault in self._shifted:
+            if fault.holds(line.ts_ms) and self._fault_rng.random() >= fault.size:
+                return True
+        return False
 
     def _written(self, line: _Said) -> str:
         return self._write(line.ts_ms, offset_ms(self._zone, line.ts_ms), line.template, line.values)

@@ -16,21 +16,28 @@ Write = Callable[[int, int, Template, Sequence[str]], str]
 _JAVA: Final = {Level.DEBUG: "DEBUG", Level.INFO: "INFO ", Level.WARN: "WARN ", Level.ERROR: "ERROR"}
 _VENDOR: Final = {Level.DEBUG: "D", Level.INFO: "I", Level.WARN: "W", Level.ERROR: "F"}
 _SYSLOG: Final = {Level.DEBUG: 31, Level.INFO: 30, Level.WARN: 28, Level.ERROR: 27}  # facility daemon
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-@lru_cache(maxsize=4096)
 def _second(second: int, form: str) -> str:
-    moment = datetime.fromtimestamp(second, UTC)
+    """The time of day behind the day, which `form` shows."""
+    day, second = divmod(second, 86_400)
+    return f"{_day(day, form)}{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
+
+
+@lru_cache(maxsize=4096)
+def _day(day: int, form: str) -> str:
+    moment = datetime.fromtimestamp(day * 86_400, UTC)
     if form == "syslog":  # RFC 3164: the day is padded with a space
-        return f"{_MONTHS[moment.month - 1]} {moment.day:2d} {moment:%H:%M:%S}"
+        return f"{_MONTHS[moment.month - 1]} {moment.day:2d} "
     return moment.strftime(form)
 
 
 def log4j(ts_ms: int, offset_ms: int, template: Template, values: Sequence[str]) -> str:
     """`2026-01-05 06:00:01,123 INFO  [main] cell.Cycle - text`, in UTC."""
     second, ms = divmod(ts_ms, 1000)
-    stamp = _second(second, "%Y-%m-%d %H:%M:%S")
+    stamp = _second(second, "%Y-%m-%d ")
     name = ("Cycle", "Recipe", "Safety", "Store")[template.code % 4]
     text = template.text % tuple(values)
     return f"{stamp},{ms:03d} {_JAVA[template.level]} [worker-{template.code % 3}] cell.{name} - {text}"
@@ -39,7 +46,7 @@ def log4j(ts_ms: int, offset_ms: int, template: Template, values: Sequence[str])
 def vendor(ts_ms: int, offset_ms: int, template: Template, values: Sequence[str]) -> str:
     """`05.01.2026;07:00:01.123;DRV;I;0042;text;a=1;b=2`, by the clock on the wall."""
     second, ms = divmod(ts_ms + offset_ms, 1000)
-    stamp = _second(second, "%d.%m.%Y;%H:%M:%S")
+    stamp = _second(second, "%d.%m.%Y;")
     text = template.text % tuple(values)
     return f"{stamp}.{ms:03d};DRV;{_VENDOR[template.level]};{template.code:04d};{text}"
 
@@ -48,19 +55,19 @@ def bracketed(ts_ms: int, offset_ms: int, template: Template, values: Sequence[s
     """`[2026-01-05T06:00:01Z] <door> text`, in UTC, without a level unless it is bad."""
     second = ts_ms // 1000
     mark = "" if template.level is Level.INFO else f"{template.level.value}: "
-    return f"[{_second(second, '%Y-%m-%dT%H:%M:%SZ')}] <door> {mark}{template.text % tuple(values)}"
+    return f"[{_second(second, '%Y-%m-%dT')}Z] <door> {mark}{template.text % tuple(values)}"
 
 
 def json_line(ts_ms: int, offset_ms: int, template: Template, values: Sequence[str]) -> str:
     """`{"t":"2026-01-05T06:00:01.123Z","lvl":"info","msg":"…","score":0.961}`: values as fields, too."""
     second, ms = divmod(ts_ms, 1000)
-    stamp = f"{_second(second, '%Y-%m-%dT%H:%M:%S')}.{ms:03d}Z"
+    stamp = f"{_second(second, '%Y-%m-%dT')}.{ms:03d}Z"
     said = {"t": stamp, "lvl": template.level.lower(), "msg": template.text % tuple(values)}
     fields = {
-        name: value if isinstance(parameter, (Word, Hex)) else json.loads(value)
+        name: value if isinstance(parameter, (Word, Hex)) else float(value) if "." in value else int(value)
         for (name, parameter), value in zip(template.parameters, values, strict=True)
     }
-    return json.dumps(said | fields, separators=(",", ":"))
+    return _ENCODER.encode(said | fields)
 
 
 def syslog(ts_ms: int, offset_ms: int, template: Template, values: Sequence[str]) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-from proof.simulation.generating import plan_of
+from proof.simulation import generating
 from proof.simulation.people_data import FEEDBACK, KINDS
 from proof.simulation.plan import Steps
-from proof.simulation.run import run_plan
+from proof.simulation.run import Outcome, run_plan
 from proof.simulation.workshop import POISON
 from tocsin.directory.cache import DirectoryCache, Due
 from tocsin.services.own_devices import OwnDevices
@@ -36,13 +37,22 @@ Of dumps: 37 a folder of blobs that could not be made; 90 an upload left behind 
 REFUSED = 44
 """A dump of log lines was a blob, and the name that it had on its way could not be removed."""
 
+plan_of = cache(generating.plan_of)
+"""Plans never change, and many tests look at the same hundred."""
+
+
+@cache
+def outcome_of(seed: int) -> Outcome:
+    """What came of a seed the first time it was played; tests about the same one look at the same."""
+    return run_plan(plan_of(seed))
+
 
 def test_the_same_seed_gives_the_same_trace() -> None:
     """A seed decides everything: threads, times, faults and what is written; so it can be replayed."""
-    first, second = run_plan(plan_of(1)), run_plan(plan_of(1))
+    first, second = outcome_of(1), run_plan(generating.plan_of(1))
     assert first.trace_hash == second.trace_hash
     assert first.points == second.points > 1000
-    assert run_plan(plan_of(3)).trace_hash != first.trace_hash
+    assert outcome_of(3).trace_hash != first.trace_hash
 
 
 def test_dumps_leave_the_rest_of_a_seed_as_it_is() -> None:
@@ -134,7 +144,7 @@ def test_logs_stay_away_in_many_ways() -> None:
 
 def test_logs_stay_away_and_the_same_seed_gives_the_same_trace() -> None:
     """It is told as the model says, by ticks and by dumps, and taken back where lines were kept meanwhile."""
-    first, second = run_plan(plan_of(SILENT)), run_plan(plan_of(SILENT))
+    first, second = outcome_of(SILENT), run_plan(generating.plan_of(SILENT))
     assert first.trace_hash == second.trace_hash
     assert (first.findings, first.seen.silences > 1) == ([], True)
 
@@ -152,7 +162,7 @@ def test_third_parties_fail_and_change_their_mind() -> None:
 def test_windows_are_asked_for_and_the_same_seed_gives_the_same_trace() -> None:
     """Some are kept and hold; what a device sends within them is what the model says."""
     assert plan_of(WINDOWS).changes
-    first, second = run_plan(plan_of(WINDOWS)), run_plan(plan_of(WINDOWS))
+    first, second = outcome_of(WINDOWS), run_plan(generating.plan_of(WINDOWS))
     assert first.trace_hash == second.trace_hash
     assert (first.findings, first.seen.windows > 0) == ([], True)
 
@@ -162,14 +172,14 @@ def test_windows_are_asked_for_and_the_same_seed_gives_the_same_trace() -> None:
 )
 def test_all_laws_hold(seed: int) -> None:
     """Nothing acknowledged is lost or doubled, digests, counts and episodes are those of the records."""
-    outcome = run_plan(plan_of(seed))
+    outcome = outcome_of(seed)
     assert outcome.findings == []
     assert outcome.seen.events > 0
 
 
 def test_the_same_dumps_give_the_same_trace() -> None:
     """Uploads, steps and their failures are decided by the seed, too."""
-    first, second = run_plan(plan_of(DUMPS)), run_plan(plan_of(DUMPS))
+    first, second = outcome_of(DUMPS), run_plan(generating.plan_of(DUMPS))
     assert first.trace_hash == second.trace_hash
     assert (first.findings, first.seen.dumps > 0) == ([], True)
 

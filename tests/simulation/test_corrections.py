@@ -56,8 +56,9 @@ def uncorrected(records: Sequence[Record]) -> list[Record]:
 def check_moments(records: Sequence[Record]) -> None:
     """With the log's corrections or without them, of the devices in need or of all: the same."""
     bare = uncorrected(records)
-    assert settled(records) == settled(bare)
-    assert settled(bare) == settled(bare, everybody=True)
+    in_need = settled(bare)
+    assert settled(records) == in_need
+    assert in_need == settled(bare, everybody=True)
 
 
 def test_what_comes_a_month_late_tells_nothing_of_the_device() -> None:

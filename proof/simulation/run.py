@@ -22,6 +22,7 @@ import anyio.to_thread
 import apsw
 import structlog
 
+import tocsin.bootstrap.serving  # noqa: F401 - loaded by the first who serves, and what it loads draws
 from proof.simulation.checks import Seen
 from proof.simulation.files import SimulatedFiles
 from proof.simulation.lives import Lives

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -37,6 +40,8 @@ Of dumps: 37 a folder of blobs that could not be made; 90 an upload left behind 
 REFUSED = 44
 """A dump of log lines was a blob, and the name that it had on its way could not be removed."""
 
+ROOT = Path(__file__).parents[2]
+
 plan_of = cache(generating.plan_of)
 """Plans never change, and many tests look at the same hundred."""
 
@@ -53,6 +58,13 @@ def test_the_same_seed_gives_the_same_trace() -> None:
     assert first.trace_hash == second.trace_hash
     assert first.points == second.points > 1000
     assert outcome_of(3).trace_hash != first.trace_hash
+
+
+def test_the_first_run_of_a_process_is_like_the_next() -> None:
+    """What is loaded or compiled once in a process, and draws when it is, does so before the run."""
+    command = [sys.executable, "-m", "proof.simulation", "1"]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=300)
+    assert ended.returncode == 0, ended.stdout
 
 
 def test_dumps_leave_the_rest_of_a_seed_as_it_is() -> None:

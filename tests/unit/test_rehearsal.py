@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 def compiled() -> dict[str, int]:
     """By kernel of Tocsin's: for how many kinds of arguments it is compiled."""
+    gc.unfreeze()  # what is frozen is not among the objects
     kernels = [each for each in gc.get_objects() if isinstance(each, Dispatcher)]
     return {f"{each.py_func.__module__}.{each.py_func.__name__}": len(each.signatures) for each in kernels}
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tocsin.services.maintenance_window import DAY_MS, Covers, Wanted, Weekly, spans
+from tocsin.errors import InvalidInputError
+from tocsin.services.maintenance_window import DAY_MS, Covers, Wanted, Weekly, check, spans
 
 MINUTE_MS = 60_000
 YEAR_2026_MS = 1_767_225_600_000
@@ -99,3 +100,15 @@ def test_what_holds_once_is_its_own_span_where_it_is_touched() -> None:
     assert spans(own, YEAR_2026_MS + 5, YEAR_2026_MS + 6) == ((YEAR_2026_MS, YEAR_2026_MS + DAY_MS),)
     assert spans(own, YEAR_2026_MS + DAY_MS, YEAR_2026_MS + 2 * DAY_MS) == ()
     assert spans(own, YEAR_2026_MS - DAY_MS, YEAR_2026_MS) == ()
+
+
+def test_what_repeats_but_would_never_hold_is_refused() -> None:
+    """Asked for on a Monday, each Saturday, up to the evening: somebody left the end as the form had it."""
+    saturdays = Weekly(days=(5,), from_minute=22 * 60, until_minute=2 * 60, zone="UTC")
+    monday = at("2026-11-30T20:23:00")
+    with pytest.raises(InvalidInputError, match="None of these days") as refused:
+        check(wanted(saturdays, monday, at("2026-11-30T22:23:00")), monday)
+    assert refused.value.field == "to"
+    check(wanted(saturdays, monday, at("2026-12-05T22:01:00")), monday)
+    check(wanted(saturdays, monday, at("2026-12-09T00:00:00")), monday)
+    check(wanted(saturdays, monday, None), monday)

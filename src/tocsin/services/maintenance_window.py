@@ -164,6 +164,7 @@ def check(wanted: Wanted, now_ms: int) -> None:
     _check_end(wanted, now_ms)
     if wanted.weekly is not None:
         _check_weekly(wanted.weekly)
+        _check_holds(wanted)
 
 
 def _check_asked(wanted: Wanted) -> None:
@@ -195,6 +196,17 @@ def _check_weekly(weekly: Weekly) -> None:
     if not (0 <= weekly.from_minute < MINUTES_A_DAY and 0 <= weekly.until_minute < MINUTES_A_DAY):
         raise InvalidInputError("A time of day is between 00:00 and 23:59.", field="weekly.from")
     load_zone(weekly.zone)
+
+
+def _check_holds(wanted: Wanted) -> None:
+    """What repeats holds once within any eight days; up to an end before that it may never hold."""
+    until_ms = wanted.until_ms
+    if until_ms is None or until_ms - wanted.from_ms >= 8 * DAY_MS:
+        return
+    if not spans(wanted, wanted.from_ms, until_ms):
+        raise InvalidInputError(
+            "None of these days comes before the end: leave the end out, or name a later one.", field="to"
+        )
 
 
 def spans(wanted: Wanted, from_ms: int, until_ms: int) -> tuple[tuple[int, int], ...]:

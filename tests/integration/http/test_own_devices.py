@@ -73,6 +73,7 @@ def anomalies(world: World) -> dict[str, str]:
 async def test_lists_hold_the_own_devices_alone(world: World) -> None:
     """Whatever the filter, page by page, and the pages for people too."""
     anna = world.sign_in("anna")
+    assert "<h1>Devices</h1>" in (await asked(world, anna, "/fleet")).text  # as the bar calls the page
     other = anomalies(world)["c"]
     for path, name in LISTS.items():
         cursor: dict[str, Any] = {}
@@ -273,7 +274,9 @@ async def test_who_is_nobody_in_the_directory_is_told_so(world: World) -> None:
             assert told == (
                 (404, "not_found") if "technicians" in path and name == "wrong" else (403, "no_technician")
             )
-        assert "GUID" in (await asked(world, who, "/inbox")).text
+        page = (await asked(world, who, "/inbox")).text
+        assert "GUID" in page
+        assert "Back to the inbox" in page  # the first page of who sees only own devices
         assert (await asked(world, who, "/v1/me")).json()["devices"] == "own"
 
 

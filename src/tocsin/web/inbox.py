@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from tocsin.directory.abstract import Freshness
 from tocsin.errors import InvalidInputError
 from tocsin.inbox.abstract import Anomaly, AnomalyQuery
 from tocsin.inbox.action import Handling
@@ -42,6 +43,7 @@ EMPTY: Final = {
 """What a view says that has nothing to show."""
 
 _NOTHING_OF_YOURS: Final = "Nothing is unresolved at your devices."
+_NOTHING_SO_FAR: Final = "Nothing is unresolved at the devices that are known to be yours so far."
 
 OF_ALL: Final = frozenset({"unresolved", "all"})
 """Views that have no meaning for whoever sees the own devices alone: what is unresolved there is hers."""
@@ -86,13 +88,18 @@ def _listed(request: Request, visitor: Visitor) -> dict[str, Any]:
         "as_of_ms": as_of_ms,
         "freshness": freshness,
         "device": device,
-        "empty": _NOTHING_OF_YOURS if limited and show == MINE else EMPTY[show],
+        "empty": _nothing_of(freshness) if limited and show == MINE else EMPTY[show],
         "views": words,
         "shown": visitor.services.colleagues.shown(visitor.principal, [each.assignee for each in found]),
         "anomalies": found,
         "older": None if older is None else f"?{urlencode(here | {'before': older})}",
         "before": before,
     }
+
+
+def _nothing_of(freshness: Freshness | None) -> str:
+    """Devices are asked for one by one, too: before the list has come, some may be lacking."""
+    return _NOTHING_SO_FAR if freshness is Freshness.UNKNOWN else _NOTHING_OF_YOURS
 
 
 def _found(

@@ -17,6 +17,7 @@ from tocsin.access.people import principal_of
 from tocsin.access.person import PersonChange
 from tocsin.access.principal import Role
 from tocsin.api.names import iso
+from tocsin.directory.abstract import Entry
 from tocsin.errors import NotFoundError
 from tocsin.inbox.action import Action, ActionKind, Target
 from tocsin.simulate.directory.faults import DirectoryFault, always
@@ -299,6 +300,17 @@ async def test_nothing_is_shown_before_the_directory_has_spoken(world: World) ->
     world.responsible(BORIS, "c")
     answer = await asked(world, who, "/v1/anomalies")
     assert (answer.status_code, answer.json()["anomalies"]) == (200, [])  # the directory has said: none
+
+
+async def test_no_inbox_is_called_empty_before_all_own_devices_are_known(world: World) -> None:
+    """The answer for one device comes before the list of all, and nothing is wrong with that one."""
+    newcomer = "11111111-1111-4111-8111-111111111111"
+    world.person("new", technician=newcomer)
+    who = world.sign_in("new")
+    world.directory_cache.keep_device(Entry("quiet", newcomer, None), NOW_MS, NOW_MS)
+    assert "that are known to be yours so far" in (await asked(world, who, "/inbox")).text
+    world.responsible(newcomer, "quiet")
+    assert "Nothing is unresolved at your devices." in (await asked(world, who, "/inbox")).text
 
 
 async def test_a_last_word_counts_as_long_as_it_may(world: World) -> None:

@@ -340,9 +340,8 @@ def test_a_damaged_wal_header_is_noticed(tmp_path: Path) -> None:
             open_database(path, Tuning())
 
 
-def test_frames_of_an_older_generation_are_no_loss(tmp_path: Path) -> None:
-    """After a merge SQLite writes over the log from its start; what then follows is old, and merged."""
-    path = tmp_path / "store.db"
+def cut_after_a_new_header(path: Path) -> None:
+    """Seven commits, all merged; a power cut let through the next generation's header, not its frames."""
     wal = path.with_name(path.name + "-wal")
     five_commits(path)
     writer = Writer(path, ONE_TABLE, Tuning(merge_after_pages=1, merge_on_close=False))
@@ -353,6 +352,12 @@ def test_frames_of_an_older_generation_are_no_loss(tmp_path: Path) -> None:
         contents.append(wal.read_bytes())
     writer.close()
     wal.write_bytes(contents[1][:32] + contents[0][32:])  # the cut came after the new header
+
+
+def test_frames_of_an_older_generation_are_no_loss(tmp_path: Path) -> None:
+    """After a merge SQLite writes over the log from its start; what then follows is old, and merged."""
+    path = tmp_path / "store.db"
+    cut_after_a_new_header(path)
     connection = open_database(path, Tuning())
     assert connection.execute("SELECT count(*) FROM item").get == 7
     connection.close()
@@ -395,21 +400,14 @@ def test_no_first_generation_is_begun_over_an_older_one(tmp_path: Path) -> None:
     """Not even by a second connection, which knows no older one: a torn commit would be damage."""
     path = tmp_path / "store.db"
     wal = path.with_name(path.name + "-wal")
-    five_commits(path)
-    writer = Writer(path, ONE_TABLE, Tuning(merge_after_pages=1, merge_on_close=False))
-    contents = []
-    for _ in range(2):
-        with writer.transaction() as connection:
-            connection.execute("INSERT INTO item (body) VALUES (x'00')")
-        contents.append(wal.read_bytes())
-    writer.close()
-    wal.write_bytes(contents[1][:32] + contents[0][32:])  # the cut came after the new header
+    cut_after_a_new_header(path)
+    older_bytes = wal.stat().st_size
     reader = open_reader(path, Tuning())  # as a segment of the log is opened: it recovers
     assert reader.execute("SELECT count(*) FROM item").get == 7
     writer = Writer(path, ONE_TABLE, Tuning(merge_on_close=False))
     with writer.transaction() as connection:
         connection.execute("INSERT INTO item (body) VALUES (x'00')")
-    assert wal.stat().st_size < len(contents[0])
+    assert wal.stat().st_size < older_bytes
     writer.close()
     reader.close()
 

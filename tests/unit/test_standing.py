@@ -71,7 +71,7 @@ def test_a_run_is_told_as_its_end_will_tell_it(kept_back: bool) -> None:
     records = log_of([first, *([WINDOW] if kept_back else [ENDED]), *others])
     reader = Reader()
     reader.read(records[:231])
-    (lasting,) = [reader.newest[name] for name in lasting_ids(reader.state.tenants["t"], "pump-0")]
+    (lasting,) = [reader.newest[name] for name in lasting_ids(reader.state.tenants["t"], ["pump-0", "unknown"])]
     assert bool(lasting.suppressed) == kept_back
     assert lasting.explanation.endswith("abnormal for 5 minutes")
     assert reader.told[lasting.id].explanation.endswith("abnormal for 29 minutes")
@@ -108,7 +108,7 @@ def test_a_silence_grows_with_the_clock() -> None:
     newest_ms = rows[-1][1]
     reader.read(log_of([*live, Tick(now_ms=newest_ms + 3_600_000)]))
     (silence,) = [episode for episode in reader.newest.values() if episode.reason == "silent"]
-    assert lasting_ids(reader.state.tenants["t"], "pump-0") == {silence.id}
+    assert lasting_ids(reader.state.tenants["t"], ["pump-0", "unknown"]) == {silence.id}
     reader.look(now_ms=newest_ms + 7_200_000)
     told = reader.told[silence.id]
     assert told.explanation.startswith("nothing was received for 2 hours; ")

@@ -61,6 +61,7 @@ _ROUTERS: Final[tuple[APIRouter, ...]] = (
     episodes.router,
     devices.router,
     maintenance.router,
+    technicians.lists,
     technicians.router,
     locations.router,
     device_dumps.router,

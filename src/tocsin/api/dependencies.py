@@ -16,6 +16,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 
 from tocsin.access.principal import Principal
 from tocsin.access.sessions import SignedIn
+from tocsin.api.holders import PROVEN
 from tocsin.api.limits import content_length
 from tocsin.errors import ForbiddenError, UnauthenticatedError
 from tocsin.services.addresses import client_of
@@ -55,7 +56,7 @@ async def _asker(request: Request) -> Asker:
     services: Services = request.app.state.services
     address = client_of(request.scope)
     if (bearer := await _bearer(request)) is not None:
-        asker = Asker(replace(services.entrance.by_token(bearer.credentials), address=address))
+        asker = Asker(replace(_holder(request, bearer.credentials), address=address))
     elif (cookie := await _cookie(request)) is not None:
         signed_in = services.sessions.find(cookie).at(address)
         if request.method not in _SAFE_METHODS and not csrf_matches(
@@ -70,6 +71,15 @@ async def _asker(request: Request) -> Asker:
     services.entrance.take_share(asker.principal, content_length(request.scope))
     request.state.asker = asker
     return asker
+
+
+def _holder(request: Request, token: str) -> Principal:
+    """Who holds the token; its share of requests was found by it a moment ago."""
+    shown, principal = request.scope.get(PROVEN, ("", None))
+    if principal is not None and shown == token:
+        return principal
+    services: Services = request.app.state.services
+    return services.entrance.by_token(token)
 
 
 AskerOf = Annotated[Asker, Depends(_asker)]

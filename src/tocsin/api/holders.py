@@ -12,6 +12,8 @@ from tocsin.services.addresses import network_of
 from tocsin.services.bundle import Services
 from tocsin.services.sessions import SESSION_COOKIE
 
+PROVEN: Final = "tocsin.proven"
+"""Where in a scope the token and its principal stand, once they were looked up for this request."""
 _BEARER: Final = b"bearer "
 
 
@@ -24,6 +26,7 @@ def holder_of(services: Services, scope: Scope) -> tuple[str, str]:
     try:
         if token is not None:
             principal = services.entrance.by_token(token)
+            scope[PROVEN] = token, principal
             return principal.tenant, principal.holder
         if cookie is not None:
             principal = services.sessions.find(cookie).principal

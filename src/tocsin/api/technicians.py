@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from tocsin.api.anomalies import ANOMALY_EXAMPLE, AnomalyView, Changes, Since, anomaly_fields, change_views
 from tocsin.api.cursor import decode_number, decode_text, encode_cursor
 from tocsin.api.dependencies import PrincipalOf, ServicesOf
+from tocsin.api.list_route import ListRoute
 from tocsin.api.names import iso_or_none
 from tocsin.api.openapi import answers
 from tocsin.api.ownership import OwnershipPage, ownership_page
@@ -20,6 +21,7 @@ from tocsin.directory.abstract import Freshness
 from tocsin.services.addresses import restored
 
 router = APIRouter(prefix="/v1/technicians", tags=["technicians"])
+lists = APIRouter(prefix="/v1/technicians", tags=["technicians"], route_class=ListRoute)
 
 _ANOMALIES: Final = "technician anomalies"
 _DEVICES: Final = "technician devices"
@@ -69,7 +71,7 @@ class TechnicianAnomalyPage(BaseModel):
     next: str | None
 
 
-@router.get(
+@lists.get(
     "/{technician_id}/anomalies",
     summary="List a technician's anomalies",
     responses=answers(404),

@@ -36,13 +36,12 @@ def newest_of(reader: apsw.Connection, devices: Collection[str], query: AnomalyQ
     wanted = filters_of(query)
     wanted["before"] = wanted.pop("before_sequence")
     plain = AnomalyQuery(query.tenant, before_sequence=query.before_sequence, limit=query.limit)
+    if query == replace(plain, unresolved=True):
+        wanted["devices"] = _json(devices)
+        return [hashed_anomaly_of(row) for row in reader.execute(QUERIES["unresolved_of_devices"], wanted)]
     with reader:  # one state of the inbox for all devices
-        if query == replace(plain, unresolved=True):
-            newest = reader.execute(QUERIES["unresolved_of_devices"], wanted | {"devices": _json(devices)})
-            rows = [row for _, row in newest]
-        else:
-            statement = QUERIES["all_of_device" if query == plain else "some_of_device"]
-            rows = _device_by_device(reader, statement, devices, wanted)
+        statement = QUERIES["all_of_device" if query == plain else "some_of_device"]
+        rows = _device_by_device(reader, statement, devices, wanted)
         found = reader.execute(QUERIES["anomalies_at"], {"rows": _json(rows)}).fetchall()
     return [hashed_anomaly_of(row) for row in found]
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
+from tocsin.events import Strings
 from tocsin.model import Episode
 from tocsin.processing import dump_silence
 from tocsin.processing.episodes import NOTICE_STATE, facts_of, told_of
@@ -12,12 +15,12 @@ from tocsin.processing.state import Known, TenantState
 from tocsin.processing.wording import notice_sentence
 
 
-def lasting_ids(state: TenantState, device: str) -> set[str]:
-    """The episodes of a device that have not ended."""
-    number = state.device_number(device)
-    return (
-        set() if number is None else {item.id for item in state.known.get(number, ()) if item.end_ms is None}
-    )
+def lasting_ids(state: TenantState, devices: Collection[str]) -> set[str]:
+    """The episodes of these devices that have not ended."""
+    numbers = state.names.find(Strings.of(list(devices))).tolist()
+    return {
+        item.id for number in numbers for item in state.known.get(number, ()) if item.end_ms is None
+    }
 
 
 def as_it_stands(episode: Episode, state: TenantState, now_ms: int) -> Episode:

@@ -279,7 +279,7 @@ class Views:
             with worker.seen(self.patience_s):
                 state = worker.state.tenants.get(tenant)
                 if state is not None:
-                    found = found.union(*(lasting_ids(state, name) for name in names))
+                    found |= lasting_ids(state, names)
         return found
 
     def as_they_stand(self, tenant: str, episodes: Sequence[Episode], now_ms: int) -> list[Episode]:

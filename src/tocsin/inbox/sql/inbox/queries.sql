@@ -81,6 +81,11 @@ SELECT id, tenant, application, device, parameters, detectors, severity, conditi
           last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
           peak_score, episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms,
           settled_severity, merged_into)
+-- part: hashed
+SELECT anomaly.id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
+       last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
+       peak_score, episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms,
+       settled_severity, merged_into, hash
 -- part: filters
   AND (:application IS NULL OR application = :application)
   AND (:severity IS NULL OR severity = :severity)
@@ -111,11 +116,15 @@ WHERE tenant = :tenant AND device = :device AND updated_sequence < :before_seque
 ORDER BY updated_sequence DESC
 LIMIT :limit
 -- name: unresolved_of_devices
-SELECT a.updated_sequence, a.rowid
-FROM json_each(:devices) AS d CROSS JOIN anomaly AS a INDEXED BY anomaly_unresolved
-WHERE a.tenant = :tenant AND a.device = d.value AND a.updated_sequence < :before
-  AND a.handling <> 'resolved' AND a.merged_into IS NULL
-ORDER BY a.updated_sequence DESC LIMIT :limit
+-- with: hashed
+FROM (
+  SELECT a.rowid AS row
+  FROM json_each(:devices) AS d CROSS JOIN anomaly AS a INDEXED BY anomaly_unresolved
+  WHERE a.tenant = :tenant AND a.device = d.value AND a.updated_sequence < :before
+    AND a.handling <> 'resolved' AND a.merged_into IS NULL
+  ORDER BY a.updated_sequence DESC LIMIT :limit
+) AS newest CROSS JOIN anomaly ON anomaly.rowid = newest.row
+ORDER BY updated_sequence DESC
 -- name: all_of_device
 SELECT updated_sequence, rowid FROM anomaly INDEXED BY anomaly_by_device
 WHERE tenant = :tenant AND device = :device AND updated_sequence < :before AND updated_sequence > :above
@@ -127,10 +136,7 @@ WHERE tenant = :tenant AND device = :device AND updated_sequence < :before AND u
 -- with: filters
 ORDER BY updated_sequence DESC LIMIT :limit
 -- name: anomalies_at
-SELECT anomaly.id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
-       last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
-       peak_score, episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms,
-       settled_severity, merged_into, hash
+-- with: hashed
 FROM json_each(:rows) AS wanted CROSS JOIN anomaly ON anomaly.rowid = wanted.value
 ORDER BY updated_sequence DESC
 -- name: history

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numba as nb
 import numpy as np
@@ -34,8 +35,7 @@ class Strings:
     def of(cls, values: list[str]) -> Strings:
         """A column of `values`; O(n) Python, so not for the hot path."""
         encoded = [value.encode() for value in values]
-        offsets = np.zeros(len(encoded) + 1, np.int32)
-        np.cumsum([len(part) for part in encoded], out=offsets[1:])
+        offsets = np.array([0, *accumulate(map(len, encoded))], np.int32)
         return cls(offsets, np.frombuffer(b"".join(encoded), np.uint8))
 
     def __getitem__(self, row: int) -> str:

@@ -71,7 +71,9 @@ def test_a_run_is_told_as_its_end_will_tell_it(kept_back: bool) -> None:
     records = log_of([first, *([WINDOW] if kept_back else [ENDED]), *others])
     reader = Reader()
     reader.read(records[:231])
-    (lasting,) = [reader.newest[name] for name in lasting_ids(reader.state.tenants["t"], ["pump-0", "unknown"])]
+    (lasting,) = [
+        reader.newest[name] for name in lasting_ids(reader.state.tenants["t"], ["pump-0", "unknown"])
+    ]
     assert bool(lasting.suppressed) == kept_back
     assert lasting.explanation.endswith("abnormal for 5 minutes")
     assert reader.told[lasting.id].explanation.endswith("abnormal for 29 minutes")

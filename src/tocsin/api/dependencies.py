@@ -75,9 +75,9 @@ async def _asker(request: Request) -> Asker:
 
 def _holder(request: Request, token: str) -> Principal:
     """Who holds the token; its share of requests was found by it a moment ago."""
-    shown, principal = request.scope.get(PROVEN, ("", None))
-    if principal is not None and shown == token:
-        return principal
+    proven: tuple[str, Principal] | None = request.scope.get(PROVEN)
+    if proven is not None and proven[0] == token:
+        return proven[1]
     services: Services = request.app.state.services
     return services.entrance.by_token(token)
 

@@ -18,7 +18,7 @@ from tocsin.storage.scripts import load_scripts
 
 SCRIPTS: Final = load_scripts("tocsin.inbox", "inbox")
 QUERIES: Final = SCRIPTS.queries
-_HASHED: Final = (
+HASHED: Final = (
     *("id", "tenant", "application", "device", "parameters", "detectors", "severity", "condition"),
     *("started_ms", "last_abnormal_ms", "cleared_ms", "updated_sequence", "version", "recurrences"),
     *("explanation", "peak_score", "episodes", "handling", "seen_at_ms", "assignee", "snoozed_until_ms"),
@@ -57,7 +57,7 @@ def hashed_anomaly_of(row: tuple[Any, ...]) -> Anomaly:
     Types are not checked again: the hash says that the columns are those that were written.
     """
     columns = check_row(row, f"inbox: anomaly {row[0]}")
-    values = dict(zip(_HASHED, columns, strict=True))
+    values = dict(zip(HASHED, columns, strict=True))
     for name in _LISTS:
         values[name] = _texts(values[name])
     for name, words in _WORDS.items():

@@ -18,9 +18,7 @@ from tocsin.processing.wording import notice_sentence
 def lasting_ids(state: TenantState, devices: Collection[str]) -> set[str]:
     """The episodes of these devices that have not ended."""
     numbers = state.names.find(Strings.of(list(devices))).tolist()
-    return {
-        item.id for number in numbers for item in state.known.get(number, ()) if item.end_ms is None
-    }
+    return {item.id for number in numbers for item in state.known.get(number, ()) if item.end_ms is None}
 
 
 def as_it_stands(episode: Episode, state: TenantState, now_ms: int) -> Episode:

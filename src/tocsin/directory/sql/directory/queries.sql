@@ -37,13 +37,21 @@ SELECT d.id, d.technician, d.location, d.listed, d.seen, d.told_ms, d.due_ms, d.
        CASE WHEN d.listed THEN max(d.told_ms, coalesce(t.fetched_ms, 0)) ELSE d.told_ms END
 FROM device d LEFT JOIN technician t ON t.id = d.technician
 WHERE d.id = :id
--- name: devices_of
+-- part: devices_of
 SELECT d.id, d.technician, d.location, d.listed, d.seen, d.told_ms, d.due_ms, d.failures, d.hash,
-       CASE WHEN d.listed THEN max(d.told_ms, coalesce(t.fetched_ms, 0)) ELSE d.told_ms END
+       CASE WHEN d.listed THEN max(d.told_ms, coalesce(t.fetched_ms, 0)) ELSE d.told_ms END AS as_of_ms
 FROM device d LEFT JOIN technician t ON t.id = d.technician
 WHERE d.technician = :technician AND d.id > :after
   AND CASE WHEN d.listed THEN max(d.told_ms, coalesce(t.fetched_ms, 0)) ELSE d.told_ms END >= :from_ms
 ORDER BY d.id LIMIT :limit
+-- name: devices_of
+-- with: devices_of
+-- name: devices_of_at_once
+SELECT json_group_array(
+  json_array(id, technician, location, listed, seen, told_ms, due_ms, failures, hex(hash), as_of_ms) ORDER BY id)
+FROM (
+-- with: devices_of
+)
 -- name: devices_at
 SELECT d.id, d.technician, d.location, d.listed, d.seen, d.told_ms, d.due_ms, d.failures, d.hash,
        CASE WHEN d.listed THEN max(d.told_ms, coalesce(t.fetched_ms, 0)) ELSE d.told_ms END

@@ -82,10 +82,18 @@ SELECT id, tenant, application, device, parameters, detectors, severity, conditi
           peak_score, episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms,
           settled_severity, merged_into)
 -- part: hashed
-SELECT anomaly.id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
+       anomaly.id, tenant, application, device, parameters, detectors, severity, condition, started_ms,
        last_abnormal_ms, cleared_ms, updated_sequence, version, recurrences, explanation,
        peak_score, episodes, handling, seen_at_ms, assignee, snoozed_until_ms, settled_ms,
-       settled_severity, merged_into, hash
+       settled_severity, merged_into
+-- part: unresolved_of_devices
+FROM (
+  SELECT a.rowid AS row
+  FROM json_each(:devices) AS d CROSS JOIN anomaly AS a INDEXED BY anomaly_unresolved
+  WHERE a.tenant = :tenant AND a.device = d.value AND a.updated_sequence < :before
+    AND a.handling <> 'resolved' AND a.merged_into IS NULL
+  ORDER BY a.updated_sequence DESC LIMIT :limit
+) AS newest CROSS JOIN anomaly ON anomaly.rowid = newest.row
 -- part: filters
   AND (:application IS NULL OR application = :application)
   AND (:severity IS NULL OR severity = :severity)
@@ -116,15 +124,16 @@ WHERE tenant = :tenant AND device = :device AND updated_sequence < :before_seque
 ORDER BY updated_sequence DESC
 LIMIT :limit
 -- name: unresolved_of_devices
+SELECT
 -- with: hashed
-FROM (
-  SELECT a.rowid AS row
-  FROM json_each(:devices) AS d CROSS JOIN anomaly AS a INDEXED BY anomaly_unresolved
-  WHERE a.tenant = :tenant AND a.device = d.value AND a.updated_sequence < :before
-    AND a.handling <> 'resolved' AND a.merged_into IS NULL
-  ORDER BY a.updated_sequence DESC LIMIT :limit
-) AS newest CROSS JOIN anomaly ON anomaly.rowid = newest.row
+     , hash
+-- with: unresolved_of_devices
 ORDER BY updated_sequence DESC
+-- name: unresolved_of_devices_at_once
+SELECT json_group_array(json_array(
+-- with: hashed
+     , hex(hash)) ORDER BY updated_sequence DESC)
+-- with: unresolved_of_devices
 -- name: all_of_device
 SELECT updated_sequence, rowid FROM anomaly INDEXED BY anomaly_by_device
 WHERE tenant = :tenant AND device = :device AND updated_sequence < :before AND updated_sequence > :above
@@ -136,7 +145,9 @@ WHERE tenant = :tenant AND device = :device AND updated_sequence < :before AND u
 -- with: filters
 ORDER BY updated_sequence DESC LIMIT :limit
 -- name: anomalies_at
+SELECT
 -- with: hashed
+     , hash
 FROM json_each(:rows) AS wanted CROSS JOIN anomaly ON anomaly.rowid = wanted.value
 ORDER BY updated_sequence DESC
 -- name: history

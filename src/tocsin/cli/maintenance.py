@@ -92,6 +92,9 @@ def add(
 def change(
     window: Annotated[str, typer.Argument(help="Id of the window.")],
     to: Annotated[str | None, typer.Option(help="Another end: RFC 3339, or milliseconds since 1970.")] = None,
+    no_end: Annotated[
+        bool, typer.Option("--no-end", help="What repeats goes on until somebody ends it.")
+    ] = False,
     why: Annotated[str | None, typer.Option(help="Another reason.")] = None,
     no_alert: Annotated[
         bool | None, typer.Option("--no-alert/--alert", help="From now on alert nobody, or do.")
@@ -107,10 +110,17 @@ def change(
     """Have a maintenance window end at another time, keep back something else, or say why otherwise."""
     from tocsin.client import Destination
 
+    if no_end and to is not None:
+        fail("usage", "a window has an end or none: leave out --to or --no-end", json, Exit.USAGE)
     given = {"to": to, "why": why, "no_alert": no_alert, "no_learn": no_learn}
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes: dict[str, str | bool | None] = {
+        name: value for name, value in given.items() if value is not None
+    }
+    if no_end:
+        changes["to"] = None
     if not changes:
-        fail("usage", "say what is to change: --to, --why, --no-alert or --no-learn", json, Exit.USAGE)
+        told = "say what is to change: --to, --no-end, --why, --no-alert or --no-learn"
+        fail("usage", told, json, Exit.USAGE)
     server = Destination(url=url, token=token, ca_file=ca_file)
     changed = ask(server, "PATCH", f"/v1/maintenance/{quote(window, safe='')}", json=changes, if_match="*")
     finish(changed, [_line(changed)], json)

@@ -64,6 +64,23 @@ def test_a_window_is_changed(world: World, capsys: pytest.CaptureFixture[str]) -
     assert changed == made | {"no_learn": True, "version": 2}
 
 
+def test_what_repeats_goes_on_without_an_end(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its end is taken away; what does not repeat needs one, and nobody gives an end and takes it away."""
+    world.fleet.add(OWN, "pump-7")
+    with serving(world) as server:
+        at = ("--url", f"http://127.0.0.1:{server.port}", "--token", world.key(Role.OPERATOR), "--json")
+        when = ("--device", "pump-7", "--from", str(NOW_MS), "--to", str(NOW_MS + 30 * 24 * HOUR_MS))
+        ids = []
+        for more in (("--day", "saturday", "--hours", "22:00-02:00"), ()):
+            assert main(["maintenance", "add", *when, *more, *at]) == 0
+            ids.append(json.loads(capsys.readouterr().out)["id"])
+        assert main(["maintenance", "change", ids[0], "--no-end", *at]) == 0
+        assert json.loads(capsys.readouterr().out)["to_at"] is None
+        assert main(["maintenance", "change", ids[1], "--no-end", *at]) != 0
+        assert main(["maintenance", "change", ids[0], "--no-end", "--to", str(NOW_MS), *at]) == 2
+        assert "--no-end" in capsys.readouterr().err
+
+
 def test_what_repeats_is_told_in_words(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """Days, hours and their zone."""
     world.fleet.add(OWN, "pump-7")

@@ -23,6 +23,7 @@ _VIEWS = {
     "all": {},
 }
 _ACTIONS = ("seen", "acknowledge", "snooze", "resolve", "reopen", "assign", "comment", "merge", "split")
+_NOT_UNDONE = ("seen", "comment", "undo")
 
 
 def anomalies(
@@ -103,7 +104,7 @@ def _grouped(
 def _finish_action(result: dict[str, Any], json: bool) -> None:
     lines = [f"{each['id']} {result['kind']}: version {each['version']}" for each in result["done"]]
     lines += [f"{each['id']} left as it is: {each['detail']}" for each in result["left"]]
-    if result["action"] is not None:
+    if result["action"] is not None and result["kind"] not in _NOT_UNDONE:
         lines.append(f"action {result['action']}: undo it with --undo {result['action']}")
     finish(result, lines, json, Exit.PROBLEM if result["left"] else Exit.OK)
 

@@ -53,11 +53,14 @@ class Asked:
 class ChangedError(PreconditionFailedError):
     """Somebody was faster: `changes` is what has happened since the version that was acted on.
 
-    `other` names the anomaly where it is one that was to be merged into the one that is acted on.
+    `other` names the anomaly where it is one that was to be merged into the one that is acted on; `names`
+    are what people call the actors.
     """
 
-    def __init__(self, version: int, changes: Sequence[Change], other: str = "") -> None:
-        told = "; ".join(f"{change.kind} by {change.actor}" for change in changes)
+    def __init__(
+        self, version: int, changes: Sequence[Change], names: Mapping[str, str], other: str = ""
+    ) -> None:
+        told = "; ".join(f"{change.kind} by {names.get(change.actor, change.actor)}" for change in changes)
         super().__init__(
             f"The anomaly {other and other + ' '}has changed since it was read "
             f"({told or 'it never had that version'}): read it again, it has version {version} now.",
@@ -116,7 +119,7 @@ class Actions:
             raise ConflictError(_about(other, outcome.detail))
         versions = {each.id: each.version or 0 for each in (target, *asked.others)}
         since = self._inbox.history_from(principal.tenant, outcome.id, versions[outcome.id])
-        raise ChangedError(outcome.version, since, other)
+        raise ChangedError(outcome.version, since, self.names(principal, since), other)
 
     def was_done(self, principal: Principal, key: str) -> bool:
         """Whether the caller has done something under this key, whatever has come in its way since."""

@@ -60,6 +60,7 @@ async def test_the_second_of_two_is_told_what_the_first_did(world: World) -> Non
         problem = late.json()
         assert (problem["code"], problem["version"]) == ("precondition_failed", 2)
         assert [(each["kind"], each["detail"]) for each in problem["changes"]] == [("resolved", "done")]
+        assert "(resolved by technician)" in problem["detail"], "by the name that people call them"
         assert (await act(client, anomaly, "reopen", if_match=late.headers["etag"])).status_code == 200
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -18,16 +18,21 @@ Run = Callable[..., tuple[int, dict[str, Any]]]
 
 
 @pytest.fixture
-def run(world: World, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Exit code and result of `tocsin anomalies`, by a technician."""
+def technician(world: World) -> Iterator[tuple[str, ...]]:
+    """Options by which a technician asks the server."""
     with serving(world) as server:
+        yield ("--url", f"http://127.0.0.1:{server.port}", "--token", world.key(Role.TECHNICIAN))
 
-        def command(*words: str) -> tuple[int, dict[str, Any]]:
-            at = ("--url", f"http://127.0.0.1:{server.port}", "--token", world.key(Role.TECHNICIAN))
-            code = main(["anomalies", *words, *at, "--json"])
-            return code, json.loads(capsys.readouterr().out.splitlines()[-1])
 
-        yield command
+@pytest.fixture
+def run(technician: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> Run:
+    """Exit code and result of `tocsin anomalies`, by a technician."""
+
+    def command(*words: str) -> tuple[int, dict[str, Any]]:
+        code = main(["anomalies", *words, *technician, "--json"])
+        return code, json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    return command
 
 
 def test_it_lists_shows_and_acts(world: World, run: Run) -> None:
@@ -45,6 +50,22 @@ def test_it_lists_shows_and_acts(world: World, run: Run) -> None:
     for limit, more in ((1, True), (2, False), (3, False)):
         _, listed = run("--limit", str(limit))
         assert (len(listed["anomalies"]), listed["more"]) == (min(limit, 2), more)
+
+
+def test_only_of_what_can_be_undone_it_is_said_how(
+    world: World, technician: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Looking, words and an undo stay."""
+    anomaly = world.find_anomaly("pump-1")
+    comment = (anomaly, "--do", "comment", "--note", "it hums")
+    for words, how in (
+        ((anomaly, "--do", "seen"), False),
+        ((anomaly, "--do", "acknowledge"), True),
+        (comment, False),
+        (("--undo", "2"), False),
+    ):
+        assert main(["anomalies", *words, *technician]) == 0
+        assert ("undo it with" in capsys.readouterr().out) is how, words
 
 
 def test_who_is_too_late_hears_it_by_the_exit_code(world: World, run: Run) -> None:

@@ -154,8 +154,11 @@ async def _validation_error(request: Request, error: RequestValidationError) -> 
         # the framework reads no JSON from it, and would call the bytes no object
         detail = "The body is JSON: send it with `Content-Type: application/json`."
         return problem_response(400, "invalid_input", detail, field="Content-Type")
-    place = [str(part) for part in first["loc"] if part not in {"query", "path", "body", "header"}]
-    return problem_response(400, "invalid_input", str(first["msg"]), field=".".join(place) or None)
+    field = ".".join(str(part) for part in first["loc"] if part not in {"query", "path", "body", "header"})
+    # its sentences speak of "value" or "field"; a place in broken JSON is a number that would explain nothing
+    named = field and first["type"] != "json_invalid"
+    detail = f"{field}: {first['msg']}" if named else str(first["msg"])
+    return problem_response(400, "invalid_input", detail, field=field or None)
 
 
 def _says_json(request: Request) -> bool:

@@ -39,6 +39,19 @@ async def test_an_admin_lets_somebody_in(world: World) -> None:
     assert found[0].one_time_until_ms == world.clock.now_ms() + ONE_TIME_MS
 
 
+async def test_what_is_wrong_is_told_with_its_field(world: World) -> None:
+    """In the sentence too: it is what programs show."""
+    async with world.client(world.key()) as client:
+        answer = (await client.post("/v1/people", json={**MARIA, "technician": "123"})).json()
+        assert (answer["code"], answer["field"]) == ("invalid_input", "technician")
+        assert answer["detail"].startswith("technician: "), answer
+        answer = (await client.get("/v1/people", params={"limit": "many"})).json()
+        assert (answer["field"], answer["detail"][:7]) == ("limit", "limit: ")
+        headers = {"Content-Type": "application/json"}
+        broken = (await client.post("/v1/people", content=b'{"name": ', headers=headers)).json()
+        assert (broken["code"], broken["detail"]) == ("invalid_input", "JSON decode error")
+
+
 async def test_nobody_but_an_admin_learns_who_there_is(world: World) -> None:
     """Not by name either, which would tell roles and technicians one after another."""
     world.person("maria")

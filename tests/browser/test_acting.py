@@ -124,6 +124,17 @@ def test_what_it_was_is_said_without_scripts_on_a_narrow_phone(
         assert visitor.evaluate("document.documentElement.scrollWidth") <= 320
 
 
+def test_a_heading_is_no_larger_than_the_one_above_it(page: Page, anomaly: str) -> None:
+    """With what an answer would change, the page has three levels."""
+    page.goto(f"{anomaly}/feedback")
+    page.get_by_label("A false alarm").check()
+    page.get_by_role("button", name="Show what it would change").click()
+    expect(page.locator("h3").first).to_be_visible()
+    size = "level => parseFloat(getComputedStyle(document.querySelector(`main ${level}`)).fontSize)"
+    first, second, third = (page.evaluate(size, level) for level in ("h1", "h2", "h3"))
+    assert first > second > third
+
+
 def test_acting_can_be_done_with_assistive_technology(page: Page, server: Server, anomaly: str) -> None:
     """axe finds nothing to complain about, on the anomaly's page, its question and in the inbox."""
     for address in (anomaly, f"{anomaly}/feedback", server.url + "/inbox?show=all"):

@@ -74,3 +74,16 @@ def test_what_a_spreadsheet_leaves_is_told_with_what_to_do(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InvalidInputError, match=told):
         open_events(tmp_path / name, Mapping())
+
+
+def test_a_table_without_numbers_says_what_its_columns_have_instead(tmp_path: Path) -> None:
+    """The first cell mostly shows what is to be done, such as to name the decimal sign."""
+    path = tmp_path / "x.csv"
+    path.write_text(f',device,ts,v,on\n0,a,{NOON_MS},"1,234",yes\n')
+    with pytest.raises(InvalidInputError) as refused:
+        open_events(path, Mapping(exclude=("on",)))
+    told = 'no numeric column to read; there are , device, ts, v (text, first "1,234" in line 2), on'
+    assert refused.value.detail == told
+    frame = pl.DataFrame({"device": ["a"], "ts": [NOON_MS], "v": ["20.5"]})
+    with pytest.raises(InvalidInputError, match=r"there are device, ts, v \(text\)$"):
+        opened(tmp_path / "x.parquet", frame)

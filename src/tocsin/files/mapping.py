@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -125,8 +125,13 @@ def find_name(names: Iterable[str], known: Sequence[str], field: str) -> str | N
     return alike[0] if alike else None
 
 
-def choose_columns(mapping: Mapping, names: Sequence[str], numeric: Sequence[str]) -> Columns:
-    """The columns to read from a file with columns `names`; InvalidInputError says what to do instead."""
+def choose_columns(
+    mapping: Mapping, names: Sequence[str], numeric: Sequence[str], why_text: Callable[[str], str]
+) -> Columns:
+    """The columns to read from a file with columns `names`; InvalidInputError says what to do instead.
+
+    `why_text` says why a column is none of `numeric`.
+    """
     device = _named(mapping.device_column, names, (DEVICE_COLUMN,), "device_column")
     if device is None:
         refuse_other_devices(names, mapping)
@@ -146,9 +151,10 @@ def choose_columns(mapping: Mapping, names: Sequence[str], numeric: Sequence[str
         name for name in numeric if name and name not in taken and name not in RESERVED_FIELDS
     )
     if not parameters:
-        raise InvalidInputError(
-            f"no numeric column to read; there are {', '.join(names)}", field="parameters"
+        told = (
+            f"{name} ({why_text(name)})" if name not in {*numeric, *taken, ""} else name for name in names
         )
+        raise InvalidInputError(f"no numeric column to read; there are {', '.join(told)}", field="parameters")
     if clash := RESERVED_FIELDS.intersection(parameters):
         raise InvalidInputError(
             f"column {min(clash)!r} can't be a parameter: events use that name; rename the column",

@@ -31,7 +31,7 @@ class TableFile(EventFile):
         if mapping.parameters is not None:
             table.expect_numbers([name for name in mapping.parameters if name in table.names])
         self._mapping = mapping
-        self.columns = choose_columns(mapping, table.names, table.numeric)
+        self.columns = choose_columns(mapping, table.names, table.numeric, table.why_text)
         self.notes.extend(table.notes())
         self._converter = RowConverter(mapping, self.columns, table.numbers, device, self._units())
         self._warn_of_many_devices()

@@ -11,13 +11,13 @@ import xxhash
 from tocsin.access.permissions import Permission, require
 from tocsin.access.principal import Principal
 from tocsin.commit.abstract import CommitStore
-from tocsin.control import FeedbackGiven, FeedbackKind, SeriesName, encode_control
+from tocsin.control import STEPS_MAX, FeedbackGiven, FeedbackKind, SeriesName, encode_control
 from tocsin.detectors.registry import detectors
 from tocsin.errors import InvalidInputError
 from tocsin.inbox.abstract import Anomaly
 from tocsin.inbox.action import ActionKind, Recorded, Target
 from tocsin.log.abstract import Append, Log, Part, RecordKind
-from tocsin.model import Episode
+from tocsin.model import Episode, FeedbackActed
 from tocsin.processing.episodes import DEVICE_DETECTOR, DEVICE_REASONS
 from tocsin.processing.preview import Difference
 from tocsin.services.actions import Actions, Asked
@@ -156,8 +156,11 @@ class Feedbacks:
         anomaly = self._found(principal, anomaly_id)
         episodes = list(self._newest(anomaly))
         kinds = [kind for kind in FeedbackKind if any(_can_hear(episode, kind) for episode in episodes)]
-        if FeedbackKind.WITHDRAWN in kinds and not self._can_take_back(anomaly, episodes):
-            kinds.remove(FeedbackKind.WITHDRAWN)
+        said = self._previews.moved_limits(anomaly.tenant, anomaly.device) if kinds else {}
+        for kind, acts in ((FeedbackKind.FALSE_ALARM, _can_rise), (FeedbackKind.WITHDRAWN, _is_left)):
+            names = {_name(episode) for episode in episodes if _can_hear(episode, kind)}
+            if kind in kinds and not any(acts(said.get(name.parameter, ()), name) for name in names):
+                kinds.remove(kind)
         return kinds
 
     def is_answerable(self, principal: Principal, anomaly_id: str) -> bool:
@@ -186,12 +189,6 @@ class Feedbacks:
     def _newest(self, anomaly: Anomaly) -> Iterator[Episode]:
         found = (self._commits.episode(anomaly.tenant, name) for name in anomaly.episodes)
         return (episode for episode in found if episode is not None)
-
-    def _can_take_back(self, anomaly: Anomaly, episodes: Sequence[Episode]) -> bool:
-        """Whether anything that was said of one of the series was not taken back yet."""
-        names = {_name(episode) for episode in episodes if _can_hear(episode, FeedbackKind.WITHDRAWN)}
-        said = self._previews.moved_limits(anomaly.tenant, anomaly.device)
-        return any(_is_left(said.get(name.parameter, ()), name) for name in names)
 
     def _log_given(self, anomaly: Anomaly, given: Given) -> None:
         action = given.recorded.action
@@ -227,9 +224,19 @@ def _must_change_something(anomaly: Anomaly, series: tuple[SeriesName, ...], kin
 
 def _is_left(said: Sequence[MovedLimit], name: SeriesName) -> bool:
     """Whether feedback on the series acts, or has acted and was not taken back."""
-    whose = name.application, name.detector
-    own = [each.moved for each in said if (each.application, each.detector) == whose]
+    own = _own(said, name)
     return bool(own) and (own[-1].steps > 0 or any(each.kind for each in own))
+
+
+def _can_rise(said: Sequence[MovedLimit], name: SeriesName) -> bool:
+    """Whether limits of the series are not as high yet as they get."""
+    own = _own(said, name)
+    return not own or own[-1].steps < STEPS_MAX
+
+
+def _own(said: Sequence[MovedLimit], name: SeriesName) -> list[FeedbackActed]:
+    whose = name.application, name.detector
+    return [each.moved for each in said if (each.application, each.detector) == whose]
 
 
 def _name(episode: Episode) -> SeriesName:

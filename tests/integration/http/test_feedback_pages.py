@@ -13,7 +13,7 @@ from tests.http_kit import NOW_MS, OWN, World, episode_of
 from tests.integration.http.test_feedback import given
 from tests.integration.http.test_pages import NASTY, signed_in
 from tocsin.access.principal import Role
-from tocsin.control import FeedbackKind
+from tocsin.control import LIMIT_FACTORS, FeedbackKind
 from tocsin.model import FeedbackActed
 from tocsin.services.series import MovedLimit
 from tocsin.web.pages import CHARTS_MAX
@@ -114,6 +114,19 @@ async def test_an_answer_is_offered_to_be_taken_back_where_one_was_given(
     assert ['value="withdrawn"' in page for page in pages] == [offered, False]
 
 
+@pytest.mark.parametrize(("steps", "offered"), [(2, True), (3, False)])
+async def test_a_false_alarm_is_offered_as_long_as_limits_go_up(
+    world: World, steps: int, offered: bool
+) -> None:
+    """Three times, for the detector that found it: what another one has been told does not count."""
+    anomaly = world.find_anomaly("pump-7")
+    by_health = world.find_anomaly("pump-8", detector="health", reason="stuck")
+    world.fleet.moved = [acted("", steps=each) for each in range(1, steps + 1)]
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        pages = [(await client.get(f"/anomalies/{each}/feedback")).text for each in (anomaly, by_health)]
+    assert ['value="false_alarm"' in page for page in pages] == [offered, True]
+
+
 async def test_a_forged_or_empty_form_changes_nothing(world: World) -> None:
     """Without the session's own word, without an answer, and by who may only look."""
     anomaly = world.find_anomaly("pump-7")
@@ -203,4 +216,4 @@ def acted(kind: str, *, steps: int = 0, until_ms: int = 0, hours: tuple[int, ...
         until_ms=until_ms,
         hours=hours,
     )
-    return MovedLimit("pumps", "seasonal", (1.0, 1.5, 2.25)[steps], said)
+    return MovedLimit("pumps", "seasonal", LIMIT_FACTORS[steps], said)

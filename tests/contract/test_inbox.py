@@ -131,6 +131,18 @@ def test_the_strongest_episode_speaks(inbox: Inbox) -> None:
     assert anomaly.explanation == "temperature is high; and 7 more parameters: p0, p1, p2, p3, p4, …"
 
 
+def test_of_equally_strong_episodes_the_one_that_ends_last_speaks(inbox: Inbox) -> None:
+    """What is silent again is not told of as what was silent, however late the first one is heard of."""
+    first = episode("e1", 0, 10, explanation="was silent for 10 minutes")
+    again = episode("e2", 30, explanation="is silent")
+    inbox.fold(rows(first, again), NOW_MS)
+    assert (only(inbox).explanation, only(inbox).recurrences) == ("is silent", 1)
+    inbox.fold(rows(episode("e2", 30, 50, explanation="was silent for 20 minutes"), first=3), NOW_MS)
+    assert only(inbox).explanation == "was silent for 20 minutes"
+    inbox.fold(rows(episode("e1", 0, 11, revision=1, explanation="was silent before"), first=4), NOW_MS)
+    assert only(inbox).explanation == "was silent for 20 minutes"
+
+
 def test_a_score_that_is_none_counts_as_zero(inbox: Inbox) -> None:
     """An episode without a score is folded like any other, and folding it again changes nothing."""
     inbox.fold(rows(episode("e1", 0, score=math.nan), episode("e1", 0, score=math.nan)), NOW_MS)

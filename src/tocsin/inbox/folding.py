@@ -48,7 +48,8 @@ class Summary:
     """What the episodes of an anomaly amount to: of the valid ones, or of all if every one was retracted.
 
     `names` are the newest episodes' ids, newest first; `strongest` is (parameter, explanation), which of a
-    retracted one says why; `peak_score` is 0 where no detector gave a score.
+    retracted one says why, and of several the one that ends last; `peak_score` is 0 where no detector gave a
+    score.
     """
 
     episodes: int

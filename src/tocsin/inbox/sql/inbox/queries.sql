@@ -28,7 +28,7 @@ FROM episode WHERE anomaly_id = :anomaly_id AND retracted = :retracted
 -- name: strongest
 SELECT parameter, explanation FROM episode
 WHERE anomaly_id = :anomaly_id AND retracted = :retracted
-ORDER BY severity DESC, score DESC NULLS LAST, started_ms, id
+ORDER BY severity DESC, score DESC NULLS LAST, ends_ms DESC, started_ms, id
 LIMIT 1
 -- name: parameters
 SELECT DISTINCT parameter FROM episode

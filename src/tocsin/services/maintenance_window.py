@@ -179,7 +179,7 @@ def _check_end(wanted: Wanted, now_ms: int) -> None:
         if wanted.weekly is None:
             raise InvalidInputError("Say until when; only what repeats goes on without an end.", field="to")
     elif wanted.until_ms <= wanted.from_ms:
-        raise InvalidInputError("The end lies behind the beginning.", field="to")
+        raise InvalidInputError("The end must come after the beginning.", field="to")
     elif wanted.until_ms <= now_ms:
         raise InvalidInputError("This window is over already.", field="to")
     elif wanted.weekly is None and wanted.until_ms - wanted.from_ms > LASTS_MS_MAX:

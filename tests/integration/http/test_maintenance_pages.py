@@ -166,7 +166,7 @@ async def test_times_of_the_form_are_of_its_zone(world: World) -> None:
     [
         ({"name": "pump-8"}, "No device of this name has sent anything yet"),
         ({"from": "soon"}, "Give date and time."),
-        ({"to": "2026-11-22T09:00"}, "The end lies behind the beginning."),
+        ({"to": "2026-11-22T09:00"}, "The end must come after the beginning."),
         ({"to": ""}, "Say until when"),
         ({"zone": "Mars"}, "there is no time zone"),
         ({"covers": "planet"}, "Say what is worked on."),

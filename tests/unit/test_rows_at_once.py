@@ -64,6 +64,19 @@ def test_an_altered_anomaly_is_in_no_list(tmp_path: Path, altered: bytes) -> Non
     inbox.close()
 
 
+def test_a_text_that_became_bytes_is_damage(tmp_path: Path) -> None:
+    """One bit of a row's head makes bytes of a text, which JSON does not have."""
+    path = tmp_path / "inbox.db"
+    inbox = EmbeddedInbox(path, WINDOWS)
+    inbox.fold(rows(episode("e1", 0)), NOW_MS)
+    inbox.close()
+    _alter(path, _head("a", "hvac", "pump-7"), _head("a", b"hvac", "pump-7"))
+    inbox = EmbeddedInbox(path, WINDOWS)
+    with pytest.raises(CorruptError, match="does not match its hash"):
+        inbox.anomalies_of(["pump-7"], UNRESOLVED)
+    inbox.close()
+
+
 @settings(max_examples=40)
 @given(devices=st.sets(TEXTS, min_size=1, max_size=5), location=TEXTS)
 def test_any_name_of_a_device_survives(
@@ -92,3 +105,27 @@ def test_an_altered_device_is_on_no_list(tmp_path: Path) -> None:
     with pytest.raises(CorruptError, match="pump-7"):
         known.devices_of(GUID, "", 0, 10)
     known.close()
+
+
+def test_a_location_that_became_bytes_is_damage(tmp_path: Path) -> None:
+    """As with an anomaly's text."""
+    path = tmp_path / "directory.db"
+    known = DirectoryCache(path, rows_max=10)
+    known.keep_list(GUID, [Entry("pump-7", GUID, "hall of pumps")], 1, 2, 2)
+    known.close()
+    _alter(path, _head("pump-7", GUID, "hall of pumps"), _head("pump-7", GUID, b"hall of pumps"))
+    known = DirectoryCache(path, rows_max=10)
+    with pytest.raises(CorruptError, match="pump-7 does not match its hash"):
+        known.devices_of(GUID, "", 0, 10)
+    known.close()
+
+
+def _head(*columns: str | bytes) -> bytes:
+    """What SQLite writes of short columns before a row: kind and length in one number."""
+    return bytes(2 * len(each) + (13 if isinstance(each, str) else 12) for each in columns)
+
+
+def _alter(path: Path, before: bytes, after: bytes) -> None:
+    stored = path.read_bytes()
+    assert before in stored
+    path.write_bytes(stored.replace(before, after))

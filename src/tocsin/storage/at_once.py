@@ -18,10 +18,12 @@ def rows_at_once(
     """The rows of a statement that makes one JSON array of arrays, with their hash in hex at `hash_at`.
 
     Check them: numbers and texts went through another format. CorruptError for what it can't carry, such as
-    an infinite number. Whether a row that fails is damaged is known when it is read without this.
+    an infinite number, or bytes where a text was. Whether a row that fails is damaged is known when it is
+    read without this.
     """
     try:
         text: Any = reader.execute(statement, wanted).get
         return [(*row[:hash_at], bytes.fromhex(row[hash_at]), *row[hash_at + 1 :]) for row in _rows(text)]
-    except ValueError as error:  # also of its kinds: a text that is no UTF-8, no JSON, no hash
+    except (ValueError, apsw.SQLError, apsw.TooBigError) as error:
+        # no UTF-8, no JSON, no hash; SQLite's own word for bytes in JSON, and for more of it than it makes
         raise CorruptError(f"rows can't be read at once: {error}") from error

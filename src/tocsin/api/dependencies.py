@@ -74,9 +74,12 @@ async def _asker(request: Request) -> Asker:
 
 
 def _holder(request: Request, token: str) -> Principal:
-    """Who holds the token; its share of requests was found by it a moment ago."""
+    """Who holds the token; its share of requests was found by it a moment ago.
+
+    Where a body had to come first it is asked again: the credential may have ended in that time.
+    """
     proven: tuple[str, Principal] | None = request.scope.get(PROVEN)
-    if proven is not None and proven[0] == token:
+    if request.method in _SAFE_METHODS and proven is not None and proven[0] == token:
         return proven[1]
     services: Services = request.app.state.services
     return services.entrance.by_token(token)

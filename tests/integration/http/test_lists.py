@@ -325,6 +325,20 @@ async def test_credential_from_making_to_its_end(world: World) -> None:
     assert actions == ["credential.revoke", "credential.create"]
 
 
+async def test_a_credential_that_ends_while_its_body_comes_does_nothing_more(world: World) -> None:
+    """A body may take half a minute: whether its sender may still come in is asked when it is there."""
+    key = world.key(Role.ADMIN)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'{"kind": "device", "name": "pump 9", '
+        world.access.revoke(OWN, key.split("_")[1])
+        yield b'"devices": ["pump-9"]}'
+
+    async with world.client(key, headers={"Content-Type": "application/json"}) as client:
+        assert (await client.post("/v1/credentials", content=body())).status_code == 401
+    assert "pump 9" not in {each.name for each in world.access.credentials(OWN)}
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,18 @@ def test_any_name_of_a_device_survives(
     known.close()
 
 
+def test_a_long_list_takes_little_more_memory_than_row_by_row(tmp_path: Path) -> None:
+    """Names of wide letters are not held again and again."""
+    known = DirectoryCache(tmp_path / "directory.db", rows_max=2_000)
+    known.keep_list(GUID, [Entry(f"{i}" + "😀" * 100, GUID, "hall") for i in range(2_000)], 1, 2, 2)
+    at_once = _peak_bytes(lambda: known.devices_of(GUID, "", 0, 2_000))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(cache._QUERIES, "devices_of_at_once", "SELECT 'no rows'")
+        row_by_row = _peak_bytes(lambda: known.devices_of(GUID, "", 0, 2_000))
+    assert at_once < 2 * row_by_row
+    known.close()
+
+
 def test_an_altered_device_is_on_no_list(tmp_path: Path) -> None:
     """It is damaged, not somewhere else."""
     path = tmp_path / "directory.db"
@@ -131,3 +145,12 @@ def _alter(path: Path, before: bytes, after: bytes) -> None:
     stored = path.read_bytes()
     assert before in stored
     path.write_bytes(stored.replace(before, after))
+
+
+def _peak_bytes(work: Callable[[], object]) -> int:
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

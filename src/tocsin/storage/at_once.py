@@ -17,6 +17,7 @@ def rows_at_once(
 ) -> list[tuple[Any, ...]]:
     """The rows of a statement that makes one JSON array of arrays, with their hash in hex at `hash_at`.
 
+    The statement casts it to bytes: as a text it would be held three times, once with four bytes a letter.
     Check them: numbers and texts went through another format. CorruptError for what it can't carry, such as
     an infinite number, or bytes where a text was. Whether a row that fails is damaged is known when it is
     read without this.

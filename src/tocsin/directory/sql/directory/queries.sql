@@ -47,8 +47,9 @@ ORDER BY d.id LIMIT :limit
 -- name: devices_of
 -- with: devices_of
 -- name: devices_of_at_once
-SELECT json_group_array(
-  json_array(id, technician, location, listed, seen, told_ms, due_ms, failures, hex(hash), as_of_ms) ORDER BY id)
+SELECT CAST(json_group_array(
+  json_array(id, technician, location, listed, seen, told_ms, due_ms, failures, hex(hash), as_of_ms) ORDER BY id
+) AS BLOB)
 FROM (
 -- with: devices_of
 )

@@ -130,9 +130,9 @@ SELECT
 -- with: unresolved_of_devices
 ORDER BY updated_sequence DESC
 -- name: unresolved_of_devices_at_once
-SELECT json_group_array(json_array(
+SELECT CAST(json_group_array(json_array(
 -- with: hashed
-     , hex(hash)) ORDER BY updated_sequence DESC)
+     , hex(hash)) ORDER BY updated_sequence DESC) AS BLOB)
 -- with: unresolved_of_devices
 -- name: all_of_device
 SELECT updated_sequence, rowid FROM anomaly INDEXED BY anomaly_by_device

@@ -75,15 +75,12 @@ def _config(data: Path, directory: str, spans: Path) -> Config:
 def _ask_for_both(client: httpx.Client, technician: str) -> None:
     event = {"device": _DEVICE, "ts": SystemClock().now_ms(), "temperature": 500.0}
     client.post("/v1/events", json=[event]).raise_for_status()
-    path = f"/v1/technicians/{technician}/anomalies"
-
-    def listed() -> Any:
-        answer = client.get(path, params={"state": "unresolved"})
-        return answer.json()["anomalies"] if answer.is_success else []
-
-    _wait_until(listed)
+    # another list than the one that is recorded: one that finds nothing yet would be the fastest
+    _wait_until(lambda: client.get("/v1/anomalies").json()["anomalies"])
+    _wait_until(lambda: client.get(f"/v1/technicians/{technician}/devices").json().get("devices"))
     for number in range(AGAIN):
-        (found,) = listed()
+        answer = client.get(f"/v1/technicians/{technician}/anomalies", params={"state": "unresolved"})
+        (found,) = answer.json()["anomalies"]
         resolved = client.post(
             f"/v1/anomalies/{found['id']}/resolve",
             json={"note": "bearing replaced"},

@@ -113,6 +113,7 @@ class KnownFleet:
         self.placed: dict[tuple[str, str], PlacedDumps] = {}
         self.previewed: list[Episode] = []
         self.moved: list[MovedLimit] = []
+        self.heard_all = True
         self.standing: dict[str, Episode] = {}  # episodes that go on, by id, as they are now
 
     def add(
@@ -160,6 +161,9 @@ class KnownFleet:
 
     def moved_limits(self, tenant: str, device: str) -> Mapping[str, Sequence[MovedLimit]]:
         return dict.fromkeys(self.known[tenant][device].parameters, self.moved)
+
+    def has_heard_all(self, tenant: str, device: str) -> bool:
+        return self.heard_all
 
     def preview(self, said: FeedbackGiven, span_ms: int) -> Difference:
         last = self.known[said.tenant][said.device].last_ms

@@ -147,7 +147,7 @@ class People:
         while told.answer is None:
             told.attempts += 1
             answer = self.lives.wire.ask(told.request)
-            if answer is not None and (answer.status in ANSWERED or _has_no_limit(answer)):
+            if answer is not None and (answer.status in ANSWERED or _is_over(answer)):
                 told.answer = answer
                 self.lives.trace.note("acted", f"{told.key} {told.request.path} {answer.status}")
             elif answer is not None and answer.status not in TRY_AGAIN:
@@ -157,6 +157,6 @@ class People:
                 self.lives.scheduler.sleep(BACKOFF_S[min(told.attempts, len(BACKOFF_S)) - 1])
 
 
-def _has_no_limit(answer: Answer) -> bool:
-    """Whether feedback was refused because it could move no limit."""
-    return answer.status == 400 and json.loads(answer.body).get("field") == "anomaly"
+def _is_over(answer: Answer) -> bool:
+    """Whether feedback was refused because it could change nothing, or a snooze because its time is over."""
+    return answer.status == 400 and json.loads(answer.body).get("field") in {"anomaly", "kind", "until"}

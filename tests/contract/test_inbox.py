@@ -93,14 +93,15 @@ def test_one_anomaly_per_cause(inbox: Inbox, second: Episode, anomalies: int) ->
     assert len(listed(inbox)) == anomalies
 
 
-def test_a_recurrence_reopens_and_is_counted(inbox: Inbox) -> None:
-    """The same parameter, abnormal again within a day, reopens the anomaly with its old id."""
+def test_a_recurrence_resumes_and_is_counted(inbox: Inbox) -> None:
+    """The same parameter, abnormal again within a day, is the anomaly with its old id. It is not told as
+    reopened: nobody had resolved it."""
     inbox.fold(rows(episode("e1", 0, 30)), NOW_MS)
     first = only(inbox)
     inbox.fold(rows(episode("e2", 600), episode("e2", 600, 620), first=2), NOW_MS)
     again = only(inbox)
     assert (again.id, again.recurrences, again.episodes) == (first.id, 1, ("e2", "e1"))
-    assert kinds(inbox, again) == ["opened", "reopened", "cleared"]
+    assert kinds(inbox, again) == ["opened", "resumed", "cleared"]
     assert again.version == first.version + 2
 
 

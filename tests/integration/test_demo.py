@@ -288,7 +288,7 @@ def test_mistakes_in_sql_end_alike_however_asked(tmp_path: Path, capsys: pytest.
     assert codes == (2, 2, 2)
     assert errors[0] == errors[1] == errors[2]
     assert errors[0]["code"] == "invalid_input"
-    assert errors[0]["detail"].startswith("there is no view 'reading'; there are readings, ")
+    assert errors[0]["detail"].startswith("there is no view 'reading', perhaps readings; there are ")
 
 
 def ended(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, str]]:

@@ -70,6 +70,16 @@ def test_a_dump_that_cant_be_read_is_passed_over(
     assert ("pump-1", 3, "dump 3 of pump-1 makes 4 lines") in reasons(out)
 
 
+def test_standard_output_has_findings_alone(installed: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Another program reads it: what failed is told beside it, once."""
+    (installed / "pump-1" / "2.zip").write_bytes(b"PK no archive")
+    assert main(["detector", "run", "counting", str(installed)]) == 1
+    said = capfd.readouterr()
+    assert len([json.loads(line)["reason"] for line in said.out.splitlines()]) == 6
+    assert said.err.count("2.zip") == 1
+    assert "step" not in said.err
+
+
 def test_a_run_goes_on_from_the_kept_state(installed: Path, tmp_path: Path) -> None:
     """One that ended with findings of the next dump half written gives what a calm one does."""
     calm, cut, state = tmp_path / "calm.ndjson", tmp_path / "cut.ndjson", tmp_path / "state"

@@ -27,10 +27,18 @@ from tocsin.clock import SystemClock
 from tocsin.commit.abstract import Chunk, Commit
 from tocsin.commit.checkpoints import EmbeddedCheckpointStore
 from tocsin.commit.embedded import EmbeddedCommitStore
-from tocsin.control import Correct, Settings, decode_control
+from tocsin.control import (
+    Correct,
+    FeedbackGiven,
+    FeedbackKind,
+    Settings,
+    decode_control,
+    encode_control,
+)
 from tocsin.errors import CorruptError, StorageFullError
 from tocsin.lake.delta import DeltaLake
-from tocsin.log.abstract import Record, RecordKind
+from tocsin.log.abstract import Append, Part, Record, RecordKind
+from tocsin.observability.meters import Meters
 from tocsin.processing.restoring import Restoration
 from tocsin.processing.rows import STATE_VERSION
 from tocsin.runtimes.embedded import decisions as decisions_of_runtime
@@ -38,6 +46,7 @@ from tocsin.runtimes.embedded.checkpointing import Checkpointing
 from tocsin.runtimes.embedded.decisions import Decisions
 from tocsin.runtimes.embedded.runtime import Runtime, Stores
 from tocsin.services.digest import Digest
+from tocsin.sharding import partition_of, shard_of
 
 
 class FullDisk(EmbeddedCheckpointStore):
@@ -268,3 +277,21 @@ def test_a_thread_that_fails_ends_the_runtime(tmp_path: Path, monkeypatch: pytes
         send(stores, events_of(fleet(3, devices=1)))
         assert told.wait(30)
         assert str(runtime.failure) == "a mistake in the code"
+
+
+def test_it_is_known_whether_feedback_on_a_device_was_taken(tmp_path: Path) -> None:
+    """What is logged and not yet taken is not in force: nobody may be told what it comes to. It is another
+    one's where the device or the tenant is another."""
+    said = FeedbackGiven(
+        tenant="t", device="d", kind=FeedbackKind.FALSE_ALARM, series=(), anomaly="an_1", action=1, at_ms=0
+    )
+    part = Part(partition_of(shard_of("t", "d"), PARTITIONS), RecordKind.CONTROL, 1, encode_control(said))
+    with stores_in(tmp_path) as stores:
+        runtime = Runtime(stores, lambda _: Settings(), lambda: ["t"], SystemClock(), Meters(), NEVER)
+        assert runtime.views.has_heard_all("t", "d")
+        stores.log.submit(Append(tenant="t", arrival_ms=0, parts=(part,))).result()
+        heard = [runtime.views.has_heard_all(*each) for each in (("t", "d"), ("t", "e"), ("u", "d"))]
+        assert heard == [False, True, True]
+        with running(stores, NEVER) as started:
+            caught_up(started)
+            assert started.views.has_heard_all("t", "d")

@@ -37,7 +37,9 @@ def check(
     from tocsin.dump_detectors.source_tree import announced
     from tocsin.dump_detectors.suite import run_suite
     from tocsin.dump_detectors.suite_words import SuiteOrder
+    from tocsin.observability.logging import configure_logging
 
+    configure_logging("warning", "console")
     settings = detector_config(config)
     with announced(name) as known, tempfile.TemporaryDirectory(prefix="tocsin-samples-") as made:
         samples = _made(Path(made)) if dumps is None else _found(dumps, device or [])

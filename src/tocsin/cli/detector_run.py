@@ -54,7 +54,9 @@ def run(
     from tocsin.dump_detectors.pool import WorkerPool
     from tocsin.dump_detectors.source_tree import announced
     from tocsin.dump_detectors.state_file import KeptStates, held, load_states
+    from tocsin.observability.logging import configure_logging
 
+    configure_logging("warning", "console")  # standard output is for findings
     began_s = time.perf_counter()
     require_file(state, "state")
     settings = detector_config(config)

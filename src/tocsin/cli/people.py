@@ -135,6 +135,8 @@ def _line(person: dict[str, Any]) -> str:
     facts = [", ".join(person["roles"])]
     if person["technician"]:
         facts.append(f"technician {person['technician']}")
+    elif person["roles"] == ["technician"]:
+        facts.append("without --technician GUID, so where there is a directory no device is theirs")
     if person["disabled"]:
         facts.append("disabled")
     elif person["must_change_password"]:

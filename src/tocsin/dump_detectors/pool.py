@@ -100,10 +100,6 @@ class _Lane:
         if isinstance(result, StepFailed):
             if result.kind is FailureKind.CRASH and self._is_stopped():
                 return _CLOSED  # that was us
-            _logger.warning(
-                "step failed", kind=result.kind, detail=result.detail, tenant=task.tenant,
-                device=task.device, sequence=task.dump.sequence, detector=task.detector,
-            )  # fmt: skip
             if result.kind in _USED_UP:
                 worker.end()
                 with self._changed:

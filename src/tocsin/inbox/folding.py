@@ -190,7 +190,7 @@ def kind_of_change(before: Anomaly | None, after: Anomaly, summary: Summary, epi
     if before.handling != after.handling:
         return "reopened"
     if before.condition != after.condition:
-        return "reopened" if after.condition is Condition.ACTIVE else "cleared"
+        return "resumed" if after.condition is Condition.ACTIVE else "cleared"
     if after.recurrences > before.recurrences:
         return "recurred" if episode.parameter in (*before.parameters, "") else "extended"
     return "updated"

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from difflib import SequenceMatcher
+from difflib import get_close_matches
 from typing import Final
 
 _NO_TABLE: Final = re.compile(r"Catalog Error: Table with name (.+?) does not exist!", re.DOTALL)
 
 
 def unknown_view(words: str, views: Sequence[str]) -> str | None:
-    """What to say instead of the engine's `words`, nearest view first; None if they say something else.
+    """What to say instead of the engine's `words`; None if they say something else.
 
-    >>> unknown_view("Catalog Error: Table with name reading does not exist!", ["hours", "readings"])
-    "there is no view 'reading'; there are readings, hours"
+    >>> unknown_view("Catalog Error: Table with name reading does not exist!", ["readings", "hours"])
+    "there is no view 'reading', perhaps readings; there are hours, readings"
 
     >>> unknown_view("Catalog Error: Table with name Anomalies does not exist!", ["hours"])
     'anomalies are no view: `tocsin anomalies` lists them; the view episodes has what they consist of'
@@ -27,5 +27,6 @@ def unknown_view(words: str, views: Sequence[str]) -> str | None:
         return (
             "anomalies are no view: `tocsin anomalies` lists them; the view episodes has what they consist of"
         )
-    nearest = sorted(views, key=lambda view: -SequenceMatcher(None, name.lower(), view).ratio())
-    return f"there is no view {name!r}; there are {', '.join(nearest)}"
+    nearest = get_close_matches(name.lower(), views, n=1)
+    perhaps = f", perhaps {nearest[0]}" if nearest else ""
+    return f"there is no view {name!r}{perhaps}; there are {', '.join(sorted(views))}"

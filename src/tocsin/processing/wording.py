@@ -26,6 +26,18 @@ def duration(span_ms: float) -> str:
     return " ".join(words) or "less than a second"
 
 
+def how_often(interval_ms: float) -> str:
+    """In words, of what comes again after so long.
+
+    >>> how_often(60_000), how_often(90_000), how_often(120_000), how_often(400)
+    ('every minute', 'every 1 minute 30 seconds', 'every 2 minutes', 'several times a second')
+    """
+    words = duration(interval_ms)
+    if words == duration(0):
+        return "several times a second"
+    return f"every {words.removeprefix('1 ') if words.count(' ') == 1 else words}"
+
+
 def notice_sentence(
     reason: str,
     parameter: str,
@@ -43,7 +55,7 @@ def notice_sentence(
     silent_ms = (at_ms if ended_ms is None else ended_ms) - started_ms + limit_ms
     what = f"{parameter} is missing from its records" if reason == "missing" else "nothing was received"
     lasted = "was missing" if reason == "missing" else "was silent"
-    usual = f"it usually comes every {duration(interval_ms)}"
+    usual = f"it usually comes {how_often(interval_ms)}"
     if ended_ms is not None:
         subject = parameter if reason == "missing" else "the device"
         return f"{subject} {lasted} for {duration(silent_ms)}; {usual}"

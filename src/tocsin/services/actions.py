@@ -16,7 +16,7 @@ from tocsin.errors import ConflictError, InvalidInputError, NotFoundError, Preco
 from tocsin.inbox.abstract import Change, Inbox
 from tocsin.inbox.action import Action, ActionKind, Recorded, Target
 from tocsin.inbox.grouping import BECAUSE_OF_OTHERS, UNDOABLE
-from tocsin.inbox.handling import HARMLESS
+from tocsin.inbox.handling import HARMLESS, TOLD
 from tocsin.observability.meters import Meters
 from tocsin.observability.metrics import INBOX_ACTIONS
 from tocsin.services.audit import AuditTrail
@@ -142,7 +142,7 @@ class Actions:
         if undone is None or not self._sees_all_of(principal, undone):
             raise NotFoundError("There is no such action.")
         if undone.action.kind not in UNDOABLE:
-            raise ConflictError(f"This can't be undone: {undone.action.kind.value}.")
+            raise ConflictError(f"This can't be undone: {TOLD[undone.action.kind]}.")
         return self._act(principal, Asked(kind=ActionKind.UNDO, note=note, key=key, undoes=sequence), ())
 
     def undoable(self, principal: Principal, history: Sequence[Change]) -> Recorded | None:
@@ -183,6 +183,7 @@ class Actions:
             hidden=hidden,
         )
         check(action)
+        self._check_snooze_is_ahead(principal, action)
         recorded = self._inbox.act(action)
         if recorded.sequence and not recorded.repeated:
             self._meters.add(INBOX_ACTIONS, 1, kind=asked.kind.value)
@@ -190,6 +191,12 @@ class Actions:
             done = ", ".join(outcome.id for outcome in recorded.outcomes if not outcome.code)
             self._audit.did(principal, f"anomaly.{asked.kind.value}", done)
         return recorded
+
+    def _check_snooze_is_ahead(self, principal: Principal, action: Action) -> None:
+        """InvalidInputError, unless it repeats one that was ahead when it was done."""
+        is_over = action.until_ms is not None and action.until_ms <= action.at_ms
+        if is_over and not self.was_done(principal, action.key):
+            raise InvalidInputError("This time is over: a snooze ends at a time to come.", field="until")
 
     def _is_hidden(self, principal: Principal, anomaly_id: str) -> bool:
         if not self._sight.limited(principal):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -38,10 +38,17 @@ _NO_LIMIT: Final = (
     "that the configuration gives."
 )
 _NOTHING_HELD: Final = "Nothing that was found here is kept out of learning, so there is nothing to change."
-_REFUSED: Final = {
+_UNHEARD: Final = {
     FeedbackKind.CONFIRMED: _NOTHING_HELD,
     FeedbackKind.EXPECTED: _NOTHING_HELD,
     FeedbackKind.NEW_NORMAL: "No detector found this by what it learnt, so there is nothing to learn anew.",
+}
+_SAID_ENOUGH: Final = {
+    FeedbackKind.FALSE_ALARM: (
+        "The limits of its series are as high as they get: three false alarms were said of them. If it is no "
+        "fault, say that it is the new normal, or expected at this time of the week."
+    ),
+    FeedbackKind.WITHDRAWN: "Nothing that was said of its series is in force: there is nothing to take back.",
 }
 
 
@@ -54,6 +61,10 @@ class Previews(Protocol):
 
     def moved_limits(self, tenant: str, device: str) -> Mapping[str, Sequence[MovedLimit]]:
         """What was said of a device's series and not taken back, as Bands.moved_limits."""
+        ...
+
+    def has_heard_all(self, tenant: str, device: str) -> bool:
+        """Whether all logged feedback on the device has been taken; False where that is not known."""
         ...
 
     def as_they_stand(self, tenant: str, episodes: Sequence[Episode], now_ms: int) -> list[Episode]:
@@ -121,7 +132,7 @@ class Feedbacks:
         anomaly = self._found(principal, anomaly_id)
         series, spans = self._about(anomaly, kind)
         if not self._actions.was_done(principal, key):
-            _must_change_something(anomaly, series, kind)
+            self._must_change_something(anomaly, series, kind)
         asked = Asked(kind=ActionKind.FEEDBACK, note=note, key=key, feedback=kind, series=series, spans=spans)
         given = Given(self._actions.one(principal, asked, target))
         self._log_given(anomaly, given)
@@ -136,7 +147,7 @@ class Feedbacks:
         """
         anomaly = self._found(principal, anomaly_id)
         series, spans = self._about(anomaly, kind)
-        _must_change_something(anomaly, series, kind)
+        self._must_change_something(anomaly, series, kind)
         said = FeedbackGiven(
             tenant=anomaly.tenant,
             device=anomaly.device,
@@ -155,13 +166,11 @@ class Feedbacks:
         """The kinds that could change anything of the anomaly, in the order of their likeliness."""
         anomaly = self._found(principal, anomaly_id)
         episodes = list(self._newest(anomaly))
-        kinds = [kind for kind in FeedbackKind if any(_can_hear(episode, kind) for episode in episodes)]
-        said = self._previews.moved_limits(anomaly.tenant, anomaly.device) if kinds else {}
-        for kind, acts in ((FeedbackKind.FALSE_ALARM, _can_rise), (FeedbackKind.WITHDRAWN, _is_left)):
-            names = {_name(episode) for episode in episodes if _can_hear(episode, kind)}
-            if kind in kinds and not any(acts(said.get(name.parameter, ()), name) for name in names):
-                kinds.remove(kind)
-        return kinds
+        heard = {kind: {_name(each) for each in episodes if _can_hear(each, kind)} for kind in FeedbackKind}
+        if not any(heard.values()):
+            return []
+        said = self._previews.moved_limits(anomaly.tenant, anomaly.device)
+        return [kind for kind, names in heard.items() if _acts(kind, names, said)]
 
     def is_answerable(self, principal: Principal, anomaly_id: str) -> bool:
         """Whether anything could be said of the anomaly that would change something."""
@@ -190,6 +199,19 @@ class Feedbacks:
         found = (self._commits.episode(anomaly.tenant, name) for name in anomaly.episodes)
         return (episode for episode in found if episode is not None)
 
+    def _must_change_something(
+        self, anomaly: Anomaly, series: Sequence[SeriesName], kind: FeedbackKind
+    ) -> None:
+        """InvalidInputError, unless it was merged, which is refused for that alone."""
+        if anomaly.merged_into is not None:
+            return
+        if not series:
+            raise InvalidInputError(_UNHEARD.get(kind, _NO_LIMIT), field="anomaly")
+        if kind in _SAID_ENOUGH and self._previews.has_heard_all(anomaly.tenant, anomaly.device):
+            said = self._previews.moved_limits(anomaly.tenant, anomaly.device)
+            if not _acts(kind, series, said):
+                raise InvalidInputError(_SAID_ENOUGH[kind], field="kind")
+
     def _log_given(self, anomaly: Anomaly, given: Given) -> None:
         action = given.recorded.action
         if action.feedback is None:
@@ -217,9 +239,12 @@ class Feedbacks:
         self._log.submit(append).result()
 
 
-def _must_change_something(anomaly: Anomaly, series: tuple[SeriesName, ...], kind: FeedbackKind) -> None:
-    if not series and anomaly.merged_into is None:
-        raise InvalidInputError(_REFUSED.get(kind, _NO_LIMIT), field="anomaly")
+def _acts(
+    kind: FeedbackKind, names: Collection[SeriesName], said: Mapping[str, Sequence[MovedLimit]]
+) -> bool:
+    """Whether one of the series would be judged otherwise, with what was said of them before."""
+    does = {FeedbackKind.FALSE_ALARM: _can_rise, FeedbackKind.WITHDRAWN: _is_left}.get(kind)
+    return any(does is None or does(said.get(name.parameter, ()), name) for name in names)
 
 
 def _is_left(said: Sequence[MovedLimit], name: SeriesName) -> bool:

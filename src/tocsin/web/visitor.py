@@ -17,6 +17,7 @@ from tocsin.observability.logging import get_logger
 from tocsin.services.addresses import client_of
 from tocsin.services.bundle import Services
 from tocsin.services.sessions import SESSION_COOKIE, require_settled
+from tocsin.services.sight import NoTechnicianError
 from tocsin.web.rendering import page
 
 _log: Final = get_logger("web")
@@ -93,4 +94,6 @@ def error_page(error: TocsinError, visitor: Visitor | None) -> Response:
         _log.error("page_failed", code=error.code, exc_info=error)
         detail = "Stored data could not be used; the log of the server says what."
     way_on = {} if visitor is None else visitor.frame("")
-    return page("error.html", error.status, status=error.status, detail=detail, **way_on)
+    to_inbox = not isinstance(error, NoTechnicianError)  # which would tell her the same
+    values = {"status": error.status, "detail": detail, "to_inbox": to_inbox}
+    return page("error.html", error.status, **values, **way_on)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.http_kit import NOW_MS, OWN, World, episode_of, told_template
 from tests.share_kit import Held, check_share
 from tocsin.access.principal import Role
-from tocsin.control import FeedbackGiven, FeedbackKind, SeriesName, decode_control
+from tocsin.control import LIMIT_FACTORS, FeedbackGiven, FeedbackKind, SeriesName, decode_control
 from tocsin.log.abstract import RecordKind
 from tocsin.model import FeedbackActed
 from tocsin.services.feedback import PREVIEWS_MAX
@@ -224,3 +225,70 @@ async def test_what_keeps_nothing_out_of_learning_can_not_be_confirmed(world: Wo
         taken = await client.post(path, json={"kind": "new_normal"}, headers=ANY)
     assert (refused.status_code, taken.status_code) == (400, 200)
     assert "kept out of learning" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "told"),
+    [
+        ("false_alarm", [("", 1), ("", 2), ("", 3)], "as high as they get"),
+        ("withdrawn", [], "nothing to take back"),
+        ("withdrawn", [("", 1), ("", 0)], "nothing to take back"),
+    ],
+)
+async def test_what_would_change_nothing_is_refused_with_the_reason(
+    world: World, kind: str, said: Sequence[tuple[str, int]], told: str
+) -> None:
+    """Instead of an answer that promises what does not come; a preview says the same."""
+    anomaly = world.find_anomaly("pump-7")
+    world.fleet.moved = [acted(each, steps=steps) for each, steps in said]
+    path = f"/v1/anomalies/{anomaly}/feedback"
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        answer = await client.post(path, json={"kind": kind}, headers=ANY)
+        shown = await client.post(f"{path}/preview", json={"kind": kind})
+        version = (await client.get(f"/v1/anomalies/{anomaly}")).json()["version"]
+    assert (answer.status_code, shown.status_code, version) == (400, 400, 1)
+    assert answer.json()["field"] == shown.json()["field"] == "kind"
+    assert told in answer.json()["detail"]
+    assert given(world) == []
+
+
+async def test_a_retry_of_the_last_that_counted_is_answered_as_it_was(world: World) -> None:
+    """Though by then it could change nothing any more."""
+    path = f"/v1/anomalies/{world.find_anomaly('pump-7')}/feedback"
+    world.fleet.moved = [acted("", steps=each) for each in (1, 2)]
+    headers = ANY | {"Idempotency-Key": "k1"}
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        first = await client.post(path, json=FALSE_ALARM, headers=headers)
+        world.fleet.moved.append(acted("", steps=3))
+        again = await client.post(path, json=FALSE_ALARM, headers=headers)
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.content == first.content
+
+
+@pytest.mark.parametrize("kind", ["false_alarm", "withdrawn"])
+async def test_what_may_change_something_is_taken_while_the_processor_is_behind(
+    world: World, kind: str
+) -> None:
+    """What was said a moment ago and is not in force yet can be taken back, and be taken back in turn."""
+    path = f"/v1/anomalies/{world.find_anomaly('pump-7')}/feedback"
+    world.fleet.heard_all = False
+    world.fleet.moved = [acted("", steps=3)] if kind == "false_alarm" else []
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        answer = await client.post(path, json={"kind": kind}, headers=ANY)
+    assert answer.status_code == 200, answer.text
+
+
+def acted(kind: str, *, steps: int = 0, until_ms: int = 0, hours: tuple[int, ...] = ()) -> MovedLimit:
+    """Feedback on the temperature of any device."""
+    said = FeedbackActed(
+        from_ms=NOW_MS,
+        steps=steps,
+        steps_before=max(steps - 1, 0),
+        anomaly="an_1",
+        action=7,
+        at_ms=NOW_MS,
+        kind=kind,
+        until_ms=until_ms,
+        hours=hours,
+    )
+    return MovedLimit("pumps", "seasonal", LIMIT_FACTORS[steps], said)

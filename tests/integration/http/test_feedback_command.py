@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.http_kit import World, episode_of
-from tests.integration.http.test_feedback import given
+from tests.integration.http.test_feedback import acted, given
 from tests.integration.http.test_server import serving
 from tocsin.access.principal import Role
 from tocsin.cli.app import main
@@ -25,6 +25,7 @@ def test_kinds_are_understood_as_commands_and_as_pages_write_them(
         assert "\n1 episode since " in capsys.readouterr().out
         assert main(["feedback", anomaly, word, *at]) == 0
         assert capsys.readouterr().out.endswith("in force from the next reading on\n")
+        world.fleet.moved = [acted("", steps=1)]
         assert main(["feedback", anomaly, "withdrawn", *at]) == 0
         assert capsys.readouterr().out.endswith("the last answer acts no more\n")
     assert [each.kind for _, each in given(world)] == [FeedbackKind.FALSE_ALARM, FeedbackKind.WITHDRAWN]

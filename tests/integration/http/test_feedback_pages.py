@@ -10,11 +10,10 @@ import httpx
 import pytest
 
 from tests.http_kit import NOW_MS, OWN, World, episode_of
-from tests.integration.http.test_feedback import given
+from tests.integration.http.test_feedback import acted, given
 from tests.integration.http.test_pages import NASTY, signed_in
 from tocsin.access.principal import Role
-from tocsin.control import LIMIT_FACTORS, FeedbackKind
-from tocsin.model import FeedbackActed
+from tocsin.control import FeedbackKind
 from tocsin.services.series import MovedLimit
 from tocsin.web.pages import CHARTS_MAX
 
@@ -201,19 +200,3 @@ async def test_a_page_asks_once_for_what_is_in_force(world: World, monkeypatch: 
     async with signed_in(world) as client:
         assert (await client.get("/devices/wide")).status_code == 200
     assert len(asked) <= CHARTS_MAX + 1
-
-
-def acted(kind: str, *, steps: int = 0, until_ms: int = 0, hours: tuple[int, ...] = ()) -> MovedLimit:
-    """Feedback on the temperature of any device."""
-    said = FeedbackActed(
-        from_ms=NOW_MS,
-        steps=steps,
-        steps_before=max(steps - 1, 0),
-        anomaly="an_1",
-        action=7,
-        at_ms=NOW_MS,
-        kind=kind,
-        until_ms=until_ms,
-        hours=hours,
-    )
-    return MovedLimit("pumps", "seasonal", LIMIT_FACTORS[steps], said)

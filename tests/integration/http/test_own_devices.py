@@ -277,7 +277,9 @@ async def test_who_is_nobody_in_the_directory_is_told_so(world: World) -> None:
             )
         page = (await asked(world, who, "/inbox")).text
         assert "GUID" in page
-        assert "Back to the inbox" in page  # the first page of who sees only own devices
+        assert "Back to the inbox" not in page  # which would say the same
+        assert (await asked(world, who, "/account")).status_code == 200
+        assert '<a href="/account">Your account</a>' in page
         assert (await asked(world, who, "/v1/me")).json()["devices"] == "own"
 
 

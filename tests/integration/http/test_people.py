@@ -151,6 +151,23 @@ def test_the_command_lets_in_changes_and_lists(run: Run) -> None:
     assert [each["name"] for each in run()[1]["people"]] == ["maria"]
 
 
+def test_a_technician_without_a_guid_is_told_to_see_nothing(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """When it is forgotten, and not when she first signs in; not of who sees all devices by another role."""
+    with serving(world) as server:
+        at = ("--url", f"http://127.0.0.1:{server.port}", "--token", world.key())
+        said = []
+        for name, *words in (
+            ("ann", "--role", "technician"),
+            ("bob", "--role", "technician", "--role", "viewer"),
+            ("cem", "--role", "technician", "--technician", GUID),
+        ):
+            assert main(["people", name, "--add", *words, *at]) == 0
+            said.append("without --technician GUID" in capsys.readouterr().out)
+    assert said == [True, False, False]
+
+
 def test_the_command_says_what_is_wrong(run: Run) -> None:
     """2 for what makes no sense, 1 for who is not there."""
     for words in (

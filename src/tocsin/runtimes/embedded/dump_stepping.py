@@ -111,6 +111,7 @@ class DumpStepping:
             self._crew.give_back(place)
             self._meters.change(metrics.DUMP_STEPS_RUNNING, -1)
             self._count(result)
+            _say_if_failed(done_turn, result)
             self._go_on(done_turn, result)
         self._wake_rested()
         if self._clock.monotonic_s() >= self._put_off_until_s:
@@ -223,3 +224,12 @@ class DumpStepping:
         timeout_s = max(0.0, min([self._idle_s, *rests_s]))
         with self._changed:
             self._changed.wait_for(lambda: self._woken or bool(self._finished), timeout_s)
+
+
+def _say_if_failed(going_on: _Turn, result: StepDone | StepFailed) -> None:
+    if isinstance(result, StepFailed) and going_on.asks is not None:
+        task = going_on.asks.task
+        _log.warning(
+            "step_failed", kind=result.kind, detail=result.detail, tenant=task.tenant,
+            device=task.device, sequence=task.dump.sequence, detector=task.detector,
+        )  # fmt: skip

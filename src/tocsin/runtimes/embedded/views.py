@@ -208,6 +208,18 @@ class Views:
             number = state.device_number(device) if state else None
             return {} if state is None or number is None else moved_limits(state, number)
 
+    def has_heard_all(self, tenant: str, device: str) -> bool:
+        """Whether no feedback on the device is logged that is not taken yet; False where too much is left."""
+        worker = self._worker(tenant, device)
+        with worker.seen(self.patience_s):
+            position = worker.state.position
+        records = self._log.read(worker.partition, position)
+        controls = (each for each in records if each.kind is RecordKind.CONTROL and each.tenant == tenant)
+        said = (decode_control(each.payload) for each in controls)
+        if any(isinstance(each, FeedbackGiven) and each.device == device for each in said):
+            return False
+        return (records[-1].next_offset if records else position) >= self._log.end(worker.partition)
+
     def preview(self, said: FeedbackGiven, span_ms: int) -> Difference:
         """What feedback would have changed at the end of a device's past; one at a time.
 

@@ -91,7 +91,7 @@ function follow() {
       const { change, anomaly } = JSON.parse(event.data);
       if (part.dataset.anomaly && part.dataset.anomaly !== anomaly.id) return;
       if (beingFilled()) sayItChanged();
-      if (!part.dataset.anomaly && (change.kind === "opened" || change.kind === "reopened")) {
+      if (!part.dataset.anomaly && ["opened", "reopened", "resumed"].includes(change.kind)) {
         announcer.textContent = visible(`Anomaly on ${anomaly.device}: ${anomaly.explanation}`);
       }
       soon();

@@ -26,6 +26,11 @@ NO_PLAIN_WAY = "SELECT the plain way was taken"
 GUID = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
 
 
+def _head(*columns: str | bytes) -> bytes:
+    """What SQLite writes of short columns before a row: kind and length in one number."""
+    return bytes(2 * len(each) + (13 if isinstance(each, str) else 12) for each in columns)
+
+
 @settings(max_examples=40)
 @given(score=st.floats(allow_nan=False, allow_infinity=False), text=TEXTS, device=TEXTS)
 @example(score=-0.0, text="0", device="0")
@@ -110,35 +115,25 @@ def test_a_long_list_takes_little_more_memory_than_row_by_row(tmp_path: Path) ->
     known.close()
 
 
-def test_an_altered_device_is_on_no_list(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("stored", "became"),
+    [
+        (b"hall of pumps", b"hall of pomps"),
+        (_head("pump-7", GUID, "hall of pumps"), _head("pump-7", GUID, b"hall of pumps")),
+    ],
+    ids=["another text", "bytes"],
+)
+def test_an_altered_device_is_on_no_list(tmp_path: Path, stored: bytes, became: bytes) -> None:
     """It is damaged, not somewhere else."""
     path = tmp_path / "directory.db"
     known = DirectoryCache(path, rows_max=10)
     known.keep_list(GUID, [Entry("pump-7", GUID, "hall of pumps")], 1, 2, 2)
     known.close()
-    path.write_bytes(path.read_bytes().replace(b"hall of pumps", b"hall of pomps"))
-    known = DirectoryCache(path, rows_max=10)
-    with pytest.raises(CorruptError, match="pump-7"):
-        known.devices_of(GUID, "", 0, 10)
-    known.close()
-
-
-def test_a_location_that_became_bytes_is_damage(tmp_path: Path) -> None:
-    """As with an anomaly's text."""
-    path = tmp_path / "directory.db"
-    known = DirectoryCache(path, rows_max=10)
-    known.keep_list(GUID, [Entry("pump-7", GUID, "hall of pumps")], 1, 2, 2)
-    known.close()
-    _alter(path, _head("pump-7", GUID, "hall of pumps"), _head("pump-7", GUID, b"hall of pumps"))
+    _alter(path, stored, became)
     known = DirectoryCache(path, rows_max=10)
     with pytest.raises(CorruptError, match="pump-7 does not match its hash"):
         known.devices_of(GUID, "", 0, 10)
     known.close()
-
-
-def _head(*columns: str | bytes) -> bytes:
-    """What SQLite writes of short columns before a row: kind and length in one number."""
-    return bytes(2 * len(each) + (13 if isinstance(each, str) else 12) for each in columns)
 
 
 def _alter(path: Path, before: bytes, after: bytes) -> None:

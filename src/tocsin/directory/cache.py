@@ -11,8 +11,7 @@ import msgspec
 import xxhash
 
 from tocsin.directory.abstract import Entry
-from tocsin.errors import CorruptError
-from tocsin.storage.at_once import rows_at_once
+from tocsin.storage.at_once import read_at_once
 from tocsin.storage.database import Tuning
 from tocsin.storage.hashing import check_row, row_hash
 from tocsin.storage.readers import Readers
@@ -75,12 +74,9 @@ class DirectoryCache:
     def devices_of(self, technician: str, after: str, from_ms: int, limit: int) -> list[Told]:
         """The technician's devices by name, of which something was said at `from_ms` or later."""
         wanted = {"technician": technician, "after": after, "from_ms": from_ms, "limit": limit}
+        at_once, row_by_row = _QUERIES["devices_of_at_once"], _QUERIES["devices_of"]
         with self._readers.lend() as reader:
-            try:
-                rows = rows_at_once(reader, _QUERIES["devices_of_at_once"], wanted, hash_at=_HASH_AT)
-                return [self._told(row) for row in rows]
-            except CorruptError:
-                return [self._told(row) for row in reader.execute(_QUERIES["devices_of"], wanted)]
+            return read_at_once(reader, at_once, row_by_row, wanted, hash_at=_HASH_AT, of_row=self._told)
 
     def devices_at(self, location: str, after: str, from_ms: int, limit: int) -> list[Told]:
         """The location's devices, as above."""

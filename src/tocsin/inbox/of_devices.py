@@ -10,11 +10,10 @@ from typing import Any, Final
 import apsw
 import msgspec
 
-from tocsin.errors import CorruptError
 from tocsin.inbox import folding
 from tocsin.inbox.abstract import Anomaly, AnomalyQuery
 from tocsin.inbox.rows import HASHED, QUERIES, hashed_anomaly_of
-from tocsin.storage.at_once import rows_at_once
+from tocsin.storage.at_once import read_at_once
 
 _BEFORE_ALL: Final = -1
 
@@ -39,20 +38,19 @@ def newest_of(reader: apsw.Connection, devices: Collection[str], query: AnomalyQ
     wanted["before"] = wanted.pop("before_sequence")
     plain = AnomalyQuery(query.tenant, before_sequence=query.before_sequence, limit=query.limit)
     if query == replace(plain, unresolved=True):
-        return _unresolved_of(reader, wanted | {"devices": _json(devices)})
+        return read_at_once(
+            reader,
+            QUERIES["unresolved_of_devices_at_once"],
+            QUERIES["unresolved_of_devices"],
+            wanted | {"devices": _json(devices)},
+            hash_at=len(HASHED),
+            of_row=hashed_anomaly_of,
+        )
     with reader:  # one state of the inbox for all devices
         statement = QUERIES["all_of_device" if query == plain else "some_of_device"]
         rows = _device_by_device(reader, statement, devices, wanted)
         found = reader.execute(QUERIES["anomalies_at"], {"rows": _json(rows)}).fetchall()
     return [hashed_anomaly_of(row) for row in found]
-
-
-def _unresolved_of(reader: apsw.Connection, wanted: dict[str, Any]) -> list[Anomaly]:
-    try:
-        rows = rows_at_once(reader, QUERIES["unresolved_of_devices_at_once"], wanted, hash_at=len(HASHED))
-        return [hashed_anomaly_of(row) for row in rows]
-    except CorruptError:
-        return [hashed_anomaly_of(row) for row in reader.execute(QUERIES["unresolved_of_devices"], wanted)]
 
 
 def _device_by_device(

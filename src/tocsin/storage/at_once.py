@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import apsw
 import msgspec
 
 from tocsin.errors import CorruptError
 
+_T = TypeVar("_T")
 _rows: Final = msgspec.json.Decoder(list[tuple[Any, ...]]).decode
 
 
-def rows_at_once(
-    reader: apsw.Connection, statement: str, wanted: dict[str, Any], *, hash_at: int
-) -> list[tuple[Any, ...]]:
-    """The rows of a statement that makes one JSON array of arrays, with their hash in hex at `hash_at`.
+def read_at_once(
+    reader: apsw.Connection,
+    at_once: str,
+    row_by_row: str,
+    wanted: dict[str, Any],
+    *,
+    hash_at: int,
+    of_row: Callable[[tuple[Any, ...]], _T],
+) -> list[_T]:
+    """What `of_row`, which checks a row by its hash, makes of the rows that both statements give.
 
-    The statement casts it to bytes: as a text it would be held three times, once with four bytes a letter.
-    Check them: numbers and texts went through another format. CorruptError for what it can't carry, such as
-    an infinite number, or bytes where a text was. Whether a row that fails is damaged is known when it is
-    read without this.
+    `at_once` makes one JSON array of arrays, with their hash in hex at `hash_at`, and casts it to bytes: as a
+    text it would be held three times, once with four bytes a letter. Where that can't be, since numbers and
+    texts go through another format, the rows are read one by one. CorruptError for one that is damaged.
     """
+    try:
+        return [of_row(row) for row in _at_once(reader, at_once, wanted, hash_at)]
+    except CorruptError:
+        return [of_row(row) for row in reader.execute(row_by_row, wanted)]
+
+
+def _at_once(
+    reader: apsw.Connection, statement: str, wanted: dict[str, Any], hash_at: int
+) -> list[tuple[Any, ...]]:
+    """CorruptError for what JSON can't carry, such as an infinite number, or bytes where a text was."""
     try:
         text: Any = reader.execute(statement, wanted).get
         return [(*row[:hash_at], bytes.fromhex(row[hash_at]), *row[hash_at + 1 :]) for row in _rows(text)]

@@ -193,13 +193,13 @@ class Maintenances:
         listed = self._sight.devices(principal)
         own = None if listed is None else {*listed, device}  # which a list may not have yet
         windows = self._store.unsettled_of(principal.tenant, limit=WINDOWS_MAX)
-        lasting = (each for each in windows if device in each.members and not is_over(each, now_ms))
+        lasting = (each for each in windows if device in each.members and not each.is_over(now_ms))
         return [seen for each in lasting if (seen := _as_seen(each, own)) is not None]
 
     def state(self, window: MaintenanceWindow) -> State:
         """Whether it holds now."""
         now_ms = self._clock.now_ms()
-        if is_over(window, now_ms):
+        if window.is_over(now_ms):
             return State.OVER
         return State.HOLDS if spans(window.wanted, now_ms, now_ms + 1) else State.WAITS
 
@@ -252,7 +252,7 @@ class Maintenances:
         `looks` is what was found in this round: many windows of one hall cost one look at its devices.
         """
         now_ms, covers = self._clock.now_ms(), window.wanted.covers
-        if is_over(window, now_ms) or (covers is Covers.DEVICE and window.members):
+        if window.is_over(now_ms) or (covers is Covers.DEVICE and window.members):
             return None
         if covers is Covers.APPLICATION and now_ms - window.looked_ms < APPLICATION_LOOK_MS:
             return None
@@ -318,7 +318,7 @@ class Maintenances:
         with self._turn:
             window = self._store.one(window.tenant, window.id)
             now_ms = self._clock.now_ms()
-            if is_over(window, now_ms):
+            if window.is_over(now_ms):
                 return self._refresh_alone(window, window.members, looked_ms=now_ms)
             found = window.members if members is None else members
             looked = members is not None or window.wanted.covers is Covers.DEVICE
@@ -333,7 +333,7 @@ class Maintenances:
     ) -> MaintenanceWindow:
         now_ms = self._clock.now_ms()
         until_ms = min(now_ms + HORIZON_MS, window.wanted.until_ms or LAST)
-        over = is_over(window, now_ms)
+        over = window.is_over(now_ms)
         short = not over and window.logged_until_ms < min(until_ms, now_ms + HORIZON_MS // 2)
         if window.logged != window.revision or short or members != window.members:
             from_ms = now_ms if window.logged else window.wanted.from_ms
@@ -405,12 +405,6 @@ def _as_seen(window: MaintenanceWindow, own: Collection[str] | None) -> Maintena
         return window
     members = tuple(name for name in window.members if name in own)
     return msgspec.structs.replace(window, members=members) if members else None
-
-
-def is_over(window: MaintenanceWindow, now_ms: int) -> bool:
-    """Whether it will not hold any more."""
-    over_ms = window.over_ms()
-    return over_ms is not None and over_ms <= now_ms
 
 
 def _some(names: Sequence[str]) -> Iterator[Sequence[str]]:

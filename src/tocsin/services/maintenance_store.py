@@ -62,8 +62,7 @@ class MaintenanceStore:
             if known.ended_ms is not None:
                 return known
             _require_revision(known, revision)
-            over_ms = known.over_ms()
-            if over_ms is not None and over_ms <= at_ms:
+            if known.is_over(at_ms):
                 raise ConflictError("This window is over already.")
             ended = msgspec.structs.replace(
                 known, ended_ms=at_ms, ended_by=actor, revision=known.revision + 1
@@ -80,8 +79,7 @@ class MaintenanceStore:
         """
         with self._writer.transaction() as writer:
             known = self._required(writer, tenant, window_id)
-            over_ms = known.over_ms()
-            if over_ms is not None and over_ms <= at_ms:
+            if known.is_over(at_ms):
                 raise ConflictError("This window is over already: begin another one.")
             wanted = changed(known.wanted, changes, at_ms)
             if wanted == known.wanted:

@@ -107,6 +107,11 @@ class MaintenanceWindow(msgspec.Struct, frozen=True, kw_only=True):
         ends = [ms for ms in (self.ended_ms, self.wanted.until_ms) if ms is not None]
         return min(ends, default=None)
 
+    def is_over(self, now_ms: int) -> bool:
+        """Whether it will not hold any more; once ended it is, also where the clock has been set back since."""
+        over_ms = self.over_ms()
+        return self.ended_ms is not None or (over_ms is not None and over_ms <= now_ms)
+
 
 def minute_of(text: str, field: str) -> int:
     """The minute of the day.

@@ -195,6 +195,19 @@ async def test_what_is_over_can_not_be_changed(world: World) -> None:
     assert (await change(world, window_id, why="oil")).status_code == 409
 
 
+async def test_what_was_ended_is_over_whatever_the_clock_says_since(world: World) -> None:
+    """A clock that is set back makes nobody's end undone: it is shown as over, and can't be changed."""
+    world.fleet.add(OWN, "pump-7")
+    window_id = (await ask(world, {"device": "pump-7", **WHEN})).json()["id"]
+    world.clock.sleep(60)
+    ended = (await end(world, window_id, **{"If-Match": "*"})).json()
+    world.clock.advance_to(NOW_MS + 1000)
+    assert (await change(world, window_id, why="oil")).status_code == 409
+    async with world.client(world.key(Role.VIEWER)) as client:
+        assert (await client.get(f"/v1/maintenance/{window_id}")).json() == ended
+        assert ended["state"] == "over"
+
+
 async def test_what_is_over_can_not_be_ended(world: World) -> None:
     """Its time is up: 409, and nothing is logged."""
     world.fleet.add(OWN, "pump-7")

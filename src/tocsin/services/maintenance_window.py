@@ -108,7 +108,7 @@ class MaintenanceWindow(msgspec.Struct, frozen=True, kw_only=True):
         return min(ends, default=None)
 
     def is_over(self, now_ms: int) -> bool:
-        """Whether it will not hold any more; once ended it is, also where the clock has been set back since."""
+        """Whether it will not hold any more; once ended, also where the clock was set back since."""
         over_ms = self.over_ms()
         return self.ended_ms is not None or (over_ms is not None and over_ms <= now_ms)
 

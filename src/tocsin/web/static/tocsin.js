@@ -36,6 +36,7 @@ function follow() {
   function show(value, text) {
     state.dataset.state = value;
     state.textContent = text;
+    state.hidden = false;
   }
 
   // What somebody writes in a form is never taken away; the server tells of a collision when it is sent.
@@ -82,6 +83,7 @@ function follow() {
   }
 
   function listen() {
+    if (state.hidden) show("waiting", "Connecting"); // without a script nothing connects
     const stream = new EventSource("/v1/stream");
     stream.addEventListener("open", () => {
       show("live", "Live");

@@ -9,6 +9,7 @@ from pathlib import Path
 import apsw
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from tests.dump_detector_kit import install
 from tests.dump_steps_kit import DETECTOR, Bench, module
@@ -62,6 +63,18 @@ def calm_digest(bench: Bench, texts: dict[int, str]) -> str:
     digest = calm.standing().digest
     calm.close()
     return digest
+
+
+def test_each_step_that_fails_is_in_the_log_with_its_dump(bench: Bench) -> None:
+    """Also one that goes well when it is tried again, which no episode tells of."""
+    failing(bench, 2, FailureKind.CRASH, times=2)
+    bench.free(*(bench.dump(number) for number in (1, 2, 3)))
+    with capture_logs() as told:
+        bench.settle()
+    said = [each for each in told if each["event"] == "step_failed"]
+    assert [(each["kind"], each["device"], each["sequence"], each["detector"]) for each in said] == [
+        (FailureKind.CRASH, "press-3", 2, DETECTOR)
+    ] * 2
 
 
 def test_findings_of_successive_dumps_are_one_episode(bench: Bench) -> None:

@@ -45,7 +45,7 @@ _PUT_OFF_BY: Final = (StorageFullError, StorageUnavailableError, BackpressureErr
 class _Turn:
     key: DeviceKey
     going: Going[None]
-    asks: Ask | None = None
+    asks: Ask | None = None  # until its answer is taken
     until_s: float = 0.0
 
 
@@ -112,6 +112,7 @@ class DumpStepping:
             self._meters.change(metrics.DUMP_STEPS_RUNNING, -1)
             self._count(result)
             _say_if_failed(done_turn, result)
+            done_turn.asks = None
             self._go_on(done_turn, result)
         self._wake_rested()
         if self._clock.monotonic_s() >= self._put_off_until_s:
@@ -206,7 +207,6 @@ class DumpStepping:
         place = self._crew.lend(*waiting.key, long=asks.long) if asks else None
         if asks is None or place is None:
             raise RuntimeError("there was no worker where there was room")
-        waiting.asks = None
         self._meters.change(metrics.DUMP_STEPS_RUNNING, 1)
         place.stepper.run(asks.task).add_done_callback(partial(self._step_over, waiting, place))
 

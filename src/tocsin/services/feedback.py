@@ -132,7 +132,11 @@ class Feedbacks:
         anomaly = self._found(principal, anomaly_id)
         series, spans = self._about(anomaly, kind)
         if not self._actions.was_done(principal, key):
-            self._must_change_something(anomaly, series, kind)
+            try:
+                self._must_change_something(anomaly, series, kind)
+            except InvalidInputError:
+                if not self._actions.was_done(principal, key):  # by now: what is in force may be its doing
+                    raise
         asked = Asked(kind=ActionKind.FEEDBACK, note=note, key=key, feedback=kind, series=series, spans=spans)
         given = Given(self._actions.one(principal, asked, target))
         self._log_given(anomaly, given)

@@ -11,6 +11,7 @@ from tests.http_kit import NOW_MS, OWN, World, episode_of, told_template
 from tests.share_kit import Held, check_share
 from tocsin.access.principal import Role
 from tocsin.control import LIMIT_FACTORS, FeedbackGiven, FeedbackKind, SeriesName, decode_control
+from tocsin.inbox.action import Target
 from tocsin.log.abstract import RecordKind
 from tocsin.model import FeedbackActed
 from tocsin.services.feedback import PREVIEWS_MAX
@@ -263,6 +264,34 @@ async def test_a_retry_of_the_last_that_counted_is_answered_as_it_was(world: Wor
         again = await client.post(path, json=FALSE_ALARM, headers=headers)
     assert (first.status_code, again.status_code) == (200, 200)
     assert again.content == first.content
+
+
+async def test_a_retry_is_answered_that_waited_while_the_first_came_into_force(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both wait for a busy processor, and the one that the phone gave up goes first."""
+    anomaly = world.find_anomaly("pump-7")
+    token = world.key(Role.TECHNICIAN)
+
+    def overtaken(tenant: str, device: str) -> bool:
+        monkeypatch.setattr(world.fleet, "has_heard_all", lambda *_: True)
+        world.services.feedback.give(
+            world.services.entrance.by_token(token),
+            anomaly,
+            FeedbackKind.FALSE_ALARM,
+            note="the door was open",
+            target=Target(id=anomaly),
+            key="k1",
+        )
+        world.fleet.moved = [acted("", steps=each) for each in (1, 2, 3)]
+        return True
+
+    monkeypatch.setattr(world.fleet, "has_heard_all", overtaken)
+    async with world.client(token) as client:
+        headers = ANY | {"Idempotency-Key": "k1"}
+        answer = await client.post(f"/v1/anomalies/{anomaly}/feedback", json=FALSE_ALARM, headers=headers)
+    assert (answer.status_code, answer.headers.get("Tocsin-Repeated")) == (200, "true"), answer.text
+    assert len(given(world)) == 1
 
 
 @pytest.mark.parametrize("kind", ["false_alarm", "withdrawn"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import msgspec
 import numpy as np
 import pytest
@@ -24,11 +26,13 @@ from tocsin.events import EventBatch
 from tocsin.log.abstract import Record
 from tocsin.model import Episode, Verdict
 from tocsin.processing.batching import Events
+from tocsin.processing.controls import take_feedback
 from tocsin.processing.feedback import KEPT_MAX, acted
 from tocsin.processing.preview import run, trial
 from tocsin.processing.processor import Output, process
 from tocsin.processing.proof import prove, span
 from tocsin.runtimes.embedded.views import moved_limits
+from tocsin.services.feedback import would_act
 
 MINUTE_MS = 60_000
 NAME = SeriesName(application="pumps", parameter="a", detector="seasonal")
@@ -103,6 +107,41 @@ def test_feedback_of_a_device_is_told_by_parameter() -> None:
     told = moved_limits(own, device)
     assert {name: [each.factor for each in limits] for name, limits in told.items()} == {"a": [1.5, 2.25]}
     assert {(each.application, each.detector) for each in told["a"]} == {("pumps", "seasonal")}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_feedback_is_refused_exactly_where_it_would_change_nothing(seed: int) -> None:
+    """For every kind, whatever was said before, as long as a series keeps it and longer."""
+    rng = random.Random(seed)
+    state = ran(log(minutes(0, 20)))[0]
+    own = state.tenants["t"]
+    device = own.device_number("pump-0")
+    assert device is not None
+    rows, other = own.slots["seasonal"].feedback, own.slots["health"].feedback
+    of_health = SeriesName(application="pumps", parameter="a", detector="health")
+    for number in range(3 * KEPT_MAX):
+        kind = rng.choice((*FeedbackKind, FeedbackKind.FALSE_ALARM, FeedbackKind.WITHDRAWN))
+        names = (NAME,) if kind in (FeedbackKind.CONFIRMED, FeedbackKind.EXPECTED) else (NAME, of_health)
+        taken = would_act(kind, names, moved_limits(own, device))
+        before = rows.of(0).tobytes(), other.of(0).tobytes()
+        take_feedback(said(kind, number + 1, *names), number, own, None)
+        assert taken is (before != (rows.of(0).tobytes(), other.of(0).tobytes())), (number, kind)
+
+
+def test_limits_that_were_raised_can_be_lowered_when_how_is_forgotten() -> None:
+    """Three false alarms, and much that was said and taken back since."""
+    alarms = [said(kind, number) for number, kind in enumerate(ALARMS)]
+    kinds = (FeedbackKind.NEW_NORMAL, FeedbackKind.WITHDRAWN) * (KEPT_MAX // 2)
+    state = ran(log(minutes(0, 20), *alarms, *(said(kind, 10 + each) for each, kind in enumerate(kinds))))[0]
+    own = state.tenants["t"]
+    device = own.device_number("pump-0")
+    assert device is not None
+    told = moved_limits(own, device)
+    assert [each.factor for each in told["a"]] == [LIMIT_FACTORS[-1]]
+    assert would_act(FeedbackKind.WITHDRAWN, (NAME,), told)
+    assert not would_act(FeedbackKind.FALSE_ALARM, (NAME,), told)
+    take_feedback(said(FeedbackKind.WITHDRAWN, 99), 99, own, None)
+    assert own.slots["seasonal"].feedback.of(0)["steps"][-1] == 2
 
 
 def test_what_is_withdrawn_is_judged_as_before() -> None:

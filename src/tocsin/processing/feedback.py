@@ -260,6 +260,12 @@ def acted(rows: Rows) -> tuple[FeedbackActed, ...]:
     return tuple(_acted(row) for row in rows if not row["void"])
 
 
+def remembered(rows: Rows) -> tuple[FeedbackActed, ...]:
+    """As `acted`; where that is nothing, the last row tells how high what is forgotten left the limits."""
+    found = acted(rows)
+    return found if found or not rows["steps"][-1:].any() else (_acted(rows[-1]),)
+
+
 def _acted(row: Any) -> FeedbackActed:
     kind = KINDS[row["kind"]]
     moves = kind in (FeedbackKind.FALSE_ALARM, FeedbackKind.WITHDRAWN)

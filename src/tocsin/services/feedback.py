@@ -174,7 +174,7 @@ class Feedbacks:
         if not any(heard.values()):
             return []
         said = self._previews.moved_limits(anomaly.tenant, anomaly.device)
-        return [kind for kind, names in heard.items() if _acts(kind, names, said)]
+        return [kind for kind, names in heard.items() if would_act(kind, names, said)]
 
     def is_answerable(self, principal: Principal, anomaly_id: str) -> bool:
         """Whether anything could be said of the anomaly that would change something."""
@@ -213,7 +213,7 @@ class Feedbacks:
             raise InvalidInputError(_UNHEARD.get(kind, _NO_LIMIT), field="anomaly")
         if kind in _SAID_ENOUGH and self._previews.has_heard_all(anomaly.tenant, anomaly.device):
             said = self._previews.moved_limits(anomaly.tenant, anomaly.device)
-            if not _acts(kind, series, said):
+            if not would_act(kind, series, said):
                 raise InvalidInputError(_SAID_ENOUGH[kind], field="kind")
 
     def _log_given(self, anomaly: Anomaly, given: Given) -> None:
@@ -243,7 +243,7 @@ class Feedbacks:
         self._log.submit(append).result()
 
 
-def _acts(
+def would_act(
     kind: FeedbackKind, names: Collection[SeriesName], said: Mapping[str, Sequence[MovedLimit]]
 ) -> bool:
     """Whether one of the series would be judged otherwise, with what was said of them before."""

@@ -26,7 +26,7 @@ from tocsin.processing.dump_gaps import prove_gap
 from tocsin.processing.dump_order import DumpPlace
 from tocsin.processing.dump_places import PlacedDump, PlacedDumps, place_dumps
 from tocsin.processing.episodes import DUMP_DETECTOR
-from tocsin.processing.feedback import acted
+from tocsin.processing.feedback import remembered
 from tocsin.processing.hashing import combine
 from tocsin.processing.judging import Judged
 from tocsin.processing.preview import Difference, run, trial
@@ -355,7 +355,7 @@ def moved_limits(state: TenantState, device: int) -> dict[str, list[MovedLimit]]
     used = {name: slot for name, slot in state.slots.items() if slot.feedback.used}
     for number in sorted(state.device_series(device)) if used else ():
         for name, slot in used.items():
-            for each in acted(slot.feedback.of(number)):
+            for each in remembered(slot.feedback.of(number)):
                 key = state.series_key(number)
                 limit = MovedLimit(key.application, name, LIMIT_FACTORS[each.steps], each)
                 found.setdefault(key.parameter, []).append(limit)

@@ -35,7 +35,7 @@ from tocsin.control import (
     decode_control,
     encode_control,
 )
-from tocsin.errors import CorruptError, StorageFullError
+from tocsin.errors import CorruptError, NotFoundError, StorageFullError
 from tocsin.lake.delta import DeltaLake
 from tocsin.log.abstract import Append, Part, Record, RecordKind
 from tocsin.observability.meters import Meters
@@ -295,3 +295,17 @@ def test_it_is_known_whether_feedback_on_a_device_was_taken(tmp_path: Path) -> N
         with running(stores, NEVER) as started:
             caught_up(started)
             assert started.views.has_heard_all("t", "d")
+
+
+def test_what_is_trimmed_while_it_is_looked_at_is_not_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The processor goes on between two looks: nobody is told that there is no such anomaly."""
+
+    def trimmed(partition: int, offset: int) -> list[Record]:
+        raise NotFoundError(f"offset {offset} of partition {partition} was trimmed")
+
+    with stores_in(tmp_path) as stores:
+        runtime = Runtime(stores, lambda _: Settings(), lambda: ["t"], SystemClock(), Meters(), NEVER)
+        monkeypatch.setattr(stores.log, "read", trimmed)
+        assert not runtime.views.has_heard_all("t", "d")

@@ -213,7 +213,10 @@ class Views:
         worker = self._worker(tenant, device)
         with worker.seen(self.patience_s):
             position = worker.state.position
-        records = self._log.read(worker.partition, position)
+        try:
+            records = self._log.read(worker.partition, position)
+        except NotFoundError:  # trimmed since: the processor has gone on
+            return False
         controls = (each for each in records if each.kind is RecordKind.CONTROL and each.tenant == tenant)
         said = (decode_control(each.payload) for each in controls)
         if any(isinstance(each, FeedbackGiven) and each.device == device for each in said):

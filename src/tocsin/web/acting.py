@@ -113,5 +113,12 @@ def _until_ms(visitor: Visitor, form: Mapping[str, str]) -> int:
     """The form's page says from when it counts, so that the same form sent twice means the same."""
     if form.get("hours") not in SNOOZES:
         raise InvalidInputError("Say for how long.", field="hours")
-    since_ms = min(version_of(form.get("since", "")), visitor.services.clock.now_ms())
-    return since_ms + int(form["hours"]) * _HOUR_MS
+    now_ms = visitor.services.clock.now_ms()
+    until_ms = min(version_of(form.get("since", "")), now_ms) + int(form["hours"]) * _HOUR_MS
+    if until_ms <= now_ms and not visitor.services.actions.was_done(visitor.principal, form.get("key", "")):
+        raise InvalidInputError(
+            "Nothing was done, because this page was older than the snooze is long. It counts from now on: "
+            "send it again.",
+            field="since",
+        )
+    return until_ms

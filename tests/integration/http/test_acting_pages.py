@@ -125,6 +125,25 @@ async def test_forms_that_are_none_of_the_pages_do_nothing(
     assert [action.action.kind for action in world.inbox.actions(0)] == ["seen"]
 
 
+async def test_a_snooze_from_a_page_that_was_left_open_is_asked_for_again(world: World) -> None:
+    """An hour that is over already helps nobody; the page that says so counts from now. What was done is
+    done: its form sent again says nothing of this."""
+    anomaly = world.find_anomaly("pump-7")
+    snooze = {"action": "snooze", "hours": "1"}
+    async with signed_in(world, Role.TECHNICIAN) as client:
+        form = await fields(client, anomaly) | snooze | {"since": str(NOW_MS)}
+        world.clock.advance_to(NOW_MS + 2 * 3_600_000)
+        answer = await client.post(f"/anomalies/{anomaly}", data=form)
+        assert (answer.status_code, stored(world, anomaly).handling) == (400, Handling.OPEN)
+        assert "older than the snooze is long" in answer.text
+        assert f'name="since" value="{world.clock.now_ms()}"' in answer.text
+        form |= {"since": str(world.clock.now_ms())}
+        first = await client.post(f"/anomalies/{anomaly}", data=form)
+        world.clock.advance_to(NOW_MS + 4 * 3_600_000)
+        again = await client.post(f"/anomalies/{anomaly}", data=form)
+        assert (first.status_code, again.status_code) == (303, 303)
+
+
 async def test_work_is_offered_to_those_who_can_see_to_it(world: World) -> None:
     """Not to who only reads, and not to who has left; nobody can be named who has."""
     anomaly = world.find_anomaly("pump-7")

@@ -94,6 +94,8 @@ def error_page(error: TocsinError, visitor: Visitor | None) -> Response:
         _log.error("page_failed", code=error.code, exc_info=error)
         detail = "Stored data could not be used; the log of the server says what."
     way_on = {} if visitor is None else visitor.frame("")
-    to_inbox = not isinstance(error, NoTechnicianError)  # which would tell her the same
+    # who has no GUID, or one that nobody knows, would be told there that she has none
+    is_technician = visitor is not None and visitor.principal.technician is not None
+    to_inbox = is_technician and not isinstance(error, NoTechnicianError)
     values = {"status": error.status, "detail": detail, "to_inbox": to_inbox}
     return page("error.html", error.status, **values, **way_on)

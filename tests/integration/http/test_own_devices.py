@@ -283,6 +283,14 @@ async def test_who_is_nobody_in_the_directory_is_told_so(world: World) -> None:
         assert (await asked(world, who, "/v1/me")).json()["devices"] == "own"
 
 
+async def test_a_link_that_leads_nowhere_does_not_lead_on_to_a_refusal(world: World) -> None:
+    """Who has no GUID is refused the inbox, so nobody sends her there from a page that is not there."""
+    world.person("nobody")
+    page = (await asked(world, world.sign_in("nobody"), "/anomalies/none")).text
+    assert "Back to the inbox" not in page
+    assert '<a href="/account">Your account</a>' in page
+
+
 async def test_nothing_is_shown_before_the_directory_has_spoken(world: World) -> None:
     """A down directory without a last word is 503 with Retry-After, and her list is asked for next."""
     newcomer = "11111111-1111-4111-8111-111111111111"

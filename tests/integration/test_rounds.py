@@ -297,6 +297,16 @@ def test_it_is_known_whether_feedback_on_a_device_was_taken(tmp_path: Path) -> N
             assert started.views.has_heard_all("t", "d")
 
 
+def test_what_a_busy_processor_has_heard_is_not_known(tmp_path: Path) -> None:
+    """Feedback is taken then, as other actions are: a record of it is durable and waits."""
+    with stores_in(tmp_path) as stores:
+        runtime = Runtime(stores, lambda _: Settings(), lambda: ["t"], SystemClock(), Meters(), NEVER)
+        runtime.views.patience_s = 0.01
+        with runtime.workers[partition_of(shard_of("t", "d"), PARTITIONS)].lock:
+            assert not runtime.views.has_heard_all("t", "d")
+        assert runtime.views.has_heard_all("t", "d")
+
+
 def test_what_is_trimmed_while_it_is_looked_at_is_not_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from tocsin import threads
 from tocsin.commit.abstract import CommitStore
 from tocsin.commit.dump_steps import DumpStepStore
 from tocsin.control import LIMIT_FACTORS, DictionaryTaken, FeedbackGiven, decode_control
-from tocsin.errors import InvalidInputError, NotFoundError
+from tocsin.errors import BackpressureError, InvalidInputError, NotFoundError
 from tocsin.log.abstract import Log, RecordKind
 from tocsin.model import Episode, SeriesKey
 from tocsin.processing import dump_silence
@@ -209,13 +209,13 @@ class Views:
             return {} if state is None or number is None else moved_limits(state, number)
 
     def has_heard_all(self, tenant: str, device: str) -> bool:
-        """Whether no feedback on the device is logged that is not taken yet; False where too much is left."""
+        """Whether all feedback on the device that is logged was taken; False where that is not known."""
         worker = self._worker(tenant, device)
-        with worker.seen(self.patience_s):
-            position = worker.state.position
         try:
+            with worker.seen(self.patience_s):
+                position = worker.state.position
             records = self._log.read(worker.partition, position)
-        except NotFoundError:  # trimmed since: the processor has gone on
+        except (BackpressureError, NotFoundError):  # it is busy, or has gone on and this was trimmed
             return False
         controls = (each for each in records if each.kind is RecordKind.CONTROL and each.tenant == tenant)
         said = (decode_control(each.payload) for each in controls)

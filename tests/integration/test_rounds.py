@@ -146,11 +146,11 @@ class Busy(EmbeddedCheckpointStore):
     def write(self, chunks: Sequence[Chunk]) -> None:
         super().write(chunks)
         if self.meanwhile is not None and any(chunk.shard < 0 for chunk in chunks):
-            once, self.meanwhile = self.meanwhile, None
-            once()
+            self.meanwhile()
+            self.meanwhile = None
 
     def is_waiting(self) -> bool:
-        """Whether it has not happened yet."""
+        """Whether it has not happened yet: who stops a runtime in its midst stops what it waits for."""
         return self.meanwhile is not None
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html import unescape
 from html.parser import HTMLParser
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -293,6 +294,21 @@ async def test_numbers_under_a_chart_are_those_of_its_parameter(world: World) ->
         for parameter, shown in (("temperature", "93.2"), ("humidity", "12.5")):
             page = (await client.get(f"/anomalies/{anomaly}?parameter={parameter}")).text
             assert f"<dt>Strangest value</dt><dd>{shown}" in page
+
+
+async def test_what_rests_on_no_reading_shows_no_numbers(world: World) -> None:
+    """A silence has no strangest value: a range from 0 to 0 would be made up."""
+    silence: dict[str, Any] = {
+        "parameter": "", "detector": "health", "reason": "silent", "readings": 0, "score": 1.0,
+        "value": 0.0, "expected": 0.0, "lower": 0.0, "upper": 0.0,
+        "explanation": "the device was silent for 2 hours",
+    }  # fmt: skip
+    anomaly = world.find_anomaly("pump-7", **silence)
+    async with signed_in(world) as client:
+        page = (await client.get(f"/anomalies/{anomaly}")).text
+    assert "The device was silent for 2 hours." in page
+    for made_up in ("Strangest value", "strangest reading", "Usual range then"):
+        assert made_up not in page
 
 
 async def test_names_are_escaped_wherever_they_are_shown(world: World) -> None:

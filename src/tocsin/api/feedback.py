@@ -149,7 +149,7 @@ def _names(series: Sequence[SeriesName]) -> list[SeriesNameView]:
 @router.post(
     "/v1/anomalies/{anomaly_id}/feedback/preview",
     summary="See what feedback would have changed",
-    responses=answers(404, 408, 413),
+    responses=answers(404, 408, 409, 413),
 )
 def preview_feedback(
     services: ServicesOf, principal: PrincipalOf, anomaly_id: Name, wanted: PreviewRequest

@@ -110,6 +110,11 @@ def held(anomaly: Anomaly) -> Held:
     return Held(**{name: getattr(anomaly, name) for name in Held.__struct_fields__})
 
 
+def gone(anomaly: Anomaly) -> str:
+    """Why nothing can be done to an anomaly that was merged."""
+    return f"It was merged into {anomaly.merged_into}: act on that one."
+
+
 def grouped(anomaly: Anomaly) -> Anomaly:
     """The anomaly after its episodes were put together anew by somebody who knows all of them."""
     return anomaly if anomaly.settled_ms is None else _settled(anomaly)

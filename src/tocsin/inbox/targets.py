@@ -22,7 +22,7 @@ def ready(writer: apsw.Connection, place: str, action: Action, target: Target) -
     if anomaly is None:
         return Outcome(id=target.id, code="not_found", detail="There is no such anomaly.")
     if anomaly.merged_into is not None:
-        return refused(anomaly, f"It was merged into {anomaly.merged_into}: act on that one.")
+        return refused(anomaly, handling.gone(anomaly))
     if target.version is not None and _is_other(writer, place, anomaly, target.version):
         return refused(anomaly, "It has changed since.", "precondition_failed")
     return anomaly

@@ -13,9 +13,10 @@ from tocsin.access.principal import Principal
 from tocsin.commit.abstract import CommitStore
 from tocsin.control import STEPS_MAX, FeedbackGiven, FeedbackKind, SeriesName, encode_control
 from tocsin.detectors.registry import detectors
-from tocsin.errors import InvalidInputError
+from tocsin.errors import ConflictError, InvalidInputError
 from tocsin.inbox.abstract import Anomaly
 from tocsin.inbox.action import ActionKind, Recorded, Target
+from tocsin.inbox.handling import gone
 from tocsin.log.abstract import Append, Log, Part, RecordKind
 from tocsin.model import Episode, FeedbackActed
 from tocsin.processing.episodes import DEVICE_DETECTOR, DEVICE_REASONS
@@ -147,9 +148,11 @@ class Feedbacks:
 
         For what acts on the past, that is what would be revised; else as if it had been given then. Judges
         the device's whole past twice. InvalidInputError as for `give`, and for a past too long for it;
-        BackpressureError where too many are asked for at once.
+        ConflictError for an anomaly that was merged; BackpressureError where too many are asked for at once.
         """
         anomaly = self._found(principal, anomaly_id)
+        if anomaly.merged_into is not None:
+            raise ConflictError(gone(anomaly))
         series, spans = self._about(anomaly, kind)
         self._must_change_something(anomaly, series, kind)
         said = FeedbackGiven(

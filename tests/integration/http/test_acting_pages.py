@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import httpx
 import pytest
@@ -40,6 +41,22 @@ async def test_looking_at_the_page_is_seeing(world: World) -> None:
     async with signed_in(world, Role.TECHNICIAN) as client:
         assert "seen" in (await client.get(f"/anomalies/{anomaly}")).text
     assert stored(world, anomaly).seen_at_ms == NOW_MS
+
+
+async def test_what_was_merged_says_where_it_is(world: World) -> None:
+    """Its episodes are those of the other one: they are kept, and what it was is said there."""
+    far: dict[str, Any] = {"started_ms": NOW_MS - 90_000_000, "end_ms": NOW_MS - 89_000_000}
+    one, other = world.find_anomaly("pump-7", id="e1"), world.find_anomaly("pump-7", id="e2", **far)
+    names = {"anomalies": [{"id": other}]}
+    async with signed_in(world, Role.TECHNICIAN) as client, world.client(world.key(Role.OPERATOR)) as program:
+        await program.post(f"/v1/anomalies/{one}/merge", json=names, headers={"If-Match": "*"})
+        page = (await client.get(f"/anomalies/{other}")).text
+        feedback = (await client.get(f"/anomalies/{other}/feedback")).text
+    assert f'<strong>Merged into</strong>: <span class="said">{one}' in page
+    assert "are not kept any more" not in page
+    assert page.count(f'href="/anomalies/{one}"') == 2
+    assert "Nothing that could be said of it" not in feedback
+    assert f'href="/anomalies/{one}/feedback"' in feedback
 
 
 async def test_a_form_does_what_it_says(world: World) -> None:

@@ -253,6 +253,19 @@ async def test_what_would_change_nothing_is_refused_with_the_reason(
     assert given(world) == []
 
 
+async def test_a_preview_of_what_was_merged_is_refused_as_the_feedback_is(world: World) -> None:
+    """Without episodes of its own it would have nothing to show, as if nothing could be changed."""
+    far: dict[str, Any] = {"started_ms": NOW_MS - 90_000_000, "end_ms": NOW_MS - 89_000_000}
+    one, other = world.find_anomaly("pump-7", id="e1"), world.find_anomaly("pump-7", id="e2", **far)
+    path = f"/v1/anomalies/{other}/feedback"
+    async with world.client(world.key(Role.TECHNICIAN)) as client:
+        await client.post(f"/v1/anomalies/{one}/merge", json={"anomalies": [{"id": other}]}, headers=ANY)
+        answer = await client.post(path, json=FALSE_ALARM, headers=ANY)
+        shown = await client.post(f"{path}/preview", json={"kind": "false_alarm"})
+    assert (answer.status_code, shown.status_code) == (409, 409)
+    assert one in shown.json()["detail"] == answer.json()["detail"]
+
+
 async def test_a_retry_of_the_last_that_counted_is_answered_as_it_was(world: World) -> None:
     """Though by then it could change nothing any more."""
     path = f"/v1/anomalies/{world.find_anomaly('pump-7')}/feedback"

@@ -58,9 +58,10 @@ def anomalies(
 
     server = Destination(url=url, token=token, ca_file=ca_file)
     names = ids or []
-    if mistake := _mistake(names, show, do, if_version):
+    said: dict[str, str | None] = {"note": note, "until": until, "assignee": to}
+    mistake = _mistake(names, show, do, if_version) or _unheard(names, do, undo, said, episode or [])
+    if mistake:
         fail("usage", mistake, json, Exit.USAGE)
-    said = {"note": note, "until": until, "assignee": to}
     if undo is not None:
         result = ask(server, "POST", f"/v1/actions/{undo}/undo", json={"note": note})
         _finish_action(result, json)
@@ -83,6 +84,19 @@ def _mistake(names: list[str], show: str, do: str | None, if_version: int | None
         return f"--do is one of {', '.join(_ACTIONS)}, and anomalies are named"
     if if_version is not None and (do is None or len(names) != 1):
         return "--if-version is for an action on one anomaly"
+    return ""
+
+
+def _unheard(
+    names: list[str], do: str | None, undo: int | None, said: dict[str, str | None], episodes: list[str]
+) -> str:
+    """What would be passed over in silence, as if it had been done; "" if nothing would."""
+    if undo is not None and (names or do is not None):
+        return "--undo is for a whole action: leave out anomalies and --do"
+    if do is None and undo is None and (episodes or any(said.values())):
+        return "--note, --until, --to and --episode go with an action: name it with --do"
+    if episodes and do != "split":
+        return "--episode is for --do split"
     return ""
 
 

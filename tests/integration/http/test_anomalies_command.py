@@ -103,6 +103,13 @@ def test_it_merges_and_splits(world: World, run: Run) -> None:
         ("an_1", "--if-version", "1"),
         ("an_1", "an_2", "--do", "resolve", "--if-version", "1"),
         ("an_1", "--do", "resolve", "--until", "5"),
+        ("an_1", "--do", "resolve", "--episode", "e1"),
+        ("an_1", "--note", "bearing replaced"),
+        ("--until", "5"),
+        ("an_1", "--to", "tom"),
+        ("an_1", "--episode", "e1"),
+        ("an_1", "--undo", "1"),
+        ("--do", "resolve", "--undo", "1"),
     ],
 )
 def test_what_can_not_be_meant_is_a_usage_error(run: Run, words: tuple[str, ...]) -> None:

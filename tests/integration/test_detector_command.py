@@ -71,7 +71,11 @@ def test_a_dump_that_cant_be_read_is_passed_over(
 
 
 def test_standard_output_has_findings_alone(installed: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Another program reads it: what failed is told beside it, once."""
+    """Another program reads it: how many there were, and what failed, is told beside it, once."""
+    assert main(["detector", "run", "counting", str(installed)]) == 0
+    said = capfd.readouterr()
+    assert len([json.loads(line)["reason"] for line in said.out.splitlines()]) == 7
+    assert said.err.count("findings: 7") == 1
     (installed / "pump-1" / "2.zip").write_bytes(b"PK no archive")
     assert main(["detector", "run", "counting", str(installed)]) == 1
     said = capfd.readouterr()
@@ -238,6 +242,31 @@ def test_the_suite_says_what_does_not_hold_and_what_to_do(
     failed = {each["check"]: each for each in result["checks"] if not each["held"]}
     assert told in failed[check]["detail"]
     assert failed[check]["remedy"]
+
+
+def test_the_suite_does_not_blame_the_detector_for_a_dump(
+    installed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that can't be read is named and left out; where there is no other, nothing can be checked."""
+    (installed / "pump-1" / "2.zip").write_bytes(b"PK no archive")
+    command = ["detector", "test", "counting", "--dumps", str(installed), "--device", "pump-1", "--json"]
+    assert main(command) == 0
+    result, noted = last_json(capsys)
+    assert (result["dumps"], result["passed"]) == (2, True)
+    assert "pump-1/2.zip: This is no ZIP archive" in noted
+    for number in (1, 3):
+        (installed / "pump-1" / f"{number}.zip").write_bytes(b"PK no archive")
+    assert main(command) == 2
+    assert "no dump of pump-1 can be read" in capsys.readouterr().err
+
+
+def test_the_suite_of_a_detector_that_there_is_not_is_a_usage_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As for a run: nothing was checked, so nothing can be said to fail."""
+    assert main(["detector", "test", "nothing-like-it"]) == 2
+    said = capsys.readouterr()
+    assert ("there is no dump detector 'nothing-like-it'" in said.err, said.out) == (True, "")
 
 
 @pytest.mark.long

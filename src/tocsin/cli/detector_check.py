@@ -34,6 +34,7 @@ def check(
     Shows it dumps of one device, made ones or the first of a folder, in several ways and processes, and
     says what does not hold, where, and what to do about it. The exit code is 1 if anything does not hold.
     """
+    from tocsin.dump_detectors.registry import require_known
     from tocsin.dump_detectors.source_tree import announced
     from tocsin.dump_detectors.suite import run_suite
     from tocsin.dump_detectors.suite_words import SuiteOrder
@@ -42,6 +43,7 @@ def check(
     configure_logging("warning", "console")
     settings = detector_config(config)
     with announced(name) as known, tempfile.TemporaryDirectory(prefix="tocsin-samples-") as made:
+        require_known(known)
         samples = _made(Path(made)) if dumps is None else _found(dumps, device or [])
         results = []
         with progress("checking", None) as advance:
@@ -93,6 +95,7 @@ def _found(folder: Path, devices: list[str]) -> list[SuiteSample]:
     """The first dumps of one device that are together not too large: every check shows all of them."""
     from tocsin.dump_detectors.folder import folder_dumps
     from tocsin.dump_detectors.suite import samples_of
+    from tocsin.errors import InvalidInputError
 
     name, dumps = next(iter(folder_dumps(folder, devices).items()))
     taken: list[DumpFile] = []
@@ -101,6 +104,24 @@ def _found(folder: Path, devices: list[str]) -> list[SuiteSample]:
         size_bytes += dump.path.stat().st_size
         if taken and size_bytes > _BYTES_MAX:
             break
-        taken.append(dump)
-    note(f"shown are the first {len(taken)} of {len(dumps)} dumps of {name}")
+        if _can_be_read(dump):
+            taken.append(dump)
+    if not taken:
+        raise InvalidInputError(f"no dump of {name} can be read", field="dumps")
+    note(f"shown are {len(taken)} of {len(dumps)} dumps of {name}, the first that can be read")
     return samples_of(taken)
+
+
+def _can_be_read(dump: DumpFile) -> bool:
+    """Whether its archive is whole; says why not, since no detector is to blame for that."""
+    from tocsin.dumps.archive import Archive
+    from tocsin.dumps.source import FileSource
+    from tocsin.errors import TocsinError
+
+    try:
+        with FileSource(dump.path) as source:
+            Archive(source).prove()
+    except TocsinError as error:
+        note(f"{dump.path}: {error.detail}; the detector is not shown this dump")
+        return False
+    return True

@@ -75,8 +75,7 @@ def run(
     if out is None and not json:
         for line in lines_of(result):
             note(line)
-        finish(result, [], json, code)
-    finish(result, lines_of(result), json, code)
+    finish(result, [] if out is None else lines_of(result), json, code)
 
 
 class _Counts:

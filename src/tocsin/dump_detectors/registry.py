@@ -31,6 +31,11 @@ def dump_detector(name: str) -> type[DumpDetector]:
     return load(_entry(name))
 
 
+def require_known(name: str) -> None:
+    """InvalidInputError when none is announced as `name`, or two packages announce it; imports nothing."""
+    _entry(name)
+
+
 def is_name(text: str) -> bool:
     """Whether a detector can be called so."""
     return _NAME.fullmatch(text) is not None

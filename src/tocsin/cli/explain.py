@@ -156,5 +156,6 @@ def _raised(feedback: dict[str, Any]) -> str:
     since, at = (
         f"{datetime.fromtimestamp(feedback[name] // 1000, UTC):%-d %b %Y, %H:%M} UTC" for name in _TIMES
     )
-    what = _DONE.get(kind, f"limit raised to {factor:g} times")
+    moved = "lowered" if feedback["steps"] < feedback["steps_before"] else "raised"
+    what = _DONE.get(kind, f"limit {moved} to {factor:g} times" if factor > 1 else "limit as it was at first")
     return f"  {what} since {since}, by feedback of {at} on {feedback['anomaly']}"

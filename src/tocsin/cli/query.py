@@ -37,7 +37,7 @@ def query(
 
     Covers lake and log, so what was accepted a moment ago is included. For example: SELECT device,
     max(value) FROM readings WHERE parameter = 'temperature' GROUP BY device. The views are readings,
-    events, hours, days, weeks, months, seasons, episodes, scores, control, models and dead_letters.
+    events, logs, hours, days, weeks, months, seasons, episodes, scores, control, models and dead_letters.
     Asks the server (at most 10,000 rows); with --data (and no server on it) the folder is opened instead.
     """
     from tocsin.client import Destination

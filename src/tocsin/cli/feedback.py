@@ -19,7 +19,7 @@ _KINDS: Final = {
     "withdrawn": "withdrawn",
 }
 _NEXT: Final = "in force from the next reading on"
-_BEGINNING: Final = "in force from the anomaly's beginning on"
+_BEGINNING: Final = "in force from the anomaly's beginning on, or from where earlier feedback acts"
 _EFFECTS: Final = {
     "false-alarm": _NEXT,
     "confirmed": _BEGINNING,

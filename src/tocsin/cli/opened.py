@@ -124,4 +124,6 @@ def ask(
         raise UnavailableError(f"{code}: {detail}")
     # the same error as if this process had found it, so that output and exit code are the same
     known = {kind.code: kind for kind in TocsinError.__subclasses__() if kind.__module__ == "tocsin.errors"}
-    raise known.get(code, RefusedError)(detail, field=answer.get("field"))
+    refusal = known.get(code, RefusedError)(detail, field=answer.get("field"))
+    refusal.code = code  # also one that only services know, such as not_responsible
+    raise refusal

@@ -79,6 +79,18 @@ def test_who_is_too_late_hears_it_by_the_exit_code(world: World, run: Run) -> No
     assert world.inbox.anomaly(OWN, other).assignee == "tom"  # type: ignore[union-attr]
 
 
+def test_a_refusal_has_the_code_that_the_server_gave_it(
+    world: World, technician: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also one of a kind that no command raises itself: what to do is said of that code."""
+    guid = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
+    world.person("tom", technician=guid)
+    world.responsible(guid, "pump-9")
+    anomaly = world.find_anomaly("pump-1")
+    assert main(["anomalies", anomaly, "--do", "assign", "--to", "tom", *technician]) == 1
+    assert capsys.readouterr().err.startswith("tocsin: not_responsible: Tom would never see it")
+
+
 def test_it_merges_and_splits(world: World, run: Run) -> None:
     """Two into the first one, and an episode off again."""
     one = world.find_anomaly("pump-7", id="e1")

@@ -154,13 +154,17 @@ def _line(found: dict[str, Any]) -> str:
     unseen = ", unseen" if found["seen_at"] is None else ""
     who = f", assigned to {found['assignee']}" if found["assignee"] else ""
     until = f" until {found['snoozed_until']}" if found["snoozed_until"] else ""
-    state = f"{found['severity']}, {found['condition']}, {found['handling']}{until}{unseen}{who}"
+    handling = f"{found['handling']}{until}{unseen}{who}"
+    if found["merged_into"]:
+        handling = f"merged into {found['merged_into']}"
+    state = f"{found['severity']}, {found['condition']}, {handling}"
     began = f"{found['started_at'][:16]}Z"
     what = f"{found['device']}: {found['explanation']}"
     return f"{found['id']} {began} {what} ({state}; version {found['version']})"
 
 
 def _entry(change: dict[str, Any]) -> str:
-    what = f"{change['kind']}: {change['detail']}" if change["detail"] else change["kind"]
+    kind = change["kind"].replace("_", " ")
+    what = f"{kind}: {change['detail']}" if change["detail"] else kind
     number = "" if change["action"] is None else f" (action {change['action']})"
     return f"  {change['at']} {change['actor_name']} {what}{number}"

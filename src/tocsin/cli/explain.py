@@ -87,14 +87,26 @@ def _ids_stored(application: Application, named: str) -> list[str]:
     if named == "all":
         return _all_ids(application.stores.commits)
     anomaly = application.stores.inbox.anomaly(TENANT, named)
-    return [named] if anomaly is None else list(anomaly.episodes)
+    if anomaly is None:
+        return [named]
+    _must_have_episodes(named, anomaly.merged_into)
+    return list(anomaly.episodes)
 
 
 def _ids_asked(server: Destination, named: str) -> list[str]:
     if named.startswith(_ANOMALY):
         anomaly = ask(server, "GET", f"/v1/anomalies/{quote(named, safe='')}")
+        _must_have_episodes(named, anomaly["merged_into"])
         return list(anomaly["episodes"])
     return _all_ids_asked(server) if named == "all" else [named]
+
+
+def _must_have_episodes(named: str, merged_into: str | None) -> None:
+    """ConflictError for an anomaly that was merged: that none of its episodes differs would say nothing."""
+    from tocsin.errors import ConflictError
+
+    if merged_into is not None:
+        raise ConflictError(f"{named} was merged into {merged_into}: name that one")
 
 
 def _all_ids_asked(server: Destination) -> list[str]:

@@ -54,7 +54,7 @@ def why_not(error: ChangedError | ConflictError | InvalidInputError, visitor: Vi
         return error.detail
     names = visitor.services.actions.names(visitor.principal, error.changes)
     told = [
-        f"{change.kind} by {names.get(change.actor, change.actor)}"
+        f"{change.kind.replace('_', ' ')} by {names.get(change.actor, change.actor)}"
         + (f" ({change.detail})" if change.detail else "")
         for change in error.changes
     ]

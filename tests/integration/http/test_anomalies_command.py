@@ -106,6 +106,22 @@ def test_it_merges_and_splits(world: World, run: Run) -> None:
     assert run(one, "--do", "split", "--episode", "e2", "--if-version", "2")[0] == 1
 
 
+def test_what_was_merged_is_told_as_that(
+    world: World, run: Run, technician: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is neither open nor unseen any more: nothing can be done to it, and it has nothing to prove."""
+    far: dict[str, Any] = {"started_ms": NOW_MS - 90_000_000, "end_ms": NOW_MS - 89_000_000}
+    one, other = world.find_anomaly("pump-7", id="e1"), world.find_anomaly("pump-7", id="e2", **far)
+    run(one, other, "--do", "merge")
+    assert main(["anomalies", other, *technician]) == 0
+    line, *_, last = capsys.readouterr().out.splitlines()
+    assert f"merged into {one}; version 2)" in line
+    assert "unseen" not in line
+    assert f"merged into: {one}" in last
+    assert main(["explain", other, *technician]) == 1
+    assert f"was merged into {one}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "words",
     [

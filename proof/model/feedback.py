@@ -45,7 +45,7 @@ class Feedback:
         """
         before = self.said[-1].steps if self.said else 0
         after = before
-        undone = self._last_of_others() if kind == "withdrawn" else None
+        undone = self._last_standing() if kind == "withdrawn" else None
         if kind == "false_alarm":
             after = min(before + 1, STEPS_MAX)
         elif kind == "withdrawn" and undone is None:
@@ -64,6 +64,10 @@ class Feedback:
         if undone is not None:
             undone.void = own.void = True
             own.from_ms = self.said[-1].from_ms
+            behind = self.said[self.said.index(undone) + 1 :]
+            for each in (*behind, own):  # nothing of them moves a limit by itself
+                each.steps = each.before = undone.before
+            undone.steps = undone.before
         self.said = _kept([*self.said, own])
         return not limits_only and kind != "new_normal"
 
@@ -72,21 +76,10 @@ class Feedback:
         """What was not taken back."""
         return [each for each in self.said if not each.void]
 
-    def _last_of_others(self) -> Said | None:
-        """What was said last and not taken back, if it is no false alarm."""
-        taken_back = 0
-        for each in reversed(self.said):
-            if each.void:
-                continue
-            if each.kind == "withdrawn":
-                taken_back += 1
-            elif each.kind != "false_alarm":
-                return each
-            elif taken_back:
-                taken_back -= 1
-            else:
-                return None
-        return None
+    def _last_standing(self) -> Said | None:
+        """What was said last and not taken back, as far as it is known."""
+        standing = [each for each in self.said if not each.void and each.kind != "withdrawn"]
+        return standing[-1] if standing else None
 
     def factor(self, ts: int) -> float:
         """How many times as high limits are at a stamp."""

@@ -63,6 +63,15 @@ def minutes(first: int, last: int, *, spike: float = 0.0) -> EventBatch:
     return events_of(rows)
 
 
+def shifted(first: int, last: int) -> EventBatch:
+    """A reading a minute of `a`, beyond what was ever usual and within three times as much."""
+    rows = [
+        ("pump-0", START_MS + minute * MINUTE_MS, {"a": 22.5 + minute % 5 / 10})
+        for minute in range(first, last)
+    ]
+    return events_of(rows)
+
+
 def settled() -> SettingsChanged:
     return SettingsChanged(tenant="t", effective_ms=0, settings=AT_ONCE)
 
@@ -152,6 +161,17 @@ def test_what_is_withdrawn_is_judged_as_before() -> None:
     assert abnormal(ran(log(quiet, up, calm, down, loud))[1]) == usual > 0
 
 
+def test_limits_that_were_raised_and_lowered_leave_no_series_blind() -> None:
+    """What was normal by raised limits is not learnt in the end, so that the fault is one again."""
+    told = [said(kind, number) for number, kind in enumerate(ALARMS)]
+    back = [said(FeedbackKind.WITHDRAWN, 10 + number) for number in range(len(ALARMS))]
+    quiet, fault, after = minutes(0, 2000), shifted(2000, 2060), shifted(2060, 2100)
+    usual = ran(log(quiet, fault, after))[0].totals()
+    given_back = ran(log(quiet, *told, fault, *back, after))
+    assert given_back[0].totals().final == usual.final
+    assert abnormal(given_back[1]) > 0
+
+
 def test_steps_are_bounded_and_each_action_counts_once() -> None:
     """Ten false alarms raise by three steps, the same action logged again by none; none is the least."""
     down = said(FeedbackKind.WITHDRAWN, 99)
@@ -166,15 +186,13 @@ def test_steps_are_bounded_and_each_action_counts_once() -> None:
 
 def test_feedback_kept_of_a_series_is_bounded() -> None:
     """The newest are kept; how high the limits were before the oldest of them is still known."""
-    told = [
-        said(FeedbackKind.FALSE_ALARM if number % 2 == 0 else FeedbackKind.WITHDRAWN, number)
-        for number in range(2 * KEPT_MAX + 1)
-    ]
-    state, _ = ran(log(minutes(0, 30), *told))
+    alarms = [said(kind, number) for number, kind in enumerate(ALARMS)]
+    told = [said(FeedbackKind.NEW_NORMAL, 10 + number) for number in range(KEPT_MAX - 1)]
+    state, _ = ran(log(minutes(0, 30), *alarms, *told))
     found = acted(state.tenant("t").slots["seasonal"].feedback.of(0))
     assert len(found) == KEPT_MAX
-    assert (found[0].action, found[-1].action) == (KEPT_MAX + 1, 2 * KEPT_MAX)
-    assert found[0].steps_before == 1
+    assert (found[0].action, found[0].steps_before) == (2, 2)
+    assert found[-1].action == 10 + KEPT_MAX - 2
 
 
 def test_feedback_on_what_nobody_sends_changes_nothing() -> None:

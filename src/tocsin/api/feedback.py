@@ -155,8 +155,8 @@ def preview_feedback(
     services: ServicesOf, principal: PrincipalOf, anomaly_id: Name, wanted: PreviewRequest
 ) -> PreviewView:
     """Judges the device's readings again, as it is and with the feedback. `false_alarm` and `new_normal` are
-    tried as if given 30 days before its newest reading; of `confirmed`, `expected`, and `withdrawn` where it
-    takes something else than a false alarm back, the answer is what would be revised. Changes nothing.
+    tried as if given 30 days before its newest reading; of `confirmed`, `expected` and `withdrawn` the
+    answer is what would be revised. Changes nothing.
     """
     found = services.feedback.preview(principal, anomaly_id, wanted.kind)
     difference = found.difference

@@ -31,6 +31,7 @@ _RETROACTIVE: Final = (FeedbackKind.CONFIRMED, FeedbackKind.EXPECTED)
 _CONFIRMED: Final = KINDS.index(FeedbackKind.CONFIRMED)
 _EXPECTED: Final = KINDS.index(FeedbackKind.EXPECTED)
 _NEW_NORMAL: Final = KINDS.index(FeedbackKind.NEW_NORMAL)
+_WITHDRAWN: Final = KINDS.index(FeedbackKind.WITHDRAWN)
 _OTHERS: Final = (_CONFIRMED, _EXPECTED, _NEW_NORMAL)
 _FACTORS: Final = len(LIMIT_FACTORS)
 _HOUR_MS: Final = 3_600_000
@@ -167,7 +168,7 @@ class FeedbackRows:
 def with_feedback(own: Rows, record: FeedbackGiven, newest_ms: int, hours: Rows) -> Rows:
     """The rows of one series with feedback added at their end; the same where it changes nothing."""
     before = int(own["steps"][-1]) if len(own) else 0
-    taken_back = _last_of_others(own) if record.kind is FeedbackKind.WITHDRAWN else None
+    taken_back = _last_standing(own) if record.kind is FeedbackKind.WITHDRAWN else None
     steps = steps_after(before, record.kind) if taken_back is None else before
     moves = record.kind in (FeedbackKind.FALSE_ALARM, FeedbackKind.WITHDRAWN) and taken_back is None
     if record.action in own["action"] or (moves and steps == before):
@@ -186,6 +187,9 @@ def with_feedback(own: Rows, record: FeedbackGiven, newest_ms: int, hours: Rows)
     if taken_back is not None:
         found["void"][[taken_back, -1]] = 1
         found["acts_ms"][-1] = own["acts_ms"][-1]
+        raised = own["steps"][taken_back] - own["before"][taken_back]
+        found["steps"][taken_back:] -= raised
+        found["before"][taken_back + 1 :] -= raised
     return found
 
 
@@ -206,7 +210,7 @@ def bounded(found: Rows) -> Rows:
 def concerns_past(own: Rows, kind: FeedbackKind) -> bool:
     """Whether feedback on a series with these rows changes how readings of before it were judged."""
     if kind is FeedbackKind.WITHDRAWN:
-        return _last_of_others(own) is not None
+        return _last_standing(own) is not None
     return kind in _RETROACTIVE
 
 
@@ -216,22 +220,10 @@ def _begins_ms(record: FeedbackGiven, newest_ms: int) -> int:
     return max(min(first_ms, newest_ms + 1), newest_ms - FEEDBACK_LASTS_MS)
 
 
-def _last_of_others(own: Rows) -> int | None:
-    """The row to take back, if the last that was said and not taken back is no false alarm."""
-    taken_back = 0
-    for number in range(len(own) - 1, -1, -1):
-        kind = KINDS[own["kind"][number]]
-        if own["void"][number]:
-            continue
-        if kind is FeedbackKind.WITHDRAWN:
-            taken_back += 1
-        elif kind is not FeedbackKind.FALSE_ALARM:
-            return number
-        elif taken_back:
-            taken_back -= 1
-        else:
-            return None
-    return None
+def _last_standing(own: Rows) -> int | None:
+    """The row to take back, which is the last that was said and stands; None where none is known."""
+    standing = np.flatnonzero((own["void"] == 0) & (own["kind"] != _WITHDRAWN))
+    return int(standing[-1]) if len(standing) else None
 
 
 def steps_after(steps: int, kind: FeedbackKind) -> int:

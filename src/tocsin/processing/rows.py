@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tocsin.detectors.abstract import NEVER_MS
 
-STATE_VERSION: Final = 6
+STATE_VERSION: Final = 7
 """Version of every row below and of the snapshot around them; a snapshot of another is rebuilt by replay."""
 
 DEVICE: Final = np.dtype(

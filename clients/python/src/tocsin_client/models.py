@@ -241,10 +241,7 @@ class Left(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
-    """Feedback on the series: since `acts_from` limits are `factor` times as high.
-
-    Of what was taken back only false alarms are told, with what took them back: readings between were
-    judged by them.
+    """Feedback on the series that was not taken back: since `acts_from` limits are `factor` times as high.
 
     `kind` says what was said. "Confirmed" and "expected" act until `acts_until`, "expected" only at these
     `hours` of the week, which count from Monday 0:00 on the device's clock.

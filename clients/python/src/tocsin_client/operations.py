@@ -299,9 +299,8 @@ class Operations(Transport):
         """See what feedback would have changed.
 
         Judges the device's readings again, as it is and with the feedback. `false_alarm` and `new_normal`
-        are tried as if given 30 days before its newest reading; of `confirmed`, `expected`, and
-        `withdrawn` where it takes something else than a false alarm back, the answer is what would be
-        revised. Changes nothing.
+        are tried as if given 30 days before its newest reading; of `confirmed`, `expected` and
+        `withdrawn` the answer is what would be revised. Changes nothing.
         """
         return self._post(
             Preview, f"/v1/anomalies/{segment(str(anomaly_id))}/feedback/preview", PreviewRequest(kind=kind)

@@ -318,7 +318,8 @@ INBOX_FOLD_DURATION: Final = Histogram(
 INBOX_ANOMALIES: Final = Counter(
     name="tocsin.inbox.anomalies",
     unit="{anomaly}",
-    description="Changes by kind: opened, extended, recurred, updated, cleared, resumed, reopened, retracted",
+    description="Changes of anomalies by kind: opened, extended, recurred, updated, cleared, resumed, "
+    "reopened, retracted.",
     remedy="A flood of opened: see which devices; a common cause is likely.",
     attributes=("kind",),
 )
